@@ -1,0 +1,71 @@
+"""What follows from an architecture's arguments by arithmetic alone; imports no torch, so that a config is checked at once.
+
+Owns the depth formula of the paper's families and the shrinking of an image through stem and transitions.
+"""
+
+from collections.abc import Sequence
+
+STEMS = ("small", "imagenet")
+INITIALIZATIONS = ("he", "xavier", "torch")
+
+NUM_SMALL_IMAGE_BLOCKS = 3
+
+
+def block_config(*, depth: int | None, block_config: Sequence[int] | None, bottleneck: bool) -> tuple[int, ...]:
+    """Return the number of layers of each dense block, from exactly one of `depth` and `block_config`.
+
+    The paper's nets for small images have three equal blocks of n layers: depth L = 3n + 4, or 6n + 4 with bottlenecks
+    (Huang et al., CVPR 2017, section 3 "Implementation Details").
+
+    Raises:
+        ValueError: neither or both given, a depth that no n gives, or a block without layers.
+    """
+    if (depth is None) == (block_config is None):
+        given = "both" if depth is not None else "neither"
+        raise ValueError(
+            f"architecture.depth={depth} and architecture.block_config={_shown(block_config)}: exactly one is accepted, "
+            f"{given} was given (set the other to null)"
+        )
+    if block_config is not None:
+        if len(block_config) == 0 or min(block_config) < 1:
+            raise ValueError(
+                f"architecture.block_config={_shown(block_config)}: at least one block, each of at least one layer, is accepted"
+            )
+        return tuple(block_config)
+    assert depth is not None
+    per_layer = 2 * NUM_SMALL_IMAGE_BLOCKS if bottleneck else NUM_SMALL_IMAGE_BLOCKS
+    num_layers, rest = divmod(depth - 4, per_layer)
+    if rest or num_layers < 1:
+        below = max(1, num_layers)
+        raise ValueError(
+            f"architecture.depth={depth}: a depth of {per_layer}n+4 is accepted, "
+            f"such as {per_layer * below + 4} or {per_layer * (below + 1) + 4}"
+        )
+    return (num_layers,) * NUM_SMALL_IMAGE_BLOCKS
+
+
+def stage_sizes(image_size: int, stem: str, num_blocks: int) -> list[int]:
+    """Return the height (and width) in pixels inside each dense block; 0 from where nothing is left."""
+    size = image_size
+    if stem == "imagenet":  # 7x7/2 convolution with padding 3, then 3x3/2 max pool with padding 1
+        size = (size - 1) // 2 + 1
+        size = (size - 1) // 2 + 1
+    return [size // 2**index for index in range(num_blocks)]
+
+
+def check_image_size(image_size: int, stem: str, num_blocks: int) -> None:
+    """Refuse an image that the transitions would shrink below 1x1.
+
+    Raises:
+        ValueError: naming the smallest image that fits.
+    """
+    if stage_sizes(image_size, stem, num_blocks)[-1] < 1:
+        smallest = next(size for size in range(image_size, 2**31) if stage_sizes(size, stem, num_blocks)[-1] >= 1)
+        raise ValueError(
+            f"data.image_size={image_size}: this architecture ({stem} stem, {num_blocks} dense blocks) shrinks it below 1x1; "
+            f"at least {smallest} is accepted"
+        )
+
+
+def _shown(block_config: Sequence[int] | None) -> str:
+    return "null" if block_config is None else str(list(block_config))
