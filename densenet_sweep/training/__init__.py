@@ -1,0 +1,1 @@
+"""Training and evaluation of one network: plain torch, told everything by its arguments."""

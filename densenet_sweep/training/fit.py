@@ -1,0 +1,164 @@
+"""The training loop: a generator of epochs.
+
+Owns the order of forward, backward, clipping, learning rate and step; knows no config, no files and no tracker.
+Shape suffixes: B images in a batch, C channels, H height, W width, K classes.
+"""
+
+import math
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from densenet_sweep.training.evaluation import evaluate
+from densenet_sweep.training.precision import autocast
+from densenet_sweep.training.schedules import Schedule
+
+Batches = Iterable[tuple[Tensor, Tensor]]
+
+# How often the loss is looked at inside an epoch. Looking makes a GPU wait, so not at every step.
+_STEPS_BETWEEN_LOSS_CHECKS = 32
+
+
+class DivergedError(ArithmeticError):
+    """The training loss is not a finite number any more."""
+
+
+@dataclass(frozen=True, eq=False)
+class Epoch:
+    """What one pass over the training images gave.
+
+    Losses are nats per image, accuracies fractions in [0, 1]; those of training are means over the epoch's own batches,
+    augmented and in training mode. `lr` is that of the last step. `seconds` spans training and validation,
+    `images_per_second` training alone. `peak_memory_bytes` is the device's for a GPU, the process's otherwise.
+    `valid_confusion_KK` counts images by true (row) and predicted class.
+    """
+
+    index: int
+    train_loss: float
+    train_accuracy: float
+    valid_loss: float
+    valid_accuracy: float
+    lr: float
+    seconds: float
+    images_per_second: float
+    peak_memory_bytes: int
+    valid_confusion_KK: Tensor
+
+
+def fit(
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    schedule: Schedule,
+    *,
+    train_batches: Callable[[int], Batches],
+    valid_batches: Callable[[], Batches],
+    num_batches: int,
+    epochs: int,
+    first_epoch: int = 0,
+    dtype: torch.dtype = torch.float32,
+    label_smoothing: float = 0.0,
+    max_grad_norm: float | None = None,
+    seed: int = 0,
+) -> Iterator[Epoch]:
+    """Train `network` in place and yield after each epoch.
+
+    At each `yield` the epoch's optimizer steps are done and the network has been validated, so a checkpoint taken there
+    is consistent: with `first_epoch` one above the last index yielded, a new call continues with bitwise the same
+    numbers on a CPU. To that end the global random state (dropout draws from it) is set from (seed, epoch).
+
+    Args:
+        network: maps float images_BCHW to logits_BK; on the device of the batches.
+        optimizer: its `lr` at the call is the peak that `schedule` scales.
+        schedule: progress in [0, 1) to a factor, asked before every step.
+        train_batches: epoch index to that epoch's pairs (images_BCHW, labels_B).
+        valid_batches: the validation split's pairs.
+        num_batches: how many pairs `train_batches` gives in an epoch.
+        epochs: index at which training ends.
+        first_epoch: index to begin with.
+        dtype: of the forward pass (autocast); parameters and loss stay fp32.
+        label_smoothing: mass spread over the wrong classes, in [0, 1).
+        max_grad_norm: bound of the gradient's global 2-norm, or None.
+        seed: of dropout.
+
+    Raises:
+        DivergedError: the training loss became infinite or not a number.
+    """
+    device = next(network.parameters()).device
+    # The peak is kept in the group itself, as torch's own schedulers do: it then survives a checkpoint.
+    for group in optimizer.param_groups:
+        group.setdefault("initial_lr", group["lr"])
+    for index in range(first_epoch, epochs):
+        torch.manual_seed(_mix(seed, index))
+        _reset_peak_memory(device)
+        start = time.perf_counter()
+        network.train()
+        loss_sum = torch.zeros((), device=device)
+        num_correct = torch.zeros((), dtype=torch.int64, device=device)
+        num_images = 0
+        lr = 0.0
+        for step, (images_BCHW, labels_B) in enumerate(train_batches(index)):
+            factor = schedule((index * num_batches + step) / (epochs * num_batches))
+            for group in optimizer.param_groups:
+                group["lr"] = lr = group["initial_lr"] * factor
+            with autocast(device, dtype):
+                logits_BK = network(images_BCHW.contiguous(memory_format=torch.channels_last))
+            logits_BK = logits_BK.float()
+            loss = functional.cross_entropy(logits_BK, labels_B, label_smoothing=label_smoothing)
+            loss.backward()
+            if max_grad_norm is not None:
+                nn.utils.clip_grad_norm_(network.parameters(), max_grad_norm)
+            optimizer.step()
+            optimizer.zero_grad()
+            with torch.no_grad():
+                loss_sum += loss * len(labels_B)
+                num_correct += (logits_BK.argmax(dim=1) == labels_B).sum()
+            num_images += len(labels_B)
+            if step % _STEPS_BETWEEN_LOSS_CHECKS == 0:
+                _check_finite(loss_sum, index, step)
+        _check_finite(loss_sum, index, num_batches - 1)
+        trained = time.perf_counter()
+        validation = evaluate(network, valid_batches(), dtype=dtype)
+        yield Epoch(
+            index=index,
+            train_loss=loss_sum.item() / num_images,
+            train_accuracy=num_correct.item() / num_images,
+            valid_loss=validation.loss,
+            valid_accuracy=validation.accuracy,
+            lr=lr,
+            seconds=time.perf_counter() - start,
+            images_per_second=num_images / (trained - start),
+            peak_memory_bytes=_peak_memory_bytes(device),
+            valid_confusion_KK=validation.confusion_KK,
+        )
+
+
+def _check_finite(loss_sum: Tensor, epoch: int, step: int) -> None:
+    value = loss_sum.item()
+    if not math.isfinite(value):
+        raise DivergedError(
+            f"training diverged: the loss is {value} in epoch {epoch + 1}, step {step + 1}; "
+            "a lower learning rate or gradient clipping usually helps"
+        )
+
+
+def _mix(seed: int, epoch: int) -> int:
+    """Return a seed for one epoch; the odd constant (2^64 over the golden ratio) keeps neighbours apart."""
+    return (seed * 0x9E3779B97F4A7C15 + epoch) % 2**63
+
+
+def _reset_peak_memory(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def _peak_memory_bytes(device: torch.device) -> int:
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    kibibytes_or_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return kibibytes_or_bytes if sys.platform == "darwin" else kibibytes_or_bytes * 1024
