@@ -1,2 +1,100 @@
+"""The command `densenet-sweep`: a known first word selects a subcommand, anything else goes to Hydra untouched.
+
+Owns the exit code and what the user sees of an error. Imports nothing heavy, so that `--help` answers at once.
+"""
+
+import importlib
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Sequence
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from densenet_sweep import composition, errors
+
+# Each is a module whose `main(arguments)` runs the subcommand.
+SUBCOMMANDS = {
+    "compare": "densenet_sweep.compare.leaderboard",
+    "describe": "densenet_sweep.describe",
+    "ui": "densenet_sweep.compare.ui",
+}
+
+
 def main() -> None:
-    """Placeholder."""
+    """Run the command line in `sys.argv` and exit: 0 after success, 1 after an error, 130 after an interruption."""
+    # Hydra reports errors in its own way unless asked to raise them; only the user's own wish for a traceback counts.
+    wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    # SIGTERM (a scheduler's, a closed session's) leaves things as consistent as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        _dispatch(sys.argv[1:])
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        if wants_traceback:
+            raise
+        print(f"densenet-sweep: error: {errors.one_line(error)}", file=sys.stderr)
+        sys.exit(1)
+
+
+def task(job: DictConfig) -> float | None:
+    """Train as the composed `job` says: Hydra's task function, for a single run, a grid and a trial alike."""
+    from densenet_sweep import train
+
+    runtime = HydraConfig.get()
+    described = train.Job(
+        output_dir=composition.output_dir(runtime),
+        choices=composition.choices(runtime),
+        overrides=tuple(runtime.overrides.task),
+    )
+    if runtime.mode is not RunMode.RUN:
+        return train.train(composition.typed(job), described)
+    try:
+        return train.train(composition.typed(job), described)
+    except KeyboardInterrupt:
+        again = shlex.join([*described.overrides, f"hydra.run.dir={described.output_dir}"])
+        print(f"\ninterrupted; continue with:\n  densenet-sweep {again}", file=sys.stderr)
+        raise
+    except Exception as error:
+        raise _Failed(error) from error
+
+
+class _Failed(BaseException):
+    """Carries the error of a single run past Hydra, which would put a line of its own before ours."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def _dispatch(arguments: Sequence[str]) -> None:
+    first = arguments[0] if arguments else ""
+    if first in SUBCOMMANDS:
+        importlib.import_module(SUBCOMMANDS[first]).main(list(arguments[1:]))
+        return
+    if first and not first.startswith(("+", "~", "-")) and "=" not in first:
+        raise ValueError(
+            f"{first}: no such command{errors.did_you_mean(first, list(SUBCOMMANDS))}; "
+            f"{', '.join(SUBCOMMANDS)} or overrides of the form key=value are accepted"
+        )
+    composition.register()
+    composition.refuse_bad_input(arguments)
+    application = hydra.main(
+        config_path=str(composition.config_folder()),
+        config_name=composition.CONFIG_NAME,
+        version_base=composition.VERSION_BASE,
+    )
+    try:
+        application(task)()
+    except _Failed as failed:
+        raise failed.error from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,8 +1,8 @@
 """The schema of every config section, and the checks that need no data and no network.
 
-Owns names, types and ranges; owns no numbers (those live in ``conf/``) and imports no torch, so that ``--help`` and the
-rejection of a bad config cost milliseconds. ``register()`` puts the schemas where Hydra finds them: each option file of a
-group starts with ``defaults: [_schema, _self_]`` and thereby refuses keys and types that it does not know.
+Owns names, types and ranges; owns no numbers (those live in `conf/`) and imports no torch, so that a bad config is
+refused in milliseconds. `register()` puts the schemas where Hydra finds them: each option file of a group starts with
+`defaults: [_schema, _self_]` and thereby refuses keys and types that it does not know.
 """
 
 import math
@@ -298,7 +298,9 @@ def _check_data(config: Config) -> None:
         if given is None or actual is None:
             continue
         if (given != actual) if ours == "in_channels" else (given < actual):
-            raise ConfigError(f"architecture.{ours}={given} does not fit the data set, which has data.{theirs}={actual}")
+            raise ConfigError(
+                f"architecture.{ours}={given} does not fit the data set, which has data.{theirs}={actual}"
+            )
 
 
 def _check_architecture(config: Config) -> None:
@@ -318,7 +320,9 @@ def _check_architecture(config: Config) -> None:
     _between(config, "architecture.drop_rate", 0.0, 1.0, open_above=True)
     try:
         block_config = geometry.block_config(
-            depth=architecture.depth, block_config=architecture.block_config, bottleneck=architecture.bn_size is not None
+            depth=architecture.depth,
+            block_config=architecture.block_config,
+            bottleneck=architecture.bn_size is not None,
         )
         geometry.check_image_size(config.data.image_size, architecture.stem, len(block_config))
     except ValueError as error:

@@ -1,0 +1,27 @@
+"""A progress bar for one epoch on a terminal, and nothing in a log."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+Item = TypeVar("Item")
+
+
+def of_epoch(batches: Iterable[Item], num_batches: int, index: int, epochs: int) -> Iterator[Item]:
+    """Yield `batches`; where standard error is a terminal, show how far they have come, and leave no trace."""
+    console = Console(file=sys.stderr)
+    if not console.is_terminal:
+        yield from batches
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("batches"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        yield from bar.track(batches, total=num_batches, description=f"epoch {index + 1}/{epochs}")
