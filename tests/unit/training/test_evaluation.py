@@ -1,0 +1,45 @@
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from densenet_sweep.training.evaluation import evaluate
+
+
+def batches(*sizes: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    generator = torch.Generator().manual_seed(0)
+    return [
+        (torch.randn(size, 1, 4, 4, generator=generator), torch.randint(0, 3, (size,), generator=generator))
+        for size in sizes
+    ]
+
+
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2), nn.Dropout(0.5), nn.Flatten(), nn.Linear(32, 3))
+
+
+def test_unequal_batches_count_by_their_images():
+    net, pairs = network(), batches(5, 2, 1)
+    found = evaluate(net, pairs, dtype=torch.float32)
+    images, labels = torch.cat([images for images, _ in pairs]), torch.cat([labels for _, labels in pairs])
+    logits = net.eval()(images)
+    assert found.loss == pytest.approx(functional.cross_entropy(logits, labels).item(), rel=1e-5)
+    assert found.accuracy == pytest.approx((logits.argmax(1) == labels).float().mean().item())
+    for true in range(3):
+        for predicted in range(3):
+            count = ((labels == true) & (logits.argmax(1) == predicted)).sum()
+            assert found.confusion_KK[true, predicted] == count
+
+
+def test_evaluation_changes_nothing_and_restores_the_mode():
+    net = network().train()
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    evaluate(net, batches(4), dtype=torch.float32)
+    assert net.training
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+
+
+def test_an_empty_split_is_refused():
+    with pytest.raises(ValueError, match="nothing to evaluate"):
+        evaluate(network(), [], dtype=torch.float32)

@@ -1,0 +1,159 @@
+import math
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from densenet_sweep.training import optimizers, schedules
+from densenet_sweep.training.fit import DivergedError, Epoch, fit
+
+NUM_BATCHES = 4
+
+
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.3), nn.Flatten(), nn.Linear(64, 3)
+    )
+
+
+def train_batches(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    generator = torch.Generator().manual_seed(epoch)
+    for _ in range(NUM_BATCHES):
+        labels_B = torch.randint(0, 3, (8,), generator=generator)
+        yield torch.randn(8, 1, 4, 4, generator=generator) + labels_B.view(-1, 1, 1, 1), labels_B
+
+
+def valid_batches() -> Iterator[tuple[Tensor, Tensor]]:
+    return train_batches(10_000)
+
+
+def sgd(net: nn.Module, lr: float = 0.1) -> torch.optim.Optimizer:
+    return optimizers.sgd(net, lr=lr, weight_decay=1e-4, decay_norm_and_bias=True, momentum=0.9, nesterov=True)
+
+
+def run(net: nn.Module, optimizer: torch.optim.Optimizer, **changes) -> Iterator[Epoch]:
+    arguments = {
+        "train_batches": train_batches,
+        "valid_batches": valid_batches,
+        "num_batches": NUM_BATCHES,
+        "epochs": 4,
+        "seed": 3,
+    }
+    schedule = changes.pop("schedule", schedules.cosine(warmup=0.25, final_factor=0.0))
+    return fit(net, optimizer, schedule, **{**arguments, **changes})
+
+
+def losses(epochs: Iterator[Epoch]) -> list[tuple[float, float, float]]:
+    return [(epoch.train_loss, epoch.valid_loss, epoch.lr) for epoch in epochs]
+
+
+def test_it_learns():
+    net = network()
+    epochs = list(run(net, sgd(net), epochs=12))
+    assert [epoch.index for epoch in epochs] == list(range(12))
+    assert epochs[-1].valid_accuracy > 0.8 > epochs[0].train_accuracy
+    assert epochs[-1].train_loss < epochs[0].train_loss
+
+
+def test_same_seed_same_numbers_and_another_seed_other_dropout():
+    first, second, third = network(), network(), network()
+    one, two = losses(run(first, sgd(first))), losses(run(second, sgd(second)))
+    assert one == two
+    assert losses(run(third, sgd(third), seed=4)) != one
+
+
+@pytest.mark.parametrize("stop", [1, 3])
+def test_continued_from_a_yield_the_numbers_are_bitwise_those_of_an_uninterrupted_run(stop):
+    whole = network()
+    expected = losses(run(whole, sgd(whole)))
+
+    begun = network()
+    optimizer = sgd(begun)
+    epochs = run(begun, optimizer)
+    before = losses(next(epochs) for _ in range(stop))
+    state, momenta = begun.state_dict(), optimizer.state_dict()
+
+    torch.manual_seed(987)  # whatever the process did meanwhile
+    continued = network()
+    continued.load_state_dict(state)
+    optimizer = sgd(continued)
+    optimizer.load_state_dict(momenta)
+    after = losses(run(continued, optimizer, first_epoch=stop))
+    assert before + after == expected
+    assert all(torch.equal(mine, other) for mine, other in zip(continued.parameters(), whole.parameters(), strict=True))
+
+
+def test_the_learning_rate_follows_the_schedule_step_by_step():
+    net = network()
+    asked: list[float] = []
+    schedule = schedules.linear(warmup=0.0, final_factor=0.0)
+
+    def recording(progress: float) -> float:
+        asked.append(progress)
+        return schedule(progress)
+
+    epochs = list(run(net, sgd(net, lr=0.2), schedule=recording, epochs=2))
+    assert asked == [step / 8 for step in range(8)]
+    assert [epoch.lr for epoch in epochs] == pytest.approx([0.2 * 5 / 8, 0.2 * 1 / 8])
+
+
+def test_metrics_are_means_over_images_of_unequal_batches():
+    net = nn.Sequential(nn.Flatten(), nn.Linear(16, 3))
+    pairs = [batch for index in range(2) for batch in train_batches(index)]
+    pairs[-1] = (pairs[-1][0][:2], pairs[-1][1][:2])
+    frozen = torch.optim.SGD(net.parameters(), lr=0.0)
+    [epoch] = run(net, frozen, epochs=1, train_batches=lambda _: pairs, num_batches=len(pairs))
+    images, labels = torch.cat([images for images, _ in pairs]), torch.cat([labels for _, labels in pairs])
+    assert epoch.train_loss == pytest.approx(nn.functional.cross_entropy(net(images), labels).item(), rel=1e-5)
+    assert epoch.train_accuracy == pytest.approx((net(images).argmax(1) == labels).float().mean().item())
+
+
+def test_label_smoothing_raises_the_loss_of_confident_predictions():
+    plain, smoothed = network(), network()
+    [one] = run(plain, torch.optim.SGD(plain.parameters(), lr=0.0), epochs=1)
+    [two] = run(smoothed, torch.optim.SGD(smoothed.parameters(), lr=0.0), epochs=1, label_smoothing=0.3)
+    assert one.train_loss != two.train_loss
+    assert one.valid_loss == two.valid_loss  # validation is of the true labels
+
+
+def test_clipping_bounds_the_step():
+    net = network()
+    before = torch.cat([parameter.detach().flatten().clone() for parameter in net.parameters()])
+    optimizer = torch.optim.SGD(net.parameters(), lr=1.0)
+    list(run(net, optimizer, epochs=1, max_grad_norm=1e-3, schedule=schedules.constant()))
+    after = torch.cat([parameter.detach().flatten() for parameter in net.parameters()])
+    assert 0 < (after - before).norm().item() <= NUM_BATCHES * 1e-3 * 1.001
+
+
+@pytest.mark.parametrize("lr", [math.inf, 1e30])
+def test_divergence_ends_the_run_with_its_reason(lr):
+    net = network()
+    with pytest.raises(DivergedError, match=r"^training diverged: the loss is (nan|inf) in epoch \d, step \d; a lower"):
+        list(run(net, sgd(net, lr=lr), schedule=schedules.constant()))
+
+
+def test_bf16_stays_near_fp32():
+    full, half = network(), network()
+    one, two = losses(run(full, sgd(full))), losses(run(half, sgd(half), dtype=torch.bfloat16))
+    assert one != two
+    assert [epoch[0] for epoch in one] == pytest.approx([epoch[0] for epoch in two], rel=0.05)
+
+
+@pytest.mark.gpu
+def test_a_gpu_gives_the_cpus_losses():
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    plain, moved = network(), network().to("cuda")
+    for net in (plain, moved):
+        net[3].p = 0.0  # dropout's random numbers differ between devices
+    on_cpu = losses(run(plain, sgd(plain)))
+    on_gpu = losses(
+        run(
+            moved,
+            sgd(moved),
+            train_batches=lambda epoch: ((images.cuda(), labels.cuda()) for images, labels in train_batches(epoch)),
+            valid_batches=lambda: ((images.cuda(), labels.cuda()) for images, labels in valid_batches()),
+        )
+    )
+    assert [epoch[0] for epoch in on_gpu] == pytest.approx([epoch[0] for epoch in on_cpu], rel=1e-3)
