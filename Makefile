@@ -1,0 +1,44 @@
+# make sweep   install, get Fashion-MNIST, run a small sweep and show its leaderboard
+# make test    install, get Fashion-MNIST, run every check and test
+.DEFAULT_GOAL := help
+.PHONY: help install data sweep test lint bench
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+# Where the loaders look for data sets; see conf/data.
+export DENSENET_SWEEP_DATA ?= data
+
+help:
+	@sed -n 's/^# //p' Makefile
+
+install: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "make: Python 3.11 or newer is needed; name one with PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -m venv .venv || { echo "make: on Debian and Ubuntu, apt-get install python3-venv"; exit 1; }
+	@echo "Installing into .venv (PyTorch is large: some minutes, 6 GB) ..."
+	@$(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+# The loader looks in the data root and the system folder and then downloads; where that fails, Debian's package is
+# unpacked, for which nobody needs to be root.
+data: $(INSTALLED)
+	@$(BIN)/python -m densenet_sweep.data.fetch fashion_mnist $(DENSENET_SWEEP_DATA) 2>/dev/null \
+	  || .ci/unpack-fashion-mnist $(DENSENET_SWEEP_DATA)
+
+sweep: data
+	@$(BIN)/densenet-sweep sweep=quickstart
+
+lint: $(INSTALLED)
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: data lint
+	$(BIN)/pytest -q
+
+bench: data
+	$(BIN)/python benchmarks/training_throughput.py
