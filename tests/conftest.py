@@ -1,13 +1,13 @@
 """What every test runs under: one thread, so that numbers repeat and tests run beside each other."""
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
 from hydra.core.global_hydra import GlobalHydra
-
-PROJECT = Path(__file__).parent.parent
 
 torch.set_num_threads(1)
 
@@ -16,6 +16,47 @@ torch.set_num_threads(1)
 def _clean_hydra() -> Iterator[None]:
     yield
     GlobalHydra.instance().clear()
+
+
+@pytest.fixture
+def project() -> Path:
+    """The checkout."""
+    return Path(__file__).parent.parent
+
+
+@dataclass(frozen=True)
+class Typed:
+    """What a command line gave."""
+
+    exit_code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Typed]:
+    """Type `densenet-sweep` with these arguments in an empty folder, in this process."""
+    from densenet_sweep.__main__ import main
+
+    monkeypatch.chdir(tmp_path)
+    # main() asks Hydra to raise through this; monkeypatch puts the environment back.
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+
+    def run(*arguments: str) -> Typed:
+        GlobalHydra.instance().clear()
+        monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+        monkeypatch.setattr(sys, "argv", ["densenet-sweep", *arguments])
+        exit_code = 0
+        try:
+            main()
+        except SystemExit as stop:
+            exit_code = stop.code if isinstance(stop.code, int) else 1
+        captured = capsys.readouterr()
+        return Typed(exit_code, captured.out, captured.err)
+
+    return run
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

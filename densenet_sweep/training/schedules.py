@@ -18,13 +18,13 @@ def constant() -> Schedule:
 
 
 def step(*, milestones: Sequence[float], gamma: float) -> Schedule:
-    """Multiply by `gamma` at each milestone; the paper's are 0.1 at 0.5 and 0.75 (Huang et al., CVPR 2017, section 4.2)."""
+    """Multiply by `gamma` at each milestone; the paper's are 0.1 at 0.5 and 0.75 (CVPR 2017, section 4.2)."""
     fixed = tuple(milestones)
     return lambda progress: gamma ** sum(progress >= milestone - _ROUNDING for milestone in fixed)
 
 
 def cosine(*, warmup: float, final_factor: float) -> Schedule:
-    """Rise linearly over the fraction `warmup`, then fall along half a cosine (SGDR, Loshchilov and Hutter, 2017, eq. 5)."""
+    """Rise linearly over the fraction `warmup`, then fall along half a cosine (SGDR, Loshchilov and Hutter, eq. 5)."""
     return lambda progress: _warmed(progress, warmup, lambda rest: _cosine(1.0, final_factor, rest))
 
 
