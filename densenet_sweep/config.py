@@ -298,9 +298,7 @@ def _check_data(config: Config) -> None:
         if given is None or actual is None:
             continue
         if (given != actual) if ours == "in_channels" else (given < actual):
-            raise ConfigError(
-                f"architecture.{ours}={given} does not fit the data set, which has data.{theirs}={actual}"
-            )
+            raise ConfigError(f"architecture.{ours}={given} does not fit the data set, which has data.{theirs}={actual}")
 
 
 def _check_architecture(config: Config) -> None:
@@ -342,9 +340,7 @@ def _whole(config: Config, key: str, *, at_least: int) -> None:
         raise ConfigError(f"{key}={value}: a whole number of at least {at_least} is accepted")
 
 
-def _between(
-    config: Config, key: str, low: float, high: float, *, open_below: bool = False, open_above: bool = False
-) -> None:
+def _between(config: Config, key: str, low: float, high: float, *, open_below: bool = False, open_above: bool = False) -> None:
     value = _value(config, key)
     below = value <= low if open_below else value < low
     above = value >= high if open_above else value > high

@@ -77,9 +77,7 @@ def train(config: Config, job: Job) -> float:
         torch.compile(network) if config.compile else network,  # type: ignore[arg-type]
         optimizer,
         instantiate(asdict(config.schedule)),
-        train_batches=lambda index: progress.of_epoch(
-            train_batches(index), train_batches.num_batches, index, config.epochs
-        ),
+        train_batches=lambda index: progress.of_epoch(train_batches(index), train_batches.num_batches, index, config.epochs),
         valid_batches=valid_batches,
         num_batches=train_batches.num_batches,
         epochs=config.epochs,
@@ -130,9 +128,7 @@ def build_network(config: Config) -> nn.Module:
         ConfigError: the number of classes is only known once the pictures have been read, and was not given.
     """
     if config.architecture.num_classes is None:
-        raise ConfigError(
-            "architecture.num_classes is not known before the pictures are read: give architecture.num_classes=N"
-        )
+        raise ConfigError("architecture.num_classes is not known before the pictures are read: give architecture.num_classes=N")
     torch.manual_seed(config.seed)
     network: nn.Module = instantiate(asdict(config.architecture))
     return network
@@ -169,9 +165,7 @@ def _with_num_classes(config: Config, num_classes: int) -> Config:
     """Return `config` with the number of classes that was found where it did not say one."""
     given = config.architecture.num_classes
     if given is not None and given < num_classes:
-        raise ConfigError(
-            f"architecture.num_classes={given} does not fit the data set, which has {num_classes} classes"
-        )
+        raise ConfigError(f"architecture.num_classes={given} does not fit the data set, which has {num_classes} classes")
     return replace(config, architecture=replace(config.architecture, num_classes=given or num_classes))
 
 
@@ -192,9 +186,7 @@ def _build_optimizer(config: Config, network: nn.Module) -> torch.optim.Optimize
 
 
 @contextmanager
-def _recorded(
-    config: Config, job: Job, *, run_id: str | None, device: torch.device, dtype: torch.dtype
-) -> Iterator[Record]:
+def _recorded(config: Config, job: Job, *, run_id: str | None, device: torch.device, dtype: torch.dtype) -> Iterator[Record]:
     """Yield the run's record and close it with what became of the run, artifacts first."""
     trial = current_trial()
     tags = {

@@ -35,9 +35,7 @@ def save(path: Path, state: dict[str, Any]) -> None:
         with contextlib.suppress(OSError):
             Path(name).unlink()
         if isinstance(error, RuntimeError):  # torch's zip writer turns an OSError of the file into one
-            raise OSError(
-                f"{path}: the checkpoint could not be written ({_first_line(error)}); is the disk full?"
-            ) from error
+            raise OSError(f"{path}: the checkpoint could not be written ({_first_line(error)}); is the disk full?") from error
         raise
 
 
@@ -57,9 +55,7 @@ def load(path: Path) -> dict[str, Any]:
             f"{path}: not a readable checkpoint ({_first_line(error)}); delete it to train from the start"
         ) from error
     if not isinstance(state, dict):
-        raise CheckpointError(
-            f"{path}: holds a {type(state).__name__}, not a checkpoint; delete it to train from the start"
-        )
+        raise CheckpointError(f"{path}: holds a {type(state).__name__}, not a checkpoint; delete it to train from the start")
     return state
 
 

@@ -1,0 +1,44 @@
+"""Random changes of a batch of images, computed for the whole batch at once on its device.
+
+Shape suffixes: B images in a batch, C channels, H height, W width.
+"""
+
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional
+
+
+def crop(images_BCHW: Tensor, padding: int, generator: Generator) -> Tensor:
+    """Pad with zeros by `padding` pixels and cut each image out at its own random place, in the original size."""
+    size, (height, width) = len(images_BCHW), images_BCHW.shape[2:]
+    padded_BCHW = functional.pad(images_BCHW, (padding,) * 4)
+    offsets_2B = torch.randint(0, 2 * padding + 1, (2, size), generator=generator, device=images_BCHW.device)
+    windows = padded_BCHW.unfold(2, height, 1).unfold(3, width, 1)  # (B, C, 2 padding + 1, 2 padding + 1, H, W), a view
+    rows_B, columns_B = offsets_2B
+    return windows[torch.arange(size, device=images_BCHW.device), :, rows_B, columns_B]
+
+
+def flip(images_BCHW: Tensor, generator: Generator) -> Tensor:
+    """Mirror each image left to right with probability one half."""
+    mirrored_B = torch.rand(len(images_BCHW), generator=generator, device=images_BCHW.device) < 0.5
+    return torch.where(mirrored_B.view(-1, 1, 1, 1), images_BCHW.flip(3), images_BCHW)
+
+
+def cutout(images_BCHW: Tensor, size: int, generator: Generator) -> Tensor:
+    """Set a square of `size` pixels to zero around a random pixel of each image (DeVries and Taylor, 2017).
+
+    The square may reach over the border; after normalising, zero is the mean.
+    """
+    height, width = images_BCHW.shape[2:]
+    device = images_BCHW.device
+    start_B = -(size // 2)
+    rows_B = torch.randint(0, height, (len(images_BCHW), 1), generator=generator, device=device) + start_B
+    columns_B = torch.randint(0, width, (len(images_BCHW), 1), generator=generator, device=device) + start_B
+    in_rows_BH = _within(torch.arange(height, device=device), rows_B, size)
+    in_columns_BW = _within(torch.arange(width, device=device), columns_B, size)
+    hole_BHW = in_rows_BH[:, :, None] & in_columns_BW[:, None, :]
+    return images_BCHW.masked_fill(hole_BHW[:, None], 0.0)
+
+
+def _within(positions: Tensor, start_B: Tensor, size: int) -> Tensor:
+    return (positions >= start_B) & (positions < start_B + size)

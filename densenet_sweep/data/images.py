@@ -1,0 +1,44 @@
+"""Labelled images in memory.
+
+Shape suffixes: N images of a set, C channels, H height, W width.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """Images and their labels: images_NCHW of uint8 and labels_N of int64, on one device."""
+
+    images_NCHW: Tensor
+    labels_N: Tensor
+
+    def __post_init__(self) -> None:
+        if self.images_NCHW.dtype != torch.uint8 or self.images_NCHW.ndim != 4:
+            raise ValueError(f"images are {self.images_NCHW.dtype} of {self.images_NCHW.ndim} dimensions, not uint8 of 4")
+        if self.labels_N.dtype != torch.int64 or self.labels_N.shape != self.images_NCHW.shape[:1]:
+            raise ValueError(f"{len(self.images_NCHW)} images do not go with labels of shape {tuple(self.labels_N.shape)}")
+
+    def __len__(self) -> int:
+        return len(self.labels_N)
+
+    def select(self, indices: Tensor) -> "Images":
+        """Return the images at `indices`, in that order."""
+        return Images(self.images_NCHW[indices], self.labels_N[indices])
+
+    def to(self, device: torch.device) -> "Images":
+        """Return the same images on `device`."""
+        return Images(self.images_NCHW.to(device), self.labels_N.to(device))
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A data set: its training images, and its test images behind a call, so that nobody reads them by accident."""
+
+    class_names: tuple[str, ...]
+    train: Images
+    load_test: Callable[[], Images]

@@ -1,0 +1,182 @@
+"""The supplied data sets, each a function from a folder to a `Source`.
+
+torchvision downloads and checks the files; this module finds them, says what to do when they are not there, and turns them
+into uint8 tensors once. A test file is opened only when `load_test` is called.
+"""
+
+import pickle
+import tarfile
+import urllib.error
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torchvision import datasets
+
+from densenet_sweep.data import idx
+from densenet_sweep.data.images import Images, Source
+from densenet_sweep.data.split import split
+
+# Where Debian and Ubuntu put the files of their package dataset-fashion-mnist. Its gzip files have other checksums than
+# torchvision's list, because they were packed anew; the contents are the same.
+FASHION_MNIST_SYSTEM_FOLDER = Path("/usr/share/datasets/fashion-mnist")
+
+_DIGITS_TEST_FRACTION = 0.2
+
+Loaded = TypeVar("Loaded")
+
+
+def fashion_mnist(root: str, *, download: bool) -> Source:
+    """Return Fashion-MNIST (Xiao et al., 2017): 60,000 + 10,000 grey images of 28 px in 10 classes.
+
+    Looked for in `root`, then where Debian's package puts it, then downloaded into `root`.
+
+    Raises:
+        FileNotFoundError: it is in none of these places; the message names the ways to get it.
+        ValueError: a corrupt file.
+    """
+    return _mnist_like(
+        "fashion_mnist",
+        datasets.FashionMNIST,
+        root,
+        download=download,
+        further=FASHION_MNIST_SYSTEM_FOLDER,
+        package="dataset-fashion-mnist",
+    )
+
+
+def mnist(root: str, *, download: bool) -> Source:
+    """Return MNIST (LeCun et al., 1998): 60,000 + 10,000 grey digits of 28 px. Raises as `fashion_mnist`."""
+    return _mnist_like("mnist", datasets.MNIST, root, download=download)
+
+
+def kmnist(root: str, *, download: bool) -> Source:
+    """Return Kuzushiji-MNIST (Clanuwat et al., 2018): 60,000 + 10,000 grey characters. Raises as `fashion_mnist`."""
+    return _mnist_like("kmnist", datasets.KMNIST, root, download=download)
+
+
+def cifar10(root: str, *, download: bool) -> Source:
+    """Return CIFAR-10 (Krizhevsky, 2009): 50,000 + 10,000 colour images of 32 px. Raises as `fashion_mnist`."""
+    return _torchvision("cifar10", datasets.CIFAR10, root, download, {"train": True}, {"train": False})
+
+
+def cifar100(root: str, *, download: bool) -> Source:
+    """Return CIFAR-100 (Krizhevsky, 2009): 50,000 + 10,000 colour images of 32 px. Raises as `fashion_mnist`."""
+    return _torchvision("cifar100", datasets.CIFAR100, root, download, {"train": True}, {"train": False})
+
+
+def svhn(root: str, *, download: bool) -> Source:
+    """Return SVHN (Netzer et al., 2011): 73,257 + 26,032 colour digits of 32 px. Raises as `fashion_mnist`."""
+    return _torchvision("svhn", datasets.SVHN, str(Path(root) / "svhn"), download, {"split": "train"}, {"split": "test"})
+
+
+def digits(root: str, *, download: bool) -> Source:  # noqa: ARG001 - every source is called alike
+    """Return scikit-learn's digits: 1,797 grey images of 8 px, part of an installed package, so they are always there.
+
+    They come without a test set of their own; a stratified fifth is set apart as one.
+    """
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    images_NHW = torch.from_numpy((bunch.images * (255 / 16)).round().astype(np.uint8))
+    everything = Images(images_NHW[:, None], torch.from_numpy(bunch.target).long())
+    train, test = split(everything, valid_fraction=_DIGITS_TEST_FRACTION, num_train=None, seed=0)
+    return Source(tuple(str(digit) for digit in range(10)), train, lambda: test)
+
+
+def _mnist_like(
+    name: str,
+    dataset: type[Any],
+    root: str,
+    *,
+    download: bool,
+    further: Path | None = None,
+    package: str | None = None,
+) -> Source:
+    """Return one of the MNIST family from the first folder that has all of its idx files."""
+    train_names = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte")
+    test_names = ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+    folders = [Path(root) / dataset.__name__ / "raw", Path(root) / name.replace("_", "-"), Path(root)]
+    folders += [further] if further is not None else []
+
+    def found() -> list[dict[str, Path]]:
+        places = [{file: idx.find(folder, file) for file in (*train_names, *test_names)} for folder in folders]
+        return [
+            {file: path for file, path in place.items() if path is not None}
+            for place in places
+            if all(path is not None for path in place.values())
+        ]
+
+    if not found():
+        _download(lambda: dataset(root, train=True, download=True), name, root, download=download, package=package)
+    files = found()[0]
+    return Source(
+        tuple(dataset.classes),
+        idx.read_images(*(files[file] for file in train_names)),
+        lambda: idx.read_images(*(files[file] for file in test_names)),
+    )
+
+
+def _torchvision(
+    name: str, dataset: type[Any], root: str, download: bool, train: dict[str, Any], test: dict[str, Any]
+) -> Source:
+    """Return a data set that torchvision reads; its checksums are checked at every start."""
+
+    def load(which: dict[str, Any]) -> Any:
+        try:
+            return _readable(lambda: dataset(root, **which, download=False), root)
+        except FileNotFoundError:
+            return _download(lambda: dataset(root, **which, download=True), name, root, download=download)
+
+    loaded = load(train)
+    classes = getattr(loaded, "classes", None) or [str(label) for label in range(10)]
+    return Source(tuple(classes), _as_images(loaded), lambda: _as_images(load(test)))
+
+
+def _as_images(dataset: Any) -> Images:
+    """Return the images of a torchvision data set: CIFAR keeps them as NHWC, SVHN as NCHW."""
+    images = torch.from_numpy(np.asarray(dataset.data))
+    labels = dataset.targets if hasattr(dataset, "targets") else dataset.labels
+    images_NCHW = images if images.shape[1] == 3 else images.permute(0, 3, 1, 2)
+    return Images(images_NCHW.contiguous(), torch.as_tensor(np.asarray(labels), dtype=torch.int64))
+
+
+def _readable(load: Callable[[], Loaded], root: str) -> Loaded:
+    """Return `load()`.
+
+    Raises:
+        FileNotFoundError: the files are not there, or not those that torchvision's checksums describe.
+        ValueError: they are there and cannot be read.
+    """
+    try:
+        return load()
+    except RuntimeError as error:
+        raise FileNotFoundError(f"{root}: {error}") from None
+    except (pickle.UnpicklingError, EOFError, KeyError, tarfile.TarError, ValueError) as error:
+        raise ValueError(f"{root}: a corrupt or truncated data file ({error}); delete it and get it again") from None
+
+
+def _download(fetch: Callable[[], Loaded], name: str, root: str, *, download: bool, package: str | None = None) -> Loaded:
+    """Return `fetch()`, which downloads.
+
+    Raises:
+        FileNotFoundError: it may not or could not; the message names the ways to get the files.
+    """
+    reason = "data.download=false"
+    if download:
+        try:
+            return fetch()
+        except (RuntimeError, OSError, urllib.error.URLError, tarfile.TarError, EOFError) as error:
+            reason = f"the download failed: {_first_line(error)}"
+    ways = [f"put its files into data.root={root}"]
+    ways += [f"install the Debian or Ubuntu package {package}"] if package else []
+    ways += ["run with data.download=true where there is a network"]
+    raise FileNotFoundError(
+        f"data={name} is not in data.root={root} ({reason}): {', or '.join(ways)}; data=digits needs no files"
+    ) from None
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,66 @@
+"""The trial as a task function sees it, under any launcher; imports no Optuna, so that asking for it costs nothing."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Protocol
+
+
+class TrialPruned(Exception):  # noqa: N818 - Optuna's name for it
+    """Raised by a task function that gives its trial up because `should_prune` said so."""
+
+
+class Trial(Protocol):
+    """What a task function may ask of and tell to the trial that it runs for."""
+
+    @property
+    def number(self) -> int | None:
+        """The trial's number in its study; None outside a sweep."""
+
+    @property
+    def study_name(self) -> str | None:
+        """The name of the study; None outside a sweep."""
+
+    def report(self, value: float, step: int) -> None:
+        """Tell the objective's value after `step` steps (epochs, from 1); a step reported before is ignored."""
+
+    def should_prune(self) -> bool:
+        """Tell whether the trial is hopeless after what it reported; the task then raises `TrialPruned`."""
+
+    def annotate(self, key: str, value: object) -> None:
+        """Keep a JSON value beside the trial, under `key`."""
+
+
+class NullTrial:
+    """The trial outside a sweep: never pruned, reports go nowhere."""
+
+    number: int | None = None
+    study_name: str | None = None
+
+    def report(self, value: float, step: int) -> None:
+        """Do nothing."""
+
+    def should_prune(self) -> bool:
+        """Say no."""
+        return False
+
+    def annotate(self, key: str, value: object) -> None:
+        """Do nothing."""
+
+
+_current: ContextVar[Trial | None] = ContextVar("trial", default=None)
+
+
+def current_trial() -> Trial:
+    """Return the trial that the running task belongs to, or one that does nothing."""
+    return _current.get() or NullTrial()
+
+
+@contextmanager
+def running(trial: Trial) -> Iterator[None]:
+    """Make `trial` the current one inside the context."""
+    token = _current.set(trial)
+    try:
+        yield
+    finally:
+        _current.reset(token)

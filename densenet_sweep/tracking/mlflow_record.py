@@ -1,0 +1,214 @@
+"""One run in MLflow, as a record that a failing server cannot hurt."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from densenet_sweep.tracking.null_record import NullRecord
+from densenet_sweep.tracking.record import Record, State
+from densenet_sweep.tracking.store import check_uri, connect, experiment_id
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+log = logging.getLogger("densenet_sweep")
+
+# MLflow's mapping for searches: a pruned trial was stopped, it did not fail.
+STATUS = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED", "interrupted": "KILLED"}
+
+_PARAMETERS_PER_CALL = 100
+_VALUE_LENGTH = 6000
+_TAG_LENGTH = 5000
+
+
+def open_record(
+    *,
+    uri: str,
+    artifact_location: str,
+    experiment: str,
+    required: bool,
+    system_metrics: bool,
+    name: str,
+    parameters: Mapping[str, Any],
+    tags: Mapping[str, str],
+    study_name: str | None,
+    run_id: str | None,
+) -> Record:
+    """Return the open record of a new run, or of the run `run_id` that is continued.
+
+    Args:
+        uri: of the store, a database or a server.
+        artifact_location: folder for files, where a database is the store.
+        experiment: its name; made on first use.
+        required: a store that cannot be used is an error; otherwise training goes on without one, and says so.
+        system_metrics: record processor, memory and GPU use while the run is open.
+        name: the run's, for people.
+        parameters: by override path.
+        tags: further facts.
+        study_name: the run becomes a child of this study's parent run.
+        run_id: of a run to continue.
+
+    Raises:
+        ValueError: `uri` is no store.
+        ConnectionError: the store cannot be used, and is required.
+    """
+    check_uri(uri)
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        client = connect(uri)
+        experiment_number = experiment_id(client, uri, experiment, artifact_location)
+        parent = None if study_name is None else find_parent(client, experiment_number, study_name)
+        run_id = _opened(client, experiment_number, name, parameters, tags, study_name, parent, run_id)
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        message = f"tracking.uri={uri}: cannot be used ({_first_line(error)})"
+        if required:
+            raise ConnectionError(f"{message}; tracking.required=false trains without it") from error
+        log.warning("%s; this run is not recorded", message)
+        return NullRecord()
+    return MlflowRecord(client, run_id, uri=uri, required=required, system_metrics=system_metrics)
+
+
+def find_parent(client: "MlflowClient", experiment_number: str, study_name: str) -> str | None:
+    """Return the id of the parent run of a study, found by its tag, or nothing."""
+    quoted = study_name.replace("'", "\\'")
+    found = client.search_runs(
+        [experiment_number], f"tags.`study` = '{quoted}' AND tags.`role` = 'study'", order_by=["start_time DESC"], max_results=1
+    )
+    return str(found[0].info.run_id) if found else None
+
+
+class MlflowRecord:
+    """A run in MLflow. Without `required`, a failing store costs one warning; what it missed is sent again later."""
+
+    def __init__(self, client: "MlflowClient", run_id: str, *, uri: str, required: bool, system_metrics: bool) -> None:
+        self.run_id: str | None = run_id
+        self._id = run_id
+        self._client = client
+        self._uri = uri
+        self._required = required
+        self._pending: list[Any] = []
+        self._is_lost = False
+        self._monitor = _start_monitor(run_id, uri) if system_metrics else None
+
+    def epoch(self, metrics: Mapping[str, float], *, step: int) -> None:
+        """Record `metrics` in one call, with those that an earlier call could not deliver."""
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        self._pending += [Metric(key, float(value), now, step) for key, value in metrics.items()]
+        if self._delivered(lambda: self._client.log_batch(self._id, metrics=self._pending)):
+            self._pending = []
+
+    def artifacts(self, folder: Path) -> None:
+        """Upload the files in `folder`."""
+        if folder.is_dir() and any(folder.iterdir()):
+            self._delivered(lambda: self._client.log_artifacts(self._id, str(folder)))
+
+    def finish(self, state: State, reason: str | None) -> None:
+        """Close the run with MLflow's word for `state`, which also stands in the tag `trial.state`."""
+        if self._monitor is not None:
+            self._monitor.finish()
+        if self._pending:
+            self._delivered(lambda: self._client.log_batch(self._id, metrics=self._pending))
+        self._delivered(lambda: close_run(self._client, self._id, state, reason))
+
+    def _delivered(self, call: Callable[[], None]) -> bool:
+        """Tell whether `call` reached the store.
+
+        Raises:
+            ConnectionError: it did not, and the store is required.
+        """
+        from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            call()
+        except (MlflowException, SQLAlchemyError, OSError) as error:
+            message = f"tracking.uri={self._uri}: lost ({_first_line(error)})"
+            if self._required:
+                raise ConnectionError(f"{message}; tracking.required=false trains on without it") from error
+            if not self._is_lost:
+                log.warning("%s; training goes on", message)
+            self._is_lost = True
+            return False
+        if self._is_lost:
+            log.warning("tracking.uri=%s: is back", self._uri)
+        self._is_lost = False
+        return True
+
+
+def close_run(client: "MlflowClient", run_id: str, state: str, reason: str | None) -> None:
+    """Give the run its final state, in MLflow's words and in ours."""
+    client.set_tag(run_id, "trial.state", state)
+    if reason:
+        client.set_tag(run_id, "trial.reason", reason[:_TAG_LENGTH])
+    client.set_terminated(run_id, status=STATUS[state])
+
+
+def _opened(
+    client: "MlflowClient",
+    experiment_number: str,
+    name: str,
+    parameters: Mapping[str, Any],
+    tags: Mapping[str, str],
+    study_name: str | None,
+    parent: str | None,
+    run_id: str | None,
+) -> str:
+    """Return the id of a new run, or of the run `run_id` opened again."""
+    from mlflow.entities import Param, RunTag
+    from mlflow.exceptions import MlflowException
+
+    if run_id is not None:
+        try:
+            client.update_run(run_id, status="RUNNING")
+            return run_id
+        except MlflowException:
+            log.warning("MLflow run %s is not in this store; a new run is begun", run_id)
+    all_tags = dict(tags) | {"trial.state": "running"}
+    if study_name is not None:
+        all_tags["study"] = study_name
+    if parent is not None:
+        all_tags["mlflow.parentRunId"] = parent
+    run = client.create_run(
+        experiment_number, run_name=name, tags={key: value[:_TAG_LENGTH] for key, value in all_tags.items()}
+    )
+    params = [Param(key, _shown(value)[:_VALUE_LENGTH]) for key, value in parameters.items()]
+    for start in range(0, len(params), _PARAMETERS_PER_CALL):
+        client.log_batch(run.info.run_id, params=params[start : start + _PARAMETERS_PER_CALL], tags=list[RunTag]())
+    return str(run.info.run_id)
+
+
+def _shown(value: Any) -> str:
+    """Return `value` as the command line takes it."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return f"[{','.join(_shown(item) for item in value)}]"
+    return str(value)
+
+
+def _start_monitor(run_id: str, uri: str) -> Any:
+    """Return MLflow's monitor of this machine, running, or nothing where it cannot run."""
+    import mlflow
+    from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+    # The monitor has no client argument (mlflow 3.17); it records to the global store.
+    mlflow.set_tracking_uri(uri)
+    try:
+        monitor = SystemMetricsMonitor(run_id)
+        monitor.start()
+    except Exception as error:  # whatever a driver raises, a missing reading must not cost a training
+        log.warning("system metrics are not recorded: %s", _first_line(error))
+        return None
+    return monitor
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
