@@ -1,0 +1,79 @@
+"""The best trial of a study, as a config file that runs again on its own."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra.core.config_loader import ConfigLoader
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+# Groups whose options set the keys of others: their effect is in the values, and naming them again would start a sweep.
+_COMPOSING_GROUPS = ("experiment", "sweep")
+
+
+def flat_job_config(config: DictConfig) -> dict[str, Any]:
+    """Return the leaves of the job part of `config` (all but Hydra's own) under their override paths, resolved."""
+    job = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+    OmegaConf.set_struct(job, False)
+    try:
+        container = OmegaConf.to_container(job, resolve=True)
+    except Exception:  # an interpolation into Hydra's part, which only a running job has
+        container = OmegaConf.to_container(job, resolve=False)
+    assert isinstance(container, dict)
+    return _flat(container)
+
+
+def write(path: Path, config_loader: ConfigLoader, config: DictConfig, header: str) -> None:
+    """Write the job part of `config` to `path` as an option file: the chosen groups, and what differs from them.
+
+    Args:
+        path: `.../experiment/best.yaml`; its folder's parent is to be given as `--config-dir`.
+        config_loader: Hydra's, to compose what the chosen groups give by themselves.
+        config: of the trial, composed, with Hydra's part.
+        header: a comment for the top of the file, without its `#`.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    choices = {
+        group: option
+        for group, option in config.hydra.runtime.choices.items()
+        if option is not None and not group.startswith("hydra/") and group not in _COMPOSING_GROUPS and "@" not in group
+    }
+    plain = config_loader.load_configuration(
+        config_name=config.hydra.job.config_name,
+        overrides=[f"{group}={option}" for group, option in choices.items()],
+        run_mode=RunMode.RUN,
+    )
+    unset = object()
+    given = flat_job_config(plain)
+    differing = {key: value for key, value in flat_job_config(config).items() if given.get(key, unset) != value}
+    lines = ["# @package _global_", *(f"# {line}".rstrip() for line in header.splitlines()), "defaults:"]
+    lines += [f"  - override /{group}: {option}" for group, option in choices.items()]
+    body = yaml.safe_dump(_nested(differing), sort_keys=False) if differing else ""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = "\n".join(lines if choices else [line for line in lines if line != "defaults:"])
+    path.write_text(f"{text}\n\n{body}", encoding="utf-8")
+
+
+def _flat(section: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
+    leaves: dict[str, Any] = {}
+    for key, value in section.items():
+        if isinstance(value, Mapping) and value:
+            leaves |= _flat(value, f"{prefix}{key}.")
+        else:
+            leaves[f"{prefix}{key}"] = value
+    return leaves
+
+
+def _nested(leaves: Mapping[str, Any]) -> dict[str, Any]:
+    root: dict[str, Any] = {}
+    for path, value in leaves.items():
+        *sections, last = path.split(".")
+        node = root
+        for section in sections:
+            node = node.setdefault(section, {})
+        node[last] = value
+    return root

@@ -1,0 +1,92 @@
+"""How many trials a study may still run, and when it should stop.
+
+The budget counts finished trials, complete or pruned, of the study in total, however many starts and workers it took. It is
+exact without a coordinator: a worker that has asked for a trial looks at the trial's rank among those that are finished or
+may still finish, and gives one that is too many back to the queue. Trial numbers are handed out in order by every storage,
+so of two workers that ask at once at least the later one sees the other.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import optuna
+
+# A rate needs some trials to be one: the first failures of a sweep end it only when so many would exceed it.
+_FEWEST_FOR_A_RATE = 5
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The rules that end a sweep; None switches one off."""
+
+    n_trials: int
+    timeout: float | None = None
+    target: float | None = None
+    patience: int | None = None
+    max_failure_rate: float = 0.5
+
+    def reason_to_stop(self, study: "optuna.Study", started: float) -> str | None:
+        """Return why no further trial should begin, or None.
+
+        Args:
+            study: as it stands.
+            started: when this sweep began, by `time.time`.
+        """
+        trials = study.get_trials(deepcopy=False)
+        finished = _finished(trials)
+        failed = [trial for trial in trials if trial.state.name == "FAIL"]
+        ended = len(finished) + len(failed)
+        if len(failed) > self.max_failure_rate * max(ended, _FEWEST_FOR_A_RATE):
+            return f"{len(failed)} of {ended} trials failed (hydra.sweeper.max_failure_rate={self.max_failure_rate:g})"
+        if len(finished) >= self.n_trials:
+            return f"{len(finished)} of {self.n_trials} trials are finished"
+        if self.timeout is not None and time.time() - started > self.timeout:
+            return f"hydra.sweeper.timeout={self.timeout:g} seconds are over"
+        if len(study.directions) > 1:
+            return None
+        bests = _best_so_far(study, finished)
+        if self.target is not None and bests and not _is_better(study, self.target, bests[-1]):
+            return f"hydra.sweeper.target={self.target:g} is reached"
+        if self.patience is not None and len(bests) > self.patience and bests[-1] == bests[-1 - self.patience]:
+            return f"{self.patience} trials brought no improvement (hydra.sweeper.patience)"
+        return None
+
+    def has_room(self, study: "optuna.Study") -> bool:
+        """Tell whether a further trial may be begun beside those that are running."""
+        trials = study.get_trials(deepcopy=False)
+        return len(_finished(trials)) + sum(trial.state.name == "RUNNING" for trial in trials) < self.n_trials
+
+    def admits(self, study: "optuna.Study", number: int) -> bool:
+        """Tell whether trial `number`, just begun, is within the budget; if not, it must be given back.
+
+        Among trials that run to their end, consider the one with the highest number: when it was admitted every other was
+        finished already, or running or queued with a lower number, and all of these were counted. So never more than
+        `n_trials` finish.
+        """
+        trials = study.get_trials(deepcopy=False)
+        before = [trial for trial in trials if trial.number < number and trial.state.name in ("RUNNING", "WAITING")]
+        return len(_finished(trials)) + len(before) < self.n_trials
+
+
+def _finished(trials: Sequence["optuna.trial.FrozenTrial"]) -> list["optuna.trial.FrozenTrial"]:
+    return [trial for trial in trials if trial.state.name in ("COMPLETE", "PRUNED")]
+
+
+def _is_better(study: "optuna.Study", value: float, other: float) -> bool:
+    return value > other if study.direction.name == "MAXIMIZE" else value < other
+
+
+def _best_so_far(study: "optuna.Study", finished: Sequence["optuna.trial.FrozenTrial"]) -> list[float]:
+    """Return the best value after each finished trial, in the order in which they finished, from the first complete one."""
+    ordered = sorted(finished, key=lambda trial: trial.datetime_complete or trial.datetime_start)  # type: ignore[arg-type,return-value]
+    bests: list[float] = []
+    for trial in ordered:
+        if trial.state.name == "COMPLETE" and trial.value is not None:
+            better = not bests or _is_better(study, trial.value, bests[-1])
+            bests.append(trial.value if better else bests[-1])
+        elif bests:
+            bests.append(bests[-1])
+    return bests

@@ -1,0 +1,182 @@
+"""Hydra's sweep grammar as Optuna distributions, and suggested values back as overrides.
+
+`choice(a,b)` and `a,b` are categorical; `range` means what it means to Hydra (its stop is excluded); `interval` is continuous,
+`int(interval(a,b))` whole numbers from a to b; `tag(log, ...)` searches on a log scale. `sort` and `shuffle` change an order
+that no distribution has, so they change nothing.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import IntervalSweep, Override, QuotedString, RangeSweep
+
+from densenet_sweep.sweep.errors import SweepError
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One searched parameter: its key as typed (with `+` or a package), what may be suggested, and how that is typed."""
+
+    key: str
+    text: str
+    distribution: "BaseDistribution"
+    texts: Mapping[str, str]
+
+    def override(self, value: Any) -> str:
+        """Return the override that gives the parameter this suggested value."""
+        return f"{self.key}={self.texts.get(_identity(value), repr(value))}"
+
+
+@dataclass(frozen=True)
+class Space:
+    """What a sweep holds fixed, as overrides, and what it searches, by key."""
+
+    fixed: tuple[str, ...]
+    parameters: Mapping[str, Parameter]
+
+    def overrides(self, values: Mapping[str, Any]) -> list[str]:
+        """Return the overrides of a trial: the fixed ones and the suggested `values`."""
+        return [*self.fixed, *(self.parameters[name].override(value) for name, value in values.items())]
+
+    def first(self) -> list[str]:
+        """Return overrides with some value for every parameter, to try out whether the keys exist."""
+        return self.overrides({name: _some_value(parameter) for name, parameter in self.parameters.items()})
+
+    def distributions(self) -> dict[str, "BaseDistribution"]:
+        """Return the distributions by name, as `optuna.study.Study.ask` takes them."""
+        return {name: parameter.distribution for name, parameter in self.parameters.items()}
+
+    def described(self) -> dict[str, str]:
+        """Return, by name, a text that is equal for equal distributions, to be kept in the study."""
+        from optuna.distributions import distribution_to_json
+
+        return {name: distribution_to_json(parameter.distribution) for name, parameter in self.parameters.items()}
+
+
+def read(params: Mapping[str, Any], arguments: Sequence[str], config_loader: ConfigLoader) -> Space:
+    """Return the space of a sweep.
+
+    Args:
+        params: `hydra.sweeper.params`, key to the text after the equals sign.
+        arguments: the command line's overrides; they win over `params`, and a fixed one ends the search of its parameter.
+        config_loader: Hydra's, to look up the options of a group for `glob`.
+
+    Raises:
+        SweepError: a parameter that cannot be searched as it was written.
+    """
+    parser = OverridesParser.create(config_loader=config_loader)
+    lines = [f"{key}={'null' if value is None else value}" for key, value in params.items()]
+    try:
+        overrides = [*parser.parse_overrides(lines), *parser.parse_overrides(list(arguments))]
+    except Exception as error:
+        raise SweepError(f"hydra.sweeper.params: {' '.join(str(error).split())}") from error
+    by_name: dict[str, Override] = {}
+    fixed: list[str] = []
+    for position, override in enumerate(overrides):
+        if override.is_sweep_override():
+            by_name[override.key_or_group] = override
+            continue
+        assert override.input_line is not None
+        # A fixed value on the command line ends the search of that parameter; one in params is a default below it.
+        by_name.pop(override.key_or_group, None)
+        fixed.insert(position if position < len(lines) else len(fixed), override.input_line)
+    return Space(tuple(fixed), {name: _parameter(override) for name, override in by_name.items()})
+
+
+def _parameter(override: Override) -> Parameter:
+    text = override.get_value_string()
+    if override.is_interval_sweep():
+        distribution, texts = _interval(override), {}
+    elif override.is_range_sweep():
+        distribution, texts = _range(override)
+    else:
+        distribution, texts = _choice(override)
+    return Parameter(override.get_key_element(), text, distribution, texts)
+
+
+def _choice(override: Override) -> "tuple[BaseDistribution, dict[str, str]]":
+    from optuna.distributions import CategoricalDistribution
+
+    elements = list(override.sweep_iterator())
+    if override.value_type is not None and override.value_type.name == "GLOB_CHOICE_SWEEP":
+        elements = [element for element in elements if not str(element).startswith("_")]  # schemas are no options
+    if not elements:
+        raise SweepError(f"{override.input_line}: no option to choose from")
+    texts = [Override._get_value_element_as_str(element) for element in elements]
+    values: list[Any] = [_scalar(element, text) for element, text in zip(elements, texts, strict=True)]
+    if any(values[i] == values[j] for i in range(len(values)) for j in range(i)):
+        values = list(texts)  # 1, 1.0 and true are equal to Optuna
+    if len(set(texts)) < len(texts):
+        raise SweepError(f"{override.input_line}: a choice stands there twice")
+    return CategoricalDistribution(values), {_identity(value): text for value, text in zip(values, texts, strict=True)}
+
+
+def _range(override: Override) -> "tuple[BaseDistribution, dict[str, str]]":
+    from optuna.distributions import FloatDistribution, IntDistribution
+
+    sweep = override.value()
+    assert isinstance(sweep, RangeSweep)
+    _check_tags(override, sweep.tags)
+    values = sorted(sweep.range())
+    if not values:
+        raise SweepError(f"{override.input_line}: an empty range; Hydra's range excludes its stop")
+    step = abs(sweep.step) if len(values) > 1 else 1
+    is_log = "log" in sweep.tags
+    if is_log and (step != 1 or not isinstance(values[0], int)):
+        raise SweepError(f"{override.input_line}: a log scale takes steps of 1; int(interval(a,b)) is accepted")
+    if all(isinstance(value, int) for value in values):
+        return IntDistribution(values[0], values[-1], step=int(step), log=is_log), {}
+    # Optuna counts low + k * step in binary; what Hydra would give is typed instead.
+    distribution = FloatDistribution(values[0], values[-1], step=float(step))
+    texts = {}
+    for index, value in enumerate(values):
+        for suggested in (value, values[0] + index * float(step)):
+            texts[_identity(suggested)] = repr(value)
+    return distribution, texts
+
+
+def _interval(override: Override) -> "BaseDistribution":
+    from optuna.distributions import FloatDistribution, IntDistribution
+
+    sweep = override.value()
+    assert isinstance(sweep, IntervalSweep)
+    _check_tags(override, sweep.tags)
+    assert sweep.start is not None
+    assert sweep.end is not None
+    is_log = "log" in sweep.tags
+    if sweep.start > sweep.end or (is_log and sweep.start <= 0):
+        positive = " above 0" if is_log else ""
+        raise SweepError(f"{override.input_line}: an interval from a smaller to a larger number{positive} is accepted")
+    if isinstance(sweep.start, int) and isinstance(sweep.end, int):
+        return IntDistribution(sweep.start, sweep.end, log=is_log)
+    return FloatDistribution(float(sweep.start), float(sweep.end), log=is_log)
+
+
+def _check_tags(override: Override, tags: set[str]) -> None:
+    unknown = sorted(tags - {"log"})
+    if unknown:
+        raise SweepError(f"{override.input_line}: unknown tag {unknown[0]}; log is accepted")
+
+
+def _scalar(element: Any, text: str) -> Any:
+    """Return what Optuna keeps for one choice: a scalar as it is, anything else as its text."""
+    if isinstance(element, QuotedString):
+        return element.text
+    return element if element is None or isinstance(element, bool | int | float | str) else text
+
+
+def _identity(value: Any) -> str:
+    """Return a key that tells 1, 1.0, True and "1" apart."""
+    return f"{type(value).__name__}:{json.dumps(value)}"
+
+
+def _some_value(parameter: Parameter) -> Any:
+    distribution: Any = parameter.distribution
+    return distribution.choices[0] if hasattr(distribution, "choices") else distribution.low
