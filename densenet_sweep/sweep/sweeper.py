@@ -119,7 +119,8 @@ def _check_builds(options: Mapping[str, Any], space: spaces.Space, directions: S
     pruner = str(options["pruner"]["_target_"]).rpartition(".")[2]
     if len(directions) > 1 and pruner != "NopPruner":
         raise SweepError(
-            f"hydra/sweeper/pruner: {pruner} cannot prune by {len(directions)} objectives; hydra/sweeper/pruner=none is accepted"
+            f"hydra/sweeper/pruner: {pruner} cannot prune by {len(directions)} objectives; "
+            "hydra/sweeper/pruner=none is accepted"
         )
     if options["n_trials"] < 1:
         raise SweepError(f"hydra.sweeper.n_trials={options['n_trials']}: a whole number of at least 1 is accepted")
@@ -159,7 +160,8 @@ def _launch(
     master = config.copy()
     with open_dict(master):
         # Launchers announce every job; here a job is a worker, which nobody needs to hear of.
-        master.hydra.hydra_logging = OmegaConf.merge(master.hydra.hydra_logging or {}, {"root": {"level": "WARNING"}})
+        quiet = {name: {"level": "WARNING"} for name in ("hydra", "hydra_plugins")}
+        master.hydra.hydra_logging = OmegaConf.merge(master.hydra.hydra_logging or {}, {"loggers": quiet})
     workers = [f"hydra.sweep.subdir=.workers/{index}" for index in range(n_jobs)]
     worker = Worker(task_function=task_function, context=context, config=config, space=space, settings=settings)
     launcher = Plugins.instance().instantiate_launcher(hydra_context=context, task_function=worker, config=master)

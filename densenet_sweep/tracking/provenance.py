@@ -13,7 +13,7 @@ import torchvision
 def provenance_tags(device: torch.device) -> dict[str, str]:
     """Return the git commit and its dirtiness, the device, the host and the versions of what computes."""
     return {
-        **_git_tags(),
+        **git_tags(),
         "device.name": _device_name(device),
         "device.type": device.type,
         "host": socket.gethostname(),
@@ -24,7 +24,7 @@ def provenance_tags(device: torch.device) -> dict[str, str]:
 
 
 @functools.cache
-def _git_tags() -> dict[str, str]:
+def git_tags() -> dict[str, str]:
     """Return the commit of this package's checkout, or of the working folder; nothing outside of git."""
     for folder in (Path(__file__).parent, Path.cwd()):
         commit = _git(folder, "rev-parse", "HEAD")

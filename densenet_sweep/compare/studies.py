@@ -1,0 +1,69 @@
+"""The studies below `outputs/`, found by the description that each sweep leaves in its folder."""
+
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+
+from densenet_sweep.sweep.study import open_storage
+from densenet_sweep.sweep.sweeper import DESCRIPTION
+
+if TYPE_CHECKING:
+    import optuna
+
+OUTPUTS = Path("outputs")
+
+
+@dataclass(frozen=True)
+class FoundStudy:
+    """A study and the sweep folder that describes it."""
+
+    name: str
+    folder: Path
+    storage: str | None
+
+    def load(self) -> "optuna.Study":
+        """Return the study as it stands.
+
+        Raises:
+            ValueError: its storage has gone, or is not readable from here.
+        """
+        import optuna
+
+        try:
+            return optuna.load_study(study_name=self.name, storage=open_storage(self.storage, self.folder))
+        except KeyError:
+            raise ValueError(f"{self.folder}: the storage no longer holds the study {self.name}") from None
+
+
+def found(outputs: Path = OUTPUTS) -> list[FoundStudy]:
+    """Return the studies below `outputs`, the one used last first."""
+    paths = sorted(outputs.glob(f"**/{DESCRIPTION}"), key=_last_use, reverse=True)
+    descriptions = [(path, yaml.safe_load(path.read_text(encoding="utf-8"))) for path in paths]
+    return [FoundStudy(entry["study_name"], path.parent, entry["storage"]) for path, entry in descriptions]
+
+
+def find(name: str | None, outputs: Path = OUTPUTS) -> FoundStudy:
+    """Return the study called `name`, or the one used last.
+
+    Raises:
+        ValueError: there is none, or none of that name; the message lists those that exist.
+    """
+    existing = found(outputs)
+    if not existing:
+        raise ValueError(f"no study in {outputs.absolute()}; densenet-sweep sweep=quickstart makes one")
+    if name is None:
+        return existing[0]
+    for study in existing:
+        if study.name == name:
+            return study
+    names = [study.name for study in existing]
+    close = difflib.get_close_matches(name, names, n=1)
+    hint = f"; did you mean {close[0]}?" if close else ""
+    raise ValueError(f"{name}: no such study{hint}; there are {', '.join(names)}")
+
+
+def _last_use(description: Path) -> float:
+    return max(path.stat().st_mtime for path in description.parent.glob("study.*"))
