@@ -77,8 +77,7 @@ def main() -> None:
     plain_images_per_second(plain, batches[:1])
     our_images_per_second(ours, batches[:1], device)
     rates = [
-        (plain_images_per_second(plain, batches), our_images_per_second(ours, batches, device))
-        for _ in range(asked.rounds)
+        (plain_images_per_second(plain, batches), our_images_per_second(ours, batches, device)) for _ in range(asked.rounds)
     ]
     precision = str(resolve_dtype("auto", device)).removeprefix("torch.")
     print(f"{device}, {torch.get_num_threads()} threads, torch {torch.__version__}, {platform.machine()}")

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import yaml
@@ -19,13 +19,15 @@ from torch import nn
 
 from densenet_sweep import progress
 from densenet_sweep.config import Config, ConfigError
-from densenet_sweep.data.batches import EvalBatches, TrainBatches, channel_statistics
+from densenet_sweep.data.augmentation import Augmentation
+from densenet_sweep.data.batches import EvalBatches, TrainBatches
 from densenet_sweep.data.images import Images, Source
+from densenet_sweep.data.preprocessing import Preprocessing, channel_statistics
 from densenet_sweep.data.split import split
-from densenet_sweep.sweep import TrialPruned, current_trial
+from densenet_sweep.sweep import TrialLost, TrialPruned, current_trial
 from densenet_sweep.tracking.figures import write_evaluation
 from densenet_sweep.tracking.provenance import provenance_tags
-from densenet_sweep.tracking.record import Record
+from densenet_sweep.tracking.record import Record, State
 from densenet_sweep.training import checkpoint
 from densenet_sweep.training.fit import Epoch, fit
 from densenet_sweep.training.precision import place, resolve_device, resolve_dtype
@@ -97,6 +99,7 @@ def train(config: Config, job: Job) -> float:
         trial.annotate("num_valid", len(valid_images.labels_N))
         trial.annotate("mlflow_run_id", record.run_id)
         for epoch in epochs:
+            trial.check_lease()
             metrics = _metrics(epoch)
             log.info(_line(epoch, config.epochs))
             record.epoch({**metrics, "num_parameters": num_parameters}, step=epoch.index + 1)
@@ -171,11 +174,10 @@ def _with_num_classes(config: Config, num_classes: int) -> Config:
 
 def _batches(config: Config, train_images: Images, valid_images: Images) -> tuple[TrainBatches, EvalBatches]:
     mean_C, std_C = channel_statistics(train_images, normalize=config.data.normalize)
-    shown = {"image_size": config.data.image_size, "mean_C": mean_C, "std_C": std_C}
-    train_batches = TrainBatches(
-        train_images, batch_size=config.batch_size, seed=config.seed, **asdict(config.data.augment), **shown
-    )
-    return train_batches, EvalBatches(valid_images, batch_size=_VALID_BATCH_SIZE, **shown)
+    preprocessing = Preprocessing(config.data.image_size, mean_C, std_C)
+    augmentation = Augmentation(**asdict(config.data.augment))
+    train_batches = TrainBatches(train_images, preprocessing, augmentation, batch_size=config.batch_size, seed=config.seed)
+    return train_batches, EvalBatches(valid_images, preprocessing, batch_size=_VALID_BATCH_SIZE)
 
 
 def _build_optimizer(config: Config, network: nn.Module) -> torch.optim.Optimizer:
@@ -208,12 +210,16 @@ def _recorded(config: Config, job: Job, *, run_id: str | None, device: torch.dev
         study_name=trial.study_name,
         run_id=run_id,
     )
-    state, reason = "failed", None
+    state: State | Literal["lost"] = "failed"
+    reason: str | None = None
     try:
         yield record
         state = "complete"
     except TrialPruned as pruned:
         state, reason = "pruned", str(pruned)
+        raise
+    except TrialLost:
+        state = "lost"
         raise
     except KeyboardInterrupt:
         state, reason = "interrupted", "stopped by the user"
@@ -226,7 +232,8 @@ def _recorded(config: Config, job: Job, *, run_id: str | None, device: torch.dev
             record.artifacts(job.output_dir / "artifacts")
             if trial.number is not None:  # a finished trial is never continued, and a study has many
                 (job.output_dir / "last.pt").unlink(missing_ok=True)
-        record.finish(state, reason)
+        if state != "lost":  # the run is another worker's by now
+            record.finish(state, reason)
 
 
 def _last_checkpoint(output_dir: Path, config: Config) -> dict[str, Any]:

@@ -34,9 +34,7 @@ class Typed:
 
 
 @pytest.fixture
-def command(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., Typed]:
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Typed]:
     """Type `densenet-sweep` with these arguments in an empty folder, in this process."""
     from densenet_sweep.__main__ import main
 

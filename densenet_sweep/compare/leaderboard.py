@@ -36,12 +36,13 @@ def show(study: "optuna.Study", *, top: int = 10, console: Console | None = None
     trials = [trial for trial in study.get_trials(deepcopy=False) if trial.state.name in _STATES]
     ranked = _ranked(study, trials)
     parameters = sorted({name for trial in trials for name in trial.params})
-    table = Table(title=f"study {study.study_name}", title_justify="left", header_style="bold", box=box.SIMPLE_HEAD)
-    for heading in ("rank", "trial", "value", *_short(parameters), "weights", "epochs", "seconds", "state"):
+    table = Table(
+        title=f"study {study.study_name}", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True
+    )
+    for heading in ("trial", "value", *_short(parameters), "weights", "epochs", "seconds", "state"):
         table.add_column(heading, justify="left" if heading == "state" else "right", no_wrap=heading != "state")
-    for rank, trial in enumerate(ranked[:top], start=1):
+    for trial in ranked[:top]:
         table.add_row(
-            str(rank) if trial.state.name == "COMPLETE" else "",
             str(trial.number),
             _values(trial),
             *(_number(trial.params.get(name)) for name in parameters),

@@ -93,11 +93,8 @@ def read(params: Mapping[str, Any], arguments: Sequence[str], config_loader: Con
 def _parameter(override: Override) -> Parameter:
     text = override.get_value_string()
     if override.is_interval_sweep():
-        distribution, texts = _interval(override), {}
-    elif override.is_range_sweep():
-        distribution, texts = _range(override)
-    else:
-        distribution, texts = _choice(override)
+        return Parameter(override.get_key_element(), text, _interval(override), {})
+    distribution, texts = _range(override) if override.is_range_sweep() else _choice(override)
     return Parameter(override.get_key_element(), text, distribution, texts)
 
 

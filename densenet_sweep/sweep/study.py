@@ -101,7 +101,8 @@ def open_study(
         for key, value in base.items()
         if not _is_below(key, ignored) and not _is_below(key, [name.lstrip("+") for name in searched])
     }
-    study = optuna.create_study(storage=storage, study_name=name, directions=list(directions), load_if_exists=True)
+    wanted = [optuna.study.StudyDirection[direction.upper()] for direction in directions]
+    study = optuna.create_study(storage=storage, study_name=name, directions=wanted, load_if_exists=True)
     attributes = study.user_attrs
     elsewhere = f"another hydra.sweeper.study_name starts a new study beside {name}"
     if [direction.name.lower() for direction in study.directions] != list(directions):

@@ -10,6 +10,10 @@ class TrialPruned(Exception):  # noqa: N818 - Optuna's name for it
     """Raised by a task function that gives its trial up because `should_prune` said so."""
 
 
+class TrialLost(Exception):  # noqa: N818 - a state of affairs, not a mistake
+    """Raised where another worker has taken the trial over; whoever gets this must write nothing more for it."""
+
+
 class Trial(Protocol):
     """What a task function may ask of and tell to the trial that it runs for."""
 
@@ -20,6 +24,9 @@ class Trial(Protocol):
     @property
     def study_name(self) -> str | None:
         """The name of the study; None outside a sweep."""
+
+    def check_lease(self) -> None:
+        """Raise `TrialLost` where the trial is another worker's by now; to be called before writing anything."""
 
     def report(self, value: float, step: int) -> None:
         """Tell the objective's value after `step` steps (epochs, from 1); a step reported before is ignored."""
@@ -36,6 +43,9 @@ class NullTrial:
 
     number: int | None = None
     study_name: str | None = None
+
+    def check_lease(self) -> None:
+        """Do nothing."""
 
     def report(self, value: float, step: int) -> None:
         """Do nothing."""

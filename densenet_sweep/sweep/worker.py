@@ -25,11 +25,10 @@ from omegaconf import DictConfig, open_dict
 
 from densenet_sweep.sweep import study as studies
 from densenet_sweep.sweep.budget import Budget
-from densenet_sweep.sweep.errors import TrialLost
 from densenet_sweep.sweep.events import emit
 from densenet_sweep.sweep.lease import ATTEMPT, Lease, reclaim_dead
 from densenet_sweep.sweep.space import Space
-from densenet_sweep.sweep.trial import TrialPruned, running
+from densenet_sweep.sweep.trial import TrialLost, TrialPruned, running
 
 if TYPE_CHECKING:
     import optuna

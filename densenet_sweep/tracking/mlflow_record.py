@@ -116,7 +116,7 @@ class MlflowRecord:
             self._delivered(lambda: self._client.log_batch(self._id, metrics=self._pending))
         self._delivered(lambda: close_run(self._client, self._id, state, reason))
 
-    def _delivered(self, call: Callable[[], None]) -> bool:
+    def _delivered(self, call: Callable[[], object]) -> bool:
         """Tell whether `call` reached the store.
 
         Raises:
@@ -202,7 +202,7 @@ def _start_monitor(run_id: str, uri: str) -> Any:
     # The monitor has no client argument (mlflow 3.17); it records to the global store.
     mlflow.set_tracking_uri(uri)
     try:
-        monitor = SystemMetricsMonitor(run_id)
+        monitor: Any = SystemMetricsMonitor(run_id)  # type: ignore[no-untyped-call]
         monitor.start()
     except Exception as error:  # whatever a driver raises, a missing reading must not cost a training
         log.warning("system metrics are not recorded: %s", _first_line(error))

@@ -110,7 +110,7 @@ def fit(
                 logits_BK = network(images_BCHW.contiguous(memory_format=torch.channels_last))
             logits_BK = logits_BK.float()
             loss = functional.cross_entropy(logits_BK, labels_B, label_smoothing=label_smoothing)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]  # torch 2.15 has no annotation there
             if max_grad_norm is not None:
                 nn.utils.clip_grad_norm_(network.parameters(), max_grad_norm)
             optimizer.step()

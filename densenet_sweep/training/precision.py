@@ -45,9 +45,9 @@ def resolve_dtype(precision: str, device: torch.device) -> torch.dtype:
 
 def _computes_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     # Public replacement: none up to torch 2.15 (torch.backends.cpu.get_cpu_capability does not tell bf16).
-    return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)())
+    return torch.cpu._is_avx512_bf16_supported()
 
 
 def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[object]:

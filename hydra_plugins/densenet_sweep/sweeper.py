@@ -17,28 +17,20 @@ class DensenetSweepSweeper(Sweeper):
     """Hands what Hydra gives to the engine in `densenet_sweep.sweep`."""
 
     def __init__(self, **options: Any) -> None:
-        self.options = {
+        self._options = {
             key: OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
             for key, value in options.items()
         }
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Keep what Hydra hands over."""
-        self.context = hydra_context
-        self.task_function = task_function
-        self.config = config
+        self._given: dict[str, Any] = {"config": config, "context": hydra_context, "task_function": task_function}
 
     def sweep(self, arguments: list[str]) -> Any:
         """Run the sweep and return the best value."""
         from densenet_sweep.sweep.sweeper import sweep
 
-        return sweep(
-            options=self.options,
-            config=self.config,
-            context=self.context,
-            task_function=self.task_function,
-            arguments=arguments,
-        )
+        return sweep(options=self._options, arguments=arguments, **self._given)
 
 
 @dataclass

@@ -41,8 +41,7 @@ CASES = {
     ),
     "an image that the stem swallows": (
         ["architecture=d2l", "data.image_size=28"],
-        "data.image_size=28: this architecture (imagenet stem, 4 dense blocks) shrinks it below 1x1; "
-        "at least 29 is accepted",
+        "data.image_size=28: this architecture (imagenet stem, 4 dense blocks) shrinks it below 1x1; at least 29 is accepted",
     ),
     "channels that the data does not have": (
         ["architecture.in_channels=3"],

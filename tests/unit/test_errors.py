@@ -36,8 +36,7 @@ def test_an_unknown_key_lists_what_its_section_accepts():
 
 def test_an_unknown_option_lists_the_existing_ones():
     assert message("schedule=cosin") == (
-        "schedule=cosin: no such option; did you mean cosine?; "
-        "one of constant, cosine, linear, one_cycle, step is accepted"
+        "schedule=cosin: no such option; did you mean cosine?; one of constant, cosine, linear, one_cycle, step is accepted"
     )
 
 

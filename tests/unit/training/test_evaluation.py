@@ -9,8 +9,7 @@ from densenet_sweep.training.evaluation import evaluate
 def batches(*sizes: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
     generator = torch.Generator().manual_seed(0)
     return [
-        (torch.randn(size, 1, 4, 4, generator=generator), torch.randint(0, 3, (size,), generator=generator))
-        for size in sizes
+        (torch.randn(size, 1, 4, 4, generator=generator), torch.randint(0, 3, (size,), generator=generator)) for size in sizes
     ]
 
 

@@ -25,9 +25,7 @@ def test_sgd_takes_torchs_unfused_steps():
         ours,
         optimizers.sgd(ours, lr=1e-3, weight_decay=1e-2, decay_norm_and_bias=True, momentum=0.9, nesterov=True),
     )
-    reference = train(
-        theirs, torch.optim.SGD(theirs.parameters(), lr=1e-3, weight_decay=1e-2, momentum=0.9, nesterov=True)
-    )
+    reference = train(theirs, torch.optim.SGD(theirs.parameters(), lr=1e-3, weight_decay=1e-2, momentum=0.9, nesterov=True))
     for mine, other in zip(steps, reference, strict=True):
         torch.testing.assert_close(mine, other)
 
@@ -37,9 +35,7 @@ def test_adamw_takes_torchs_unfused_steps():
     steps = train(
         ours, optimizers.adamw(ours, lr=1e-3, weight_decay=0.1, decay_norm_and_bias=True, betas=(0.8, 0.99), eps=1e-7)
     )
-    reference = train(
-        theirs, torch.optim.AdamW(theirs.parameters(), lr=1e-3, weight_decay=0.1, betas=(0.8, 0.99), eps=1e-7)
-    )
+    reference = train(theirs, torch.optim.AdamW(theirs.parameters(), lr=1e-3, weight_decay=0.1, betas=(0.8, 0.99), eps=1e-7))
     for mine, other in zip(steps, reference, strict=True):
         torch.testing.assert_close(mine, other)
 

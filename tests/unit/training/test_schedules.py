@@ -57,8 +57,7 @@ def test_one_cycle_has_torchs_shape():
         lambda optimizer: torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1.0, total_steps=STEPS, pct_start=0.3)
     )
     ours = [
-        schedules.one_cycle(warmup=11 / 39, initial_factor=0.04, final_factor=4e-6)(step / (STEPS - 1))
-        for step in range(STEPS)
+        schedules.one_cycle(warmup=11 / 39, initial_factor=0.04, final_factor=4e-6)(step / (STEPS - 1)) for step in range(STEPS)
     ]
     assert ours == pytest.approx(theirs, abs=1e-9)
 

@@ -3,9 +3,30 @@
 Shape suffixes: B images in a batch, C channels, H height, W width.
 """
 
+from dataclasses import dataclass
+
 import torch
 from torch import Generator, Tensor
 from torch.nn import functional
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Which changes to draw, in pixels; 0 and False switch one off."""
+
+    crop_padding: int = 0
+    horizontal_flip: bool = False
+    cutout_size: int = 0
+
+    def before_normalizing(self, floats_BCHW: Tensor, generator: Generator) -> Tensor:
+        """Return the images moved and mirrored; what moves in is black."""
+        if self.crop_padding:
+            floats_BCHW = crop(floats_BCHW, self.crop_padding, generator)
+        return flip(floats_BCHW, generator) if self.horizontal_flip else floats_BCHW
+
+    def after_normalizing(self, floats_BCHW: Tensor, generator: Generator) -> Tensor:
+        """Return the images with a hole each, filled with the mean, which is zero by now."""
+        return cutout(floats_BCHW, self.cutout_size, generator) if self.cutout_size else floats_BCHW
 
 
 def crop(images_BCHW: Tensor, padding: int, generator: Generator) -> Tensor:

@@ -1,0 +1,62 @@
+"""From uint8 images of any size to normalised floats of one size, for a whole batch at once, where the images lie.
+
+Shape suffixes: B images in a batch, C channels, H height, W width, V the 256 levels of a pixel.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from densenet_sweep.data.images import Images
+
+_NUM_LEVELS = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Preprocessing:
+    """What training and evaluation do alike: resize to `image_size` squared pixels, then normalise each channel."""
+
+    image_size: int
+    mean_C: Tensor
+    std_C: Tensor
+
+    def resize(self, images_BCHW: Tensor) -> Tensor:
+        """Return images of uint8 as floats of the levels 0 to 255, in the size asked for.
+
+        Bilinear with antialiasing and rounded to whole levels: what PIL's `Resize` gives, to within one level.
+        """
+        floats_BCHW = images_BCHW.float()
+        size = (self.image_size, self.image_size)
+        if images_BCHW.shape[2:] == size:
+            return floats_BCHW
+        shrinks = max(images_BCHW.shape[2:]) > self.image_size  # antialiasing changes nothing when enlarging, and costs
+        resized_BCHW = functional.interpolate(floats_BCHW, size, mode="bilinear", align_corners=False, antialias=shrinks)
+        return resized_BCHW.round_().clamp_(0, _NUM_LEVELS - 1)
+
+    def normalize(self, floats_BCHW: Tensor) -> Tensor:
+        """Return levels of 0 to 255 as multiples of each channel's deviation from its mean."""
+        scale_C11 = (1 / ((_NUM_LEVELS - 1) * self.std_C)).view(-1, 1, 1)
+        shift_C11 = (-self.mean_C / self.std_C).view(-1, 1, 1)
+        return floats_BCHW * scale_C11 + shift_C11
+
+
+def channel_statistics(images: Images, *, normalize: bool) -> tuple[Tensor, Tensor]:
+    """Return mean_C and std_C of the pixels, scaled to [0, 1]; 0 and 1 without `normalize`.
+
+    Take those of the training split alone: they are learned from the data like anything else.
+    """
+    channels, device = images.images_NCHW.shape[1], images.images_NCHW.device
+    if not normalize:
+        return torch.zeros(channels, device=device), torch.ones(channels, device=device)
+    counts_CV = torch.stack(
+        [torch.bincount(images.images_NCHW[:, index].flatten(), minlength=_NUM_LEVELS) for index in range(channels)]
+    ).double()
+    levels_V = torch.arange(_NUM_LEVELS, device=device, dtype=torch.float64) / (_NUM_LEVELS - 1)
+    shares_CV = counts_CV / counts_CV.sum(dim=1, keepdim=True)
+    mean_C = shares_CV @ levels_V
+    variance_C = (shares_CV * (levels_V - mean_C[:, None]) ** 2).sum(dim=1)
+    # A channel of one value says nothing; it is centred and left alone.
+    std_C = torch.where(variance_C > 0, variance_C.sqrt(), 1.0)
+    return mean_C.float(), std_C.float()
