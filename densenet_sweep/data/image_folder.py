@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import pickle
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -71,9 +72,9 @@ def _decoded(root: Path, folder: Path, classes: Sequence[str], image_size: int, 
     if not files:
         raise FileNotFoundError(f"{folder}: no pictures in its class folders; {', '.join(_SUFFIXES)} are read")
     cache = root / _CACHE / f"{_fingerprint(folder, files, image_size, num_channels)}.pt"
-    if cache.is_file():
-        stored = torch.load(cache, weights_only=True)
-        return Images(stored["images"], stored["labels"])
+    cached = _cached(cache)
+    if cached is not None:
+        return cached
     with ThreadPoolExecutor() as threads:  # PIL decodes outside Python's lock
         decoded = list(threads.map(lambda file: _decode(file[0], image_size, num_channels), files))
     images = Images(torch.stack(decoded), torch.tensor([label for _, label in files]))
@@ -97,6 +98,15 @@ def _fingerprint(folder: Path, files: Sequence[tuple[Path, int]], image_size: in
     listed = [(str(path.relative_to(folder)), label, path.stat().st_size, path.stat().st_mtime_ns) for path, label in files]
     described = json.dumps([str(folder.name), image_size, num_channels, listed])
     return hashlib.sha256(described.encode()).hexdigest()[:16]
+
+
+def _cached(cache: Path) -> Images | None:
+    """Return what `_store` kept; nothing where it kept nothing, or the file has been damaged since."""
+    try:
+        stored = torch.load(cache, weights_only=True)
+        return Images(stored["images"], stored["labels"])
+    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, KeyError):
+        return None
 
 
 def _store(cache: Path, images: Images) -> None:

@@ -1,0 +1,88 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from densenet_sweep.data.image_folder import image_folder
+
+ARGUMENTS = {"image_size": 8, "num_channels": 3, "test_fraction": 0.25, "split_seed": 0}
+COLOURS = {"blue": (0, 0, 255), "red": (255, 0, 0)}
+
+
+def write_pictures(folder: Path, *, count: int = 8, size: tuple[int, int] = (20, 12)) -> None:
+    for name, colour in COLOURS.items():
+        (folder / name).mkdir(parents=True)
+        for index in range(count):
+            suffix = ("png", "jpg")[index % 2]
+            Image.new("RGB", size, colour).save(folder / name / f"{index}.{suffix}")
+
+
+def test_one_folder_a_class_with_a_seeded_test_part(tmp_path):
+    write_pictures(tmp_path)
+    source = image_folder(str(tmp_path), **ARGUMENTS)
+    test = source.load_test()
+    assert source.class_names == ("blue", "red")
+    assert (len(source.train), len(test)) == (12, 4)
+    assert test.labels_N.bincount().tolist() == [2, 2]
+    assert source.train.images_NCHW.shape[1:] == (3, 8, 8)
+    reds = source.train.images_NCHW[source.train.labels_N == 1].float().mean(dim=(0, 2, 3))
+    assert np.allclose(reds.numpy(), [255, 0, 0], atol=2)
+
+
+def test_train_and_test_folders(tmp_path):
+    write_pictures(tmp_path / "train", count=3)
+    write_pictures(tmp_path / "test", count=2)
+    source = image_folder(str(tmp_path), **ARGUMENTS)
+    assert (len(source.train), len(source.load_test())) == (6, 4)
+    (tmp_path / "test" / "green").mkdir()
+    with pytest.raises(ValueError, match="its class folders differ"):
+        source.load_test()
+
+
+def test_grey_pictures(tmp_path):
+    write_pictures(tmp_path)
+    assert image_folder(str(tmp_path), **{**ARGUMENTS, "num_channels": 1}).train.images_NCHW.shape[1:] == (1, 8, 8)
+    with pytest.raises(ValueError, match=r"data\.num_channels=2: 1 \(grey\) or 3"):
+        image_folder(str(tmp_path), **{**ARGUMENTS, "num_channels": 2})
+
+
+def test_pictures_are_decoded_once_and_again_when_they_change(tmp_path, monkeypatch):
+    write_pictures(tmp_path)
+    opened: list[str] = []
+    original = Image.open
+    monkeypatch.setattr(Image, "open", lambda path: opened.append(str(path)) or original(path))
+    first = image_folder(str(tmp_path), **ARGUMENTS)
+    assert len(opened) == 16
+    second = image_folder(str(tmp_path), **ARGUMENTS)
+    assert len(opened) == 16
+    assert (first.train.images_NCHW == second.train.images_NCHW).all()
+    Image.new("RGB", (30, 30), (255, 255, 255)).save(tmp_path / "red" / "0.png")
+    image_folder(str(tmp_path), **ARGUMENTS)
+    assert len(opened) == 32
+
+
+def test_a_broken_cache_is_not_trusted(tmp_path):
+    write_pictures(tmp_path)
+    image_folder(str(tmp_path), **ARGUMENTS)
+    [cache] = (tmp_path / ".densenet_sweep").iterdir()
+    cache.write_bytes(cache.read_bytes()[:100])
+    assert len(image_folder(str(tmp_path), **ARGUMENTS).train) == 12
+
+
+def test_a_picture_that_is_none_is_named(tmp_path):
+    write_pictures(tmp_path)
+    (tmp_path / "red" / "broken.png").write_bytes(b"no picture")
+    with pytest.raises(ValueError, match=r"broken\.png: cannot be decoded as a picture"):
+        image_folder(str(tmp_path), **ARGUMENTS)
+
+
+def test_folders_without_pictures_are_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no such folder"):
+        image_folder(str(tmp_path / "nothing"), **ARGUMENTS)
+    with pytest.raises(FileNotFoundError, match="has 0 class folders"):
+        image_folder(str(tmp_path), **ARGUMENTS)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    with pytest.raises(FileNotFoundError, match="no pictures in its class folders"):
+        image_folder(str(tmp_path), **ARGUMENTS)
