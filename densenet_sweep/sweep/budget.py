@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import optuna
 
+# The study's attribute that says that its sampler has nothing left to suggest.
+EXHAUSTED = "exhausted"
+
 # A rate needs some trials to be one: the first failures of a sweep end it only when so many would exceed it.
 _FEWEST_FOR_A_RATE = 5
 
@@ -41,6 +44,8 @@ class Budget:
         ended = len(finished) + len(failed)
         if len(failed) > self.max_failure_rate * max(ended, _FEWEST_FOR_A_RATE):
             return f"{len(failed)} of {ended} trials failed (hydra.sweeper.max_failure_rate={self.max_failure_rate:g})"
+        if study.user_attrs.get(EXHAUSTED):
+            return "the sampler has tried every combination"
         if len(finished) >= self.n_trials:
             return f"{len(finished)} of {self.n_trials} trials are finished"
         if self.timeout is not None and time.time() - started > self.timeout:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import IntervalSweep, Override, QuotedString, RangeSweep
+from hydra.core.override_parser.types import IntervalSweep, Override, Quote, QuotedString, RangeSweep
+from hydra.errors import HydraException
 
 from densenet_sweep.sweep.errors import SweepError
 
@@ -106,7 +107,7 @@ def _choice(override: Override) -> "tuple[BaseDistribution, dict[str, str]]":
         elements = [element for element in elements if not str(element).startswith("_")]  # schemas are no options
     if not elements:
         raise SweepError(f"{override.input_line}: no option to choose from")
-    texts = [Override._get_value_element_as_str(element) for element in elements]
+    texts = [_typed(element) for element in elements]
     values: list[Any] = [_scalar(element, text) for element, text in zip(elements, texts, strict=True)]
     if any(values[i] == values[j] for i in range(len(values)) for j in range(i)):
         values = list(texts)  # 1, 1.0 and true are equal to Optuna
@@ -160,6 +161,19 @@ def _check_tags(override: Override, tags: set[str]) -> None:
     unknown = sorted(tags - {"log"})
     if unknown:
         raise SweepError(f"{override.input_line}: unknown tag {unknown[0]}; log is accepted")
+
+
+def _typed(element: Any) -> str:
+    """Return the override text that Hydra parses to exactly `element`; `choice('1')` has lost its quotes by now."""
+    text = Override._get_value_element_as_str(element)
+    if isinstance(element, str):
+        try:
+            [parsed] = OverridesParser.create().parse_overrides([f"x={text}"])
+            is_kept = parsed.is_sweep_override() is False and parsed.value() == element
+        except HydraException:
+            is_kept = False
+        return text if is_kept else QuotedString(element, Quote.single).with_quotes()
+    return text
 
 
 def _scalar(element: Any, text: str) -> Any:

@@ -4,6 +4,7 @@ import difflib
 import importlib
 import inspect
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -102,7 +103,10 @@ def open_study(
         if not _is_below(key, ignored) and not _is_below(key, [name.lstrip("+") for name in searched])
     }
     wanted = [optuna.study.StudyDirection[direction.upper()] for direction in directions]
-    study = optuna.create_study(storage=storage, study_name=name, directions=wanted, load_if_exists=True)
+    try:
+        study = optuna.load_study(study_name=name, storage=storage)
+    except KeyError:
+        study = optuna.create_study(storage=storage, study_name=name, directions=wanted, load_if_exists=True)
     attributes = study.user_attrs
     elsewhere = f"another hydra.sweeper.study_name starts a new study beside {name}"
     if [direction.name.lower() for direction in study.directions] != list(directions):
@@ -145,7 +149,11 @@ def build(section: Mapping[str, Any], key: str, **extra: Any) -> Any:
             arguments[argument] = build(value, f"{key}.{argument}")
     arguments |= {argument: value for argument, value in extra.items() if argument in accepted}
     try:
-        return factory(**arguments)
+        with warnings.catch_warnings():
+            # Optuna calls several of its samplers and pruners experimental; whoever names one has chosen it.
+            warnings.filterwarnings("ignore", category=UserWarning, module="optuna")
+            warnings.filterwarnings("ignore", message=".* is experimental")
+            return factory(**arguments)
     except (TypeError, ValueError) as error:
         raise SweepError(f"{key}: {name} refuses its arguments ({error})") from error
 

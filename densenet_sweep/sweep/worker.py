@@ -24,7 +24,7 @@ from hydra.utils import get_method
 from omegaconf import DictConfig, open_dict
 
 from densenet_sweep.sweep import study as studies
-from densenet_sweep.sweep.budget import Budget
+from densenet_sweep.sweep.budget import EXHAUSTED, Budget
 from densenet_sweep.sweep.events import emit
 from densenet_sweep.sweep.lease import ATTEMPT, Lease, reclaim_dead
 from densenet_sweep.sweep.space import Space
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("densenet_sweep.sweep")
 
 _POLL_SECONDS = 0.5
+
+# The seed of these says which sequence all workers go through together, so it must stay what it is.
+_SEED_IS_THE_SEQUENCE = (".GridSampler", ".QMCSampler")
 
 
 @dataclass(frozen=True)
@@ -168,13 +171,15 @@ class Worker:
 
         study = optuna.load_study(study_name=self.settings.study_name, storage=storage)
         section = dict(self.settings.sampler)
-        if section.get("seed") is not None:
+        if section.get("seed") is not None and not str(section["_target_"]).endswith(_SEED_IS_THE_SEQUENCE):
             num_trials = len(study.get_trials(deepcopy=False))
             section["seed"] = (int(section["seed"]) + 1_000_003 * num_trials + 7_919 * index) % 2**31
         extra: dict[str, Any] = {}
         if str(section["_target_"]).endswith(".GridSampler"):
             extra["search_space"] = studies.grid(self.space)
         study.sampler = studies.build(section, "hydra.sweeper.sampler", **extra)
+        # Samplers that enumerate call this after their last trial; Optuna's own works inside `optimize` only.
+        setattr(study, "stop", lambda: study.set_user_attr(EXHAUSTED, True))  # noqa: B010 - a method, to mypy
         study.pruner = studies.build(self.settings.pruner, "hydra.sweeper.pruner")
         return study
 

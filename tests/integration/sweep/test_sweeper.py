@@ -1,0 +1,228 @@
+"""A sweep of a Hydra application that is not ours, typed as a user would."""
+
+import signal
+import time
+
+import optuna
+import pytest
+import yaml
+
+
+def test_a_sweep_runs_its_budget_and_says_what_came_out(toy):
+    code, output = toy.run()
+    assert code == 0, output
+    study = toy.study()
+    assert toy.states() == ["COMPLETE"] * 6
+    # What the study holds is what ran, to the bit.
+    assert [float(x) for _, x, _, _ in toy.ran()] == [trial.params["x"] for trial in study.trials]
+    assert [folder for *_, folder in toy.ran()] == [str(number) for number in range(6)]
+    assert (toy.folder / "sweep" / "5" / ".hydra" / "overrides.yaml").read_text().startswith("- x=0.")
+    assert f"the best trial: number {study.best_trial.number}" in output
+    assert "+experiment=best" in output
+    described = yaml.safe_load((toy.folder / "sweep" / "study.yaml").read_text())
+    assert described["study_name"] == "toy"
+    assert described["directions"] == ["maximize"]
+
+
+def test_started_again_it_continues_with_the_remaining_budget(toy):
+    toy.run("hydra.sweeper.n_trials=2")
+    _, nothing = toy.run("hydra.sweeper.n_trials=2")
+    assert "2 of 2 trials are finished" in nothing
+    toy.run("hydra.sweeper.n_trials=5")
+    assert [line[0] for line in toy.ran()] == ["0", "1", "2", "3", "4"]
+    values = [trial.params["x"] for trial in toy.study().trials]
+    assert len(set(values)) == 5  # the random start is not replayed
+
+
+def test_the_same_seed_gives_the_same_trials_even_when_continued(toy):
+    toy.run("hydra.sweep.dir=one", "hydra.sweeper.n_trials=4")
+    toy.run("hydra.sweep.dir=two", "hydra.sweeper.n_trials=2")
+    toy.run("hydra.sweep.dir=two", "hydra.sweeper.n_trials=4")
+    toy.run("hydra.sweep.dir=three", "hydra.sweeper.n_trials=4", "hydra.sweeper.sampler.seed=8")
+    one, two, three = ([trial.params for trial in toy.study(sweep=name).trials] for name in ("one", "two", "three"))
+    assert one == two
+    assert one[0] != three[0]
+
+
+def test_hopeless_trials_are_pruned(toy):
+    code, output = toy.run(
+        "hydra/sweeper/pruner=median", "hydra.sweeper.pruner.n_startup_trials=2", "hydra.sweeper.n_trials=10"
+    )
+    assert code == 0, output
+    states = toy.states()
+    assert states.count("PRUNED") > 0
+    assert states.count("PRUNED") + states.count("COMPLETE") == 10
+    pruned = next(trial for trial in toy.study().trials if trial.state.name == "PRUNED")
+    assert pruned.value == pruned.intermediate_values[max(pruned.intermediate_values)]
+
+
+def test_groups_choices_and_a_grid(toy):
+    code, output = toy.run("model=small,large", "x=choice(0.25,0.5)", "hydra/sweeper/sampler=grid", "hydra.sweeper.n_trials=99")
+    assert code == 0, output
+    assert sorted((x, width) for _, x, width, _ in toy.ran()) == [("0.25", "1"), ("0.25", "2"), ("0.5", "1"), ("0.5", "2")]
+    assert "the sampler has tried every combination" in output
+    best = yaml.safe_load((toy.folder / "sweep" / "experiment" / "best.yaml").read_text())
+    assert best["defaults"] == [{"override /model": "large"}]
+    assert best["x"] == 0.5
+    assert "model" not in best  # the option gives the width
+    _, again = toy.run("hydra.mode=RUN", "--config-dir", "sweep", "+experiment=best")
+    assert toy.ran()[-1][1:3] == ["0.5", "2"], again
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "gp", "cmaes", "random", "qmc", "nsgaii", "brute_force"])
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_every_sampler_and_pruner_builds(sampler):
+    import hydra_plugins.densenet_sweep.sweeper as plugin
+    from densenet_sweep.sweep.study import build
+
+    if sampler in ("gp", "cmaes"):
+        pytest.importorskip({"gp": "torch", "cmaes": "cmaes"}[sampler])
+    assert isinstance(build(plugin._SAMPLERS[sampler], "sampler"), optuna.samplers.BaseSampler)
+    for section in plugin._PRUNERS.values():
+        if section["_target_"].endswith("ThresholdPruner"):
+            section = {**section, "lower": 0.1}
+        assert isinstance(build(section, "pruner"), optuna.pruners.BasePruner)
+
+
+def test_a_failed_trial_is_recorded_and_the_sweep_goes_on(toy):
+    code, output = toy.run("fail_above=0.5", "hydra.sweeper.max_failure_rate=0.9")
+    assert code == 0, output
+    failed = [trial for trial in toy.study().trials if trial.state.name == "FAIL"]
+    assert failed
+    assert failed[0].user_attrs["reason"] == "RuntimeError: too much"
+    assert toy.states().count("COMPLETE") == 6
+    assert "Traceback" not in output
+
+
+def test_too_many_failures_end_the_sweep(toy):
+    code, output = toy.run("fail_above=-1")
+    assert code != 0
+    assert "3 of 3 trials failed (hydra.sweeper.max_failure_rate=0.5); the last one: RuntimeError: too much" in output
+    assert toy.states() == ["FAIL"] * 3
+
+
+@pytest.mark.parametrize(("returns", "reason"), [("infinity", "returned inf"), ("text", "returned 'hello'"), ("pair", "(1.0, 2.0)")])
+def test_a_value_that_is_none_fails_the_trial(toy, returns, reason):
+    code, _ = toy.run(f"returns={returns}", "hydra.sweeper.max_failure_rate=0")
+    assert code != 0
+    assert reason in toy.study().trials[0].user_attrs["reason"]
+    assert toy.states() == ["FAIL"]
+
+
+def test_several_objectives_give_a_front(toy):
+    code, output = toy.run("returns=pair", "hydra.sweeper.direction=[maximize,minimize]", "hydra.sweeper.n_trials=2")
+    assert code == 0, output
+    assert [trial.values for trial in toy.study().best_trials] == [[1.0, 2.0]] * 2
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["modle.width=choice(1,2)"], "modle"),
+        (["x=range(1,1)"], "x=range(1,1): an empty range"),
+        (
+            ["hydra/sweeper/pruner=median", "+hydra.sweeper.pruner.n_warmup=1"],
+            "hydra.sweeper.pruner.n_warmup: unknown argument",
+        ),
+        (["hydra/sweeper/pruner=median", "hydra.sweeper.direction=[maximize,minimize]"], "MedianPruner cannot prune by 2"),
+        (["hydra.sweeper.direction=up"], "hydra.sweeper.direction=up: one of minimize, maximize is accepted"),
+        (["hydra.sweeper.n_trials=0"], "hydra.sweeper.n_trials=0: a whole number of at least 1"),
+        (["hydra.sweeper.storage=sqlite:////nonexistent/a.db"], "hydra.sweeper.storage=sqlite:////nonexistent/a.db: cannot"),
+        (["hydra.sweeper.enqueue=[{y:1}]"], "hydra.sweeper.enqueue: y is not searched; x are"),
+        (["x=0.5"], "hydra.sweeper.params: nothing to search"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_is_written(toy, overrides, message):
+    code, output = toy.run(*overrides)
+    assert code != 0
+    assert message in output
+    assert not (toy.folder / "ran.txt").exists()
+
+
+def test_a_study_of_another_space_or_config_is_refused(toy):
+    toy.run("hydra.sweeper.n_trials=1")
+    code, output = toy.run("steps=4")
+    assert code != 0
+    assert "steps: now 4, but the study toy has 3; another hydra.sweeper.study_name" in output
+    code, output = toy.run("x=interval(0,2)")
+    assert code != 0
+    assert "the study toy searches float" in output
+    assert len(toy.ran()) == 1
+    code, output = toy.run("steps=4", "hydra.sweeper.allow_config_change=true", "hydra.sweeper.n_trials=2")
+    assert code == 0, output
+
+
+def test_configurations_to_try_first(toy):
+    toy.run("hydra.sweeper.enqueue=[{x:0.125},{x:0.875}]", "hydra.sweeper.n_trials=3")
+    toy.run("hydra.sweeper.enqueue=[{x:0.125},{x:0.875}]", "hydra.sweeper.n_trials=4")
+    assert [x for _, x, _, _ in toy.ran()[:2]] == ["0.125", "0.875"]
+    assert len({x for _, x, _, _ in toy.ran()}) == 4
+
+
+@pytest.mark.parametrize(
+    ("override", "reason"),
+    [
+        ("hydra.sweeper.target=0.0", "hydra.sweeper.target=0 is reached"),
+        ("hydra.sweeper.timeout=0.0", "hydra.sweeper.timeout=0 seconds are over"),
+        ("hydra.sweeper.patience=1", "1 trials brought no improvement"),
+    ],
+)
+def test_other_rules_to_stop(toy, override, reason):
+    code, output = toy.run(override, "hydra.sweeper.n_trials=50")
+    assert code == 0, output
+    assert reason in output
+    assert len(toy.study().trials) < 50
+
+
+def test_one_interruption_finishes_the_step_and_the_same_command_continues(toy):
+    overrides = ("steps=40", "seconds=0.1", "hydra.sweeper.n_trials=1")
+    with toy.start(*overrides) as process:
+        while not (toy.folder / "sweep" / "0" / "state.json").exists():
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "stopping after this epoch" in output
+    assert "continue with:" in output
+    assert "application.py steps=40 seconds=0.1" in output
+    assert toy.states() == ["WAITING"]
+    reported = len(toy.study().trials[0].intermediate_values)
+    assert 1 <= reported < 40
+    code, output = toy.run(*overrides)
+    assert code == 0, output
+    [trial] = toy.study().trials
+    assert trial.state.name == "COMPLETE"
+    assert trial.user_attrs["first_step"] == reported + 1
+    assert len(trial.intermediate_values) == 40
+
+
+def test_a_killed_worker_loses_nothing(toy):
+    code, _ = toy.run("die_at=2", "hydra.sweeper.n_trials=3")
+    assert code == -signal.SIGKILL
+    assert toy.states() == ["RUNNING"]
+    code, output = toy.run("die_at=2", "hydra.sweeper.n_trials=3")
+    assert code == 0, output
+    trials = toy.study().trials
+    assert [trial.state.name for trial in trials] == ["COMPLETE"] * 3
+    assert trials[0].user_attrs["attempt"] == 1
+    assert trials[0].user_attrs["first_step"] == 2
+    assert [number for number, *_ in toy.ran()] == ["0", "0", "1", "2"]
+
+
+def test_a_trial_whose_workers_keep_dying_fails_with_its_reason(toy):
+    overrides = ("die_at=1", "hydra.sweeper.n_trials=1", "hydra.sweeper.max_retries=0")
+    toy.run(*overrides)
+    code, output = toy.run(*overrides)
+    assert code == 0, output
+    assert toy.states() == ["FAIL", "COMPLETE"]
+    assert "its worker died 1 times" in toy.study().trials[0].user_attrs["reason"]
+
+
+def test_two_commands_share_one_budget_exactly(toy):
+    commands = [toy.start("seconds=0.01", "hydra.sweeper.n_trials=15") for _ in range(2)]
+    outputs = [process.communicate(timeout=120)[0] for process in commands]
+    assert [process.returncode for process in commands] == [0, 0], outputs
+    finished = [trial for trial in toy.study().trials if trial.state.name == "COMPLETE"]
+    assert len(finished) == 15
+    numbers = [number for number, *_ in toy.ran()]
+    assert len(numbers) == len(set(numbers)) == 15
