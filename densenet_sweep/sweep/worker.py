@@ -168,12 +168,13 @@ class Worker:
         trials again, a continued one does not repeat its random start, and two workers do not suggest the same.
         """
         import optuna
+        from numpy.random import SeedSequence
 
         study = optuna.load_study(study_name=self.settings.study_name, storage=storage)
         section = dict(self.settings.sampler)
         if section.get("seed") is not None and not str(section["_target_"]).endswith(_SEED_IS_THE_SEQUENCE):
             num_trials = len(study.get_trials(deepcopy=False))
-            section["seed"] = (int(section["seed"]) + 1_000_003 * num_trials + 7_919 * index) % 2**31
+            section["seed"] = int(SeedSequence([int(section["seed"]), num_trials, index]).generate_state(1)[0])
         extra: dict[str, Any] = {}
         if str(section["_target_"]).endswith(".GridSampler"):
             extra["search_space"] = studies.grid(self.space)
