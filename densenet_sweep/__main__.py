@@ -90,10 +90,13 @@ def _dispatch(arguments: Sequence[str]) -> None:
         config_name=composition.CONFIG_NAME,
         version_base=composition.VERSION_BASE,
     )
+    failure: Exception | None = None
     try:
         application(task)()
     except _Failed as failed:
-        raise failed.error from None
+        failure = failed.error
+    if failure is not None:  # outside of the handler, so that nothing is chained to it
+        raise failure
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
 from densenet_sweep.architectures import geometry
+from densenet_sweep.tracking.store import check_uri
 
 
 class ConfigError(ValueError):
@@ -250,6 +251,11 @@ def check(config: Config) -> None:
     _check_schedule(config)
     _check_data(config)
     _check_architecture(config)
+    if isinstance(config.tracking, MlflowConfig):
+        try:
+            check_uri(config.tracking.uri)
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
 
 
 def _check_optimizer(config: Config) -> None:

@@ -55,6 +55,10 @@ CASES = {
     "an unknown subcommand": (["comapre"], "comapre: no such command; did you mean compare?"),
     "an unknown device": (["data=digits", "device=tpu", "tracking=none"], "device=tpu: auto, cpu, cuda or cuda:N is"),
     "a broken override": (["optimizer.lr="], ""),
+    "a folder as the store": (
+        ["tracking.uri=mlruns"],
+        "tracking.uri=mlruns: a database (sqlite:///mlruns/mlflow.db, postgresql://...) or a server (http://...) is accepted",
+    ),
     "too many training images": (["data=digits", "data.num_train=100000", "tracking=none"], "data.num_train=100000"),
 }
 
