@@ -2,13 +2,14 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from densenet_sweep.tracking.null_record import NullRecord
 from densenet_sweep.tracking.record import Record, State
-from densenet_sweep.tracking.store import check_uri, connect, experiment_id
+from densenet_sweep.tracking.store import absolute, cause, check_uri, connect, experiment_id, redacted
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -18,9 +19,14 @@ log = logging.getLogger("densenet_sweep")
 # MLflow's mapping for searches: a pruned trial was stopped, it did not fail.
 STATUS = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED", "interrupted": "KILLED"}
 
+# MLflow's limits.
+_METRICS_PER_CALL = 1000
 _PARAMETERS_PER_CALL = 100
 _VALUE_LENGTH = 6000
 _TAG_LENGTH = 5000
+
+# After a call that failed no other is tried for this many times as long, so that an outage costs a tenth of the time.
+_REST = 9
 
 
 def open_record(
@@ -64,7 +70,7 @@ def open_record(
         parent = None if study_name is None else find_parent(client, experiment_number, study_name)
         run_id = _opened(client, experiment_number, name, parameters, tags, study_name, parent, run_id)
     except (MlflowException, SQLAlchemyError, OSError) as error:
-        message = f"tracking.uri={uri}: cannot be used ({_first_line(error)})"
+        message = f"tracking.uri={redacted(uri)}: cannot be used ({cause(error)})"
         if required:
             raise ConnectionError(f"{message}; tracking.required=false trains without it") from error
         log.warning("%s; this run is not recorded", message)
@@ -74,11 +80,15 @@ def open_record(
 
 def find_parent(client: "MlflowClient", experiment_number: str, study_name: str) -> str | None:
     """Return the id of the parent run of a study, found by its tag, or nothing."""
-    quoted = study_name.replace("'", "\\'")
-    found = client.search_runs(
-        [experiment_number], f"tags.`study` = '{quoted}' AND tags.`role` = 'study'", order_by=["start_time DESC"], max_results=1
-    )
+    query = f"tags.`study` = {quoted(study_name)} AND tags.`role` = 'study'"
+    found = client.search_runs([experiment_number], query, order_by=["start_time DESC"], max_results=1)
     return str(found[0].info.run_id) if found else None
+
+
+def quoted(text: str) -> str:
+    """Return `text` as a string of MLflow's filter language, which knows no escapes."""
+    quote = '"' if "'" in text else "'"
+    return f"{quote}{text}{quote}"
 
 
 class MlflowRecord:
@@ -92,16 +102,17 @@ class MlflowRecord:
         self._required = required
         self._pending: list[Any] = []
         self._is_lost = False
+        self._rests_until = 0.0
         self._monitor = _start_monitor(run_id, uri) if system_metrics else None
 
     def epoch(self, metrics: Mapping[str, float], *, step: int) -> None:
-        """Record `metrics` in one call, with those that an earlier call could not deliver."""
+        """Record `metrics`, with those that an earlier call could not deliver."""
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
         self._pending += [Metric(key, float(value), now, step) for key, value in metrics.items()]
-        if self._delivered(lambda: self._client.log_batch(self._id, metrics=self._pending)):
-            self._pending = []
+        if time.monotonic() >= self._rests_until:
+            self._delivered(self._send_pending)
 
     def artifacts(self, folder: Path) -> None:
         """Upload the files in `folder`."""
@@ -110,11 +121,21 @@ class MlflowRecord:
 
     def finish(self, state: State, reason: str | None) -> None:
         """Close the run with MLflow's word for `state`, which also stands in the tag `trial.state`."""
-        if self._monitor is not None:
-            self._monitor.finish()
-        if self._pending:
-            self._delivered(lambda: self._client.log_batch(self._id, metrics=self._pending))
-        self._delivered(lambda: close_run(self._client, self._id, state, reason))
+        if self._monitor is not None and not self._is_lost:  # it ends by itself where the store or the run has
+            _stop_monitor(self._monitor)
+
+        def close() -> None:
+            self._send_pending()
+            close_run(self._client, self._id, state, reason)
+
+        if not self._delivered(close):
+            uri = redacted(self._uri)
+            log.warning("tracking.uri=%s: run %s stays open there, and what was not delivered is missing", uri, self._id)
+
+    def _send_pending(self) -> None:
+        while self._pending:
+            self._client.log_batch(self._id, metrics=self._pending[:_METRICS_PER_CALL])
+            del self._pending[:_METRICS_PER_CALL]
 
     def _delivered(self, call: Callable[[], object]) -> bool:
         """Tell whether `call` reached the store.
@@ -125,10 +146,13 @@ class MlflowRecord:
         from mlflow.exceptions import MlflowException
         from sqlalchemy.exc import SQLAlchemyError
 
+        began = time.monotonic()
         try:
             call()
         except (MlflowException, SQLAlchemyError, OSError) as error:
-            message = f"tracking.uri={self._uri}: lost ({_first_line(error)})"
+            now = time.monotonic()
+            self._rests_until = now + _REST * (now - began)
+            message = f"tracking.uri={redacted(self._uri)}: lost ({cause(error)})"
             if self._required:
                 raise ConnectionError(f"{message}; tracking.required=false trains on without it") from error
             if not self._is_lost:
@@ -136,7 +160,7 @@ class MlflowRecord:
             self._is_lost = True
             return False
         if self._is_lost:
-            log.warning("tracking.uri=%s: is back", self._uri)
+            log.info("tracking.uri=%s: is back", redacted(self._uri))
         self._is_lost = False
         return True
 
@@ -160,15 +184,12 @@ def _opened(
     run_id: str | None,
 ) -> str:
     """Return the id of a new run, or of the run `run_id` opened again."""
-    from mlflow.entities import Param, RunTag
-    from mlflow.exceptions import MlflowException
+    from mlflow.entities import Param
 
     if run_id is not None:
-        try:
-            client.update_run(run_id, status="RUNNING")
+        if _opened_again(client, run_id):
             return run_id
-        except MlflowException:
-            log.warning("MLflow run %s is not in this store; a new run is begun", run_id)
+        log.warning("MLflow run %s is not in this store; a new run is begun", run_id)
     all_tags = dict(tags) | {"trial.state": "running"}
     if study_name is not None:
         all_tags["study"] = study_name
@@ -178,9 +199,33 @@ def _opened(
         experiment_number, run_name=name, tags={key: value[:_TAG_LENGTH] for key, value in all_tags.items()}
     )
     params = [Param(key, _shown(value)[:_VALUE_LENGTH]) for key, value in parameters.items()]
-    for start in range(0, len(params), _PARAMETERS_PER_CALL):
-        client.log_batch(run.info.run_id, params=params[start : start + _PARAMETERS_PER_CALL], tags=list[RunTag]())
+    try:
+        for start in range(0, len(params), _PARAMETERS_PER_CALL):
+            client.log_batch(run.info.run_id, params=params[start : start + _PARAMETERS_PER_CALL])
+    except Exception as error:
+        with suppress(Exception):  # nobody else would close it
+            close_run(client, run.info.run_id, "failed", f"its parameters were not recorded: {cause(error)}")
+        raise
     return str(run.info.run_id)
+
+
+def _opened_again(client: "MlflowClient", run_id: str) -> bool:
+    """Tell whether the run `run_id` is in the store; it is running again then, and not what it had become."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        run = client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            return False
+        raise
+    if run.info.lifecycle_stage == "deleted":
+        return False
+    client.update_run(run_id, status="RUNNING")
+    client.set_tag(run_id, "trial.state", "running")
+    if "trial.reason" in run.data.tags:
+        client.delete_tag(run_id, "trial.reason")
+    return True
 
 
 def _shown(value: Any) -> str:
@@ -189,26 +234,29 @@ def _shown(value: Any) -> str:
         return "null"
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, list | tuple):
+    if isinstance(value, Sequence) and not isinstance(value, str):
         return f"[{','.join(_shown(item) for item in value)}]"
     return str(value)
 
 
 def _start_monitor(run_id: str, uri: str) -> Any:
     """Return MLflow's monitor of this machine, running, or nothing where it cannot run."""
-    import mlflow
     from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
-    # The monitor has no client argument (mlflow 3.17); it records to the global store.
-    mlflow.set_tracking_uri(uri)
+    # It reports a lost store in lines of its own; the record says so once.
+    logging.getLogger("mlflow.system_metrics").setLevel(logging.CRITICAL)
     try:
-        monitor: Any = SystemMetricsMonitor(run_id)  # type: ignore[no-untyped-call]
+        monitor: Any = SystemMetricsMonitor(run_id, resume_logging=True, tracking_uri=uri)  # type: ignore[no-untyped-call]
         monitor.start()
     except Exception as error:  # whatever a driver raises, a missing reading must not cost a training
-        log.warning("system metrics are not recorded: %s", _first_line(error))
+        log.warning("system metrics are not recorded: %s", cause(error))
         return None
     return monitor
 
 
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+def _stop_monitor(monitor: Any) -> None:
+    """Stop MLflow's monitor after a last reading, the only one of a run shorter than its interval of 10 seconds."""
+    with suppress(Exception):
+        monitor.collect_metrics()
+        monitor.publish_metrics(monitor.aggregate_metrics())
+    monitor.finish()

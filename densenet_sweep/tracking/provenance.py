@@ -29,16 +29,18 @@ def git_tags() -> dict[str, str]:
     for folder in (Path(__file__).parent, Path.cwd()):
         commit = _git(folder, "rev-parse", "HEAD")
         if commit:
-            dirty = bool(_git(folder, "status", "--porcelain", "--untracked-files=no"))
-            return {"git.commit": commit, "git.dirty": str(dirty).lower()}
+            changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
+            dirty = "unknown" if changes is None else str(bool(changes)).lower()
+            return {"git.commit": commit, "git.dirty": dirty}
     return {}
 
 
-def _git(folder: Path, *arguments: str) -> str:
+def _git(folder: Path, *arguments: str) -> str | None:
+    """Return what git prints, or None where it fails."""
     try:
         done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=5, check=True)
     except (OSError, subprocess.SubprocessError):
-        return ""
+        return None
     return done.stdout.strip()
 
 

@@ -5,6 +5,7 @@ MLflow is told nothing globally: every function here returns a client of its own
 
 import logging
 import os
+import re
 import urllib.parse
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,10 +31,16 @@ def check_uri(uri: str) -> None:
         ValueError: naming `tracking.uri` and what is accepted.
     """
     scheme = urllib.parse.urlsplit(uri).scheme.split("+")[0]
-    if scheme not in (*_DATABASES, "http", "https"):
-        hint = "; MLflow 3.13 and newer refuse a plain folder" if scheme in ("", "file") else ""
+    hint = None
+    if scheme in ("", "file"):
+        hint = "; MLflow 3.13 and newer refuse a plain folder"
+    elif scheme not in (*_DATABASES, "http", "https") or "://" not in uri:
+        hint = ""
+    elif scheme == "sqlite" and sqlite_file(uri) is None:
+        hint = "; a file is given after three slashes, or four where its path is absolute"
+    if hint is not None:
         raise ValueError(
-            f"tracking.uri={uri}: a database (sqlite:///mlruns/mlflow.db, postgresql://...) or a server (http://...) "
+            f"tracking.uri={redacted(uri)}: a database (sqlite:///mlruns/mlflow.db, postgresql://...) or a server (http://...) "
             f"is accepted{hint}"
         )
 
@@ -41,6 +48,29 @@ def check_uri(uri: str) -> None:
 def is_server(uri: str) -> bool:
     """Tell whether `uri` is an MLflow server's."""
     return uri.startswith(("http://", "https://"))
+
+
+def redacted(text: str) -> str:
+    """Return `text` with the passwords of the URIs in it made unreadable, for people's eyes."""
+    return re.sub(r"(://[^:/@\s]*):[^/\s]*@", r"\1:***@", text)
+
+
+def cause(error: BaseException) -> str:
+    """Return on one line why MLflow failed: the operating system's own words where it has any, and no password."""
+    link: BaseException | None = error
+    while link is not None:
+        if isinstance(link, OSError) and link.strerror:
+            return link.strerror
+        if isinstance(link, TimeoutError):
+            return "no answer"
+        link = link.__cause__ or link.__context__
+    return redacted((str(error).strip().splitlines() or [type(error).__name__])[0])
+
+
+def absolute(uri: str) -> str:
+    """Return `uri` with a sqlite file's path made absolute: MLflow keeps a store by its URI, whatever the folder is then."""
+    database = sqlite_file(uri)
+    return uri if database is None else f"sqlite:///{database.absolute()}"
 
 
 def connect(uri: str) -> "MlflowClient":
@@ -58,8 +88,9 @@ def connect(uri: str) -> "MlflowClient":
         logging.getLogger(name).setLevel(logging.WARNING)
     from mlflow import MlflowClient
 
-    if uri.startswith("sqlite:///"):
-        database = Path(uri.removeprefix("sqlite:///"))
+    uri = absolute(uri)
+    database = sqlite_file(uri)
+    if database is not None:
         database.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{database}.lock"):  # the first use makes the tables, and two at once break it
             client = MlflowClient(tracking_uri=uri, registry_uri=uri)
@@ -72,7 +103,7 @@ def experiment_id(client: "MlflowClient", uri: str, name: str, artifact_location
     """Return the id of the experiment `name`, made on its first use; a server keeps artifacts where it wants to."""
     found = client.get_experiment_by_name(name)
     if found is None:
-        location = None if is_server(uri) else Path(artifact_location).resolve().as_uri()
+        location = None if is_server(uri) else artifact_uri(artifact_location)
         from mlflow.exceptions import MlflowException
 
         try:
@@ -84,3 +115,15 @@ def experiment_id(client: "MlflowClient", uri: str, name: str, artifact_location
     if found.lifecycle_stage == "deleted":
         raise ValueError(f"tracking.experiment={name}: was deleted in MLflow; restore it there or choose another name")
     return str(found.experiment_id)
+
+
+def artifact_uri(location: str) -> str:
+    """Return `tracking.artifact_location` as MLflow keeps it: a folder, absolute, or a bucket as it is."""
+    return location if "://" in location else Path(location).resolve().as_uri()
+
+
+def sqlite_file(uri: str) -> Path | None:
+    """Return the file of a sqlite store, or None where `uri` is something else."""
+    scheme, _, rest = uri.partition(":///")
+    path = rest.partition("?")[0]
+    return Path(path) if scheme.split("+")[0] == "sqlite" and path else None

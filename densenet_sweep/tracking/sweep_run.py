@@ -1,6 +1,8 @@
 """The parent run of a sweep in MLflow, kept by a Hydra callback that the engine's events reach."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,69 +16,91 @@ log = logging.getLogger("densenet_sweep")
 
 
 class SweepRun(Callback):
-    """Opens the parent run of a study, closes the runs of dead trials, and closes the parent with the best value.
+    """Opens the parent run of a study, closes the runs of dead trials, and closes the parent, naming the best trial.
 
-    Does nothing for `tracking=none`; a store that fails costs a warning, unless `tracking.required`.
+    Does nothing for `tracking=none`. A store that fails costs a warning here; where it is required, the trials fail.
     """
 
     def on_study_open(self, config: DictConfig, study_name: str, sweep_dir: str) -> None:
         """Open the study's parent run, again where it is continued."""
-        opened = _store(config)
-        if opened is None:
-            return
-        client, experiment = opened
-        from densenet_sweep.tracking.mlflow_record import find_parent
-        from densenet_sweep.tracking.provenance import git_tags
+        with _store(config) as (client, experiment):
+            if client is None:
+                return
+            from densenet_sweep.tracking.mlflow_record import find_parent
+            from densenet_sweep.tracking.provenance import git_tags
 
-        parent = find_parent(client, experiment, study_name)
-        if parent is None:
-            tags = {"study": study_name, "role": "study", "sweep.dir": sweep_dir, **git_tags()}
-            parent = client.create_run(experiment, run_name=study_name, tags=tags).info.run_id
-            for key, text in (config.hydra.sweeper.params or {}).items():
-                client.log_param(parent, key, str(text))
-        client.set_tag(parent, "overrides", " ".join(config.hydra.overrides.task))
-        client.set_tag(parent, "n_trials", str(config.hydra.sweeper.n_trials))
-        client.update_run(parent, status="RUNNING")
+            parent = find_parent(client, experiment, study_name)
+            if parent is None:
+                tags = {"study": study_name, "role": "study", "sweep.dir": sweep_dir, **git_tags()}
+                parent = str(client.create_run(experiment, run_name=study_name, tags=tags).info.run_id)
+                for key, text in (config.hydra.sweeper.params or {}).items():
+                    client.log_param(parent, key, str(text))
+            client.set_tag(parent, "overrides", " ".join(config.hydra.overrides.task))
+            client.set_tag(parent, "n_trials", str(config.hydra.sweeper.n_trials))
+            client.update_run(parent, status="RUNNING")
 
     def on_trial_end(self, config: DictConfig, study_name: str, number: int, state: str, reason: str | None) -> None:
-        """Close the trial's run where its own process could not."""
-        if state != "failed":  # a trial that came to its end has closed its run itself
-            return
-        opened = _store(config)
-        if opened is None:
-            return
-        client, experiment = opened
-        from densenet_sweep.tracking.mlflow_record import close_run
+        """Close the trial's runs where their own processes could not: they died, or the store was away."""
+        with _store(config) as (client, experiment):
+            if client is None:
+                return
+            from densenet_sweep.tracking.mlflow_record import close_run, quoted
 
-        quoted = study_name.replace("'", "\\'")
-        query = f"tags.`study` = '{quoted}' AND tags.`trial.number` = '{number}' AND attributes.status = 'RUNNING'"
-        for run in client.search_runs([experiment], query):
-            close_run(client, run.info.run_id, "failed", reason)
+            query = f"tags.`study` = {quoted(study_name)} AND tags.`trial.number` = '{number}'"
+            runs = client.search_runs([experiment], query, order_by=["start_time DESC"])
+            for index, run in enumerate(runs):
+                if run.info.status == "RUNNING" and index == 0:
+                    close_run(client, run.info.run_id, state, reason)
+                elif run.info.status == "RUNNING":
+                    close_run(client, run.info.run_id, "failed", "its process died; a later run is the trial's")
 
     def on_study_end(self, config: DictConfig, study_name: str, sweep_dir: str, reason: str) -> None:
         """Close the parent run: finished, or killed where the sweep was interrupted; and say which trial is best."""
-        opened = _store(config)
-        if opened is None:
-            return
-        client, experiment = opened
-        from densenet_sweep.tracking.mlflow_record import find_parent
+        with _store(config) as (client, experiment):
+            if client is None:
+                return
+            from densenet_sweep.tracking.mlflow_record import find_parent
 
-        parent = find_parent(client, experiment, study_name)
-        if parent is None:
-            return
-        client.set_tag(parent, "sweep.ended", reason)
-        best = Path(sweep_dir) / "experiment" / "best.yaml"
-        if best.is_file():
-            client.log_artifact(parent, str(best))
-        client.set_terminated(parent, status="KILLED" if reason == "interrupted" else "FINISHED")
+            parent = find_parent(client, experiment, study_name)
+            if parent is None:
+                return
+            client.set_tag(parent, "sweep.ended", reason)
+            for key, value in _best_trial(client, experiment, parent, config).items():
+                client.set_tag(parent, key, value)
+            best = Path(sweep_dir) / "experiment" / "best.yaml"
+            if best.is_file():
+                client.log_artifact(parent, str(best))
+            client.set_terminated(parent, status="KILLED" if reason == "interrupted" else "FINISHED")
 
 
-def _store(config: DictConfig) -> "tuple[MlflowClient, str] | None":
-    """Return a client and the experiment's id for `tracking=mlflow`, or nothing."""
+def _best_trial(client: "MlflowClient", experiment: str, parent: str, config: DictConfig) -> dict[str, str]:
+    """Return the number and the value of the best complete trial as tags; nothing for several objectives."""
+    direction, objective = str(config.hydra.sweeper.direction), str(config.objective)
+    if direction not in ("minimize", "maximize"):
+        return {}
+    query = f"tags.`mlflow.parentRunId` = '{parent}' AND tags.`trial.state` = 'complete'"
+    order = "DESC" if direction == "maximize" else "ASC"
+    for run in client.search_runs([experiment], query, order_by=[f"metrics.`{objective}` {order}"], max_results=1):
+        if objective in run.data.metrics:
+            return {"best.trial": run.data.tags["trial.number"], "best.value": f"{run.data.metrics[objective]:.6g}"}
+    return {}
+
+
+@contextmanager
+def _store(config: DictConfig) -> "Iterator[tuple[MlflowClient, str] | tuple[None, str]]":
+    """Yield a client and the experiment's id for `tracking=mlflow`, or None; what the store refuses costs a warning."""
     tracking: Any = OmegaConf.to_container(config.tracking, resolve=True)
     if "uri" not in tracking:
-        return None
-    from densenet_sweep.tracking.store import connect, experiment_id
+        yield None, ""
+        return
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
 
-    client = connect(tracking["uri"])
-    return client, experiment_id(client, tracking["uri"], tracking["experiment"], tracking["artifact_location"])
+    from densenet_sweep.tracking.store import cause, connect, experiment_id, redacted
+
+    uri = str(tracking["uri"])
+    try:
+        client = connect(uri)
+        yield client, experiment_id(client, uri, tracking["experiment"], tracking["artifact_location"])
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        log.warning("tracking.uri=%s: the sweep's own run is not recorded (%s)", redacted(uri), cause(error))

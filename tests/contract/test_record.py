@@ -1,0 +1,485 @@
+"""What every record promises, and what MLflow's keeps of a run: on sqlite, in a temporary folder."""
+
+import logging
+import math
+import shutil
+import subprocess
+import sys
+import urllib.parse
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import mlflow.tracking.client
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+
+from densenet_sweep.tracking import mlflow_record, null_record, store
+from densenet_sweep.tracking.record import Record
+
+Open = Callable[..., Record]
+
+RUN: dict[str, Any] = {
+    "name": "a run",
+    "parameters": {"architecture": "d2l", "optimizer.lr": 0.1},
+    "tags": {"host": "here"},
+    "study_name": None,
+    "run_id": None,
+}
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with its tables, to copy: making them takes seconds."""
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    store.connect(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def settings(tmp_path: Path, empty_database: Path) -> dict[str, Any]:
+    """The section `tracking` of a config, its store fresh."""
+    shutil.copy(empty_database, tmp_path / "mlflow.db")
+    return {
+        "uri": f"sqlite:///{tmp_path}/mlflow.db",
+        "artifact_location": str(tmp_path / "artifacts"),
+        "experiment": "tests",
+        "required": True,
+        "system_metrics": False,
+    }
+
+
+@pytest.fixture
+def client(settings: dict[str, Any]) -> MlflowClient:
+    return store.connect(settings["uri"])
+
+
+@pytest.fixture
+def open_mlflow(settings: dict[str, Any]) -> Open:
+    return lambda **changes: mlflow_record.open_record(**{**settings, **RUN, **changes})
+
+
+@pytest.fixture(params=["null", "mlflow"])
+def open_any(request: pytest.FixtureRequest) -> Open:
+    if request.param == "null":
+        return lambda **changes: null_record.open_record(**{**RUN, **changes})
+    opened: Open = request.getfixturevalue("open_mlflow")
+    return opened
+
+
+def kept(client: MlflowClient, record: Record) -> Run:
+    assert record.run_id is not None
+    return client.get_run(record.run_id)
+
+
+def children(client: MlflowClient) -> list[Run]:
+    experiment = client.get_experiment_by_name("tests")
+    return list(client.search_runs([experiment.experiment_id]))
+
+
+# --- every record -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", ["complete", "pruned", "failed", "interrupted"])
+def test_takes_a_run_from_its_beginning_to_any_end(open_any, tmp_path, state):
+    record = open_any()
+    record.epoch({"train_loss": 1.0, "valid_accuracy": 0.5}, step=1)
+    record.epoch({"train_loss": math.nan, "valid_accuracy": 0.6}, step=2)
+    record.artifacts(tmp_path / "there is no such folder")
+    record.finish(state, None if state == "complete" else "a reason")
+
+
+def test_ends_without_an_epoch(open_any):
+    open_any().finish("failed", "RuntimeError: no memory")
+
+
+def test_can_be_opened_again_under_its_id(open_any):
+    first = open_any()
+    first.finish("interrupted", None)
+    again = open_any(run_id=first.run_id)
+    assert again.run_id == first.run_id
+    again.finish("complete", None)
+
+
+def test_records_of_two_runs_are_two(open_mlflow):
+    assert open_mlflow().run_id != open_mlflow().run_id
+
+
+def test_no_record_has_no_id():
+    assert null_record.open_record(**RUN).run_id is None
+
+
+# --- what MLflow keeps ------------------------------------------------------------------------------------------------
+
+
+def test_parameters_read_as_the_command_line_takes_them(open_mlflow, client):
+    from omegaconf import OmegaConf
+
+    record = open_mlflow(
+        parameters={
+            "architecture": "densenet",
+            "architecture.block_config": [6, 6, 6],
+            "architecture.depth": None,
+            "architecture.memory_efficient": True,
+            "optimizer.nesterov": False,
+            "optimizer.lr": 1e-05,
+            "optimizer.betas": (0.9, None, True),
+            "data.image_size": OmegaConf.create([1, 2]),
+        }
+    )
+    assert kept(client, record).data.params == {
+        "architecture": "densenet",
+        "architecture.block_config": "[6,6,6]",
+        "architecture.depth": "null",
+        "architecture.memory_efficient": "true",
+        "optimizer.nesterov": "false",
+        "optimizer.lr": "1e-05",
+        "optimizer.betas": "[0.9,null,true]",
+        "data.image_size": "[1,2]",
+    }
+
+
+def test_more_parameters_and_longer_values_than_one_call_takes(open_mlflow, client):
+    record = open_mlflow(parameters={f"p{index}": "x" * 7000 for index in range(201)}, tags={"overrides": "y" * 9000})
+    data = kept(client, record).data
+    assert len(data.params) == 201
+    assert {len(value) for value in data.params.values()} == {6000}
+    assert data.tags["overrides"].startswith("y" * 1000)
+
+
+def test_metrics_are_kept_for_every_step(open_mlflow, client):
+    record = open_mlflow()
+    for step, loss in enumerate([0.75, math.nan, math.inf, 0.5], start=1):
+        record.epoch({"train_loss": loss, "num_parameters": 12}, step=step)
+    history = client.get_metric_history(record.run_id, "train_loss")
+    assert [metric.step for metric in history] == [1, 2, 3, 4]
+    assert history[0].value == 0.75
+    assert math.isnan(history[1].value)
+    assert history[3].value == 0.5
+    assert kept(client, record).data.metrics["num_parameters"] == 12
+
+
+def test_name_and_tags(open_mlflow, client):
+    data = kept(client, open_mlflow(name="trial 3", tags={"trial.number": "3", "git.dirty": "false"})).data
+    assert data.tags["mlflow.runName"] == "trial 3"
+    assert data.tags["trial.number"] == "3"
+    assert data.tags["git.dirty"] == "false"
+    assert data.tags["trial.state"] == "running"
+    assert "study" not in data.tags
+
+
+@pytest.mark.parametrize(
+    ("state", "status"),
+    [("complete", "FINISHED"), ("pruned", "KILLED"), ("failed", "FAILED"), ("interrupted", "KILLED")],
+)
+def test_the_end_of_a_run(open_mlflow, client, state, status):
+    record = open_mlflow()
+    assert kept(client, record).info.status == "RUNNING"
+    record.finish(state, "after epoch 2 of 9")
+    run = kept(client, record)
+    assert run.info.status == status
+    assert run.info.end_time is not None
+    assert run.data.tags["trial.state"] == state
+    assert run.data.tags["trial.reason"] == "after epoch 2 of 9"
+
+
+def test_an_end_without_a_reason_has_none(open_mlflow, client):
+    record = open_mlflow()
+    record.finish("complete", None)
+    assert "trial.reason" not in kept(client, record).data.tags
+
+
+def test_a_reason_longer_than_a_tag_takes_still_closes_the_run(open_mlflow, client):
+    record = open_mlflow()
+    record.finish("failed", "z" * 20_000)
+    assert kept(client, record).info.status == "FAILED"
+
+
+def test_a_continued_run_is_the_same_run_and_no_longer_what_it_had_become(open_mlflow, client):
+    first = open_mlflow()
+    first.epoch({"loss": 2.0}, step=1)
+    first.finish("interrupted", "stopped by the user")
+    again = open_mlflow(run_id=first.run_id)
+    run = kept(client, again)
+    assert run.info.status == "RUNNING"
+    assert run.data.tags["trial.state"] == "running"
+    assert "trial.reason" not in run.data.tags
+    again.epoch({"loss": 1.0}, step=2)
+    again.finish("complete", None)
+    assert [metric.step for metric in client.get_metric_history(first.run_id, "loss")] == [1, 2]
+    assert len(children(client)) == 1
+    assert kept(client, again).info.status == "FINISHED"
+
+
+@pytest.mark.parametrize("is_deleted", [False, True])
+def test_a_run_that_has_gone_is_begun_anew_and_said_so(open_mlflow, client, caplog, is_deleted):
+    gone = "0" * 32
+    if is_deleted:
+        gone = str(open_mlflow().run_id)
+        client.delete_run(gone)
+    record = open_mlflow(run_id=gone)
+    assert record.run_id not in (None, gone)
+    assert f"{gone} is not in this store" in caplog.text
+
+
+def test_artifacts_keep_their_paths(open_mlflow, client, tmp_path):
+    folder = tmp_path / "made"
+    (folder / "figures").mkdir(parents=True)
+    (folder / "config.yaml").write_text("seed: 1\n")
+    (folder / "figures" / "confusion.csv").write_text("1,2\n")
+    record = open_mlflow()
+    record.artifacts(folder)
+    uri = kept(client, record).info.artifact_uri
+    at = Path(urllib.request.url2pathname(urllib.parse.urlsplit(uri).path))
+    assert at.is_relative_to(tmp_path / "artifacts")
+    assert (at / "config.yaml").read_text() == "seed: 1\n"
+    assert (at / "figures" / "confusion.csv").read_text() == "1,2\n"
+
+
+def test_a_bucket_stays_a_bucket(settings, client):
+    number = store.experiment_id(client, settings["uri"], "elsewhere", "s3://bucket/folder")
+    assert client.get_experiment(number).artifact_location == "s3://bucket/folder"
+
+
+@pytest.mark.parametrize("study", ["growth", "it's", 'say "so"', "100 %", "back\\slash"])
+def test_a_trial_is_a_child_of_its_study(open_mlflow, client, study):
+    experiment = client.create_experiment("tests")
+    client.create_run(experiment, tags={"study": f"{study}2", "role": "study"})
+    parent = client.create_run(experiment, tags={"study": study, "role": "study"}).info.run_id
+    tags = kept(client, open_mlflow(study_name=study)).data.tags
+    assert tags["study"] == study
+    assert tags["mlflow.parentRunId"] == parent
+
+
+def test_a_trial_of_a_study_without_a_parent_stands_alone(open_mlflow, client):
+    tags = kept(client, open_mlflow(study_name="orphan")).data.tags
+    assert tags["study"] == "orphan"
+    assert "mlflow.parentRunId" not in tags
+
+
+def test_a_run_is_closed_where_its_parameters_are_refused(open_mlflow, client):
+    with pytest.raises(ConnectionError, match="cannot be used"):
+        open_mlflow(parameters={"a?b": 1})
+    (run,) = children(client)
+    assert run.info.status == "FAILED"
+
+
+def test_a_deleted_experiment_is_named(open_mlflow, client):
+    client.delete_experiment(client.create_experiment("tests"))
+    with pytest.raises(ValueError, match=r"^tracking\.experiment=tests: was deleted in MLflow; restore it"):
+        open_mlflow()
+
+
+def test_system_metrics_of_a_short_run_and_nothing_global(open_mlflow, client, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    before = mlflow.get_tracking_uri()
+    record = open_mlflow(system_metrics=True)
+    record.finish("complete", None)
+    run = kept(client, record)
+    assert "system/cpu_utilization_percentage" in run.data.metrics
+    assert run.info.status == "FINISHED"
+    assert mlflow.get_tracking_uri() == before
+
+
+# --- a store that fails -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("uri", "message"),
+    [
+        ("mlruns", r"^tracking\.uri=mlruns: a database \(sqlite:///.*refuse a plain folder$"),
+        ("/data/mlruns", r"refuse a plain folder$"),
+        ("file:///data/mlruns", r"refuse a plain folder$"),
+        ("", r"refuse a plain folder$"),
+        ("ftp://host/x", r"or a server \(http://\.\.\.\) is accepted$"),
+        ("http:", r"is accepted$"),
+        ("sqlite://mlflow.db", r"a file is given after three slashes"),
+        ("sqlite:///", r"a file is given after three slashes"),
+        ("oracle://me:secret@host/db", r"^tracking\.uri=oracle://me:\*\*\*@host/db: "),
+    ],
+)
+def test_what_is_no_store_is_refused_whatever_is_required(open_mlflow, uri, message):
+    with pytest.raises(ValueError, match=message):
+        open_mlflow(uri=uri, required=False)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["sqlite:///mlruns/mlflow.db", "sqlite:////tmp/x.db", "postgresql+psycopg://host/db", "https://host", "http://host:5000/a"],
+)
+def test_stores_are_accepted(uri):
+    store.check_uri(uri)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("postgresql://me:secret@host:5432/db", "postgresql://me:***@host:5432/db"),
+        ("http://me:sec:r@t@host:5000", "http://me:***@host:5000"),
+        ("connecting to mysql+pymysql://me:secret@host/db failed", "connecting to mysql+pymysql://me:***@host/db failed"),
+        ("http://127.0.0.1:5000/a", "http://127.0.0.1:5000/a"),
+        ("sqlite:////tmp/a:b@c.db", "sqlite:////tmp/a:b@c.db"),
+    ],
+)
+def test_passwords_are_not_shown(text, shown):
+    assert store.redacted(text) == shown
+
+
+def test_a_file_that_is_no_database(open_mlflow, tmp_path, caplog):
+    (tmp_path / "notes.db").write_text("not a database, and not empty either\n" * 99)
+    uri = f"sqlite:///{tmp_path}/notes.db"
+    with pytest.raises(
+        ConnectionError, match=r"notes\.db: cannot be used \(.*not a database.*\); tracking\.required=false"
+    ) as caught:
+        open_mlflow(uri=uri)
+    assert "\n" not in str(caught.value)
+    record = open_mlflow(uri=uri, required=False)
+    assert record.run_id is None
+    warned = [line for line in caplog.records if line.name == "densenet_sweep" and line.levelno == logging.WARNING]
+    assert len(warned) == 1
+    assert warned[0].getMessage().endswith("this run is not recorded")
+
+
+def test_a_folder_that_cannot_be_made(open_mlflow, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ConnectionError, match=r"cannot be used \(Not a directory\)|cannot be used \(File exists\)"):
+        open_mlflow(uri=f"sqlite:///{tmp_path}/file/mlflow.db")
+
+
+class Flaky:
+    """A client whose calls fail while `is_away`; counts the calls that reach it."""
+
+    def __init__(self, client: MlflowClient) -> None:
+        self.client = client
+        self.is_away = False
+        self.calls: list[str] = []
+        self.batch_sizes: list[int] = []
+
+    def __getattr__(self, name: str) -> Any:
+        def call(*arguments: Any, **named: Any) -> Any:
+            self.calls.append(name)
+            if self.is_away:
+                raise MlflowException("the store is away\nand says so at length")
+            self.batch_sizes.append(len(named.get("metrics", ())))
+            return getattr(self.client, name)(*arguments, **named)
+
+        return call
+
+
+@pytest.fixture
+def flaky(open_mlflow, client) -> Callable[..., tuple[mlflow_record.MlflowRecord, Flaky]]:
+    def opened(*, required: bool) -> tuple[mlflow_record.MlflowRecord, Flaky]:
+        away = Flaky(client)
+        run_id = open_mlflow().run_id
+        return mlflow_record.MlflowRecord(away, run_id, uri="http://away", required=required, system_metrics=False), away
+
+    return opened
+
+
+def test_a_lost_store_costs_one_warning_and_little_time(flaky, client, caplog, monkeypatch):
+    record, away = flaky(required=False)
+    clock = [100.0]
+    monkeypatch.setattr(mlflow_record.time, "monotonic", lambda: clock[0])
+    record.epoch({"loss": 3.0}, step=1)
+    away.is_away = True
+    monkeypatch.setattr(Flaky, "__getattr__", _slowly(Flaky.__getattr__, clock, seconds=2.0))
+    away.calls.clear()
+    record.epoch({"loss": 2.0}, step=2)  # until 102; the next attempt is due at 120
+    clock[0] = 119.0
+    record.epoch({"loss": 1.0}, step=3)
+    assert away.calls == ["log_batch"]
+    clock[0] = 121.0
+    record.epoch({"loss": 0.5}, step=4)
+    assert away.calls == ["log_batch", "log_batch"]
+    assert [line.getMessage() for line in caplog.records if line.levelno == logging.WARNING] == [
+        "tracking.uri=http://away: lost (the store is away); training goes on"
+    ]
+    away.is_away = False
+    record.finish("complete", None)
+    assert [metric.value for metric in client.get_metric_history(record.run_id, "loss")] == [3.0, 2.0, 1.0, 0.5]
+    assert kept(client, record).info.status == "FINISHED"
+    assert sum(line.levelno == logging.WARNING for line in caplog.records) == 1
+
+
+def _slowly(get: Callable[..., Any], clock: list[float], *, seconds: float) -> Callable[..., Any]:
+    def slow_get(self: Flaky, name: str) -> Any:
+        call = get(self, name)
+
+        def slow(*arguments: Any, **named: Any) -> Any:
+            clock[0] += seconds
+            return call(*arguments, **named)
+
+        return slow
+
+    return slow_get
+
+
+def test_a_long_outage_is_sent_in_calls_that_mlflow_takes(flaky, client):
+    record, away = flaky(required=False)
+    away.is_away = True
+    record._rests_until = math.inf
+    for step in range(1, 251):
+        record.epoch({f"metric{index}": float(step) for index in range(9)}, step=step)
+    away.is_away = False
+    record.finish("complete", None)
+    assert max(away.batch_sizes) == 1000
+    assert len(client.get_metric_history(record.run_id, "metric8")) == 250
+
+
+def test_a_run_that_could_not_be_closed_is_named_at_its_end(flaky, caplog):
+    record, away = flaky(required=False)
+    away.is_away = True
+    record.epoch({"loss": 1.0}, step=1)
+    record.finish("complete", None)
+    assert [line.getMessage() for line in caplog.records if line.levelno == logging.WARNING] == [
+        "tracking.uri=http://away: lost (the store is away); training goes on",
+        f"tracking.uri=http://away: run {record.run_id} stays open there, and what was not delivered is missing",
+    ]
+
+
+def test_a_required_store_that_is_lost_is_an_error_in_one_line(flaky):
+    record, away = flaky(required=True)
+    away.is_away = True
+    message = r"^tracking\.uri=http://away: lost \(the store is away\); tracking\.required=false trains on without it$"
+    with pytest.raises(ConnectionError, match=message):
+        record.epoch({"loss": 1.0}, step=1)
+    with pytest.raises(ConnectionError, match=message):
+        record.finish("complete", None)
+
+
+# --- several processes ------------------------------------------------------------------------------------------------
+
+_RECORD_ONE_RUN = """
+import sys
+from densenet_sweep.tracking.mlflow_record import open_record
+record = open_record(
+    uri="sqlite:///mlruns/mlflow.db", artifact_location="mlruns/artifacts", experiment="tests", required=True,
+    system_metrics=False, name=sys.argv[1], parameters={"a": 1}, tags={}, study_name=None, run_id=None,
+)
+record.epoch({"loss": 1.0}, step=1)
+record.finish("complete", None)
+"""
+
+
+def test_two_processes_open_a_fresh_store_at_once(tmp_path):
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", _RECORD_ONE_RUN, name],
+            cwd=tmp_path,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        for name in ("one", "two")
+    ]
+    outputs = [process.communicate(timeout=120)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], outputs
+    assert "alembic" not in "".join(outputs)
+    client = store.connect(f"sqlite:///{tmp_path}/mlruns/mlflow.db")
+    runs = children(client)
+    assert {run.info.run_name for run in runs} == {"one", "two"}
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    assert all(run.info.artifact_uri.startswith((tmp_path / "mlruns" / "artifacts").as_uri()) for run in runs)
