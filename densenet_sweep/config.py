@@ -194,11 +194,6 @@ class MlflowConfig(TrackingConfig):
 class Config:
     """The whole config of one training run."""
 
-    architecture: ArchitectureConfig = MISSING
-    optimizer: OptimizerConfig = MISSING
-    schedule: ScheduleConfig = MISSING
-    data: DataConfig = MISSING
-    tracking: TrackingConfig = MISSING
     seed: int = MISSING
     epochs: int = MISSING
     batch_size: int = MISSING
@@ -207,6 +202,11 @@ class Config:
     device: str = MISSING
     compile: bool = MISSING
     objective: str = MISSING
+    architecture: ArchitectureConfig = MISSING
+    optimizer: OptimizerConfig = MISSING
+    schedule: ScheduleConfig = MISSING
+    data: DataConfig = MISSING
+    tracking: TrackingConfig = MISSING
 
 
 OBJECTIVES = ("valid_accuracy", "valid_loss", "train_accuracy", "train_loss")
