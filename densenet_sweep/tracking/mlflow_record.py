@@ -246,7 +246,7 @@ def _start_monitor(run_id: str, uri: str) -> Any:
     # It reports a lost store in lines of its own; the record says so once.
     logging.getLogger("mlflow.system_metrics").setLevel(logging.CRITICAL)
     try:
-        monitor: Any = SystemMetricsMonitor(run_id, resume_logging=True, tracking_uri=uri)  # type: ignore[no-untyped-call]
+        monitor: Any = SystemMetricsMonitor(run_id, resume_logging=True, tracking_uri=absolute(uri))  # type: ignore[no-untyped-call]
         monitor.start()
     except Exception as error:  # whatever a driver raises, a missing reading must not cost a training
         log.warning("system metrics are not recorded: %s", cause(error))

@@ -19,7 +19,7 @@ _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 # MLflow's own defaults keep a training waiting for minutes where a server has died. The user's settings win.
 _PATIENCE = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "8",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
 }
 
@@ -58,11 +58,13 @@ def redacted(text: str) -> str:
 def cause(error: BaseException) -> str:
     """Return on one line why MLflow failed: the operating system's own words where it has any, and no password."""
     link: BaseException | None = error
-    while link is not None:
+    seen: set[int] = set()
+    while link is not None and id(link) not in seen:
         if isinstance(link, OSError) and link.strerror:
             return link.strerror
         if isinstance(link, TimeoutError):
             return "no answer"
+        seen.add(id(link))
         link = link.__cause__ or link.__context__
     return redacted((str(error).strip().splitlines() or [type(error).__name__])[0])
 
@@ -70,7 +72,11 @@ def cause(error: BaseException) -> str:
 def absolute(uri: str) -> str:
     """Return `uri` with a sqlite file's path made absolute: MLflow keeps a store by its URI, whatever the folder is then."""
     database = sqlite_file(uri)
-    return uri if database is None else f"sqlite:///{database.absolute()}"
+    if database is None:
+        return uri
+    scheme, _, rest = uri.partition(":///")
+    _, mark, options = rest.partition("?")
+    return f"{scheme}:///{database.absolute()}{mark}{options}"
 
 
 def connect(uri: str) -> "MlflowClient":
@@ -86,6 +92,8 @@ def connect(uri: str) -> "MlflowClient":
     # Alembic and MLflow report every migration step of a new database, which says nothing to a user.
     for name in ("alembic", "mlflow", "mlflow.store.db.utils"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # Nor does each attempt to reach a server that is dead; that it is, the caller says once.
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
     from mlflow import MlflowClient
 
     uri = absolute(uri)

@@ -483,3 +483,33 @@ def test_two_processes_open_a_fresh_store_at_once(tmp_path):
     assert {run.info.run_name for run in runs} == {"one", "two"}
     assert {run.info.status for run in runs} == {"FINISHED"}
     assert all(run.info.artifact_uri.startswith((tmp_path / "mlruns" / "artifacts").as_uri()) for run in runs)
+
+
+def test_a_relative_store_is_where_it_was_opened(open_mlflow, tmp_path, monkeypatch):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        shutil.copy(tmp_path / "mlflow.db", tmp_path / name / "mlflow.db")
+        monkeypatch.chdir(tmp_path / name)
+        open_mlflow(uri="sqlite:///mlflow.db?timeout=30", system_metrics=True).finish("complete", None)
+    for name in ("one", "two"):
+        (run,) = children(store.connect(f"sqlite:///{tmp_path}/{name}/mlflow.db"))
+        assert "system/cpu_utilization_percentage" in run.data.metrics
+
+
+@pytest.mark.parametrize(
+    ("uri", "expected"),
+    [
+        ("sqlite:///a/b.db?timeout=3", "sqlite:///{here}/a/b.db?timeout=3"),
+        ("sqlite+pysqlite:////a/b.db", "sqlite+pysqlite:////a/b.db"),
+        ("http://host", "http://host"),
+    ],
+)
+def test_absolute_uris(tmp_path, monkeypatch, uri, expected):
+    monkeypatch.chdir(tmp_path)
+    assert store.absolute(uri) == expected.format(here=tmp_path)
+
+
+def test_a_cause_that_chains_to_itself_ends():
+    first, second = RuntimeError("first"), RuntimeError("second")
+    first.__context__, second.__context__ = second, first
+    assert store.cause(first) == "first"

@@ -1,0 +1,115 @@
+"""A store in a file, and a real MLflow server that can be killed and started again."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+
+from densenet_sweep.tracking import store
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+@dataclass
+class Server:
+    """`mlflow server` on this machine, its store in `folder`."""
+
+    folder: Path
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def uri(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start it where it is not running, and wait until it answers."""
+        if self.process is not None:
+            return
+        command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{self.folder}/mlflow.db"]
+        command += ["--artifacts-destination", str(self.folder / "artifacts"), "--workers", "1", "--port", str(self.port)]
+        with (self.folder / "server.log").open("ab") as output:
+            self.process = subprocess.Popen(
+                command,
+                cwd=self.folder,
+                env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        for _ in range(600):
+            if self.process.poll() is not None:
+                break
+            with suppress(OSError), urllib.request.urlopen(f"{self.uri}/health", timeout=1) as answer:
+                assert answer.status == 200
+                return
+            time.sleep(0.1)
+        self.kill()
+        raise RuntimeError((self.folder / "server.log").read_text())
+
+    def kill(self) -> None:
+        """End it and its workers as a crash would."""
+        if self.process is None:
+            return
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self.process = None
+
+    def client(self) -> MlflowClient:
+        return store.connect(self.uri)
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with its tables, to copy: making them takes seconds."""
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    store.connect(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def the_server(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("server")
+    shutil.copy(empty_database, folder / "mlflow.db")
+    server = Server(folder)
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def server(the_server: Server) -> Server:
+    """The server, running; a test may kill it."""
+    the_server.start()
+    return the_server
+
+
+@pytest.fixture
+def tracking(tmp_path: Path, empty_database: Path) -> dict[str, Any]:
+    """The section `tracking` of a config whose store is a fresh file."""
+    shutil.copy(empty_database, tmp_path / "mlflow.db")
+    return {
+        "_target_": "densenet_sweep.tracking.mlflow_record.open_record",
+        "uri": f"sqlite:///{tmp_path}/mlflow.db",
+        "artifact_location": str(tmp_path / "artifacts"),
+        "experiment": "tests",
+        "required": False,
+        "system_metrics": False,
+    }
