@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
-from omegaconf import MISSING
+from omegaconf import MISSING, OmegaConf
 
 from densenet_sweep.architectures import geometry
 from densenet_sweep.tracking.store import check_uri
@@ -209,11 +209,21 @@ class Config:
     tracking: TrackingConfig = MISSING
 
 
-OBJECTIVES = ("valid_accuracy", "valid_loss", "train_accuracy", "train_loss")
+# What a run can be judged by, and which way is better.
+OBJECTIVES = {
+    "valid_accuracy": "maximize",
+    "valid_loss": "minimize",
+    "train_accuracy": "maximize",
+    "train_loss": "minimize",
+}
 
 
 def register() -> None:
-    """Store every schema under the name that the option files in ``conf/`` start from."""
+    """Store every schema under the name that the option files in `conf/` start from, and the resolver that they use.
+
+    `${direction_of:${objective}}` is the direction in which a sweep optimizes the objective.
+    """
+    OmegaConf.register_new_resolver("direction_of", lambda objective: OBJECTIVES.get(objective, "maximize"), replace=True)
     store = ConfigStore.instance().store
     store(name="_config", node=Config)
     for group, name, node in (
@@ -246,7 +256,7 @@ def check(config: Config) -> None:
     _whole(config, "batch_size", at_least=1)
     _between(config, "label_smoothing", 0.0, 1.0, open_above=True)
     _one_of(config, "precision", ("auto", "fp32", "bf16"))
-    _one_of(config, "objective", OBJECTIVES)
+    _one_of(config, "objective", tuple(OBJECTIVES))
     _check_optimizer(config)
     _check_schedule(config)
     _check_data(config)

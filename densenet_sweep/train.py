@@ -18,7 +18,7 @@ from hydra.utils import instantiate
 from torch import nn
 
 from densenet_sweep import progress
-from densenet_sweep.config import Config, ConfigError
+from densenet_sweep.config import OBJECTIVES, Config, ConfigError
 from densenet_sweep.data.augmentation import Augmentation
 from densenet_sweep.data.batches import EvalBatches, TrainBatches
 from densenet_sweep.data.images import Images, Source
@@ -94,7 +94,9 @@ def train(config: Config, job: Job) -> float:
     artifacts.mkdir(parents=True, exist_ok=True)
     (artifacts / "config.yaml").write_text(yaml.safe_dump(asdict(config), sort_keys=False), encoding="utf-8")
 
-    with _recorded(config, job, run_id=last.get("run_id"), device=device, dtype=dtype) as record:
+    # A trial knows its run even where its first worker died before the first checkpoint.
+    run_id = last.get("run_id") or trial.recall("mlflow_run_id")
+    with _recorded(config, job, run_id=run_id, device=device, dtype=dtype) as record:
         trial.annotate("num_parameters", num_parameters)
         trial.annotate("num_valid", len(valid_images.labels_N))
         trial.annotate("mlflow_run_id", record.run_id)
@@ -270,8 +272,8 @@ def _metrics(epoch: Epoch) -> dict[str, float]:
 
 
 def _is_best(metrics: Mapping[str, float], history: Sequence[Mapping[str, float]], objective: str) -> bool:
-    """Tell whether `metrics` are the best so far by the objective; an accuracy should be high, a loss low."""
-    sign = -1 if objective.endswith("loss") else 1
+    """Tell whether `metrics` are the best so far by the objective."""
+    sign = 1 if OBJECTIVES[objective] == "maximize" else -1
     return all(sign * metrics[objective] > sign * past[objective] for past in history)
 
 

@@ -249,3 +249,10 @@ def test_a_killed_command_leaves_no_run_open_after_the_next(tmp_path):
     runs = recorded(tmp_path)
     assert len(runs) == 2
     assert {run.info.status for run in runs} == {"KILLED"}
+
+
+def test_a_sweep_of_a_loss_minimizes_it(command, tmp_path):
+    typed = command(*SWEEP, "objective=valid_loss", "hydra.sweeper.n_trials=1")
+    assert typed.exit_code == 0, typed.err
+    [description] = (tmp_path / "outputs").glob("**/study.yaml")
+    assert yaml.safe_load(description.read_text())["directions"] == ["minimize"]
