@@ -10,7 +10,8 @@ from hydra.conf import HydraConf
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from densenet_sweep.config import Config, check, register
+from densenet_sweep.checks import check
+from densenet_sweep.config import Config, register
 
 __all__ = ["choices", "compose", "config_folder", "output_dir", "refuse_bad_input", "register", "typed"]
 

@@ -6,7 +6,8 @@ import pytest
 from hydra.utils import get_object
 
 from densenet_sweep import composition
-from densenet_sweep.config import ConfigError, check
+from densenet_sweep.checks import check
+from densenet_sweep.config import ConfigError
 
 CONF = composition.config_folder()
 OPTIONS = sorted((path.parent.name, path.stem) for path in CONF.glob("*/*.yaml") if path.parent.name not in ("sweep",))
