@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import IntervalSweep, Override, Quote, QuotedString, RangeSweep
+from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, Quote, QuotedString, RangeSweep
 from hydra.errors import HydraException
 
 from densenet_sweep.sweep.errors import SweepError
@@ -102,9 +102,11 @@ def _parameter(override: Override) -> Parameter:
 def _choice(override: Override) -> "tuple[BaseDistribution, dict[str, str]]":
     from optuna.distributions import CategoricalDistribution
 
-    elements = list(override.sweep_iterator())
-    if override.value_type is not None and override.value_type.name == "GLOB_CHOICE_SWEEP":
-        elements = [element for element in elements if not str(element).startswith("_")]  # schemas are no options
+    sweep = override.value()
+    if isinstance(sweep, ChoiceSweep):
+        elements = list(sweep.list)  # as written: the iterator would shuffle, anew at every start
+    else:  # a glob, over the options of a group; schemas are no options
+        elements = [element for element in override.sweep_iterator() if not str(element).startswith("_")]
     if not elements:
         raise SweepError(f"{override.input_line}: no option to choose from")
     texts = [_typed(element) for element in elements]
