@@ -23,7 +23,7 @@ STATUS = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED", "inter
 _METRICS_PER_CALL = 1000
 _PARAMETERS_PER_CALL = 100
 _VALUE_LENGTH = 6000
-_TAG_LENGTH = 5000
+TAG_LENGTH = 5000
 
 # After a call that failed no other is tried for this many times as long, so that an outage costs a tenth of the time.
 _REST = 9
@@ -169,7 +169,7 @@ def close_run(client: "MlflowClient", run_id: str, state: str, reason: str | Non
     """Give the run its final state, in MLflow's words and in ours."""
     client.set_tag(run_id, "trial.state", state)
     if reason:
-        client.set_tag(run_id, "trial.reason", reason[:_TAG_LENGTH])
+        client.set_tag(run_id, "trial.reason", reason[:TAG_LENGTH])
     client.set_terminated(run_id, status=STATUS[state])
 
 
@@ -195,9 +195,7 @@ def _opened(
         all_tags["study"] = study_name
     if parent is not None:
         all_tags["mlflow.parentRunId"] = parent
-    run = client.create_run(
-        experiment_number, run_name=name, tags={key: value[:_TAG_LENGTH] for key, value in all_tags.items()}
-    )
+    run = client.create_run(experiment_number, run_name=name, tags={key: value[:TAG_LENGTH] for key, value in all_tags.items()})
     params = [Param(key, _shown(value)[:_VALUE_LENGTH]) for key, value in parameters.items()]
     try:
         for start in range(0, len(params), _PARAMETERS_PER_CALL):

@@ -1,8 +1,8 @@
 """The parent run of a sweep in MLflow, kept by a Hydra callback that the engine's events reach."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("densenet_sweep")
 
+# How the engine's reason begins where an exception ended the sweep, or what it contains where its trials did.
+_FAILED = re.compile(r"^\w+: |trials failed")
+
 
 class SweepRun(Callback):
     """Opens the parent run of a study, closes the runs of dead trials, and closes the parent, naming the best trial.
@@ -23,54 +26,79 @@ class SweepRun(Callback):
 
     def on_study_open(self, config: DictConfig, study_name: str, sweep_dir: str) -> None:
         """Open the study's parent run, again where it is continued."""
-        with _store(config) as (client, experiment):
-            if client is None:
-                return
-            from densenet_sweep.tracking.mlflow_record import find_parent
-            from densenet_sweep.tracking.provenance import git_tags
-
-            parent = find_parent(client, experiment, study_name)
-            if parent is None:
-                tags = {"study": study_name, "role": "study", "sweep.dir": sweep_dir, **git_tags()}
-                parent = str(client.create_run(experiment, run_name=study_name, tags=tags).info.run_id)
-                for key, text in (config.hydra.sweeper.params or {}).items():
-                    client.log_param(parent, key, str(text))
-            client.set_tag(parent, "overrides", " ".join(config.hydra.overrides.task))
-            client.set_tag(parent, "n_trials", str(config.hydra.sweeper.n_trials))
-            client.update_run(parent, status="RUNNING")
+        _in_store(config, lambda client, experiment: _open_parent(client, experiment, config, study_name, sweep_dir))
 
     def on_trial_end(self, config: DictConfig, study_name: str, number: int, state: str, reason: str | None) -> None:
         """Close the trial's runs where their own processes could not: they died, or the store was away."""
-        with _store(config) as (client, experiment):
-            if client is None:
-                return
-            from densenet_sweep.tracking.mlflow_record import close_run, quoted
-
-            query = f"tags.`study` = {quoted(study_name)} AND tags.`trial.number` = '{number}'"
-            runs = client.search_runs([experiment], query, order_by=["start_time DESC"])
-            for index, run in enumerate(runs):
-                if run.info.status == "RUNNING" and index == 0:
-                    close_run(client, run.info.run_id, state, reason)
-                elif run.info.status == "RUNNING":
-                    close_run(client, run.info.run_id, "failed", "its process died; a later run is the trial's")
+        _in_store(config, lambda client, experiment: _close_trial(client, experiment, study_name, number, state, reason))
 
     def on_study_end(self, config: DictConfig, study_name: str, sweep_dir: str, reason: str) -> None:
-        """Close the parent run: finished, or killed where the sweep was interrupted; and say which trial is best."""
-        with _store(config) as (client, experiment):
-            if client is None:
-                return
-            from densenet_sweep.tracking.mlflow_record import find_parent
+        """Close the parent run with what became of the sweep, and say which trial is best."""
+        _in_store(config, lambda client, experiment: _close_parent(client, experiment, config, study_name, sweep_dir, reason))
 
-            parent = find_parent(client, experiment, study_name)
-            if parent is None:
-                return
-            client.set_tag(parent, "sweep.ended", reason)
-            for key, value in _best_trial(client, experiment, parent, config).items():
-                client.set_tag(parent, key, value)
-            best = Path(sweep_dir) / "experiment" / "best.yaml"
-            if best.is_file():
-                client.log_artifact(parent, str(best))
-            client.set_terminated(parent, status="KILLED" if reason == "interrupted" else "FINISHED")
+
+def _in_store(config: DictConfig, write: Callable[["MlflowClient", str], None]) -> None:
+    """Let `write` have a client and the experiment's id, for `tracking=mlflow`; a failing store costs a warning."""
+    tracking: Any = OmegaConf.to_container(config.tracking, resolve=True)
+    if "uri" not in tracking:
+        return
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from densenet_sweep.tracking.store import cause, connect, experiment_id, redacted
+
+    uri = str(tracking["uri"])
+    try:
+        client = connect(uri)
+        write(client, experiment_id(client, uri, tracking["experiment"], tracking["artifact_location"]))
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        log.warning("tracking.uri=%s: the sweep's own run is not recorded (%s)", redacted(uri), cause(error))
+
+
+def _open_parent(client: "MlflowClient", experiment: str, config: DictConfig, study_name: str, sweep_dir: str) -> None:
+    from densenet_sweep.tracking.mlflow_record import TAG_LENGTH, find_parent
+    from densenet_sweep.tracking.provenance import git_tags
+
+    parent = find_parent(client, experiment, study_name)
+    if parent is None:
+        tags = {"study": study_name, "role": "study", "sweep.dir": sweep_dir, **git_tags()}
+        parent = str(client.create_run(experiment, run_name=study_name, tags=tags).info.run_id)
+        for key, text in (config.hydra.sweeper.params or {}).items():
+            client.log_param(parent, key, str(text))
+    # Unresolved: ${oc.env:PASSWORD} stays what was typed.
+    typed: Any = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
+    client.set_tag(parent, "overrides", " ".join(typed)[:TAG_LENGTH])
+    client.set_tag(parent, "n_trials", str(config.hydra.sweeper.n_trials))
+    client.update_run(parent, status="RUNNING")
+
+
+def _close_trial(client: "MlflowClient", experiment: str, study_name: str, number: int, state: str, reason: str | None) -> None:
+    from densenet_sweep.tracking.mlflow_record import close_run, quoted
+
+    query = f"tags.`study` = {quoted(study_name)} AND tags.`trial.number` = '{number}'"
+    for index, run in enumerate(client.search_runs([experiment], query, order_by=["start_time DESC"])):
+        if run.info.status == "RUNNING" and index == 0:
+            close_run(client, run.info.run_id, state, reason)
+        elif run.info.status == "RUNNING":
+            close_run(client, run.info.run_id, "failed", "its process died; a later run is the trial's")
+
+
+def _close_parent(
+    client: "MlflowClient", experiment: str, config: DictConfig, study_name: str, sweep_dir: str, reason: str
+) -> None:
+    from densenet_sweep.tracking.mlflow_record import TAG_LENGTH, find_parent
+
+    parent = find_parent(client, experiment, study_name)
+    if parent is None:
+        return
+    client.set_tag(parent, "sweep.ended", reason[:TAG_LENGTH])
+    for key, value in _best_trial(client, experiment, parent, config).items():
+        client.set_tag(parent, key, value)
+    best = Path(sweep_dir) / "experiment" / "best.yaml"
+    if best.is_file():
+        client.log_artifact(parent, str(best))
+    status = "KILLED" if reason == "interrupted" else "FAILED" if _FAILED.search(reason) else "FINISHED"
+    client.set_terminated(parent, status=status)
 
 
 def _best_trial(client: "MlflowClient", experiment: str, parent: str, config: DictConfig) -> dict[str, str]:
@@ -84,23 +112,3 @@ def _best_trial(client: "MlflowClient", experiment: str, parent: str, config: Di
         if objective in run.data.metrics:
             return {"best.trial": run.data.tags["trial.number"], "best.value": f"{run.data.metrics[objective]:.6g}"}
     return {}
-
-
-@contextmanager
-def _store(config: DictConfig) -> "Iterator[tuple[MlflowClient, str] | tuple[None, str]]":
-    """Yield a client and the experiment's id for `tracking=mlflow`, or None; what the store refuses costs a warning."""
-    tracking: Any = OmegaConf.to_container(config.tracking, resolve=True)
-    if "uri" not in tracking:
-        yield None, ""
-        return
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
-
-    from densenet_sweep.tracking.store import cause, connect, experiment_id, redacted
-
-    uri = str(tracking["uri"])
-    try:
-        client = connect(uri)
-        yield client, experiment_id(client, uri, tracking["experiment"], tracking["artifact_location"])
-    except (MlflowException, SQLAlchemyError, OSError) as error:
-        log.warning("tracking.uri=%s: the sweep's own run is not recorded (%s)", redacted(uri), cause(error))

@@ -1,0 +1,205 @@
+"""The parent run of a sweep, as the engine's events make it."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra.utils import instantiate
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from omegaconf import DictConfig, OmegaConf
+
+from densenet_sweep.tracking import store
+from densenet_sweep.tracking.sweep_run import SweepRun
+
+STUDY = "it's a study"
+
+
+@pytest.fixture
+def config(tracking: dict[str, Any]) -> DictConfig:
+    return OmegaConf.create(
+        {
+            "tracking": tracking,
+            "objective": "valid_accuracy",
+            "hydra": {
+                "sweeper": {"params": {"optimizer.lr": "tag(log,interval(0.01,1))"}, "n_trials": 3, "direction": "maximize"},
+                "overrides": {"task": ["data=digits", "epochs=2"]},
+            },
+        }
+    )
+
+
+@pytest.fixture
+def client(tracking: dict[str, Any]) -> MlflowClient:
+    return store.connect(tracking["uri"])
+
+
+def runs(client: MlflowClient, role: str = "study") -> list[Run]:
+    experiment = client.get_experiment_by_name("tests")
+    if experiment is None:
+        return []
+    found = client.search_runs([experiment.experiment_id], order_by=["start_time ASC"])
+    return [run for run in found if run.data.tags.get("role", "trial") == role]
+
+
+def begun(config: DictConfig, number: int) -> Any:
+    """A trial's record, as the training opens it."""
+    return instantiate(
+        config.tracking,
+        name=f"trial {number}",
+        parameters={"optimizer.lr": 0.1},
+        tags={"trial.number": str(number)},
+        study_name=STUDY,
+        run_id=None,
+    )
+
+
+def opened(config: DictConfig, folder: Path, study: str = STUDY) -> SweepRun:
+    callback = SweepRun()
+    callback.on_study_open(config=config, study_name=study, sweep_dir=str(folder))
+    return callback
+
+
+def ended(callback: SweepRun, config: DictConfig, folder: Path, reason: str) -> None:
+    callback.on_study_end(config=config, study_name=STUDY, sweep_dir=str(folder), reason=reason)
+
+
+def test_the_parent_says_what_is_swept(config, client, tmp_path):
+    opened(config, tmp_path)
+    (parent,) = runs(client)
+    assert parent.info.status == "RUNNING"
+    assert parent.info.run_name == STUDY
+    assert parent.data.params == {"optimizer.lr": "tag(log,interval(0.01,1))"}
+    assert parent.data.tags["sweep.dir"] == str(tmp_path)
+    assert parent.data.tags["overrides"] == "data=digits epochs=2"
+    assert parent.data.tags["n_trials"] == "3"
+
+
+def test_what_was_typed_is_kept_unresolved(config, client, tmp_path, monkeypatch):
+    monkeypatch.setenv("TEST_SECRET", "hunter2")
+    config.hydra.overrides.task.append("data.root=${oc.env:TEST_SECRET}")
+    opened(config, tmp_path)
+    assert runs(client)[0].data.tags["overrides"] == "data=digits epochs=2 data.root=${oc.env:TEST_SECRET}"
+
+
+def test_a_continued_study_keeps_its_parent(config, client, tmp_path):
+    ended(opened(config, tmp_path), config, tmp_path, "interrupted")
+    (parent,) = runs(client)
+    assert parent.info.status == "KILLED"
+    assert parent.data.tags["sweep.ended"] == "interrupted"
+    config.hydra.sweeper.n_trials = 9
+    callback = opened(config, tmp_path)
+    (again,) = runs(client)
+    assert again.info.run_id == parent.info.run_id
+    assert again.info.status == "RUNNING"
+    assert again.data.tags["n_trials"] == "9"
+    ended(callback, config, tmp_path, "9 of 9 trials are finished")
+    assert runs(client)[0].info.status == "FINISHED"
+
+
+@pytest.mark.parametrize(
+    ("reason", "status"),
+    [
+        ("3 of 3 trials are finished", "FINISHED"),
+        ("interrupted", "KILLED"),
+        ("3 of 5 trials failed (hydra.sweeper.max_failure_rate=0.5)", "FAILED"),
+        ("TerminatedWorkerError: a worker process was killed", "FAILED"),
+    ],
+)
+def test_the_end_of_a_sweep(config, client, tmp_path, reason, status):
+    ended(opened(config, tmp_path), config, tmp_path, reason)
+    (parent,) = runs(client)
+    assert parent.info.status == status
+    assert parent.data.tags["sweep.ended"] == reason
+
+
+def test_two_studies_have_two_parents(config, client, tmp_path):
+    opened(config, tmp_path)
+    opened(config, tmp_path, study="another")
+    assert {run.info.run_name for run in runs(client)} == {STUDY, "another"}
+
+
+def test_trials_are_children_and_a_dead_ones_run_is_closed(config, client, tmp_path):
+    callback = opened(config, tmp_path)
+    living, dead = begun(config, 0), begun(config, 1)
+    callback.on_trial_end(config=config, study_name=STUDY, number=1, state="failed", reason="its worker died")
+    parent = runs(client)[0].info.run_id
+    of_living, of_dead = (client.get_run(record.run_id) for record in (living, dead))
+    assert of_living.data.tags["mlflow.parentRunId"] == of_dead.data.tags["mlflow.parentRunId"] == parent
+    assert of_living.info.status == "RUNNING"
+    assert of_dead.info.status == "FAILED"
+    assert of_dead.data.tags["trial.state"] == "failed"
+    assert of_dead.data.tags["trial.reason"] == "its worker died"
+
+
+def test_a_trial_that_closed_its_run_keeps_its_own_reason(config, client, tmp_path):
+    callback = opened(config, tmp_path)
+    record = begun(config, 0)
+    record.finish("failed", "DivergedError: the loss is nan")
+    callback.on_trial_end(config=config, study_name=STUDY, number=0, state="failed", reason="shorter")
+    assert client.get_run(record.run_id).data.tags["trial.reason"] == "DivergedError: the loss is nan"
+
+
+def test_the_run_of_an_attempt_that_died_is_closed_when_a_later_one_ends(config, client, tmp_path):
+    callback = opened(config, tmp_path)
+    died = begun(config, 0)
+    later = begun(config, 0)
+    later.finish("complete", None)
+    callback.on_trial_end(config=config, study_name=STUDY, number=0, state="complete", reason=None)
+    assert client.get_run(died.run_id).info.status == "FAILED"
+    assert client.get_run(later.run_id).info.status == "FINISHED"
+    assert client.get_run(later.run_id).data.tags["trial.state"] == "complete"
+
+
+def test_a_run_that_its_trial_could_not_close_gets_the_trials_state(config, client, tmp_path):
+    callback = opened(config, tmp_path)
+    record = begun(config, 0)
+    callback.on_trial_end(config=config, study_name=STUDY, number=0, state="pruned", reason="after epoch 1 of 2")
+    run = client.get_run(record.run_id)
+    assert (run.info.status, run.data.tags["trial.state"]) == ("KILLED", "pruned")
+
+
+@pytest.mark.parametrize(("direction", "best"), [("maximize", "1"), ("minimize", "0")])
+def test_the_parent_names_the_best_complete_trial(config, client, tmp_path, direction, best):
+    config.hydra.sweeper.direction = direction
+    callback = opened(config, tmp_path)
+    for number, (value, state) in enumerate([(0.5, "complete"), (0.75, "complete"), (0.9, "pruned"), (0.1, "failed")]):
+        record = begun(config, number)
+        record.epoch({"valid_accuracy": value}, step=1)
+        record.finish(state, None)
+    begun(config, 4).finish("complete", None)  # its metrics never arrived
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "best.yaml").write_text("epochs: 2\n")
+    ended(callback, config, tmp_path, "5 of 5 trials are finished")
+    (parent,) = runs(client)
+    assert parent.data.tags["best.trial"] == best
+    assert parent.data.tags["best.value"] == {"1": "0.75", "0": "0.5"}[best]
+    assert [file.path for file in client.list_artifacts(parent.info.run_id)] == ["best.yaml"]
+
+
+def test_several_objectives_have_no_best(config, client, tmp_path):
+    config.hydra.sweeper.direction = ["maximize", "minimize"]
+    ended(opened(config, tmp_path), config, tmp_path, "done")
+    assert "best.trial" not in runs(client)[0].data.tags
+
+
+def test_without_mlflow_nothing_happens(config, client, tmp_path):
+    config.tracking = {"_target_": "densenet_sweep.tracking.null_record.open_record"}
+    callback = opened(config, tmp_path)
+    callback.on_trial_end(config=config, study_name=STUDY, number=0, state="failed", reason=None)
+    ended(callback, config, tmp_path, "done")
+    assert runs(client) == []
+
+
+def test_a_server_that_is_dead_costs_a_warning(config, tmp_path, caplog):
+    config.tracking.uri = "http://me:secret@127.0.0.1:9"
+    opened(config, tmp_path)
+    assert [line.getMessage() for line in caplog.records if line.levelno >= logging.WARNING] == [
+        "tracking.uri=http://me:***@127.0.0.1:9: the sweep's own run is not recorded (Connection refused)"
+    ]
+
+
+def test_an_end_without_a_beginning_changes_nothing(config, client, tmp_path):
+    ended(SweepRun(), config, tmp_path, "done")
+    assert runs(client) == []
