@@ -199,12 +199,13 @@ OBJECTIVES = {
 }
 
 
-def register() -> None:
-    """Store every schema under the name that the option files in `conf/` start from, and the resolver that they use.
+# ${direction_of:${objective}} is the direction in which a sweep optimizes. Registered on import: a process that is handed a
+# composed config needs it too.
+OmegaConf.register_new_resolver("direction_of", lambda objective: OBJECTIVES.get(objective, "maximize"), replace=True)
 
-    `${direction_of:${objective}}` is the direction in which a sweep optimizes the objective.
-    """
-    OmegaConf.register_new_resolver("direction_of", lambda objective: OBJECTIVES.get(objective, "maximize"), replace=True)
+
+def register() -> None:
+    """Store every schema under the name that the option files in `conf/` start from."""
     store = ConfigStore.instance().store
     store(name="_config", node=Config)
     for group, name, node in (

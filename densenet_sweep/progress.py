@@ -13,7 +13,7 @@ Item = TypeVar("Item")
 def of_epoch(batches: Iterable[Item], num_batches: int, index: int, epochs: int) -> Iterator[Item]:
     """Yield `batches`; where standard error is a terminal, show how far they have come, and leave no trace."""
     console = Console(file=sys.stderr)
-    if not console.is_terminal:
+    if not console.is_terminal or console.is_dumb_terminal:
         yield from batches
         return
     columns = (

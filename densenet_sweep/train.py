@@ -96,6 +96,7 @@ def train(config: Config, job: Job) -> float:
 
     # A trial knows its run even where its first worker died before the first checkpoint.
     run_id = last.get("run_id") or trial.recall("mlflow_run_id")
+    prefix = "" if trial.number is None else f"trial {trial.number} "
     with _recorded(config, job, run_id=run_id, device=device, dtype=dtype) as record:
         trial.annotate("num_parameters", num_parameters)
         trial.annotate("num_valid", len(valid_images.labels_N))
@@ -103,7 +104,7 @@ def train(config: Config, job: Job) -> float:
         for epoch in epochs:
             trial.check_lease()
             metrics = _metrics(epoch)
-            log.info(_line(epoch, config.epochs))
+            log.info("%s%s", prefix, _line(epoch, config.epochs))
             record.epoch({**metrics, "num_parameters": num_parameters}, step=epoch.index + 1)
             if _is_best(metrics, history, config.objective):
                 checkpoint.save(artifacts / "best.pt", {"network": network.state_dict(), "epoch": epoch.index + 1})
@@ -121,7 +122,7 @@ def train(config: Config, job: Job) -> float:
             )
             trial.annotate("seconds", sum(past["seconds"] for past in history))
             trial.report(metrics[config.objective], step=epoch.index + 1)
-            if trial.should_prune():
+            if epoch.index + 1 < config.epochs and trial.should_prune():
                 raise TrialPruned(f"after epoch {epoch.index + 1} of {config.epochs}")
     return history[-1][config.objective]
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 from hydra.core.plugins import Plugins
+from hydra.core.utils import JobStatus
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
@@ -53,6 +54,8 @@ def sweep(
     if not space.parameters and options["custom_search_space"] is None:
         raise SweepError("hydra.sweeper.params: nothing to search; key: choice(a,b), range(a,b) or interval(a,b) is accepted")
     _check_builds(options, space, directions)
+    # The launcher may refuse its options; the one that is used comes with its worker.
+    Plugins.instance().instantiate_launcher(hydra_context=context, task_function=task_function, config=config)
     base = context.config_loader.load_sweep_config(config, list(space.fixed))
     context.config_loader.load_sweep_config(config, space.first())  # every searched key is in the config
 
@@ -149,7 +152,7 @@ def _describe(sweep_dir: Path, study: "optuna.Study", options: Mapping[str, Any]
 
 
 def _launch(
-    n_jobs: int,
+    n_jobs: int | None,
     config: DictConfig,
     context: HydraContext,
     task_function: TaskFunction,
@@ -162,11 +165,18 @@ def _launch(
         # Launchers announce every job; here a job is a worker, which nobody needs to hear of.
         quiet = {name: {"level": "WARNING"} for name in ("hydra", "hydra_plugins")}
         master.hydra.hydra_logging = OmegaConf.merge(master.hydra.hydra_logging or {}, {"loggers": quiet})
-    workers = [f"hydra.sweep.subdir=.workers/{index}" for index in range(n_jobs)]
     worker = Worker(task_function=task_function, context=context, config=config, space=space, settings=settings)
     launcher = Plugins.instance().instantiate_launcher(hydra_context=context, task_function=worker, config=master)
-    returns = launcher.launch([[*space.fixed, subdir] for subdir in workers], initial_job_idx=0)
-    return str(next(iter(returns)).return_value)
+    room = n_jobs if n_jobs is not None else int(getattr(launcher, "num_slots", 1))
+    count = min(room, settings.budget.n_trials)
+    overrides = [[*space.fixed, f"hydra.sweep.subdir=.workers/{index}"] for index in range(count)]
+    returns = list(launcher.launch(overrides, initial_job_idx=0))
+    failures = [returned for returned in returns if returned.status is not JobStatus.COMPLETED]
+    if len(failures) == len(returns):
+        raise failures[0]._return_value
+    for failure in failures:  # the others have done its share
+        log.warning("a worker ended early: %s", failure._return_value)
+    return next(str(returned.return_value) for returned in returns if returned.status is JobStatus.COMPLETED)
 
 
 def _report_best(study: "optuna.Study", config: DictConfig, context: HydraContext, space: spaces.Space, sweep_dir: Path) -> Any:

@@ -50,8 +50,8 @@ class DensenetSweepConf:
     study_name: str | None = None
     # finished trials (complete or pruned) of the study, in total
     n_trials: int = 20
-    # workers that the launcher launches
-    n_jobs: int = 1
+    # workers; null: as many as the launcher has room for
+    n_jobs: int | None = None
     # a sweep ends when more than this share of its trials have failed, counting at least five
     max_failure_rate: float = 0.5
     # key: the text of a sweep override, such as choice(12,24,36) or tag(log,interval(0.01,1))

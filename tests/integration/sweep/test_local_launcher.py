@@ -1,0 +1,105 @@
+"""The local launcher with real processes, on an application that is not ours."""
+
+import os
+import signal
+import time
+
+import psutil
+
+LOCAL = "hydra/launcher=local"
+
+
+def children(pid: int) -> list[psutil.Process]:
+    return [process for process in psutil.Process(pid).children() if "local_process" in " ".join(process.cmdline())]
+
+
+def wait_for(condition, seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.02)
+
+
+def test_a_sweep_runs_on_several_workers(toy):
+    code, output = toy.run(LOCAL, "hydra.launcher.num_workers=2", "seconds=0.05", "hydra.sweeper.n_trials=8")
+    assert code == 0, output
+    study = toy.study()
+    assert [trial.state.name for trial in study.trials if trial.state.name != "WAITING"] == ["COMPLETE"] * 8
+    assert len({trial.user_attrs["lease"]["pid"] for trial in study.trials if "lease" in trial.user_attrs}) == 2
+    assert len({line[0] for line in toy.ran()}) == len(toy.ran()) == 8
+
+
+PLAIN = "x: 1\nsteps: 2\nseconds: 0\nfail_above: null\ndie_at: null\nreturns: null\nmodel: {width: 1}\n"
+
+
+def test_a_plain_grid_runs_in_parallel_with_hydras_folders(toy):
+    (toy.folder / "conf" / "config.yaml").write_text(PLAIN)
+    code, output = toy.run("-m", LOCAL, "hydra.launcher.num_workers=2", "x=1,2,3", "hydra.sweep.dir=grid")
+    assert code == 0, output
+    assert sorted((x, folder) for _, x, _, folder in toy.ran()) == [("1", "0"), ("2", "1"), ("3", "2")]
+
+
+def test_a_grid_job_whose_process_dies_has_failed_and_says_so(toy):
+    (toy.folder / "conf" / "config.yaml").write_text(PLAIN)
+    code, output = toy.run("-m", LOCAL, "hydra.launcher.num_workers=1", "x=1,2", "die_at=1")
+    assert code != 0
+    assert "job 0: its process died (SIGKILL)" in output
+    assert len(toy.ran()) == 2  # the other job ran all the same
+
+
+def test_a_killed_worker_is_replaced_and_its_trial_continued(toy):
+    code, output = toy.run(LOCAL, "hydra.launcher.num_workers=2", "die_at=2", "seconds=0.05", "hydra.sweeper.n_trials=4")
+    assert code == 0, output
+    trials = [trial for trial in toy.study().trials if trial.state.name != "WAITING"]
+    assert [trial.state.name for trial in trials] == ["COMPLETE"] * 4
+    [continued] = [trial for trial in trials if trial.user_attrs.get("attempt")]
+    assert continued.user_attrs["first_step"] == 2
+    numbers = [line[0] for line in toy.ran()]
+    assert len(numbers) == 5
+    assert len(set(numbers)) == 4
+
+
+def test_one_ctrl_c_lets_every_worker_finish_its_step(toy):
+    with toy.start(LOCAL, "hydra.launcher.num_workers=2", "steps=100", "seconds=0.1", "hydra.sweeper.n_trials=2") as process:
+        wait_for(lambda: len(list((toy.folder / "sweep").glob("*/state.json"))) == 2)
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert output.count("stopping after this epoch") == 2
+    assert "continue with:" in output
+    assert toy.states() == ["WAITING"] * 2
+    assert all(1 <= len(trial.intermediate_values) < 100 for trial in toy.study().trials)
+
+
+def test_a_second_ctrl_c_ends_everything_at_once(toy):
+    with toy.start(LOCAL, "hydra.launcher.num_workers=2", "steps=2", "seconds=60", "hydra.sweeper.n_trials=2") as process:
+        wait_for(lambda: (toy.folder / "ran.txt").exists() and len(toy.ran()) == 2)
+        workers = children(process.pid)
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
+    wait_for(lambda: not any(worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE for worker in workers), 10)
+
+
+def test_a_killed_command_leaves_nothing_running_and_loses_nothing(toy):
+    overrides = (LOCAL, "hydra.launcher.num_workers=2", "steps=30", "seconds=0.1", "hydra.sweeper.n_trials=2")
+    with toy.start(*overrides) as process:
+        wait_for(lambda: len(list((toy.folder / "sweep").glob("*/state.json"))) == 2)
+        workers = children(process.pid)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        wait_for(lambda: not any(worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE for worker in workers))
+    code, output = toy.run(*overrides)
+    assert code == 0, output
+    trials = toy.study().trials
+    assert [trial.state.name for trial in trials] == ["COMPLETE"] * 2
+    assert all(trial.user_attrs["first_step"] > 1 for trial in trials)
+
+
+def test_several_workers_a_gpu_without_one_is_refused_in_one_line(toy):
+    toy.environment["CUDA_VISIBLE_DEVICES"] = ""
+    code, output = toy.run(LOCAL, "hydra.launcher.workers_per_gpu=2")
+    assert code != 0
+    assert "hydra.launcher.workers_per_gpu=2: this machine has no visible GPU; 1 is accepted" in output
+    assert not (toy.folder / "ran.txt").exists()
