@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from densenet_sweep.compare.studies import find
@@ -16,17 +17,22 @@ if TYPE_CHECKING:
 
 _STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running"}
 
+# As many different reasons for failures as one wants to read below the table.
+_SHOWN_FAILURES = 5
+
 
 def main(arguments: list[str]) -> None:
     """Print the leaderboard of the study that `arguments` name.
 
     Raises:
-        ValueError: no such study.
+        ValueError: no such study, or nothing to show of it.
     """
     parser = argparse.ArgumentParser(prog="densenet-sweep compare", description=__doc__)
     parser.add_argument("study", nargs="?", metavar="STUDY", help="its name; the study used last unless given")
     parser.add_argument("--top", type=int, default=10, metavar="N", help="how many trials to show (10)")
     asked = parser.parse_args(arguments)
+    if asked.top < 1:
+        raise ValueError(f"--top {asked.top}: a whole number of at least 1 is accepted")
     show(find(asked.study).load(), top=asked.top)
 
 
@@ -37,27 +43,36 @@ def show(study: "optuna.Study", *, top: int = 10, console: Console | None = None
     ranked = _ranked(study, trials)
     parameters = sorted({name for trial in trials for name in trial.params})
     table = Table(
-        title=f"study {study.study_name}", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True
+        title=f"study {escape(study.study_name)}",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
     )
     for heading in ("trial", "value", *_short(parameters), "weights", "epochs", "seconds", "state"):
-        table.add_column(heading, justify="left" if heading == "state" else "right", no_wrap=heading != "state")
+        # Broken at its underscores a heading is hardly wider than its numbers, so that 80 columns are enough.
+        broken = escape(heading.replace("_", "\n"))
+        table.add_column(broken, justify="left" if heading == "state" else "right", vertical="bottom", no_wrap=True)
     for trial in ranked[:top]:
-        table.add_row(
+        cells = (
             str(trial.number),
             _values(trial),
             *(_number(trial.params.get(name)) for name in parameters),
             _number(trial.user_attrs.get("num_parameters")),
             str(max(trial.intermediate_values, default="")),
             _number(trial.user_attrs.get("seconds")),
-            _state(trial),
-            style=None if trial.state.name == "COMPLETE" else "dim",
+            _STATES[trial.state.name],
         )
+        table.add_row(*map(escape, cells), style=None if trial.state.name == "COMPLETE" else "dim")
     console.print(table)
     counts = Counter(_STATES[trial.state.name] for trial in trials)
     console.print(", ".join(f"{counts[state]} {state}" for state in _STATES.values() if counts[state]))
-    noise = _noise(ranked)
+    for reason, numbers in list(_failures(trials).items())[:_SHOWN_FAILURES]:
+        which = f"trial{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
+        console.print(f"{which} failed: {reason}", markup=False, highlight=False)
+    noise = _noise(study, ranked)
     if noise:
-        console.print(noise)
+        console.print(noise, highlight=False)
 
 
 def _ranked(study: "optuna.Study", trials: list["optuna.trial.FrozenTrial"]) -> list["optuna.trial.FrozenTrial"]:
@@ -72,17 +87,22 @@ def _ranked(study: "optuna.Study", trials: list["optuna.trial.FrozenTrial"]) -> 
     return sorted(trials, key=key)
 
 
-def _noise(ranked: list["optuna.trial.FrozenTrial"]) -> str:
+def _noise(study: "optuna.Study", ranked: list["optuna.trial.FrozenTrial"]) -> str:
     """Return what a difference of two accuracies must exceed, from the size of the validation split; or nothing."""
-    best = ranked[0] if ranked else None
-    if best is None or not best.values or not 0 < best.values[0] < 1 or not best.user_attrs.get("num_valid"):
+    complete = [trial for trial in ranked if trial.state.name == "COMPLETE" and trial.values]
+    objective = study.user_attrs.get("config", {}).get("objective")
+    if objective != "valid_accuracy" or len(study.directions) > 1 or not complete:
         return ""
-    accuracy, num_valid = best.values[0], best.user_attrs["num_valid"]
+    accuracy, num_valid = complete[0].values[0], complete[0].user_attrs.get("num_valid")
+    if not num_valid or not 0 < accuracy < 1:
+        return ""
     deviation = math.sqrt(accuracy * (1 - accuracy) / num_valid)
-    close = sum(bool(trial.values) and accuracy - trial.values[0] < 2 * math.sqrt(2) * deviation for trial in ranked)
+    # Two accuracies differ for certain, as people use the word, by two standard deviations of their difference.
+    close = sum(accuracy - trial.values[0] < 2 * math.sqrt(2) * deviation for trial in complete[1:])
+    verdict = f"{close} of the other complete trials cannot be told from the best" if close else "the best stands out"
     return (
         f"One accuracy on {num_valid:,} validation images is uncertain by {deviation:.4f} (one standard deviation, from the "
-        f"number of images alone): {close} of these trials cannot be told from the best."
+        f"number of images alone): {verdict}."
     )
 
 
@@ -104,6 +124,10 @@ def _number(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
-def _state(trial: "optuna.trial.FrozenTrial") -> str:
-    reason = str(trial.user_attrs.get("reason", "")) if trial.state.name == "FAIL" else ""
-    return f"failed: {reason[:60]}" if reason else _STATES[trial.state.name]
+def _failures(trials: list["optuna.trial.FrozenTrial"]) -> dict[str, list[int]]:
+    """Return the numbers of the failed trials under each reason that they had."""
+    failures: dict[str, list[int]] = {}
+    for trial in trials:
+        if trial.state.name == "FAIL":
+            failures.setdefault(str(trial.user_attrs.get("reason", "no reason is known")), []).append(trial.number)
+    return failures

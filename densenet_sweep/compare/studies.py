@@ -1,17 +1,20 @@
 """The studies below `outputs/`, found by the description that each sweep leaves in its folder."""
 
 import difflib
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
 
-from densenet_sweep.sweep.study import open_storage
+from densenet_sweep.sweep.study import JOURNAL, open_storage
 from densenet_sweep.sweep.sweeper import DESCRIPTION
 
 if TYPE_CHECKING:
     import optuna
+
+log = logging.getLogger("densenet_sweep")
 
 OUTPUTS = Path("outputs")
 
@@ -32,6 +35,8 @@ class FoundStudy:
         """
         import optuna
 
+        if self.storage is None and not (self.folder / JOURNAL).is_file():  # opening it would make it
+            raise ValueError(f"{self.folder / JOURNAL}: has gone, and with it the study {self.name}")
         try:
             return optuna.load_study(study_name=self.name, storage=open_storage(self.storage, self.folder))
         except KeyError:
@@ -39,10 +44,15 @@ class FoundStudy:
 
 
 def found(outputs: Path = OUTPUTS) -> list[FoundStudy]:
-    """Return the studies below `outputs`, the one used last first."""
-    paths = sorted(outputs.glob(f"**/{DESCRIPTION}"), key=_last_use, reverse=True)
-    descriptions = [(path, yaml.safe_load(path.read_text(encoding="utf-8"))) for path in paths]
-    return [FoundStudy(entry["study_name"], path.parent, entry["storage"]) for path, entry in descriptions]
+    """Return the studies below `outputs`, the one used last first; a description that is damaged is passed over."""
+    studies = []
+    for path in sorted(outputs.glob(f"**/{DESCRIPTION}"), key=_last_use, reverse=True):
+        try:
+            entry = yaml.safe_load(path.read_text(encoding="utf-8"))
+            studies.append(FoundStudy(str(entry["study_name"]), path.parent, entry["storage"]))
+        except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError):
+            log.warning("%s: is not the description of a study", path)
+    return studies
 
 
 def find(name: str | None, outputs: Path = OUTPUTS) -> FoundStudy:
@@ -59,7 +69,7 @@ def find(name: str | None, outputs: Path = OUTPUTS) -> FoundStudy:
     for study in existing:
         if study.name == name:
             return study
-    names = [study.name for study in existing]
+    names = list(dict.fromkeys(study.name for study in existing))
     close = difflib.get_close_matches(name, names, n=1)
     hint = f"; did you mean {close[0]}?" if close else ""
     raise ValueError(f"{name}: no such study{hint}; there are {', '.join(names)}")

@@ -1,23 +1,31 @@
 """`densenet-sweep ui [tracking.uri=URI] [--port N]`: the MLflow UI on the project's store, for this machine only."""
 
 import argparse
+import os
+import signal
 import socket
 import subprocess
 import sys
-from pathlib import Path
+import tempfile
+import time
+import urllib.request
+from contextlib import suppress
+from typing import IO
 
 from densenet_sweep import composition
 from densenet_sweep.config import ConfigError, MlflowConfig
-from densenet_sweep.tracking.store import connect, is_server
+from densenet_sweep.tracking.store import artifact_uri, cause, check_uri, connect, is_server, redacted, sqlite_file
 
 _HOST = "127.0.0.1"
+_GRACE_SECONDS = 5.0
 
 
 def main(arguments: list[str]) -> None:
     """Serve the UI until Ctrl-C, or print the address of the server that the runs are on already.
 
     Raises:
-        ValueError: no store, or no free port.
+        ValueError, ConnectionError: no store, or no free port.
+        RuntimeError: the server ended by itself.
     """
     parser = argparse.ArgumentParser(prog="densenet-sweep ui", description=__doc__)
     parser.add_argument("overrides", nargs="*", metavar="tracking.key=value", help="as for a run, such as tracking.uri=...")
@@ -27,36 +35,85 @@ def main(arguments: list[str]) -> None:
     if not isinstance(tracking, MlflowConfig):
         raise ConfigError("tracking: the UI needs tracking=mlflow")
     if is_server(tracking.uri):
-        print(f"The runs are on the server {tracking.uri}")
+        print(f"The runs are on the server {redacted(tracking.uri)}")
         return
-    database = Path(tracking.uri.removeprefix("sqlite:///"))
-    if tracking.uri.startswith("sqlite:///") and not database.is_file():
+    check_uri(tracking.uri)
+    database = sqlite_file(tracking.uri)
+    if database is not None and not database.is_file():
         raise ConfigError(f"tracking.uri={tracking.uri}: nothing is recorded there yet; densenet-sweep sweep=quickstart does")
-    client = connect(tracking.uri)
-    experiment = client.get_experiment_by_name(tracking.experiment)
+    page = _page(tracking)
     port = _free_port(asked.port)
-    page = f"#/experiments/{experiment.experiment_id}/runs?workflowType=machine_learning" if experiment else ""
-    print(f"MLflow UI: http://{_HOST}:{port}/{page}\nCtrl-C ends it.", flush=True)
+    with tempfile.TemporaryFile("w+") as errors:
+        server = _start(tracking, port, errors)
+        try:
+            _wait_until_up(server, port)
+            if server.poll() is None:
+                print(f"MLflow UI: http://{_HOST}:{port}/{page}\nCtrl-C ends it.", flush=True)
+                server.wait()
+        except KeyboardInterrupt:
+            return
+        finally:
+            _end(server)
+        errors.seek(0)
+        last = (errors.read().strip().splitlines() or ["it gave no reason"])[-1]
+    raise RuntimeError(f"the MLflow server ended by itself: {last}")
+
+
+def _page(tracking: MlflowConfig) -> str:
+    """Return the address of the project's runs within the UI.
+
+    Raises:
+        ConnectionError: the store cannot be used.
+    """
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        experiment = connect(tracking.uri).get_experiment_by_name(tracking.experiment)
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        raise ConnectionError(f"tracking.uri={redacted(tracking.uri)}: cannot be used ({cause(error)})") from error
+    return f"#/experiments/{experiment.experiment_id}/runs?workflowType=machine_learning" if experiment else ""
+
+
+def _start(tracking: MlflowConfig, port: int, errors: IO[str]) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", tracking.uri, "--host", _HOST]
     command += ["--port", str(port), "--workers", "1"]
-    command += ["--default-artifact-root", Path(tracking.artifact_location).resolve().as_uri()]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as server:
-        try:
-            _, errors = server.communicate()
-        except KeyboardInterrupt:
-            server.terminate()
-            server.wait()
+    command += ["--default-artifact-root", artifact_uri(tracking.artifact_location)]
+    # MLflow would start eight more processes for jobs that looking at runs does not need.
+    environment = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", **os.environ}
+    # In a session of its own all its processes can be ended together, whatever state they are in.
+    return subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=errors, text=True, start_new_session=True
+    )
+
+
+def _wait_until_up(server: "subprocess.Popen[str]", port: int) -> None:
+    """Return as soon as the server answers, or has ended."""
+    while server.poll() is None:
+        with suppress(OSError), urllib.request.urlopen(f"http://{_HOST}:{port}/health", timeout=1):
             return
-    if server.returncode:
-        raise RuntimeError(f"the MLflow server ended with {server.returncode}: {errors.strip().splitlines()[-1:]}")
+        time.sleep(0.1)
+
+
+def _end(server: "subprocess.Popen[str]") -> None:
+    """End the server and its workers: politely, then for certain."""
+    with suppress(ProcessLookupError):
+        os.killpg(server.pid, signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        server.wait(timeout=_GRACE_SECONDS)
+    with suppress(ProcessLookupError):
+        os.killpg(server.pid, signal.SIGKILL)
+    server.wait()
 
 
 def _free_port(wanted: int | None) -> int:
     """Return `wanted`, or the first free port from 5000 on.
 
     Raises:
-        ValueError: `wanted` is taken.
+        ValueError: `wanted` is taken, or no port.
     """
+    if wanted is not None and not 0 < wanted < 65536:
+        raise ValueError(f"--port {wanted}: a whole number from 1 to 65535 is accepted")
     for port in [wanted] if wanted is not None else range(5000, 5100):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
