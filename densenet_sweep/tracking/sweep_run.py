@@ -2,10 +2,11 @@
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
@@ -59,17 +60,27 @@ def _open_parent(client: "MlflowClient", experiment: str, config: DictConfig, st
     from densenet_sweep.tracking.mlflow_record import TAG_LENGTH, find_parent
     from densenet_sweep.tracking.provenance import git_tags
 
+    # Unresolved: ${oc.env:PASSWORD} stays what was typed.
+    typed: Any = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
     parent = find_parent(client, experiment, study_name)
     if parent is None:
         tags = {"study": study_name, "role": "study", "sweep.dir": sweep_dir, **git_tags()}
         parent = str(client.create_run(experiment, run_name=study_name, tags=tags).info.run_id)
-        for key, text in (config.hydra.sweeper.params or {}).items():
-            client.log_param(parent, key, str(text))
-    # Unresolved: ${oc.env:PASSWORD} stays what was typed.
-    typed: Any = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
+        for key, text in _searched(config.hydra.sweeper.params or {}, typed).items():
+            client.log_param(parent, key, text)
     client.set_tag(parent, "overrides", " ".join(typed)[:TAG_LENGTH])
     client.set_tag(parent, "n_trials", str(config.hydra.sweeper.n_trials))
     client.update_run(parent, status="RUNNING")
+
+
+def _searched(params: Mapping[str, Any], typed: Sequence[str]) -> dict[str, str]:
+    """Return each searched key with its range: as the command line gives it, else as the config does."""
+    searched = {key.lstrip("+"): str(text) for key, text in params.items()}
+    for override in OverridesParser.create().parse_overrides(list(typed)):
+        key = override.key_or_group
+        if override.is_sweep_override() or key in searched:
+            searched[key] = str(override.input_line).partition("=")[2]
+    return searched
 
 
 def _close_trial(client: "MlflowClient", experiment: str, study_name: str, number: int, state: str, reason: str | None) -> None:

@@ -76,6 +76,22 @@ def test_the_parent_says_what_is_swept(config, client, tmp_path):
     assert parent.data.tags["n_trials"] == "3"
 
 
+def test_the_command_line_says_better_than_the_config_what_is_searched(config, client, tmp_path):
+    config.hydra.sweeper.params = {
+        "optimizer.lr": "interval(0,1)",
+        "architecture.depth": "choice(10,16)",
+        "+extra": "choice(1,2)",
+    }
+    config.hydra.overrides.task = ["architecture.depth=choice(4,6)", "optimizer.lr=0.1", "epochs=2", "seed=range(1,3)"]
+    opened(config, tmp_path)
+    assert runs(client)[0].data.params == {
+        "optimizer.lr": "0.1",
+        "architecture.depth": "choice(4,6)",
+        "extra": "choice(1,2)",
+        "seed": "range(1,3)",
+    }
+
+
 def test_what_was_typed_is_kept_unresolved(config, client, tmp_path, monkeypatch):
     monkeypatch.setenv("TEST_SECRET", "hunter2")
     config.hydra.overrides.task.append("data.root=${oc.env:TEST_SECRET}")

@@ -10,7 +10,6 @@ from typing import Any
 import psutil
 from hydra.utils import instantiate
 
-
 # A shell that starts a command in the background makes it deaf to SIGINT, and so would one that so runs these tests.
 _HEARING = """
 import signal, sys
