@@ -11,7 +11,7 @@ from densenet_sweep.compare import leaderboard
 
 DISTRIBUTIONS = {
     "architecture.growth_rate": CategoricalDistribution([12, 24]),
-    "architecture.block_config": CategoricalDistribution(["[6,6,6]", "[/bold]"]),
+    "architecture.block_config": CategoricalDistribution(["[6,6,6]", "[4,4,4]"]),
     "optimizer.lr": FloatDistribution(0.001, 1, log=True),
 }
 
@@ -104,8 +104,14 @@ def test_only_the_top_is_shown_but_all_are_counted(mixed):
 
 def test_text_that_looks_like_markup_is_text():
     study = study_of(name="[/red]")
-    add(study, "COMPLETE", 0.5)
-    assert "study [/red]" in shown(study)
+    study.add_trial(
+        optuna.trial.create_trial(
+            value=0.5, params={"name": "[/bold]"}, distributions={"name": CategoricalDistribution(["[/bold]"])}
+        )
+    )
+    text = shown(study)
+    assert "study [/red]" in text
+    assert rows(text)[0][2] == "[/bold]"
 
 
 def test_parameters_with_one_last_part_keep_their_paths():
