@@ -51,7 +51,7 @@ def task(job: DictConfig) -> float | None:
     described = train.Job(
         output_dir=composition.output_dir(runtime),
         choices=composition.choices(runtime),
-        overrides=tuple(runtime.overrides.task),
+        overrides=composition.task_overrides(runtime),
     )
     if runtime.mode is not RunMode.RUN:
         return train.train(composition.typed(job), described)

@@ -76,6 +76,13 @@ def output_dir(runtime: HydraConf) -> Path:
     return Path(runtime.runtime.output_dir)
 
 
+def task_overrides(runtime: HydraConf) -> tuple[str, ...]:
+    """Return the overrides of the job as they were typed: `${oc.env:PASSWORD}` stays what it is."""
+    typed_overrides = OmegaConf.to_container(runtime.overrides.task, resolve=False)
+    assert isinstance(typed_overrides, list)
+    return tuple(typed_overrides)
+
+
 def choices(runtime: HydraConf) -> dict[str, str]:
     """Return the option chosen in each of our config groups, such as `{"optimizer": "sgd"}`."""
     return {

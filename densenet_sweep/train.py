@@ -30,6 +30,7 @@ from densenet_sweep.tracking.provenance import provenance_tags
 from densenet_sweep.tracking.record import Record, State
 from densenet_sweep.training import checkpoint
 from densenet_sweep.training.fit import Epoch, fit
+from densenet_sweep.training.memory import keep_freed_memory
 from densenet_sweep.training.precision import place, resolve_device, resolve_dtype
 
 log = logging.getLogger("densenet_sweep")
@@ -60,6 +61,8 @@ def train(config: Config, job: Job) -> float:
     trial = current_trial()
     device = resolve_device(config.device)
     dtype = resolve_dtype(config.precision, device)
+    if device.type == "cpu":
+        keep_freed_memory()
     last = _last_checkpoint(job.output_dir, config)
     source, train_images, valid_images = _splits(config, device)
     config = _with_num_classes(config, len(source.class_names))
@@ -205,8 +208,9 @@ def _recorded(config: Config, job: Job, *, run_id: str | None, device: torch.dev
         tags["trial.number"] = str(trial.number)
     leaves = {key: value for key, value in flat(asdict(config)).items() if not key.startswith("tracking.")}
     leaves = {key: value for key, value in leaves.items() if not key.endswith("_target_")}
-    record: Record = instantiate(
-        asdict(config.tracking),
+    # Partial: instantiate resolves what it is handed, and an override may hold ${oc.env:PASSWORD}.
+    open_record = instantiate(asdict(config.tracking), _partial_=True)
+    record: Record = open_record(
         name=name,
         parameters={**job.choices, **leaves},
         tags=tags,

@@ -1,0 +1,30 @@
+import platform
+import subprocess
+import sys
+
+import pytest
+
+SCRIPT = """
+import resource, torch
+from densenet_sweep.training.memory import keep_freed_memory
+if {keep}:
+    assert keep_freed_memory()
+def use():
+    return torch.ones(16, 1024, 1024)
+for _ in range(8):
+    use()  # until the heap has found its shape
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(5):
+    use()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has the setting")
+def test_memory_that_was_freed_is_not_faulted_in_again():
+    def faults(*, keep: bool) -> int:
+        script = SCRIPT.format(keep=keep)
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+        return int(done.stdout)
+
+    assert faults(keep=True) < 100 < 5_000 < faults(keep=False)
