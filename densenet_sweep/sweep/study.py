@@ -44,11 +44,11 @@ def open_storage(url: str | None, sweep_dir: Path) -> "optuna.storages.BaseStora
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if url is None or url.startswith("journal:"):
-        from optuna.storages.journal import JournalFileBackend
+        from densenet_sweep.sweep.journal import MendedJournal
 
         path = sweep_dir / JOURNAL if url is None else Path(url.removeprefix("journal:").removeprefix("//"))
         path.parent.mkdir(parents=True, exist_ok=True)
-        return optuna.storages.JournalStorage(JournalFileBackend(str(path)))
+        return optuna.storages.JournalStorage(MendedJournal(str(path)))
     if "://" not in url:
         raise SweepError(f"hydra.sweeper.storage={url}: null (a journal file), journal:PATH or a database URL is accepted")
     try:

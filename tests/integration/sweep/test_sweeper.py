@@ -228,3 +228,23 @@ def test_two_commands_share_one_budget_exactly(toy):
     assert len(finished) == 15
     numbers = [number for number, *_ in toy.ran()]
     assert len(numbers) == len(set(numbers)) == 15
+
+
+def test_a_worker_frozen_past_its_lease_overwrites_nothing(toy):
+    overrides = ("steps=30", "seconds=0.1", "hydra.sweeper.n_trials=1", "hydra.sweeper.lease_seconds=1.5")
+    with toy.start(*overrides) as frozen:
+        while not (toy.folder / "sweep" / "0" / "state.json").exists():
+            time.sleep(0.05)
+        frozen.send_signal(signal.SIGSTOP)
+        code, output = toy.run(*overrides)
+        assert code == 0, output
+        [before] = toy.study().trials
+        frozen.send_signal(signal.SIGCONT)
+        late, _ = frozen.communicate(timeout=60)
+    assert frozen.returncode == 0, late
+    assert "trial 0 was taken over by another worker" in late
+    [after] = toy.study().trials
+    assert after == before
+    assert after.state.name == "COMPLETE"
+    assert after.user_attrs["attempt"] == 1
+    assert [number for number, *_ in toy.ran()] == ["0", "0"]
