@@ -21,6 +21,7 @@ from densenet_sweep import composition, errors
 SUBCOMMANDS = {
     "compare": "densenet_sweep.compare.leaderboard",
     "describe": "densenet_sweep.describe",
+    "status": "densenet_sweep.compare.status",
     "ui": "densenet_sweep.compare.ui",
 }
 

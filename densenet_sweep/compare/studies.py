@@ -26,6 +26,7 @@ class FoundStudy:
     name: str
     folder: Path
     storage: str | None
+    n_trials: int | None = None
 
     def load(self) -> "optuna.Study":
         """Return the study as it stands.
@@ -49,7 +50,7 @@ def found(outputs: Path = OUTPUTS) -> list[FoundStudy]:
     for path in sorted(outputs.glob(f"**/{DESCRIPTION}"), key=_last_use, reverse=True):
         try:
             entry = yaml.safe_load(path.read_text(encoding="utf-8"))
-            studies.append(FoundStudy(str(entry["study_name"]), path.parent, entry["storage"]))
+            studies.append(FoundStudy(str(entry["study_name"]), path.parent, entry["storage"], entry.get("n_trials")))
         except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError):
             log.warning("%s: is not the description of a study", path)
     return studies

@@ -76,7 +76,7 @@ def reclaim_dead(study: "optuna.Study", *, lease_seconds: float, max_retries: in
     failed = []
     storage = study._storage
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        if not _is_dead(trial, lease_seconds):
+        if not is_dead(trial, lease_seconds):
             continue
         # Somebody else may have put it back, and a third have pulled it, since the list was read.
         current = storage.get_trial(trial._trial_id)
@@ -97,7 +97,8 @@ def reclaim_dead(study: "optuna.Study", *, lease_seconds: float, max_retries: in
     return failed
 
 
-def _is_dead(trial: "optuna.trial.FrozenTrial", lease_seconds: float) -> bool:
+def is_dead(trial: "optuna.trial.FrozenTrial", lease_seconds: float) -> bool:
+    """Tell whether the worker of a running trial is known to be dead, or was silent for too long."""
     lease: dict[str, Any] | None = trial.user_attrs.get(LEASE)
     if lease is None:  # between being asked for and being leased, which takes a moment
         started = trial.datetime_start

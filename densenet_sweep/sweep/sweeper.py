@@ -145,6 +145,7 @@ def _describe(sweep_dir: Path, study: "optuna.Study", options: Mapping[str, Any]
         "study_name": study.study_name,
         "storage": None if storage is None else studies.redacted(storage),
         "directions": [direction.name.lower() for direction in study.directions],
+        "n_trials": options["n_trials"],
         "command": command if storage is None else command.replace(storage, studies.redacted(storage)),
     }
     sweep_dir.mkdir(parents=True, exist_ok=True)
