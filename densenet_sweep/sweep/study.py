@@ -4,6 +4,8 @@ import difflib
 import importlib
 import inspect
 import json
+import re
+import time
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     import optuna
 
 JOURNAL = "study.journal"
+
+_TURNS_TO_MAKE_TABLES = 6
 
 _DIRECTIONS = ("minimize", "maximize")
 
@@ -51,11 +55,17 @@ def open_storage(url: str | None, sweep_dir: Path) -> "optuna.storages.BaseStora
         return optuna.storages.JournalStorage(MendedJournal(str(path)))
     if "://" not in url:
         raise SweepError(f"hydra.sweeper.storage={url}: null (a journal file), journal:PATH or a database URL is accepted")
-    try:
-        return optuna.storages.RDBStorage(url)
-    except Exception as error:  # each driver has its own
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise SweepError(f"hydra.sweeper.storage={redacted(url)}: cannot be used ({redacted(reason)})") from error
+    for turn in range(_TURNS_TO_MAKE_TABLES):
+        try:
+            return optuna.storages.RDBStorage(url)
+        except Exception as error:  # each driver has its own
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            # Of two that make the tables of a new database at once, one fails; a moment later they are there.
+            if turn + 1 < _TURNS_TO_MAKE_TABLES and re.search(r"already exists|UniqueViolation|DuplicateTable", str(error)):
+                time.sleep(0.5)
+                continue
+            raise SweepError(f"hydra.sweeper.storage={redacted(url)}: cannot be used ({redacted(reason)})") from error
+    raise AssertionError("the last turn returns or raises")
 
 
 def redacted(url: str) -> str:

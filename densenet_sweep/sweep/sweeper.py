@@ -73,7 +73,7 @@ def sweep(
     if not study.get_trials(deepcopy=False):
         for values in options["enqueue"] or []:
             study.enqueue_trial(_checked_first(values, space))
-    command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    command = f"{_program()} {shlex.join(sys.argv[1:])}".strip()
     _describe(sweep_dir, study, options, command)
     emit(context, "on_study_open", config=config, study_name=name, sweep_dir=str(sweep_dir))
 
@@ -195,13 +195,21 @@ def _report_best(study: "optuna.Study", config: DictConfig, context: HydraContex
     groups = context.config_loader.get_group_options("experiment")
     option = "experiment=best" if groups else "+experiment=best"
     shown = Path(*path.relative_to(Path.cwd()).parts[:-2]) if path.is_relative_to(Path.cwd()) else path.parent.parent
-    command = f"{Path(sys.argv[0]).name} --config-dir {shlex.quote(str(shown))} {option}"
+    command = f"{_program()} --config-dir {shlex.quote(str(shown))} {option}"
     header = f"The best of study {study.study_name}: trial {found.number}, value {values}.\n\n  {command}"
     best.write(path, context.config_loader, composed, header)
     kind = "one of the best trials" if len(study.directions) > 1 else "the best trial"
     log.info("%s: number %d, value %s\n  %s", kind, found.number, values, searched)
     log.info("run it again with\n  %s", command)
     return list(found.values) if len(study.directions) > 1 else found.value
+
+
+def _program() -> str:
+    """Return what the user typed before the arguments: an installed command, a script or a module."""
+    path = Path(sys.argv[0])
+    if path.name == "__main__.py":
+        return f"python -m {path.parent.name}"
+    return f"python {path.name}" if path.suffix == ".py" else path.name
 
 
 def _last_failure(study: "optuna.Study") -> str:

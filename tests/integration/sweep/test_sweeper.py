@@ -186,7 +186,7 @@ def test_one_interruption_finishes_the_step_and_the_same_command_continues(toy):
     assert process.returncode != 0
     assert "stopping after this epoch" in output
     assert "continue with:" in output
-    assert "application.py steps=40 seconds=0.1" in output
+    assert "python application.py steps=40 seconds=0.1" in output
     assert toy.states() == ["WAITING"]
     reported = len(toy.study().trials[0].intermediate_values)
     assert 1 <= reported < 40
