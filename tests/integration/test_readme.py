@@ -1,0 +1,47 @@
+"""What the README says can be typed."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from densenet_sweep import composition
+from densenet_sweep.__main__ import SUBCOMMANDS
+
+README = (Path(__file__).parent.parent.parent / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```\n(.*?)```", README, flags=re.DOTALL)
+COMMANDS = [
+    shlex.split(line.split("  #")[0])
+    for block in BLOCKS
+    for line in block.replace("\\\n", " ").splitlines()
+    if line.startswith("densenet-sweep ")
+]
+
+
+def test_there_are_commands_to_check():
+    assert len(COMMANDS) > 10
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_a_command_composes(words, monkeypatch):
+    monkeypatch.setenv("STORAGE", "sqlite:///study.db")
+    arguments = [word for word in words[1:] if not word.startswith("-")]
+    if arguments and arguments[0] in SUBCOMMANDS:
+        arguments = arguments[1:]
+    overrides = [argument for argument in arguments if "=" in argument]
+    composition.typed(composition.compose(overrides))
+
+
+def test_every_option_of_every_group_is_in_the_table():
+    folder = composition.config_folder()
+    for group in ("data", "optimizer", "schedule", "tracking", "experiment", "sweep"):
+        [row] = [line for line in README.splitlines() if line.startswith(f"| `{group}` |")]
+        for path in (folder / group).glob("*.yaml"):
+            assert f"`{path.stem}`" in row, (group, path.stem)
+
+
+def test_numbers_name_their_command_and_commit():
+    rows = [line for line in README.splitlines() if line.startswith("|") and "accuracy" in line]
+    assert rows
+    assert all("densenet-sweep" in row and re.search(r"\b[0-9a-f]{7}\b", row) for row in rows)
