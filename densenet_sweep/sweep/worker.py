@@ -190,6 +190,7 @@ class Worker:
 
     def _run(self, study: "optuna.Study", trial: "optuna.Trial", interruption: Interruption) -> None:
         """Run one trial to its end, or leave it in the queue where the user or the task was interrupted."""
+        from optuna.exceptions import UpdateFinishedTrialError
         from optuna.trial import TrialState
 
         lease = Lease(study, trial._trial_id, self.settings.lease_seconds)
@@ -201,19 +202,21 @@ class Worker:
         searched = [line for line in overrides if line not in self.space.fixed]
         log.info("trial %d%s: %s", trial.number, f" (attempt {attempt + 1})" if attempt else "", " ".join(searched))
         try:
-            returned = self._job(trial.number, overrides, handle)
-            state, result, reason = _outcome(returned, len(study.directions))
+            state, result, reason = _outcome(self._job(trial.number, overrides, handle), len(study.directions))
         except KeyboardInterrupt:
             lease.release()
-            _give_back(study, trial)
+            if lease.is_held():
+                _give_back(study, trial)
             raise
         lease.release()
-        if not lease.is_held() or isinstance(returned._return_value, TrialLost):
-            log.warning("trial %d was taken over by another worker; what it does counts", trial.number)
+        try:
+            handle.check_lease()
+            if reason is not None:
+                trial.set_user_attr("reason", reason)
+            study.tell(trial, result, state=TrialState[state])
+        except (TrialLost, UpdateFinishedTrialError) as lost:
+            log.warning("%s; what it does counts", lost)
             return
-        if reason is not None:
-            trial.set_user_attr("reason", reason)
-        study.tell(trial, result, state=TrialState[state])
         self._log_end(study, trial.number, state, result, reason)
         self._emit_end(trial.number, {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}[state], reason)
 
@@ -284,11 +287,13 @@ def _outcome(returned: JobReturn, num_objectives: int) -> tuple[str, Any, str | 
         return "FAIL", None, f"returned {value!r} where {num_objectives} finite numbers are expected"
     if isinstance(value, TrialPruned) or type(value).__name__ == "TrialPruned":
         return "PRUNED", None, str(value)
+    reason = f"{type(value).__name__}: {_first_line(value)}"
     if type(value).__name__ == "OutOfMemoryError" or "out of memory" in str(value).lower():
-        returned._return_value = None  # its traceback holds the tensors that filled the memory
+        reason = f"out of memory: {_first_line(value)}"
+        # The error's traceback holds the tensors that filled the memory.
+        returned._return_value = value = None
         gc.collect()
-        return "FAIL", None, f"out of memory: {_first_line(value)}"
-    return "FAIL", None, f"{type(value).__name__}: {_first_line(value)}"
+    return "FAIL", None, reason
 
 
 def _first_line(error: Any) -> str:
