@@ -1,5 +1,6 @@
 """A study in a real PostgreSQL, shared by several commands, each with several workers."""
 
+import gc
 import os
 import shutil
 import socket
@@ -61,7 +62,10 @@ def test_two_commands_with_two_workers_each_share_the_budget_exactly(toy, url):
     commands = [toy.start(*overrides) for _ in range(2)]
     outputs = [process.communicate(timeout=110)[0] for process in commands]
     assert [process.returncode for process in commands] == [0, 0], outputs
-    trials = optuna.load_study(study_name="toy", storage=url).trials
+    storage = optuna.storages.RDBStorage(url)
+    trials = optuna.load_study(study_name="toy", storage=storage).trials
+    storage.remove_session()
+    storage.engine.dispose()
     assert [trial.state.name for trial in trials if trial.state.name != "WAITING"] == ["COMPLETE"] * 30
     numbers = [line[0] for line in toy.ran()]
     assert len(numbers) == len(set(numbers)) == 30
@@ -77,3 +81,10 @@ def test_a_wrong_password_is_one_line_without_it(toy, url):
     assert "hydra.sweeper.storage=postgresql+psycopg://sweep:***@127.0.0.1" in output
     assert "a-wrong-secret" not in output
     assert not (toy.folder / "ran.txt").exists()
+
+
+@pytest.fixture(autouse=True)
+def _no_connection_is_left_open() -> Iterator[None]:
+    """Collect what a test left, so that a warning about it belongs to that test and not to a later one."""
+    yield
+    gc.collect()
