@@ -97,10 +97,14 @@ def train(config: Config, job: Job) -> float:
     artifacts.mkdir(parents=True, exist_ok=True)
     (artifacts / "config.yaml").write_text(yaml.safe_dump(asdict(config), sort_keys=False), encoding="utf-8")
 
-    # A trial knows its run even where its first worker died before the first checkpoint.
-    run_id = last.get("run_id") or trial.recall("mlflow_run_id")
+    def save_last(run_id: str | None) -> None:
+        state = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "history": history}
+        checkpoint.save(job.output_dir / "last.pt", {"config": _fingerprint(config), "run_id": run_id, **state})
+
     prefix = "" if trial.number is None else f"trial {trial.number} "
-    with _recorded(config, job, run_id=run_id, device=device, dtype=dtype) as record:
+    with _recorded(config, job, run_id=last.get("run_id"), device=device, dtype=dtype) as record:
+        if not history:  # whoever continues this knows its run in MLflow, even where it dies in the first epoch
+            save_last(record.run_id)
         trial.annotate("num_parameters", num_parameters)
         trial.annotate("num_valid", len(valid_images.labels_N))
         trial.annotate("mlflow_run_id", record.run_id)
@@ -113,16 +117,7 @@ def train(config: Config, job: Job) -> float:
                 checkpoint.save(artifacts / "best.pt", {"network": network.state_dict(), "epoch": epoch.index + 1})
                 write_evaluation(artifacts, epoch.valid_confusion_KK.numpy(), source.class_names)
             history.append({"epoch": epoch.index + 1, **metrics})
-            checkpoint.save(
-                job.output_dir / "last.pt",
-                {
-                    "config": _fingerprint(config),
-                    "network": network.state_dict(),
-                    "optimizer": optimizer.state_dict(),
-                    "history": history,
-                    "run_id": record.run_id,
-                },
-            )
+            save_last(record.run_id)
             trial.annotate("seconds", sum(past["seconds"] for past in history))
             trial.report(metrics[config.objective], step=epoch.index + 1)
             if epoch.index + 1 < config.epochs and trial.should_prune():

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, Protocol
+from typing import Protocol
 
 
 class TrialPruned(Exception):  # noqa: N818 - Optuna's name for it
@@ -37,9 +37,6 @@ class Trial(Protocol):
     def annotate(self, key: str, value: object) -> None:
         """Keep a JSON value beside the trial, under `key`."""
 
-    def recall(self, key: str) -> Any:
-        """Return what was kept under `key`, also by an earlier attempt at this trial; None where nothing was."""
-
 
 class NullTrial:
     """The trial outside a sweep: never pruned, reports go nowhere."""
@@ -59,10 +56,6 @@ class NullTrial:
 
     def annotate(self, key: str, value: object) -> None:
         """Do nothing."""
-
-    def recall(self, key: str) -> Any:  # noqa: ARG002 - the protocol's
-        """Know nothing."""
-        return None
 
 
 _current: ContextVar[Trial | None] = ContextVar("trial", default=None)

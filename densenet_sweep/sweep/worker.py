@@ -123,10 +123,6 @@ class RunningTrial:
         self.check_lease()
         self._trial.set_user_attr(key, value)
 
-    def recall(self, key: str) -> Any:
-        """Return the trial's user attribute `key`, or None."""
-        return self._study._storage.get_trial(self._trial._trial_id).user_attrs.get(key)
-
 
 @dataclass(frozen=True)
 class Worker:

@@ -63,7 +63,7 @@ def test_an_interrupted_run_gives_the_numbers_of_an_uninterrupted_one(command, t
         save(path, state)
         if path.name == "last.pt":
             saved.append(path)
-            if len(saved) == 2:
+            if len(saved) == 3:  # before the first epoch, and after two
                 raise KeyboardInterrupt
 
     monkeypatch.setattr(checkpoint, "save", interrupted)
@@ -183,6 +183,23 @@ def test_a_failed_run_is_failed_in_mlflow(command, tmp_path):
     [run] = recorded(tmp_path)
     assert run.info.status == "FAILED"
     assert "the loss is" in run.data.tags["trial.reason"]
+
+
+def test_a_run_that_ends_in_its_first_epoch_is_continued_in_the_same_record(command, tmp_path, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+        yield
+
+    common = [*TINY, "epochs=2", "tracking.system_metrics=false", "hydra.run.dir=run"]
+    with monkeypatch.context() as patched:
+        patched.setattr("densenet_sweep.train.fit", interrupted)
+        assert command(*common).exit_code == 130
+    assert history(tmp_path / "run") == []
+    assert [run.info.status for run in recorded(tmp_path)] == ["KILLED"]
+    assert command(*common).exit_code == 0
+    [run] = recorded(tmp_path)
+    assert run.info.status == "FINISHED"
+    assert len(history(tmp_path / "run")) == 2
 
 
 def recorded(folder: Path) -> list:

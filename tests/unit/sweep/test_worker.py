@@ -69,4 +69,3 @@ def test_the_current_trial_is_that_of_the_context():
         assert current_trial().number == 7
     assert current_trial().number is None
     assert current_trial().should_prune() is False
-    assert current_trial().recall("anything") is None
