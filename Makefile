@@ -40,5 +40,6 @@ lint: $(INSTALLED)
 test: data lint
 	$(BIN)/pytest -q
 
-bench: data
+bench: $(INSTALLED)
 	$(BIN)/python benchmarks/training_throughput.py
+	$(BIN)/python benchmarks/trial_overhead.py
