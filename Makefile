@@ -1,5 +1,6 @@
 # make sweep   install, get Fashion-MNIST, run a small sweep and show its leaderboard
 # make test    install, get Fashion-MNIST, run every check and test
+# make bench  install, run the benchmarks of benchmarks/RESULTS.md
 .DEFAULT_GOAL := help
 .PHONY: help install data sweep test lint bench
 
@@ -10,7 +11,7 @@ INSTALLED := .venv/.installed
 export DENSENET_SWEEP_DATA ?= data
 
 help:
-	@sed -n 's/^# //p' Makefile
+	@sed -n 's/^# make /make /p' Makefile
 
 install: $(INSTALLED)
 
