@@ -3,7 +3,8 @@
     python benchmarks/trial_overhead.py
 
 Sweeps a task that does nothing, with one worker and the default sampler, in a process of its own, and prints the time from the
-start of one trial to the start of the next.
+start of one trial to the start of the next: at the tenth trial of a study, and where it has thousands, which are not run one by
+one for that.
 """
 
 import argparse
@@ -14,9 +15,12 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import optuna
 
-from densenet_sweep.sweep.study import open_storage
+from densenet_sweep.sweep.storage import open_storage
+
+_FIRST = 20
 
 APPLICATION = """
 import hydra
@@ -44,20 +48,48 @@ hydra:
 def main() -> None:
     """Run the sweep and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trials", type=int, default=60, help="how many trials to run")
+    parser.add_argument("--trials", type=int, default=5000, help="at which trial of a long study to measure")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "conf").mkdir()
         (folder / "conf" / "config.yaml").write_text(CONFIG, encoding="utf-8")
         (folder / "application.py").write_text(APPLICATION, encoding="utf-8")
-        command = [sys.executable, "application.py", "-m", f"hydra.sweeper.n_trials={asked.trials}"]
-        subprocess.run(command, cwd=folder, check=True, capture_output=True)
-        trials = optuna.load_study(study_name="empty", storage=open_storage(None, folder / "sweep")).trials
-    starts = [trial.datetime_start for trial in trials if trial.datetime_start is not None]
-    seconds = [(later - earlier).total_seconds() for earlier, later in itertools.pairwise(starts)]
-    for label, part in (("trials 5 to 15", seconds[5:15]), (f"the last 10 of {asked.trials}", seconds[-10:])):
-        print(f"{label:<22} median {1000 * statistics.median(part):6.1f} ms, largest {1000 * max(part):6.1f} ms")
+        _sweep(folder, _FIRST)
+        print(f"at trial 10:    {_line(_seconds(folder)[5:15])}")
+        _lengthen(folder, asked.trials - _FIRST)
+        _sweep(folder, asked.trials + _FIRST)
+        print(f"at trial {asked.trials:,}: {_line(_seconds(folder)[asked.trials + 5 :])}")
+
+
+def _sweep(folder: Path, n_trials: int) -> None:
+    command = [sys.executable, "application.py", "-m", f"hydra.sweeper.n_trials={n_trials}"]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+
+
+def _study(folder: Path) -> optuna.Study:
+    return optuna.load_study(study_name="empty", storage=open_storage(None, folder / "sweep"))
+
+
+def _lengthen(folder: Path, count: int) -> None:
+    """Add finished trials as the sweep would have made them, without running them."""
+    study = _study(folder)
+    distributions = study.trials[0].distributions
+    random = np.random.default_rng(0)
+    for _ in range(count):
+        x = float(random.uniform())
+        params = {"x": x, "y": int(random.integers(1, 4))}
+        study.add_trial(optuna.trial.create_trial(params=params, distributions=distributions, value=x))
+
+
+def _seconds(folder: Path) -> list[float]:
+    """Return the time from the start of each trial to the start of the next."""
+    starts = [trial.datetime_start for trial in _study(folder).trials if trial.datetime_start is not None]
+    return [(later - earlier).total_seconds() for earlier, later in itertools.pairwise(starts)]
+
+
+def _line(seconds: list[float]) -> str:
+    return f"median {1000 * statistics.median(seconds):6.1f} ms, largest {1000 * max(seconds):6.1f} ms"
 
 
 if __name__ == "__main__":

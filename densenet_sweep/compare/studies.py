@@ -2,46 +2,15 @@
 
 import difflib
 import logging
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import yaml
+from densenet_sweep.sweep.description import DESCRIPTION, FoundStudy, read
 
-from densenet_sweep.sweep.study import JOURNAL, open_storage
-from densenet_sweep.sweep.sweeper import DESCRIPTION
-
-if TYPE_CHECKING:
-    import optuna
+__all__ = ["FoundStudy", "find", "found"]
 
 log = logging.getLogger("densenet_sweep")
 
 OUTPUTS = Path("outputs")
-
-
-@dataclass(frozen=True)
-class FoundStudy:
-    """A study and the sweep folder that describes it."""
-
-    name: str
-    folder: Path
-    storage: str | None
-    n_trials: int | None = None
-
-    def load(self) -> "optuna.Study":
-        """Return the study as it stands.
-
-        Raises:
-            ValueError: its storage has gone, or is not readable from here.
-        """
-        import optuna
-
-        if self.storage is None and not (self.folder / JOURNAL).is_file():  # opening it would make it
-            raise ValueError(f"{self.folder / JOURNAL}: has gone, and with it the study {self.name}")
-        try:
-            return optuna.load_study(study_name=self.name, storage=open_storage(self.storage, self.folder))
-        except KeyError:
-            raise ValueError(f"{self.folder}: the storage no longer holds the study {self.name}") from None
 
 
 def found(outputs: Path = OUTPUTS) -> list[FoundStudy]:
@@ -49,10 +18,9 @@ def found(outputs: Path = OUTPUTS) -> list[FoundStudy]:
     studies = []
     for path in sorted(outputs.glob(f"**/{DESCRIPTION}"), key=_last_use, reverse=True):
         try:
-            entry = yaml.safe_load(path.read_text(encoding="utf-8"))
-            studies.append(FoundStudy(str(entry["study_name"]), path.parent, entry["storage"], entry.get("n_trials")))
-        except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError):
-            log.warning("%s: is not the description of a study", path)
+            studies.append(read(path.parent))
+        except (OSError, ValueError) as error:
+            log.warning("%s", error)
     return studies
 
 

@@ -1,6 +1,6 @@
 """The best trial of a study, as a config file that runs again on its own."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +13,24 @@ from omegaconf import DictConfig, OmegaConf
 _COMPOSING_GROUPS = ("experiment", "sweep")
 
 
-def flat_job_config(config: DictConfig) -> dict[str, Any]:
-    """Return the leaves of the job part of `config` (all but Hydra's own) under their override paths, resolved."""
+def flat_job_config(config: DictConfig, *, resolve: bool = True) -> dict[str, Any]:
+    """Return the leaves of the job part of `config` (all but Hydra's own) by override path, resolved or as written."""
     job = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     OmegaConf.set_struct(job, False)
     try:
-        container = OmegaConf.to_container(job, resolve=True)
+        container = OmegaConf.to_container(job, resolve=resolve)
     except Exception:  # an interpolation into Hydra's part, which only a running job has
         container = OmegaConf.to_container(job, resolve=False)
     assert isinstance(container, dict)
     return _flat(container)
 
 
-def write(path: Path, config_loader: ConfigLoader, config: DictConfig, header: str) -> None:
+def is_below(key: str, sections: Sequence[str]) -> bool:
+    """Tell whether `key` is one of these keys, or in one of these sections."""
+    return any(key == section or key.startswith(f"{section}.") for section in sections)
+
+
+def write(path: Path, config_loader: ConfigLoader, config: DictConfig, header: str, ignored: Sequence[str] = ()) -> None:
     """Write the job part of `config` to `path` as an option file: the chosen groups, and what differs from them.
 
     Args:
@@ -33,6 +38,7 @@ def write(path: Path, config_loader: ConfigLoader, config: DictConfig, header: s
         config_loader: Hydra's, to compose what the chosen groups give by themselves.
         config: of the trial, composed, with Hydra's part.
         header: a comment for the top of the file, without its `#`.
+        ignored: keys and sections to leave out: where something is written is no part of what was found.
 
     Raises:
         OSError: the folder cannot be written.
@@ -49,7 +55,11 @@ def write(path: Path, config_loader: ConfigLoader, config: DictConfig, header: s
     )
     unset = object()
     given = flat_job_config(plain)
-    differing = {key: value for key, value in flat_job_config(config).items() if given.get(key, unset) != value}
+    differing = {
+        key: value
+        for key, value in flat_job_config(config).items()
+        if given.get(key, unset) != value and not is_below(key, ignored)
+    }
     lines = ["# @package _global_", *(f"# {line}".rstrip() for line in header.splitlines()), "defaults:"]
     lines += [f"  - override /{group}: {option}" for group, option in choices.items()]
     body = yaml.safe_dump(_nested(differing), sort_keys=False) if differing else ""

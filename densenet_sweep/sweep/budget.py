@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from densenet_sweep.sweep.first_trials import is_own
+
 if TYPE_CHECKING:
     import optuna
 
@@ -38,7 +40,7 @@ class Budget:
             study: as it stands.
             started: when this sweep began, by `time.time`.
         """
-        trials = study.get_trials(deepcopy=False)
+        trials = _own(study)
         finished = _finished(trials)
         failed = [trial for trial in trials if trial.state.name == "FAIL"]
         ended = len(finished) + len(failed)
@@ -50,7 +52,7 @@ class Budget:
             return f"{len(finished)} of {self.n_trials} trials are finished"
         if self.timeout is not None and time.time() - started > self.timeout:
             return f"hydra.sweeper.timeout={self.timeout:g} seconds are over"
-        if len(study.directions) > 1:
+        if len(study.directions) > 1 or (self.target is None and self.patience is None):
             return None
         bests = _best_so_far(study, finished)
         if self.target is not None and bests and not _is_better(study, self.target, bests[-1]):
@@ -61,7 +63,7 @@ class Budget:
 
     def has_room(self, study: "optuna.Study") -> bool:
         """Tell whether a further trial may be begun beside those that are running."""
-        trials = study.get_trials(deepcopy=False)
+        trials = _own(study)
         return len(_finished(trials)) + sum(trial.state.name == "RUNNING" for trial in trials) < self.n_trials
 
     def admits(self, study: "optuna.Study", number: int) -> bool:
@@ -71,9 +73,13 @@ class Budget:
         finished already, or running or queued with a lower number, and all of these were counted. So never more than
         `n_trials` finish.
         """
-        trials = study.get_trials(deepcopy=False)
+        trials = _own(study)
         before = [trial for trial in trials if trial.number < number and trial.state.name in ("RUNNING", "WAITING")]
         return len(_finished(trials)) + len(before) < self.n_trials
+
+
+def _own(study: "optuna.Study") -> list["optuna.trial.FrozenTrial"]:
+    return [trial for trial in study.get_trials(deepcopy=False) if is_own(trial)]
 
 
 def _finished(trials: Sequence["optuna.trial.FrozenTrial"]) -> list["optuna.trial.FrozenTrial"]:

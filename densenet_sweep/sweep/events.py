@@ -3,7 +3,8 @@
 A callback in `hydra.callbacks` that defines one of these methods is called, in the process where it happens:
 
 - `on_study_open(config, study_name, sweep_dir)`: once a start, after everything was checked, before any worker;
-- `on_trial_end(config, study_name, number, state, reason)`: after each trial, also one whose worker had died;
+- `on_trial_end(config, study_name, number, state, reason)`: after each trial (`state` is complete, pruned or failed), also one
+  whose worker had died; and where a dead worker's trial goes back into the queue (interrupted);
 - `on_study_end(config, study_name, sweep_dir, reason)`: when the workers have left; `reason` says why.
 """
 
@@ -12,16 +13,24 @@ from typing import Any
 
 from hydra.types import HydraContext
 
+from densenet_sweep.sweep.errors import SweepError
+
 log = logging.getLogger("densenet_sweep.sweep")
 
 
 def emit(context: HydraContext, event: str, **arguments: Any) -> None:
-    """Call `event` on each callback that has it; one that raises costs a warning, as with Hydra's own events."""
+    """Call `event` on each callback that has it; one that raises costs a warning, as with Hydra's own events.
+
+    Raises:
+        SweepError: a callback's way to refuse the sweep.
+    """
     for callback in context.callbacks.callbacks:
         listener = getattr(callback, event, None)
         if listener is None:
             continue
         try:
             listener(**arguments)
+        except SweepError:
+            raise
         except Exception as error:
             log.warning("%s.%s: %s: %s", type(callback).__name__, event, type(error).__name__, error)

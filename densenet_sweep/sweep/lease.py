@@ -10,9 +10,12 @@ import socket
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import psutil
+
+from densenet_sweep.sweep.outage import Outage
 
 if TYPE_CHECKING:
     import optuna
@@ -59,21 +62,30 @@ class Lease:
             "pid": os.getpid(),
             "process_start": _process_start(os.getpid()),
             "until": time.time() + self._seconds,
+            "gpu": os.environ.get("CUDA_VISIBLE_DEVICES") or None,
         }
         self._study._storage.set_trial_user_attr(self._trial_id, LEASE, lease)
 
 
-def reclaim_dead(study: "optuna.Study", *, lease_seconds: float, max_retries: int) -> list[tuple[int, str]]:
+def reclaim_dead(
+    study: "optuna.Study",
+    *,
+    lease_seconds: float,
+    max_retries: int,
+    on_reclaimed: Callable[[int, str, str], None],
+) -> None:
     """Put the trials of dead workers back into the queue, and fail those that had their last attempt.
 
     A trial put back keeps its number, parameters and folder; whoever pulls it continues it.
 
-    Returns:
-        number and reason of each trial that was failed.
+    Args:
+        study: whose running trials are looked at.
+        lease_seconds: how long a worker may be silent.
+        max_retries: how often a trial is begun again.
+        on_reclaimed: told the number, "interrupted" or "failed", and the reason, before anybody else can pull the trial.
     """
     from optuna.trial import TrialState
 
-    failed = []
     storage = study._storage
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         if not is_dead(trial, lease_seconds):
@@ -88,13 +100,13 @@ def reclaim_dead(study: "optuna.Study", *, lease_seconds: float, max_retries: in
                 reason = f"its worker died {attempt} times (hydra.sweeper.max_retries={max_retries})"
                 storage.set_trial_user_attr(trial._trial_id, "reason", reason)
                 storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
-                failed.append((trial.number, reason))
+                on_reclaimed(trial.number, "failed", reason)
             else:
                 storage.set_trial_user_attr(trial._trial_id, ATTEMPT, attempt)
+                on_reclaimed(trial.number, "interrupted", "its worker died")
                 storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
         except RuntimeError:  # optuna's UpdateFinishedTrialError: it has ended meanwhile
             continue
-    return failed
 
 
 def is_dead(trial: "optuna.trial.FrozenTrial", lease_seconds: float) -> bool:
@@ -105,6 +117,8 @@ def is_dead(trial: "optuna.trial.FrozenTrial", lease_seconds: float) -> bool:
         return started is not None and time.time() - started.timestamp() > lease_seconds
     if lease["host"] == socket.gethostname() and _process_start(lease["pid"]) != lease["process_start"]:
         return True
+    if time.time() - Outage.ended < lease_seconds:  # nobody could renew a lease while the storage was away
+        return False
     return time.time() > float(lease["until"])
 
 

@@ -3,11 +3,20 @@
 `choice(a,b)` and `a,b` are categorical; `range` means what it means to Hydra (its stop is excluded); `interval` is continuous,
 `int(interval(a,b))` whole numbers from a to b; `tag(log, ...)` searches on a log scale. `sort` and `shuffle` change an order
 that no distribution has, so they change nothing.
+
+A parameter in `hydra.sweeper.params` may say when it is searched:
+
+    optimizer.momentum:
+      search: interval(0.8,0.99)
+      when: {optimizer: [sgd, nesterov]}
+
+The keys under `when` are searched themselves, fixed, or anything that the config holds. Where a condition does not hold, the
+parameter keeps what the config gives.
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.config_loader import ConfigLoader
@@ -15,9 +24,11 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, Quote, QuotedString, RangeSweep
 from hydra.errors import HydraException
 
+from densenet_sweep.sweep import conditional
 from densenet_sweep.sweep.errors import SweepError
 
 if TYPE_CHECKING:
+    import optuna
     from optuna.distributions import BaseDistribution
 
 
@@ -29,6 +40,11 @@ class Parameter:
     text: str
     distribution: "BaseDistribution"
     texts: Mapping[str, str]
+    when: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+
+    def is_active(self, values: Mapping[str, Any]) -> bool:
+        """Tell whether the parameter is searched beside these `values` of the others."""
+        return all(key in values and values[key] in accepted for key, accepted in self.when.items())
 
     def override(self, value: Any) -> str:
         """Return the override that gives the parameter this suggested value."""
@@ -37,43 +53,89 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Space:
-    """What a sweep holds fixed, as overrides, and what it searches, by key."""
+    """What a sweep holds fixed, as overrides, and what it searches, by key; a conditional one after those it depends on."""
 
     fixed: tuple[str, ...]
     parameters: Mapping[str, Parameter]
 
-    def overrides(self, values: Mapping[str, Any]) -> list[str]:
-        """Return the overrides of a trial: the fixed ones and the suggested `values`."""
-        return [*self.fixed, *(self.parameters[name].override(value) for name, value in values.items())]
+    @property
+    def conditional(self) -> list[Parameter]:
+        """The parameters that are searched beside certain values of others only."""
+        return [parameter for parameter in self.parameters.values() if parameter.when]
 
-    def first(self) -> list[str]:
-        """Return overrides with some value for every parameter, to try out whether the keys exist."""
-        return self.overrides({name: _some_value(parameter) for name, parameter in self.parameters.items()})
+    def overrides(self, values: Mapping[str, Any]) -> list[str]:
+        """Return the overrides of a trial: the fixed ones and the suggested `values`, in the order of the space."""
+        ours = [parameter.override(values[name]) for name, parameter in self.parameters.items() if name in values]
+        return [*self.fixed, *ours, *(f"{name}={value}" for name, value in values.items() if name not in self.parameters)]
+
+    def searched(self, values: Mapping[str, Any]) -> str:
+        """Return what of a trial's overrides was suggested, as it is typed."""
+        return " ".join(self.overrides(values)[len(self.fixed) :])
+
+    def examples(self) -> list[list[str]]:
+        """Return overrides in which each parameter has some value at least once, to try out whether the keys exist."""
+        examples = [self._example({})]
+        examples += [self._example({key: accepted[0] for key, accepted in it.when.items()}) for it in self.conditional]
+        return [self.overrides(values) for values in examples]
+
+    def _example(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a value for each active parameter, those `wanted` where they hold, with what they depend on in turn."""
+        wanted = dict(wanted)
+        for name in reversed(list(self.parameters)):
+            if name in wanted:
+                wanted = {key: accepted[0] for key, accepted in self.parameters[name].when.items()} | wanted
+        values: dict[str, Any] = {}
+        for name, parameter in self.parameters.items():
+            if parameter.is_active(values):
+                values[name] = wanted.get(name, _some_value(parameter))
+        return values
 
     def distributions(self) -> dict[str, "BaseDistribution"]:
-        """Return the distributions by name, as `optuna.study.Study.ask` takes them."""
-        return {name: parameter.distribution for name, parameter in self.parameters.items()}
+        """Return the distributions by name of what every trial has, as `optuna.study.Study.ask` takes them."""
+        return {name: parameter.distribution for name, parameter in self.parameters.items() if not parameter.when}
+
+    def suggest_conditional(self, trial: "optuna.Trial") -> dict[str, Any]:
+        """Suggest the conditional parameters that are active beside what `trial` has, and return all values in order."""
+        values: dict[str, Any] = {}
+        for name, parameter in self.parameters.items():
+            if not parameter.when:
+                values[name] = trial.params[name]
+            elif parameter.is_active(values):
+                values[name] = _suggest(trial, name, parameter.distribution)
+        return values
 
     def described(self) -> dict[str, str]:
-        """Return, by name, a text that is equal for equal distributions, to be kept in the study."""
+        """Return, by name, a text that is equal for equal parameters, to be kept in the study."""
         from optuna.distributions import distribution_to_json
 
-        return {name: distribution_to_json(parameter.distribution) for name, parameter in self.parameters.items()}
+        texts = {}
+        for name, parameter in self.parameters.items():
+            text = distribution_to_json(parameter.distribution)
+            texts[name] = json.dumps({**json.loads(text), "when": parameter.when}) if parameter.when else text
+        return texts
 
 
-def read(params: Mapping[str, Any], arguments: Sequence[str], config_loader: ConfigLoader) -> Space:
+def read(
+    params: Mapping[str, Any],
+    arguments: Sequence[str],
+    config_loader: ConfigLoader,
+    look_up: Callable[[str, Sequence[str]], Any] | None = None,
+) -> Space:
     """Return the space of a sweep.
 
     Args:
         params: `hydra.sweeper.params`, key to the text after the equals sign.
         arguments: the command line's overrides; they win over `params`, and a fixed one ends the search of its parameter.
         config_loader: Hydra's, to look up the options of a group for `glob`.
+        look_up: returns what the config holds under a key (an option's name for a group) with the fixed overrides, and raises
+            `KeyError` where it holds nothing; for conditions on what is not searched.
 
     Raises:
         SweepError: a parameter that cannot be searched as it was written.
     """
     parser = OverridesParser.create(config_loader=config_loader)
-    lines = [f"{key}={'null' if value is None else value}" for key, value in params.items()]
+    texts, conditions = conditional.separate(params)
+    lines = [f"{key}={'null' if value is None else value}" for key, value in texts.items()]
     try:
         overrides = [*parser.parse_overrides(lines), *parser.parse_overrides(list(arguments))]
     except Exception as error:
@@ -88,7 +150,8 @@ def read(params: Mapping[str, Any], arguments: Sequence[str], config_loader: Con
         # A fixed value on the command line ends the search of that parameter; one in params is a default below it.
         by_name.pop(override.key_or_group, None)
         fixed.insert(position if position < len(lines) else len(fixed), override.input_line)
-    return Space(tuple(fixed), {name: _parameter(override) for name, override in by_name.items()})
+    parameters = {name: _parameter(override) for name, override in by_name.items()}
+    return Space(tuple(fixed), conditional.applied(parameters, conditions, fixed, look_up))
 
 
 def _parameter(override: Override) -> Parameter:
@@ -188,6 +251,14 @@ def _scalar(element: Any, text: str) -> Any:
 def _identity(value: Any) -> str:
     """Return a key that tells 1, 1.0, True and "1" apart."""
     return f"{type(value).__name__}:{json.dumps(value)}"
+
+
+def _suggest(trial: "optuna.Trial", name: str, distribution: Any) -> Any:
+    """Suggest by the public methods, of which each kind of distribution has one."""
+    if hasattr(distribution, "choices"):
+        return trial.suggest_categorical(name, distribution.choices)
+    kind = trial.suggest_int if type(distribution).__name__.startswith("Int") else trial.suggest_float
+    return kind(name, distribution.low, distribution.high, step=distribution.step, log=distribution.log)
 
 
 def _some_value(parameter: Parameter) -> Any:

@@ -34,8 +34,11 @@ class Trial(Protocol):
     def should_prune(self) -> bool:
         """Tell whether the trial is hopeless after what it reported; the task then raises `TrialPruned`."""
 
+    def constrain(self, name: str, excess: float) -> None:
+        """Tell by how much the trial exceeds the limit `name`; 0 or less is within it, and the sampler learns from both."""
+
     def annotate(self, key: str, value: object) -> None:
-        """Keep a JSON value beside the trial, under `key`."""
+        """Keep a JSON value beside the trial, under `key`; `num_steps` says how many steps it will report."""
 
 
 class NullTrial:
@@ -53,6 +56,9 @@ class NullTrial:
     def should_prune(self) -> bool:
         """Say no."""
         return False
+
+    def constrain(self, name: str, excess: float) -> None:
+        """Do nothing."""
 
     def annotate(self, key: str, value: object) -> None:
         """Do nothing."""

@@ -7,14 +7,10 @@ interrupted or died leaves it in the queue, and the next continues it, in the sa
 import gc
 import logging
 import math
-import signal
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.hydra_config import HydraConfig
@@ -23,11 +19,17 @@ from hydra.types import HydraContext, TaskFunction
 from hydra.utils import get_method
 from omegaconf import DictConfig, open_dict
 
-from densenet_sweep.sweep import study as studies
+from densenet_sweep.sweep import construction
+from densenet_sweep.sweep.best import flat_job_config
 from densenet_sweep.sweep.budget import EXHAUSTED, Budget
+from densenet_sweep.sweep.composer import Composer
+from densenet_sweep.sweep.errors import SweepError
 from densenet_sweep.sweep.events import emit
+from densenet_sweep.sweep.interruption import Interruption
 from densenet_sweep.sweep.lease import ATTEMPT, Lease, reclaim_dead
+from densenet_sweep.sweep.running_trial import RunningTrial
 from densenet_sweep.sweep.space import Space
+from densenet_sweep.sweep.storage import open_storage
 from densenet_sweep.sweep.trial import TrialLost, TrialPruned, running
 
 if TYPE_CHECKING:
@@ -55,73 +57,7 @@ class Settings:
     lease_seconds: float
     max_retries: int
     custom_search_space: str | None
-
-
-class Interruption:
-    """Whether the user asked this process to stop: the first Ctrl-C or SIGTERM asks, the second stops at once."""
-
-    def __init__(self) -> None:
-        self.is_asked_for = False
-
-    @contextmanager
-    def watched(self) -> Iterator["Interruption"]:
-        """Listen to signals inside the context; only a process's main thread can."""
-        if threading.current_thread() is not threading.main_thread():
-            yield self
-            return
-        before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield self
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature of a handler
-        if self.is_asked_for:
-            raise KeyboardInterrupt
-        self.is_asked_for = True
-        log.warning("stopping after this epoch; Ctrl-C again stops at once")
-
-
-class RunningTrial:
-    """The trial that a task function sees: backed by Optuna, guarded by this worker's lease."""
-
-    def __init__(self, study: "optuna.Study", trial: "optuna.Trial", lease: Lease, interruption: Interruption) -> None:
-        self.number: int | None = trial.number
-        self.study_name: str | None = study.study_name
-        self._study = study
-        self._trial = trial
-        self._lease = lease
-        self._interruption = interruption
-        self._reported = set(study._storage.get_trial(trial._trial_id).intermediate_values)
-
-    def check_lease(self) -> None:
-        """Raise `TrialLost` where another worker has taken the trial over."""
-        if not self._lease.is_held():
-            raise TrialLost(f"trial {self.number} was taken over by another worker")
-
-    def report(self, value: float, step: int) -> None:
-        """Record `value` after `step`, and end here where the user asked to stop.
-
-        Raises:
-            TrialLost: another worker has taken the trial over.
-            KeyboardInterrupt: the user asked to stop; the trial stays in the queue.
-        """
-        self.check_lease()
-        if step not in self._reported:
-            self._reported.add(step)
-            self._trial.report(value, step)
-        if self._interruption.is_asked_for:
-            raise KeyboardInterrupt
-
-    def should_prune(self) -> bool:
-        """Ask the pruner; with several objectives there is nothing to prune by."""
-        return len(self._study.directions) == 1 and self._trial.should_prune()
-
-    def annotate(self, key: str, value: object) -> None:
-        """Keep `value` among the trial's user attributes."""
-        self.check_lease()
-        self._trial.set_user_attr(key, value)
+    base: Mapping[str, Any]  # the config without any searched value, unresolved, by override path
 
 
 @dataclass(frozen=True)
@@ -139,16 +75,24 @@ class Worker:
 
         Raises:
             KeyboardInterrupt: the user stopped; an unfinished trial is in the queue.
+            SweepError: the config files have changed since the study was opened.
         """
         settings = self.settings
-        storage = studies.open_storage(settings.storage, settings.sweep_dir)
+        storage = open_storage(settings.storage, settings.sweep_dir)
+        composer = Composer(self.context.config_loader, self.config, self.space.fixed)
+        self._check_base(composer)
+        index = HydraConfig.get().job.num
         with Interruption().watched() as interruption:
             while True:
                 if interruption.is_asked_for:
                     raise KeyboardInterrupt
-                study = self._study(storage, HydraConfig.get().job.num)
-                for number, why in reclaim_dead(study, lease_seconds=settings.lease_seconds, max_retries=settings.max_retries):
-                    self._emit_end(number, "failed", why)
+                study = self._study(storage, index)
+                reclaim_dead(
+                    study,
+                    lease_seconds=settings.lease_seconds,
+                    max_retries=settings.max_retries,
+                    on_reclaimed=self._emit_end,
+                )
                 reason = settings.budget.reason_to_stop(study, settings.started)
                 if reason is not None:
                     return reason
@@ -157,9 +101,16 @@ class Worker:
                     continue
                 trial = study.ask(self.space.distributions())
                 if settings.budget.admits(study, trial.number):
-                    self._run(study, trial, interruption)
+                    self._run(study, trial, composer, interruption)
                 else:
                     _give_back(study, trial)
+
+    def _check_base(self, composer: Composer) -> None:
+        """Refuse config files that were edited since the sweep began: the trials would not compare."""
+        before, now = self.settings.base, flat_job_config(composer.compose([]), resolve=False)
+        for key in sorted(before.keys() | now.keys()):
+            if before.get(key) != now.get(key):
+                raise SweepError(f"{key}: now {now.get(key)}, but {before.get(key)} when the sweep began; start it again")
 
     def _study(self, storage: "optuna.storages.BaseStorage", index: int) -> "optuna.Study":
         """Return the study with a sampler for the next trial.
@@ -175,35 +126,31 @@ class Worker:
         if section.get("seed") is not None and not str(section["_target_"]).endswith(_SEED_IS_THE_SEQUENCE):
             num_trials = len(study.get_trials(deepcopy=False))
             section["seed"] = int(SeedSequence([int(section["seed"]), num_trials, index]).generate_state(1)[0])
-        extra: dict[str, Any] = {}
-        if str(section["_target_"]).endswith(".GridSampler"):
-            extra["search_space"] = studies.grid(self.space)
-        study.sampler = studies.build(section, "hydra.sweeper.sampler", **extra)
+        study.sampler = construction.sampler(section, self.space)
         # Samplers that enumerate call this after their last trial; Optuna's own works inside `optimize` only.
         setattr(study, "stop", lambda: study.set_user_attr(EXHAUSTED, True))  # noqa: B010 - a method, to mypy
-        study.pruner = studies.build(self.settings.pruner, "hydra.sweeper.pruner")
+        study.pruner = construction.pruner(self.settings.pruner, len(study.directions))
         return study
 
-    def _run(self, study: "optuna.Study", trial: "optuna.Trial", interruption: Interruption) -> None:
-        """Run one trial to its end, or leave it in the queue where the user or the task was interrupted."""
+    def _run(self, study: "optuna.Study", trial: "optuna.Trial", composer: Composer, interruption: Interruption) -> None:
+        """Run one trial to its end, or leave it in the queue where the user or the scheduler ends this process."""
         from optuna.exceptions import UpdateFinishedTrialError
         from optuna.trial import TrialState
 
         lease = Lease(study, trial._trial_id, self.settings.lease_seconds)
-        values = {**trial.params, **self._custom_values(trial)}
-        overrides = self.space.overrides({key: values[key] for key in self.space.parameters})
-        overrides += [f"{key}={value}" for key, value in values.items() if key not in self.space.parameters]
+        values = self._all_values(trial)
         handle = RunningTrial(study, trial, lease, interruption)
         attempt = study._storage.get_trial(trial._trial_id).user_attrs.get(ATTEMPT, 0)
-        searched = [line for line in overrides if line not in self.space.fixed]
-        log.info("trial %d%s: %s", trial.number, f" (attempt {attempt + 1})" if attempt else "", " ".join(searched))
+        nth = f" (attempt {attempt + 1})" if attempt else ""
+        log.info("trial %d%s: %s", trial.number, nth, self.space.searched(values))
         try:
-            state, result, reason = _outcome(self._job(trial.number, overrides, handle), len(study.directions))
-        except KeyboardInterrupt:
+            returned = self._job(trial.number, composer, self.space.overrides(values)[len(self.space.fixed) :], handle)
+        except BaseException:  # Ctrl-C, or the exit by which submitit leaves a preempted job
             lease.release()
             if lease.is_held():
                 _give_back(study, trial)
             raise
+        state, result, reason = _outcome(returned, len(study.directions))
         lease.release()
         try:
             handle.check_lease()
@@ -216,17 +163,18 @@ class Worker:
         self._log_end(study, trial.number, state, result, reason)
         self._emit_end(trial.number, {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}[state], reason)
 
-    def _custom_values(self, trial: "optuna.Trial") -> dict[str, Any]:
-        """Return what the user's own `custom_search_space(config, trial)` suggested besides."""
-        if self.settings.custom_search_space is None:
-            return {}
-        get_method(self.settings.custom_search_space)(self.config, trial)
-        return dict(trial.params)
+    def _all_values(self, trial: "optuna.Trial") -> dict[str, Any]:
+        """Return all that was suggested, after the conditional parameters and the user's own function have had their turn."""
+        values = self.space.suggest_conditional(trial)
+        if self.settings.custom_search_space is not None:
+            get_method(self.settings.custom_search_space)(self.config, trial)
+            values |= {name: value for name, value in trial.params.items() if name not in self.space.parameters}
+        return values
 
-    def _job(self, number: int, overrides: Sequence[str], handle: RunningTrial) -> JobReturn:
+    def _job(self, number: int, composer: Composer, overrides: Sequence[str], handle: RunningTrial) -> JobReturn:
         """Compose the trial's config and run it as Hydra runs the jobs of a grid."""
         try:
-            config = self.context.config_loader.load_sweep_config(self.config, list(overrides))
+            config = composer.compose(overrides)
         except Exception as error:
             return JobReturn(status=JobStatus.FAILED, _return_value=error)
         with open_dict(config):
@@ -234,18 +182,21 @@ class Worker:
             config.hydra.job.num = number
             config.hydra.sweep.dir = str(self.settings.sweep_dir)
             config.hydra.sweep.subdir = str(number)
-        with running(handle):
-            return run_job(
-                hydra_context=self.context,
-                task_function=self.task_function,
-                config=config,
-                job_dir_key="hydra.sweep.dir",
-                job_subdir_key="hydra.sweep.subdir",
-            )
+        try:
+            with running(handle):
+                return run_job(
+                    hydra_context=self.context,
+                    task_function=self.task_function,
+                    config=config,
+                    job_dir_key="hydra.sweep.dir",
+                    job_subdir_key="hydra.sweep.subdir",
+                )
+        except OSError as error:  # the trial's folder cannot be written: a full disk is that trial's failure
+            return JobReturn(status=JobStatus.FAILED, _return_value=error)
 
     def _log_end(self, study: "optuna.Study", number: int, state: str, result: Any, reason: str | None) -> None:
         if state == "FAIL":
-            log.warning("trial %d failed: %s", number, reason)
+            log.warning("trial %d failed: %s (%s)", number, reason, self.settings.sweep_dir / str(number))
         elif state == "PRUNED":
             log.info("trial %d pruned %s", number, reason or "")
         elif len(study.directions) > 1:

@@ -44,7 +44,7 @@ class DensenetSweepConf:
     pruner: Any = None
     # minimize or maximize, or a list of them, one an objective
     direction: Any = "minimize"
-    # null: study.journal in hydra.sweep.dir; journal:PATH; or a database URL
+    # null or journal: study.journal in hydra.sweep.dir; sqlite: study.db there; journal:PATH; a database URL; grpc://HOST:PORT
     storage: str | None = None
     # null: the name of hydra.sweep.dir
     study_name: str | None = None
@@ -54,7 +54,8 @@ class DensenetSweepConf:
     n_jobs: int | None = None
     # a sweep ends when more than this share of its trials have failed, counting at least five
     max_failure_rate: float = 0.5
-    # key: the text of a sweep override, such as choice(12,24,36) or tag(log,interval(0.01,1))
+    # key: the text of a sweep override, such as choice(12,24,36) or tag(log,interval(0.01,1)); or, where it is searched beside
+    # certain values of others only, {search: the text, when: {another key: a value or a list of them}}
     params: dict[str, Any] | None = None
     # dotted path of a function (config, trial) that suggests further parameters
     custom_search_space: str | None = None
@@ -64,8 +65,10 @@ class DensenetSweepConf:
     target: float | None = None
     # trials without improvement after which the sweep ends
     patience: int | None = None
-    # configurations to try first, each a mapping of searched keys
+    # configurations to try first, each a mapping of searched keys; those outside of the space are left out
     enqueue: list[Any] | None = None
+    # a study of the same space whose finished trials a new study begins with: its name, or the folder of its sweep
+    warm_start_from: str | None = None
     # keys (or sections) of the job config in which a continued study may differ
     ignore_changes: list[str] = field(default_factory=list)
     # continue a study although the rest of its config has changed
@@ -98,6 +101,7 @@ _PRUNERS: dict[str, dict[str, Any]] = {
         "patience": 1,
     },
     "wilcoxon": {"_target_": "optuna.pruners.WilcoxonPruner", "p_threshold": 0.1, "n_startup_steps": 2},
+    "top_k_after_one_epoch": {"_target_": "densenet_sweep.sweep.pruners.TopKAfterOneEpochPruner", "k": 3, "epoch": 1},
     "threshold": {"_target_": "optuna.pruners.ThresholdPruner", "lower": None, "upper": None, "n_warmup_steps": 0},
 }  # fmt: skip
 

@@ -97,7 +97,7 @@ class Toy:
         return process.returncode, output
 
     def study(self, name: str = "toy", sweep: str = "sweep") -> optuna.Study:
-        from densenet_sweep.sweep.study import open_storage
+        from densenet_sweep.sweep.storage import open_storage
 
         return optuna.load_study(study_name=name, storage=open_storage(None, self.folder / sweep))
 

@@ -73,7 +73,7 @@ def test_groups_choices_and_a_grid(toy):
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 def test_every_sampler_and_pruner_builds(sampler):
     import hydra_plugins.densenet_sweep.sweeper as plugin
-    from densenet_sweep.sweep.study import build
+    from densenet_sweep.sweep.construction import build
 
     if sampler in ("gp", "cmaes"):
         pytest.importorskip({"gp": "torch", "cmaes": "cmaes"}[sampler])

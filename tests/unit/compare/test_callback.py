@@ -5,7 +5,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from densenet_sweep.compare.callback import PrintLeaderboard
-from densenet_sweep.sweep.study import open_storage
+from densenet_sweep.sweep.storage import open_storage
 
 CONFIG = OmegaConf.create({"hydra": {"sweeper": {"storage": None}}})
 

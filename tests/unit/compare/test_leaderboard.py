@@ -167,7 +167,7 @@ def test_a_study_without_trials():
 
 
 def test_compare_as_it_is_typed(command, tmp_path):
-    from densenet_sweep.sweep.study import open_storage
+    from densenet_sweep.sweep.storage import open_storage
 
     assert command("compare").err == (
         f"densenet-sweep: error: no study in {tmp_path}/outputs; densenet-sweep sweep=quickstart makes one\n"

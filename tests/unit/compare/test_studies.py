@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from densenet_sweep.compare import studies
-from densenet_sweep.sweep.study import open_storage
+from densenet_sweep.sweep.storage import open_storage
 
 
 def described(folder: Path, name: str, *, used: float, storage: str | None = None) -> Path:

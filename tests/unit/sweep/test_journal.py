@@ -3,7 +3,7 @@ import json
 import optuna
 import pytest
 
-from densenet_sweep.sweep.study import open_storage
+from densenet_sweep.sweep.storage import open_storage
 
 
 @pytest.mark.parametrize("torn", [b'{"op_code":4,"worker_id":"abc', b"{", b'{"op_code":4}' * 1000])

@@ -7,7 +7,8 @@ import optuna
 import pytest
 
 from densenet_sweep.sweep.lease import ATTEMPT, LEASE, Lease, reclaim_dead
-from densenet_sweep.sweep.study import open_storage
+from densenet_sweep.sweep.outage import Outage
+from densenet_sweep.sweep.storage import open_storage
 
 
 @pytest.fixture
@@ -24,6 +25,18 @@ def as_if(study: optuna.Study, trial: optuna.Trial, **changes: object) -> None:
     trial.set_user_attr(LEASE, {**lease(study, trial.number), **changes})
 
 
+def reclaim(study: optuna.Study, lease_seconds: float = 60, max_retries: int = 2) -> list[tuple[int, str, str]]:
+    """Reclaim, and return what was told meanwhile."""
+    told: list[tuple[int, str, str]] = []
+
+    def on_reclaimed(number: int, state: str, reason: str) -> None:
+        assert study.trials[number].state.name != "WAITING"  # nobody else can have it yet
+        told.append((number, state, reason))
+
+    reclaim_dead(study, lease_seconds=lease_seconds, max_retries=max_retries, on_reclaimed=on_reclaimed)
+    return told
+
+
 def dead_process() -> int:
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
         process.wait()
@@ -33,7 +46,7 @@ def dead_process() -> int:
 def test_a_living_workers_trial_is_left_alone(study):
     trial = study.ask()
     held = Lease(study, trial._trial_id, seconds=60)
-    assert reclaim_dead(study, lease_seconds=60, max_retries=2) == []
+    assert reclaim(study) == []
     assert study.trials[0].state.name == "RUNNING"
     assert held.is_held()
     held.release()
@@ -64,7 +77,7 @@ def test_a_dead_workers_trial_goes_back_into_the_queue_as_it_was(study, how):
         "other host, run out": {"host": "elsewhere", "until": time.time() - 1},
     }
     as_if(study, trial, **changes[how])
-    assert reclaim_dead(study, lease_seconds=60, max_retries=2) == []
+    assert reclaim(study) == [(0, "interrupted", "its worker died")]
     assert study.trials[0].state.name == "WAITING"
     assert study.trials[0].user_attrs[ATTEMPT] == 1
     again = study.ask({"x": optuna.distributions.FloatDistribution(0, 1)})
@@ -76,7 +89,7 @@ def test_a_worker_on_another_host_is_believed_until_its_lease_runs_out(study):
     trial = study.ask()
     Lease(study, trial._trial_id, seconds=60).release()
     as_if(study, trial, host="elsewhere", pid=dead_process())
-    reclaim_dead(study, lease_seconds=60, max_retries=2)
+    reclaim(study)
     assert study.trials[0].state.name == "RUNNING"
 
 
@@ -85,8 +98,8 @@ def test_after_the_last_attempt_the_trial_fails_with_its_reason(study):
     Lease(study, trial._trial_id, seconds=60).release()
     trial.set_user_attr(ATTEMPT, 2)
     as_if(study, trial, pid=dead_process())
-    [(number, reason)] = reclaim_dead(study, lease_seconds=60, max_retries=2)
-    assert number == 0
+    [(number, state, reason)] = reclaim(study)
+    assert (number, state) == (0, "failed")
     assert "its worker died 3 times" in reason
     assert study.trials[0].state.name == "FAIL"
     assert study.trials[0].user_attrs["reason"] == reason
@@ -96,7 +109,7 @@ def test_a_worker_whose_trial_was_taken_over_notices(study):
     trial = study.ask()
     slow = Lease(study, trial._trial_id, seconds=60)
     as_if(study, trial, host="elsewhere", until=time.time() - 1)
-    reclaim_dead(study, lease_seconds=60, max_retries=2)
+    reclaim(study)
     successor = Lease(study, study.ask()._trial_id, seconds=60)
     assert not slow.is_held()
     assert successor.is_held()
@@ -106,10 +119,10 @@ def test_a_worker_whose_trial_was_taken_over_notices(study):
 
 def test_a_trial_without_a_lease_is_given_time_to_get_one(study):
     study.ask()
-    reclaim_dead(study, lease_seconds=60, max_retries=2)
+    reclaim(study)
     assert study.trials[0].state.name == "RUNNING"
     time.sleep(0.05)
-    reclaim_dead(study, lease_seconds=0.01, max_retries=2)
+    reclaim(study, lease_seconds=0.01)
     assert study.trials[0].state.name == "WAITING"
 
 
@@ -118,3 +131,13 @@ def test_a_lease_says_who_holds_it(study):
     assert lease(study, 0)["host"] == socket.gethostname()
     assert lease(study, 0)["until"] == pytest.approx(time.time() + 60, abs=5)
     held.release()
+
+
+def test_nobody_is_held_dead_for_an_outage_of_the_storage(study, monkeypatch):
+    trial = study.ask()
+    Lease(study, trial._trial_id, seconds=60).release()
+    as_if(study, trial, host="elsewhere", until=time.time() - 1)
+    monkeypatch.setattr(Outage, "ended", time.time() - 5)
+    assert reclaim(study) == []
+    monkeypatch.setattr(Outage, "ended", time.time() - 61)
+    assert reclaim(study) == [(0, "interrupted", "its worker died")]

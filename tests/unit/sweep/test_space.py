@@ -4,8 +4,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from densenet_sweep.sweep import space
+from densenet_sweep.sweep.construction import grid
 from densenet_sweep.sweep.errors import SweepError
-from densenet_sweep.sweep.study import grid
 
 
 class Loader:

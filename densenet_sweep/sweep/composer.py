@@ -1,0 +1,75 @@
+"""The config of each trial, composed as Hydra composes it, but reading each combination of options once.
+
+Hydra reads and merges all config files anew for every job, which costs more than many a small trial's epoch. Which files are
+read depends on the chosen options of the config groups alone; single values are set afterwards. So a worker keeps the config of
+each combination of options that it has met, and sets the values of a trial in a copy. It also keeps a sweep from changing
+under way: config files that are edited while a worker runs do not reach it.
+"""
+
+import pickle
+from collections.abc import Sequence
+
+import cloudpickle
+from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig, open_dict, read_write
+
+
+class Composer:
+    """Composes the configs of one sweep's trials."""
+
+    def __init__(self, config_loader: ConfigLoader, master: DictConfig, fixed: Sequence[str]) -> None:
+        """Keep what all trials have in common.
+
+        Args:
+            config_loader: Hydra's.
+            master: Hydra's config of the sweep.
+            fixed: the overrides that every trial has.
+        """
+        self._config_loader = config_loader
+        self._master = master
+        self._fixed = tuple(fixed)
+        self._parser = OverridesParser.create()
+        self._fixed_overrides = [it for it in self._parser.parse_overrides(list(fixed)) if not it.is_hydra_override()]
+        self._composed: dict[tuple[str, ...], bytes] = {}
+        self._is_group: dict[str, bool] = {}
+
+    def compose(self, overrides: Sequence[str]) -> DictConfig:
+        """Return what `ConfigLoader.load_sweep_config` returns for the fixed overrides followed by these.
+
+        Raises:
+            Exception: Hydra's and OmegaConf's, for an override that does not fit.
+        """
+        parsed = self._parser.parse_overrides(list(overrides))
+        options = tuple(str(override.input_line) for override in parsed if self._chooses_an_option(override))
+        if options not in self._composed:
+            composed = self._config_loader.load_sweep_config(self._master, [*self._fixed, *options])
+            self._composed[options] = cloudpickle.dumps(composed)
+        config: DictConfig = pickle.loads(self._composed[options])
+        ConfigLoaderImpl._apply_overrides_to_config([it for it in parsed if not self._chooses_an_option(it)], config)
+        self._say_what_was_typed(config, parsed)
+        return config
+
+    def _chooses_an_option(self, override: Override) -> bool:
+        key = override.key_or_group
+        if key not in self._is_group:
+            self._is_group[key] = bool(self._config_loader.get_group_options(key.lstrip("/")))
+        return self._is_group[key]
+
+    def _say_what_was_typed(self, config: DictConfig, searched: Sequence[Override]) -> None:
+        """Fill in the part of the config in which Hydra tells the overrides, in the order in which they were given."""
+        task = [*self._fixed_overrides, *(override for override in searched if not override.is_hydra_override())]
+        dirname = config.hydra.job.config.override_dirname
+        with read_write(config.hydra), open_dict(config.hydra):
+            config.hydra.overrides.task = [override.input_line for override in task]
+            for override in searched:
+                if override.is_hydra_override():
+                    config.hydra.overrides.hydra.append(override.input_line)
+            config.hydra.job.override_dirname = get_overrides_dirname(
+                overrides=task,
+                kv_sep=dirname.kv_sep,
+                item_sep=dirname.item_sep,
+                exclude_keys=dirname.exclude_keys,
+            )

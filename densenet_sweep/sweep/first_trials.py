@@ -1,0 +1,109 @@
+"""What a new study begins with: configurations to try first, and the finished trials of an earlier study."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from densenet_sweep.sweep import description
+from densenet_sweep.sweep.errors import SweepError
+from densenet_sweep.sweep.space import Space
+
+if TYPE_CHECKING:
+    import optuna
+
+log = logging.getLogger("densenet_sweep.sweep")
+
+# The attribute of a trial that was taken over from another study, "name/number"; it counts in no budget.
+WARM_START = "warm_start_from"
+
+# Attributes that say who ran a trial and where, which a copy was not.
+_OF_THE_RUN = ("lease", "attempt", "mlflow_run_id")
+
+
+def checked(values: Mapping[str, Any], space: Space) -> dict[str, Any] | None:
+    """Return one entry of `hydra.sweeper.enqueue`, or None where it lies outside of the space as it was narrowed.
+
+    Raises:
+        SweepError: a key that is neither searched nor fixed.
+    """
+    fixed = {line.partition("=")[0].lstrip("+"): line.partition("=")[2] for line in space.fixed}
+    kept = {}
+    for key, value in values.items():
+        if key in space.parameters:
+            parameter = space.parameters[key]
+            distribution: Any = parameter.distribution
+            try:
+                is_inside = distribution._contains(distribution.to_internal_repr(value))
+            except (ValueError, TypeError):
+                is_inside = False
+            if not is_inside:
+                log.info("hydra.sweeper.enqueue: left out, since %s=%s is outside of %s", key, value, parameter.text)
+                return None
+            kept[key] = value
+        elif key not in fixed:
+            raise SweepError(f"hydra.sweeper.enqueue: {key} is not searched; {', '.join(space.parameters)} are")
+        elif fixed[key] != str(value):
+            log.info("hydra.sweeper.enqueue: left out, since %s=%s is fixed, not %s", key, fixed[key], value)
+            return None
+    return kept
+
+
+def source_of_warm_start(name: str, storage: "optuna.storages.BaseStorage", sweep_dir: Path) -> "optuna.Study":
+    """Return the study that `hydra.sweeper.warm_start_from` names: a sweep's folder, one beside this one's, or in its storage.
+
+    Raises:
+        SweepError: there is none.
+    """
+    import optuna
+
+    for folder in (Path(name), sweep_dir.parent / name):
+        if (folder / description.DESCRIPTION).is_file():
+            return description.read(folder).load()
+    try:
+        return optuna.load_study(study_name=name, storage=storage)
+    except KeyError:
+        beside = sorted(path.parent.name for path in sweep_dir.parent.glob(f"*/{description.DESCRIPTION}"))
+        known = [study.study_name for study in storage.get_all_studies()]
+        there_are = ", ".join(dict.fromkeys([*known, *beside])) or "none"
+        raise SweepError(f"hydra.sweeper.warm_start_from={name}: no such study; there are {there_are}") from None
+
+
+def copies(source: "optuna.Study") -> list["optuna.trial.FrozenTrial"]:
+    """Return the finished trials of `source`, to be added to another study."""
+    import optuna
+
+    found = []
+    for trial in source.get_trials(deepcopy=False):
+        if trial.state.name not in ("COMPLETE", "PRUNED"):
+            continue
+        attributes = {key: value for key, value in trial.user_attrs.items() if key not in _OF_THE_RUN}
+        origin = attributes.get(WARM_START, f"{source.study_name}/{trial.number}")
+        found.append(
+            optuna.trial.create_trial(
+                state=trial.state,
+                values=trial.values,
+                params=trial.params,
+                distributions=trial.distributions,
+                user_attrs={**attributes, WARM_START: origin},
+                system_attrs={key: value for key, value in trial.system_attrs.items() if "constraints" in key},
+                intermediate_values=trial.intermediate_values,
+            )
+        )
+    return found
+
+
+def begin(study: "optuna.Study", first: Sequence[Mapping[str, Any]], earlier: Sequence["optuna.trial.FrozenTrial"]) -> None:
+    """Give a study without trials its first ones; any other is left as it is."""
+    if study.get_trials(deepcopy=False):
+        return
+    for values in first:
+        study.enqueue_trial(dict(values))
+    study.add_trials(list(earlier))
+    if earlier:
+        log.info("taken over: %d finished trials of %s", len(earlier), earlier[0].user_attrs[WARM_START].rpartition("/")[0])
+
+
+def is_own(trial: "optuna.trial.FrozenTrial") -> bool:
+    """Tell whether the study ran the trial itself."""
+    return WARM_START not in trial.user_attrs

@@ -1,0 +1,86 @@
+"""Launching the workers of a sweep by any of Hydra's launchers, and again where all of them were lost."""
+
+import logging
+from typing import TYPE_CHECKING
+
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobStatus
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from densenet_sweep.sweep.errors import SweepError
+from densenet_sweep.sweep.worker import Worker
+
+if TYPE_CHECKING:
+    import optuna
+
+log = logging.getLogger("densenet_sweep.sweep")
+
+
+def launch(worker: Worker, config: DictConfig, n_jobs: int | None, study: "optuna.Study") -> str:
+    """Launch as many workers as there is room for and return why they stopped.
+
+    A launcher that raises (Slurm lost a job, Ray a node) may have lost one worker or all: the others' trials go on and count,
+    and new workers are launched while trials still come to their end.
+
+    Raises:
+        KeyboardInterrupt: the user stopped.
+        Exception: what ended the workers, where no trial came to its end meanwhile.
+    """
+    settings = worker.settings
+    while True:
+        before = _num_ended(study)
+        try:
+            return _launch_once(worker, config, n_jobs)
+        except SweepError:
+            raise
+        except Exception as error:
+            reason = settings.budget.reason_to_stop(study, settings.started)
+            if reason is not None:
+                return reason
+            if _num_ended(study) == before:
+                raise
+            log.warning("workers were lost (%s); launching new ones", _first_line(error))
+
+
+def _launch_once(worker: Worker, config: DictConfig, n_jobs: int | None) -> str:
+    launcher = Plugins.instance().instantiate_launcher(
+        hydra_context=worker.context, task_function=worker, config=adapted(config)
+    )
+    room = n_jobs if n_jobs is not None else int(getattr(launcher, "num_slots", 1))
+    count = min(room, worker.settings.budget.n_trials)
+    overrides = [[*worker.space.fixed, f"hydra.sweep.subdir=.workers/{index}"] for index in range(count)]
+    returns = list(launcher.launch(overrides, initial_job_idx=0))
+    failures = [returned for returned in returns if returned.status is not JobStatus.COMPLETED]
+    if len(failures) == len(returns):
+        raise failures[0]._return_value
+    for failure in failures:  # the others have done its share
+        log.warning("a worker ended early: %s", _first_line(failure._return_value))
+    return next(str(returned.return_value) for returned in returns if returned.status is JobStatus.COMPLETED)
+
+
+def adapted(config: DictConfig) -> DictConfig:
+    """Return `config` for a launcher whose jobs are workers: long, quiet, and able to continue what they left.
+
+    Slurm's requeues a job at its time limit only where told how often, and Ray's takes 75 MiB for its object store, which
+    breaks a connection to a running cluster. What the user typed is left alone.
+    """
+    master = config.copy()
+    typed = [str(line).lstrip("+").partition("=")[0] for line in config.hydra.overrides.hydra]
+    with open_dict(master):
+        # Launchers announce every job; here a job is a worker, which nobody needs to hear of.
+        quiet = {name: {"level": "WARNING"} for name in ("hydra", "hydra_plugins")}
+        master.hydra.hydra_logging = OmegaConf.merge(master.hydra.hydra_logging or {}, {"loggers": quiet})
+        launcher = master.hydra.launcher
+        if "max_num_timeout" in launcher and "hydra.launcher.max_num_timeout" not in typed:
+            launcher.max_num_timeout = 1000
+        if "ray" in launcher and "init" in launcher.ray and "object_store_memory" not in launcher.ray.init:
+            launcher.ray.init.object_store_memory = None
+    return master
+
+
+def _num_ended(study: "optuna.Study") -> int:
+    return sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
+
+
+def _first_line(error: object) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,61 @@
+import optuna
+import pytest
+
+from densenet_sweep.sweep.errors import SweepError
+from densenet_sweep.sweep.storage import check_password, open_storage, redacted, revealed
+
+URL = "postgresql://me:secret@host/db"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://me:secret@host/db", "postgresql://me:***@host/db"),
+        ("postgresql+psycopg://me:se@cret@host:5432/db", "postgresql+psycopg://me:***@host:5432/db"),
+        ("sqlite:///study.db", "sqlite:///study.db"),
+        ("postgresql://me@host/db", "postgresql://me@host/db"),
+    ],
+)
+def test_passwords_are_not_shown(url, shown):
+    assert redacted(url) == shown
+
+
+def test_an_unreachable_storage_is_named_without_its_password(tmp_path):
+    with pytest.raises(SweepError, match=r"^hydra\.sweeper\.storage=sqlite:////nonexistent/x\.db: cannot be used"):
+        open_storage("sqlite:////nonexistent/x.db", tmp_path)
+    with pytest.raises(SweepError, match=r"journal, sqlite, journal:PATH, grpc://HOST:PORT or a database URL is accepted"):
+        open_storage("study.db", tmp_path)
+
+
+@pytest.mark.parametrize(("url", "file"), [(None, "study.journal"), ("journal", "study.journal"), ("sqlite", "study.db")])
+def test_a_file_in_the_sweeps_folder(tmp_path, url, file):
+    storage = open_storage(url, tmp_path / "sweep")
+    optuna.create_study(storage=storage, study_name="s")
+    assert (tmp_path / "sweep" / file).is_file()
+    storage.remove_session()
+    if url == "sqlite":
+        storage.engine.dispose()
+
+
+def test_a_password_comes_from_the_environment_alone(monkeypatch):
+    with pytest.raises(
+        SweepError, match=r"storage=postgresql://me:\*\*\*@host/db: a password is taken from the environment"
+    ) as caught:
+        check_password(URL)
+    assert "secret" not in str(caught.value)
+    with pytest.raises(SweepError, match=r"no variable of the environment holds this URL"):
+        revealed(redacted(URL))
+    monkeypatch.setenv("WHEREVER", URL)
+    check_password(URL)
+    assert revealed(redacted(URL)) == URL
+
+
+@pytest.mark.parametrize("url", [None, "journal", "sqlite:///a.db", "postgresql://me@host/db", "grpc://host:1"])
+def test_what_has_no_password_may_stand_anywhere(url):
+    check_password(url)
+
+
+def test_a_proxy_that_does_not_answer_is_named(tmp_path):
+    pytest.importorskip("grpc", reason="grpcio is not installed")
+    with pytest.raises(SweepError, match=r"storage=grpc://127\.0\.0\.1:9: nobody answers there; densenet-sweep serve"):
+        open_storage("grpc://127.0.0.1:9", tmp_path)
