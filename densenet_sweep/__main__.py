@@ -21,6 +21,7 @@ from densenet_sweep import composition, errors
 SUBCOMMANDS = {
     "compare": "densenet_sweep.compare.leaderboard",
     "describe": "densenet_sweep.describe",
+    "serve": "densenet_sweep.sweep.serve",
     "status": "densenet_sweep.compare.status",
     "ui": "densenet_sweep.compare.ui",
 }
@@ -44,7 +45,7 @@ def main() -> None:
         sys.exit(1)
 
 
-def task(job: DictConfig) -> float | None:
+def task(job: DictConfig) -> float | tuple[float, ...]:
     """Train as the composed `job` says: Hydra's task function, for a single run, a grid and a trial alike."""
     from densenet_sweep import train
 

@@ -17,6 +17,7 @@ from densenet_sweep.config import (
     StepConfig,
     WarmupConfig,
 )
+from densenet_sweep.sweep.storage import check_password
 from densenet_sweep.tracking.store import check_uri
 
 
@@ -30,7 +31,10 @@ def check(config: Config) -> None:
     _whole(config, "batch_size", at_least=1)
     _between(config, "label_smoothing", 0.0, 1.0, open_above=True)
     _one_of(config, "precision", ("auto", "fp32", "bf16"))
-    _one_of(config, "objective", tuple(OBJECTIVES))
+    _check_objective(config)
+    for key in ("num_parameters", "memory_bytes"):
+        if getattr(config.limits, key) is not None:
+            _whole(config, f"limits.{key}", at_least=1)
     _check_optimizer(config)
     _check_schedule(config)
     _check_data(config)
@@ -40,6 +44,18 @@ def check(config: Config) -> None:
             check_uri(config.tracking.uri)
         except ValueError as error:
             raise ConfigError(str(error)) from None
+    try:
+        check_password(config.storage.url, "storage.url")
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+
+
+def _check_objective(config: Config) -> None:
+    given = config.objective
+    names = [given] if isinstance(given, str) else given
+    is_list = isinstance(names, list) and len(names) > 0 and len(set(map(str, names))) == len(names)
+    if not is_list or not all(name in OBJECTIVES for name in names):
+        raise ConfigError(f"objective={given}: one of {', '.join(OBJECTIVES)}, or a list of different ones, is accepted")
 
 
 def _check_optimizer(config: Config) -> None:

@@ -172,6 +172,21 @@ class MlflowConfig(TrackingConfig):
 
 
 @dataclass
+class StorageConfig:
+    """Where a sweep's study is stored; see `densenet_sweep.sweep.storage.open_storage`."""
+
+    url: str | None = MISSING
+
+
+@dataclass
+class LimitsConfig:
+    """What a network may cost, estimated before it is trained; a trial beyond a limit is not run. None: no limit."""
+
+    num_parameters: int | None = MISSING
+    memory_bytes: int | None = MISSING
+
+
+@dataclass
 class Config:
     """The whole config of one training run."""
 
@@ -182,12 +197,19 @@ class Config:
     precision: str = MISSING
     device: str = MISSING
     compile: bool = MISSING
-    objective: str = MISSING
+    objective: Any = MISSING
+    limits: LimitsConfig = field(default_factory=LimitsConfig)
     architecture: ArchitectureConfig = MISSING
     optimizer: OptimizerConfig = MISSING
     schedule: ScheduleConfig = MISSING
     data: DataConfig = MISSING
     tracking: TrackingConfig = MISSING
+    storage: StorageConfig = MISSING
+
+    @property
+    def objectives(self) -> list[str]:
+        """The metrics that a sweep optimizes; the first is what a run's best epoch is chosen by, and is shown while it runs."""
+        return [self.objective] if isinstance(self.objective, str) else list(self.objective)
 
 
 # What a run can be judged by, and which way is better.
@@ -196,12 +218,22 @@ OBJECTIVES = {
     "valid_loss": "minimize",
     "train_accuracy": "maximize",
     "train_loss": "minimize",
+    "num_parameters": "minimize",
+    "seconds": "minimize",  # of an epoch
+    "images_per_second": "maximize",
+    "peak_memory_bytes": "minimize",
 }
 
 
-# ${direction_of:${objective}} is the direction in which a sweep optimizes. Registered on import: a process that is handed a
-# composed config needs it too.
-OmegaConf.register_new_resolver("direction_of", lambda objective: OBJECTIVES.get(objective, "maximize"), replace=True)
+def _direction_of(objective: Any) -> str | list[str]:
+    if isinstance(objective, str):
+        return OBJECTIVES.get(objective, "maximize")
+    return [OBJECTIVES.get(name, "maximize") for name in objective]
+
+
+# ${direction_of:${objective}} is the direction in which a sweep optimizes, or a list of them. Registered on import: a process
+# that is handed a composed config needs it too.
+OmegaConf.register_new_resolver("direction_of", _direction_of, replace=True)
 
 
 def register() -> None:
@@ -219,6 +251,7 @@ def register() -> None:
         ("schedule", "_one_cycle", OneCycleConfig),
         ("data", "_data", DataConfig),
         ("data", "_image_folder", ImageFolderConfig),
+        ("storage", "_storage", StorageConfig),
         ("tracking", "_none", TrackingConfig),
         ("tracking", "_mlflow", MlflowConfig),
     ):

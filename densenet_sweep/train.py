@@ -17,7 +17,7 @@ import yaml
 from hydra.utils import instantiate
 from torch import nn
 
-from densenet_sweep import progress
+from densenet_sweep import limits, progress
 from densenet_sweep.config import OBJECTIVES, Config, ConfigError
 from densenet_sweep.data.augmentation import Augmentation
 from densenet_sweep.data.batches import EvalBatches, TrainBatches
@@ -38,6 +38,9 @@ log = logging.getLogger("densenet_sweep")
 # Validation keeps no activations, so it can take more images at a time than training.
 _VALID_BATCH_SIZE = 512
 
+# Sections that say nothing of what is trained, and may hold a password.
+_WHERE_IT_IS_WRITTEN = ("tracking", "storage")
+
 
 @dataclass(frozen=True)
 class Job:
@@ -48,15 +51,15 @@ class Job:
     overrides: Sequence[str]
 
 
-def train(config: Config, job: Job) -> float:
-    """Train one network as `config` says and return the objective's value after the last epoch.
+def train(config: Config, job: Job) -> float | tuple[float, ...]:
+    """Train one network as `config` says and return the objective's value after the last epoch, or each objective's.
 
     Where `job.output_dir` holds a checkpoint of the same config, training continues from it. The test set is not read.
 
     Raises:
         ValueError, OSError: bad input, in one line, before the first epoch.
         DivergedError: the loss became infinite or not a number.
-        TrialPruned: the sweep gave this trial up.
+        TrialPruned: the sweep gave this trial up, or it exceeds a limit.
     """
     trial = current_trial()
     device = resolve_device(config.device)
@@ -64,8 +67,13 @@ def train(config: Config, job: Job) -> float:
     if device.type == "cpu":
         keep_freed_memory()
     last = _last_checkpoint(job.output_dir, config)
+    is_complete = config.architecture.num_classes is not None
+    if is_complete:
+        _check_limits(config, job, dtype)
     source, train_images, valid_images = _splits(config, device)
     config = _with_num_classes(config, len(source.class_names))
+    if not is_complete:
+        _check_limits(config, job, dtype)
     train_batches, valid_batches = _batches(config, train_images, valid_images)
 
     network = place(build_network(config), device)
@@ -76,7 +84,7 @@ def train(config: Config, job: Job) -> float:
         optimizer.load_state_dict(last["optimizer"])
         log.info("continuing after epoch %d of %d", len(history), config.epochs)
     for past in history:
-        trial.report(past[config.objective], step=int(past["epoch"]))
+        trial.report(past[config.objectives[0]], step=int(past["epoch"]))
 
     epochs = fit(
         torch.compile(network) if config.compile else network,  # type: ignore[arg-type]
@@ -95,34 +103,39 @@ def train(config: Config, job: Job) -> float:
     num_parameters = sum(parameter.numel() for parameter in network.parameters())
     artifacts = job.output_dir / "artifacts"
     artifacts.mkdir(parents=True, exist_ok=True)
-    (artifacts / "config.yaml").write_text(yaml.safe_dump(asdict(config), sort_keys=False), encoding="utf-8")
+    shown = {key: value for key, value in asdict(config).items() if key not in _WHERE_IT_IS_WRITTEN}
+    (artifacts / "config.yaml").write_text(yaml.safe_dump(shown, sort_keys=False), encoding="utf-8")
 
     def save_last(run_id: str | None) -> None:
         state = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "history": history}
-        checkpoint.save(job.output_dir / "last.pt", {"config": _fingerprint(config), "run_id": run_id, **state})
+        with _going_on_without(job.output_dir / "last.pt") as path:
+            checkpoint.save(path, {"config": _fingerprint(config), "run_id": run_id, **state})
 
     prefix = "" if trial.number is None else f"trial {trial.number} "
     with _recorded(config, job, run_id=last.get("run_id"), device=device, dtype=dtype) as record:
         if not history:  # whoever continues this knows its run in MLflow, even where it dies in the first epoch
             save_last(record.run_id)
         trial.annotate("num_parameters", num_parameters)
+        trial.annotate("num_steps", config.epochs)
         trial.annotate("num_valid", len(valid_images.labels_N))
         trial.annotate("mlflow_run_id", record.run_id)
         for epoch in epochs:
             trial.check_lease()
-            metrics = _metrics(epoch)
+            metrics = {**_metrics(epoch), "num_parameters": num_parameters}
             log.info("%s%s", prefix, _line(epoch, config.epochs))
-            record.epoch({**metrics, "num_parameters": num_parameters}, step=epoch.index + 1)
-            if _is_best(metrics, history, config.objective):
-                checkpoint.save(artifacts / "best.pt", {"network": network.state_dict(), "epoch": epoch.index + 1})
-                write_evaluation(artifacts, epoch.valid_confusion_KK.numpy(), source.class_names)
+            record.epoch(metrics, step=epoch.index + 1)
+            if _is_best(metrics, history, config.objectives[0]):
+                with _going_on_without(artifacts / "best.pt") as path:
+                    checkpoint.save(path, {"network": network.state_dict(), "epoch": epoch.index + 1})
+                    write_evaluation(artifacts, epoch.valid_confusion_KK.numpy(), source.class_names)
             history.append({"epoch": epoch.index + 1, **metrics})
             save_last(record.run_id)
             trial.annotate("seconds", sum(past["seconds"] for past in history))
-            trial.report(metrics[config.objective], step=epoch.index + 1)
+            trial.report(metrics[config.objectives[0]], step=epoch.index + 1)
             if epoch.index + 1 < config.epochs and trial.should_prune():
                 raise TrialPruned(f"after epoch {epoch.index + 1} of {config.epochs}")
-    return history[-1][config.objective]
+    values = tuple(history[-1][name] for name in config.objectives)
+    return values[0] if isinstance(config.objective, str) else values
 
 
 def build_network(config: Config) -> nn.Module:
@@ -147,6 +160,37 @@ def flat(section: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             leaves[f"{prefix}{key}"] = value
     return leaves
+
+
+def _check_limits(config: Config, job: Job, dtype: torch.dtype) -> None:
+    """Refuse a network beyond a limit, before anything is put on the device; a trial ends as pruned, with a run that says so.
+
+    Raises:
+        ConfigError: beyond a limit, outside a sweep.
+        TrialPruned: the same in a sweep, whose sampler is told by how much.
+    """
+    if config.limits.num_parameters is None and config.limits.memory_bytes is None:
+        return
+    trial = current_trial()
+    network = build_network(config)
+    for name, excess in limits.excesses(config, network, dtype.itemsize).items():
+        trial.constrain(name, excess)
+    over = limits.message(config, network, dtype.itemsize)
+    if over and trial.number is None:
+        raise ConfigError(over)
+    if over:
+        trial.annotate("num_parameters", sum(parameter.numel() for parameter in network.parameters()))
+        with _recorded(config, job, run_id=None, device=torch.device("cpu"), dtype=dtype):
+            raise TrialPruned(f"infeasible: {over}")
+
+
+@contextmanager
+def _going_on_without(path: Path) -> Iterator[Path]:
+    """Let the context write `path`; a full disk costs what it would have kept, not the training."""
+    try:
+        yield path
+    except OSError as error:
+        log.warning("%s: not written (%s); training goes on without it", path, error.strerror or error)
 
 
 @functools.lru_cache(maxsize=2)
@@ -201,7 +245,7 @@ def _recorded(config: Config, job: Job, *, run_id: str | None, device: torch.dev
     if trial.number is not None:
         name = f"trial {trial.number}"
         tags["trial.number"] = str(trial.number)
-    leaves = {key: value for key, value in flat(asdict(config)).items() if not key.startswith("tracking.")}
+    leaves = {key: value for key, value in flat(asdict(config)).items() if key.partition(".")[0] not in _WHERE_IT_IS_WRITTEN}
     leaves = {key: value for key, value in leaves.items() if not key.endswith("_target_")}
     # Partial: instantiate resolves what it is handed, and an override may hold ${oc.env:PASSWORD}.
     open_record = instantiate(asdict(config.tracking), _partial_=True)
@@ -225,6 +269,9 @@ def _recorded(config: Config, job: Job, *, run_id: str | None, device: torch.dev
         raise
     except KeyboardInterrupt:
         state, reason = "interrupted", "stopped by the user"
+        raise
+    except SystemExit:  # submitit's way to leave a job that Slurm preempts or whose time is over
+        state, reason = "interrupted", "its job was taken off the machine"
         raise
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
@@ -261,7 +308,7 @@ def _last_checkpoint(output_dir: Path, config: Config) -> dict[str, Any]:
 def _fingerprint(config: Config) -> str:
     """Return what must not change over a continued run, as JSON; where and by whom it is recorded may change."""
     leaves = flat(asdict(config))
-    ignored = ("tracking.", "device", "data.root", "data.download", "architecture.num_classes")
+    ignored = ("tracking.", "storage.", "limits.", "device", "data.root", "data.download", "architecture.num_classes")
     return json.dumps({key: value for key, value in leaves.items() if not key.startswith(ignored)}, sort_keys=True)
 
 

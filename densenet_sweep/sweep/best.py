@@ -47,6 +47,7 @@ def write(path: Path, config_loader: ConfigLoader, config: DictConfig, header: s
         group: option
         for group, option in config.hydra.runtime.choices.items()
         if option is not None and not group.startswith("hydra/") and group not in _COMPOSING_GROUPS and "@" not in group
+        if not is_below(group, ignored)
     }
     plain = config_loader.load_configuration(
         config_name=config.hydra.job.config_name,
