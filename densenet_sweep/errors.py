@@ -19,6 +19,10 @@ def one_line(error: BaseException) -> str:
             return _missing_option(link)
         if isinstance(link, ConfigKeyError | ConfigAttributeError):
             return _unknown_key(link)
+        unset = re.search(r"Environment variable '(\w+)' not found", str(link))
+        if unset and isinstance(link, OmegaConfBaseException):
+            key = f"{link.full_key}: " if link.full_key else ""
+            return f"{key}the environment variable {unset[1]} is not set"
         if isinstance(link, ValidationError) and link.full_key:
             return f"{link.full_key}: {_first_line(link)}"
     message = " ".join(line.strip() for line in str(error).strip().splitlines() if line.strip())

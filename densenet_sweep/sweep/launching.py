@@ -1,19 +1,27 @@
 """Launching the workers of a sweep by any of Hydra's launchers, and again where all of them were lost."""
 
 import logging
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobStatus
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from densenet_sweep.sweep import live
 from densenet_sweep.sweep.errors import SweepError
+from densenet_sweep.sweep.watch import SweepEnded, watched
 from densenet_sweep.sweep.worker import Worker
 
 if TYPE_CHECKING:
     import optuna
 
 log = logging.getLogger("densenet_sweep.sweep")
+
+# Launchers by what becomes of their workers' output: it passes through this process, where a table may stand below it; it
+# reaches the terminal by other ways; and in all other cases it goes into files.
+_PRINT_HERE = ("hydra._internal.core_plugins.basic_launcher", "hydra_plugins.densenet_sweep")
+_RELAYED = ("hydra_plugins.hydra_joblib_launcher", "hydra_plugins.hydra_ray_launcher")
 
 
 def launch(worker: Worker, config: DictConfig, n_jobs: int | None, study: "optuna.Study") -> str:
@@ -31,6 +39,9 @@ def launch(worker: Worker, config: DictConfig, n_jobs: int | None, study: "optun
         before = _num_ended(study)
         try:
             return _launch_once(worker, config, n_jobs)
+        except SweepEnded as ended:
+            log.warning("not waiting any longer for workers that were lost or have nothing left to do")
+            return str(ended)
         except SweepError:
             raise
         except Exception as error:
@@ -43,13 +54,28 @@ def launch(worker: Worker, config: DictConfig, n_jobs: int | None, study: "optun
 
 
 def _launch_once(worker: Worker, config: DictConfig, n_jobs: int | None) -> str:
+    settings = worker.settings
     launcher = Plugins.instance().instantiate_launcher(
         hydra_context=worker.context, task_function=worker, config=adapted(config)
     )
     room = n_jobs if n_jobs is not None else int(getattr(launcher, "num_slots", 1))
-    count = min(room, worker.settings.budget.n_trials)
+    count = min(room, settings.budget.n_trials)
     overrides = [[*worker.space.fixed, f"hydra.sweep.subdir=.workers/{index}"] for index in range(count)]
-    returns = list(launcher.launch(overrides, initial_job_idx=0))
+    module = type(launcher).__module__
+    with ExitStack() as around:
+        if module.startswith(_PRINT_HERE):
+            around.enter_context(live.shown(settings.open_study, settings.budget.n_trials))
+        elif not module.startswith(_RELAYED):
+            around.enter_context(
+                watched(
+                    settings.open_study,
+                    settings.budget,
+                    started=settings.started,
+                    lease_seconds=settings.lease_seconds,
+                    sweep_dir=settings.sweep_dir,
+                )
+            )
+        returns = list(launcher.launch(overrides, initial_job_idx=0))
     failures = [returned for returned in returns if returned.status is not JobStatus.COMPLETED]
     if len(failures) == len(returns):
         raise failures[0]._return_value

@@ -25,6 +25,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from densenet_sweep.sweep.errors import SweepError
+from densenet_sweep.sweep.relay import Relay, streams
 from densenet_sweep.sweep.worker import Worker
 
 _POLL_SECONDS = 0.05
@@ -56,6 +57,7 @@ class _Running:
     slot: Slot
     result: Path
     num_deaths: int
+    relay: Relay
 
 
 @dataclass
@@ -90,6 +92,7 @@ class _Launch:
             for job in self.running:
                 job.process.kill()
                 job.process.wait()
+                job.relay.finish()
         if self.is_interrupted:
             raise KeyboardInterrupt
         return [self.returns[index] for index in range(len(self.jobs))]
@@ -99,12 +102,14 @@ class _Launch:
         payload.write_bytes(cloudpickle.dumps(self.jobs[index]))
         process = subprocess.Popen(
             [sys.executable, "-m", "densenet_sweep.sweep.local_process", str(payload), str(result)],
-            env={**os.environ, **slot.environment},
+            env={**os.environ, **slot.environment, "PYTHONUNBUFFERED": "1"},
+            **streams(),
             start_new_session=True,  # the terminal's Ctrl-C reaches the parent alone, which passes it on once
         )
-        return _Running(process, index, slot, result, num_deaths)
+        return _Running(process, index, slot, result, num_deaths, Relay(process))
 
     def _collect(self, ended: _Running) -> None:
+        ended.relay.finish()
         if ended.result.exists():
             self.returns[ended.index] = cloudpickle.loads(ended.result.read_bytes())
         elif self.is_interrupted:

@@ -19,7 +19,7 @@ from hydra.types import HydraContext, TaskFunction
 from hydra.utils import get_method
 from omegaconf import DictConfig, open_dict
 
-from densenet_sweep.sweep import construction
+from densenet_sweep.sweep import announce, construction
 from densenet_sweep.sweep.best import flat_job_config
 from densenet_sweep.sweep.budget import EXHAUSTED, Budget
 from densenet_sweep.sweep.composer import Composer
@@ -58,6 +58,12 @@ class Settings:
     max_retries: int
     custom_search_space: str | None
     base: Mapping[str, Any]  # the config without any searched value, unresolved, by override path
+
+    def open_study(self) -> "optuna.Study":
+        """Return the study, on a storage of its own, as another process or thread needs it."""
+        import optuna
+
+        return optuna.load_study(study_name=self.study_name, storage=open_storage(self.storage, self.sweep_dir))
 
 
 @dataclass(frozen=True)
@@ -160,7 +166,7 @@ class Worker:
         except (TrialLost, UpdateFinishedTrialError) as lost:
             log.warning("%s; what it does counts", lost)
             return
-        self._log_end(study, trial.number, state, result, reason)
+        announce.end(study, study._storage.get_trial(trial._trial_id), self.settings.sweep_dir)
         self._emit_end(trial.number, {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}[state], reason)
 
     def _all_values(self, trial: "optuna.Trial") -> dict[str, Any]:
@@ -193,16 +199,6 @@ class Worker:
                 )
         except OSError as error:  # the trial's folder cannot be written: a full disk is that trial's failure
             return JobReturn(status=JobStatus.FAILED, _return_value=error)
-
-    def _log_end(self, study: "optuna.Study", number: int, state: str, result: Any, reason: str | None) -> None:
-        if state == "FAIL":
-            log.warning("trial %d failed: %s (%s)", number, reason, self.settings.sweep_dir / str(number))
-        elif state == "PRUNED":
-            log.info("trial %d pruned %s", number, reason or "")
-        elif len(study.directions) > 1:
-            log.info("trial %d complete: %s", number, result)
-        else:
-            log.info("trial %d complete: %.6g (best %.6g, trial %d)", number, result, study.best_value, study.best_trial.number)
 
     def _emit_end(self, number: int, state: str, reason: str | None) -> None:
         emit(

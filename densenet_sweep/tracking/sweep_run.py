@@ -10,6 +10,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
+from densenet_sweep.sweep.errors import SweepError
+
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
@@ -22,12 +24,16 @@ _FAILED = re.compile(r"^\w+: |trials failed")
 class SweepRun(Callback):
     """Opens the parent run of a study, closes the runs of dead trials, and closes the parent, naming the best trial.
 
-    Does nothing for `tracking=none`. A store that fails costs a warning here; where it is required, the trials fail.
+    Does nothing for `tracking=none`. A store that fails costs a warning; where it is required, the sweep is refused.
     """
 
     def on_study_open(self, config: DictConfig, study_name: str, sweep_dir: str) -> None:
         """Open the study's parent run, again where it is continued."""
-        _in_store(config, lambda client, experiment: _open_parent(client, experiment, config, study_name, sweep_dir))
+        _in_store(
+            config,
+            lambda client, experiment: _open_parent(client, experiment, config, study_name, sweep_dir),
+            may_refuse=True,
+        )
 
     def on_trial_end(self, config: DictConfig, study_name: str, number: int, state: str, reason: str | None) -> None:
         """Close the trial's runs where their own processes could not: they died, or the store was away."""
@@ -38,8 +44,12 @@ class SweepRun(Callback):
         _in_store(config, lambda client, experiment: _close_parent(client, experiment, config, study_name, sweep_dir, reason))
 
 
-def _in_store(config: DictConfig, write: Callable[["MlflowClient", str], None]) -> None:
-    """Let `write` have a client and the experiment's id, for `tracking=mlflow`; a failing store costs a warning."""
+def _in_store(config: DictConfig, write: Callable[["MlflowClient", str], None], *, may_refuse: bool = False) -> None:
+    """Let `write` have a client and the experiment's id, for `tracking=mlflow`; a failing store costs a warning.
+
+    Raises:
+        SweepError: it fails, is required, and the sweep may still be refused.
+    """
     tracking: Any = OmegaConf.to_container(config.tracking, resolve=True)
     if "uri" not in tracking:
         return
@@ -53,7 +63,10 @@ def _in_store(config: DictConfig, write: Callable[["MlflowClient", str], None]) 
         client = connect(uri)
         write(client, experiment_id(client, uri, tracking["experiment"], tracking["artifact_location"]))
     except (MlflowException, SQLAlchemyError, OSError) as error:
-        log.warning("tracking.uri=%s: the sweep's own run is not recorded (%s)", redacted(uri), cause(error))
+        message = f"tracking.uri={redacted(uri)}: cannot be used ({cause(error)})"
+        if tracking["required"] and may_refuse:
+            raise SweepError(f"{message}; tracking.required=false sweeps without it") from error
+        log.warning("%s; the sweep's own run is not recorded", message)
 
 
 def _open_parent(client: "MlflowClient", experiment: str, config: DictConfig, study_name: str, sweep_dir: str) -> None:

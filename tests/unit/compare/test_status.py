@@ -7,8 +7,8 @@ from rich.console import Console
 
 from densenet_sweep.compare import status
 from densenet_sweep.compare.studies import find
-from densenet_sweep.sweep.lease import LEASE, Lease
-from densenet_sweep.sweep.study import open_storage
+from densenet_sweep.sweep.lease import Lease
+from densenet_sweep.sweep.storage import open_storage
 
 
 @pytest.fixture
@@ -26,36 +26,51 @@ def shown(tmp_path) -> str:
     return console.file.getvalue()
 
 
-def test_counts_the_best_and_what_runs(study, tmp_path):
+def test_names_the_study_and_shows_its_table(study, tmp_path):
     study.tell(study.ask(), 0.5)
     study.tell(study.ask(), 0.75)
     study.tell(study.ask(), state=optuna.trial.TrialState.FAIL)
     trial = study.ask({"model.width": optuna.distributions.IntDistribution(7, 7)})
     trial.report(0.625, 3)
     lease = Lease(study, trial._trial_id, seconds=60)
-    text = shown(tmp_path)
+    lines = shown(tmp_path).splitlines()
     lease.release()
-    assert "study mine: 2 of 9 trials finished (2 complete, 0 pruned), 1 failed, 1 running, 0 waiting" in text
-    assert "best 0.7500, trial 1" in text
-    [line] = [line for line in text.splitlines() if "width=7" in line]
-    assert line.split()[:3] == ["3", "3", "0.6250"]
-    assert "dead" not in line
+    assert lines[0].rstrip() == "study mine"
+    assert lines[1].startswith("2 of 9 finished: 2 complete, 1 failed, 1 running   best 0.7500 (trial 1)")
+    [line] = [line for line in lines if "width=7" in line]
+    assert line.split()[:4] == ["3", "width=7", "3", "0.6250"]
+    assert "running" in line
 
 
-def test_a_dead_worker_is_called_so(study, tmp_path):
-    trial = study.ask()
-    Lease(study, trial._trial_id, seconds=60).release()
-    trial.set_user_attr(LEASE, {**study.trials[0].user_attrs[LEASE], "process_start": 1.0})
-    assert "(dead; the next worker continues it)" in shown(tmp_path)
-
-
-def test_a_study_that_is_done_needs_no_table(study, tmp_path):
+def test_a_study_that_is_done_shows_what_ended_last_alone(study, tmp_path):
     study.tell(study.ask(), 0.5)
-    assert "running for" not in shown(tmp_path)
+    assert "elapsed" not in shown(tmp_path)
+    assert "complete" in shown(tmp_path)
 
 
-def test_the_command(study, tmp_path, command):  # noqa: ARG001 - the study is there
+def test_watching_ends_with_the_budget_and_leaves_the_last_state(study, tmp_path, monkeypatch):
+    def finish_one(seconds: float) -> None:
+        assert seconds == 1.0
+        study.tell(study.ask(), 0.5)
+
+    monkeypatch.setattr(status.time, "sleep", finish_one)
+    console = Console(file=io.StringIO(), force_terminal=True, width=100)
+    status.watch(find("mine", tmp_path / "outputs"), console)
+    assert [number for number in range(12) if f"{number} of 9 finished" in console.file.getvalue()] == list(range(10))
+
+
+def test_watching_ends_with_ctrl_c(study, tmp_path, monkeypatch, command):  # noqa: ARG001 - the study is there
+    def press(seconds: float) -> None:  # noqa: ARG001 - time.sleep's
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(status.time, "sleep", press)
+    typed = command("status", "--watch")
+    assert typed.exit_code == 0
+    assert "study mine\n0 of 9 finished" in typed.out
+
+
+def test_the_command(study, command):  # noqa: ARG001 - the study is there
     typed = command("status")
     assert typed.exit_code == 0
-    assert "study mine: 0 of 9" in typed.out
+    assert "study mine\n0 of 9 finished" in typed.out
     assert "no such study" in command("status", "yours").err

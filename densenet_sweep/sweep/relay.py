@@ -1,0 +1,40 @@
+"""The output of child processes, passed on line by line, so that it appears above a table that stands on the terminal."""
+
+import subprocess
+import sys
+from threading import Thread
+from typing import IO, Any
+
+from rich.file_proxy import FileProxy
+
+# A grandchild may hold a pipe open for as long as it likes.
+_END_SECONDS = 1.0
+
+
+def streams() -> dict[str, Any]:
+    """Return what `subprocess.Popen` is to do with the child's output: keep it for `Relay` where a table is shown."""
+    is_shown = isinstance(sys.stdout, FileProxy)
+    return {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} if is_shown else {}
+
+
+class Relay:
+    """Passes on what a process prints, if it was started with `streams()`."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        pairs = ((process.stdout, "stdout"), (process.stderr, "stderr"))
+        self._threads = [Thread(target=_pass_on, args=pair, daemon=True) for pair in pairs if pair[0] is not None]
+        for thread in self._threads:
+            thread.start()
+
+    def finish(self) -> None:
+        """Wait until everything has been passed on; to be called when the process has ended."""
+        for thread in self._threads:
+            thread.join(_END_SECONDS)
+
+
+def _pass_on(pipe: IO[bytes], name: str) -> None:
+    for line in pipe:
+        text = line.decode(errors="replace")
+        stream = getattr(sys, name)  # as it is now: the table puts its own in place of it, and takes it away
+        stream.write(text if text.endswith("\n") else f"{text}\n")  # in one piece, or two threads' lines would mix
+        stream.flush()

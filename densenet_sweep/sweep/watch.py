@@ -1,0 +1,94 @@
+"""What the command does while launchers of others run its workers elsewhere: tell of trials that end, and notice the end.
+
+A worker on another machine prints into a file there. And a launcher may wait for ever: without Slurm's accounting nobody tells
+submitit that a job was lost, or that one which is still queued has nothing left to do.
+"""
+
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from densenet_sweep.sweep import announce
+from densenet_sweep.sweep.budget import Budget
+from densenet_sweep.sweep.lease import is_dead
+
+if TYPE_CHECKING:
+    import optuna
+
+log = logging.getLogger("densenet_sweep.sweep")
+
+_POLL_SECONDS = 1.0
+
+# How long a launcher may take to return after the last trial has ended.
+_GRACE_SECONDS = 30.0
+
+
+class SweepEnded(BaseException):
+    """Raised in the main thread where a launcher goes on waiting although the study has ended."""
+
+
+@contextmanager
+def watched(
+    open_study: Callable[[], "optuna.Study"], budget: Budget, *, started: float, lease_seconds: float, sweep_dir: Path
+) -> Iterator[None]:
+    """Tell of each trial that ends inside the context, and leave it when all have ended.
+
+    Args:
+        open_study: called in another thread, and again after a failure.
+        budget: says when the study has ended.
+        started: when the sweep began, by `time.time`.
+        lease_seconds: how long a worker may be silent.
+        sweep_dir: the sweep's folder.
+
+    Raises:
+        SweepEnded: with the reason, where the context did not end by itself.
+    """
+    over = threading.Event()
+    reasons: list[str] = []
+
+    def leave(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of a handler
+        if not over.is_set():
+            raise SweepEnded(reasons[-1])
+
+    def watch() -> None:
+        study: optuna.Study | None = None
+        told: set[int] | None = None
+        ended_at: float | None = None
+        while not over.wait(_POLL_SECONDS):
+            try:
+                study = study or open_study()
+                trials = study.get_trials(deepcopy=False)
+                finished = [trial for trial in trials if trial.state.is_finished()]
+                for trial in finished if told is not None else []:
+                    if trial.number not in (told or ()):
+                        announce.end(study, trial, sweep_dir)
+                told = {trial.number for trial in finished}
+                reason = budget.reason_to_stop(study, started)
+                is_running = any(trial.state.name == "RUNNING" and not is_dead(trial, lease_seconds) for trial in trials)
+            except Exception:  # the storage is away; the workers wait for it too
+                study = None
+                continue
+            if reason is None or is_running:
+                ended_at = None
+            elif ended_at is None:
+                ended_at = time.monotonic()
+            elif time.monotonic() - ended_at > _GRACE_SECONDS:
+                reasons.append(reason)
+                signal.pthread_kill(main.ident, signal.SIGUSR1)
+                return
+
+    main: Any = threading.main_thread()
+    before = signal.signal(signal.SIGUSR1, leave)
+    thread = threading.Thread(target=watch, name="sweep-watch", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        signal.signal(signal.SIGUSR1, before)

@@ -1,0 +1,80 @@
+"""Workers as jobs of a real Slurm, which this machine runs as its only node; `.ci/slurm` starts it."""
+
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+
+import pytest
+
+pytestmark = [pytest.mark.real("slurm"), pytest.mark.timeout(300)]
+
+SLURM = ("hydra/launcher=submitit_slurm", "hydra.launcher.timeout_min=20")
+
+
+@pytest.fixture(autouse=True)
+def _slurm(unavailable: Callable[[str], None]) -> None:
+    if shutil.which("sinfo") is None:
+        unavailable("Slurm is not installed")
+    answer = subprocess.run(["sinfo", "--noheader", "--format=%t"], capture_output=True, text=True, timeout=30, check=False)
+    if answer.stdout.strip() not in ("idle", "mix", "alloc"):
+        unavailable(f"Slurm has no node that works: {answer.stdout.strip() or answer.stderr.strip()}")
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher", reason="hydra-submitit-launcher is not installed")
+
+
+def jobs(state: str = "R") -> list[str]:
+    """Return the ids of the jobs in a state, the elements of an array one by one."""
+    listed = subprocess.run(["squeue", "-h", "-r", "-o", "%i %t"], capture_output=True, text=True, check=True).stdout
+    return [line.split()[0] for line in listed.splitlines() if line.split()[1] == state]
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.1)
+
+
+def test_a_sweep_runs_as_jobs_and_its_trials_are_told_here(toy):
+    code, output = toy.run(*SLURM, "hydra.sweeper.n_jobs=2", "seconds=0.3", "hydra.sweeper.n_trials=6")
+    assert code == 0, output
+    trials = toy.study().trials
+    assert [trial.state.name for trial in trials if trial.state.name != "WAITING"] == ["COMPLETE"] * 6
+    assert len({trial.user_attrs["lease"]["pid"] for trial in trials if "lease" in trial.user_attrs}) == 2
+    assert "trial 0 complete: " in output
+    assert "trial 3 complete: " in output
+
+
+def test_a_preempted_worker_is_requeued_and_goes_on_with_its_trial(toy):
+    overrides = (*SLURM, "hydra.sweeper.n_jobs=1", "seconds=0.3", "steps=40", "hydra.sweeper.n_trials=2")
+    with toy.start(*overrides) as process:
+        wait_for(lambda: (toy.folder / "sweep" / "0" / "state.json").exists())
+        [job] = jobs()
+        # What Slurm sends before it preempts a job or when its time is nearly over.
+        subprocess.run(["scancel", "--signal=USR2", job], check=True)
+        wait_for(lambda: jobs("PD"))
+        assert toy.states() == ["WAITING"]
+        reported = len(toy.study().trials[0].intermediate_values)
+        subprocess.run(["scontrol", "update", f"jobid={job}", "starttime=now"], check=True)  # Slurm would wait two minutes
+        output, _ = process.communicate(timeout=200)
+    assert process.returncode == 0, output
+    trials = toy.study().trials
+    assert [trial.state.name for trial in trials] == ["COMPLETE"] * 2
+    assert 1 <= reported < 40
+    assert trials[0].user_attrs["first_step"] > 1
+    assert len(trials[0].intermediate_values) == 40
+    assert "attempt" not in trials[0].user_attrs  # leaving in order is no death
+
+
+def test_a_cancelled_worker_does_not_end_the_study(toy):
+    overrides = (*SLURM, "hydra.sweeper.n_jobs=2", "seconds=0.3", "steps=5", "hydra.sweeper.n_trials=8")
+    with toy.start(*overrides) as process:
+        wait_for(lambda: len(jobs()) == 2 and (toy.folder / "sweep" / "1" / "state.json").exists())
+        subprocess.run(["scancel", jobs()[-1]], check=True)
+        output, _ = process.communicate(timeout=200)
+    assert process.returncode == 0, output
+    trials = [trial for trial in toy.study().trials if trial.state.name != "WAITING"]
+    assert [trial.state.name for trial in trials] == ["COMPLETE"] * 8
+    completed = [trial for trial in trials if trial.user_attrs.get("first_step", 1) > 1]
+    assert len(toy.ran()) in (8, 9)  # one trial was continued, unless the worker was between two
+    assert len(completed) == len(toy.ran()) - 8
