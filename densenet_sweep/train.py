@@ -6,6 +6,7 @@ The only place that turns the config into objects. It reads like the recipe that
 import functools
 import json
 import logging
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -32,6 +33,7 @@ from densenet_sweep.training import checkpoint
 from densenet_sweep.training.fit import Epoch, fit
 from densenet_sweep.training.memory import keep_freed_memory
 from densenet_sweep.training.precision import place, resolve_device, resolve_dtype
+from densenet_sweep.training.threads import keep_to_the_job
 
 log = logging.getLogger("densenet_sweep")
 
@@ -66,6 +68,7 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
     dtype = resolve_dtype(config.precision, device)
     if device.type == "cpu":
         keep_freed_memory()
+        keep_to_the_job(os.environ)
     last = _last_checkpoint(job.output_dir, config)
     is_complete = config.architecture.num_classes is not None
     if is_complete:

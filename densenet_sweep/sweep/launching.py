@@ -21,7 +21,7 @@ log = logging.getLogger("densenet_sweep.sweep")
 # Launchers by what becomes of their workers' output: it passes through this process, where a table may stand below it; it
 # reaches the terminal by other ways; and in all other cases it goes into files.
 _PRINT_HERE = ("hydra._internal.core_plugins.basic_launcher", "hydra_plugins.densenet_sweep")
-_RELAYED = ("hydra_plugins.hydra_joblib_launcher", "hydra_plugins.hydra_ray_launcher")
+_RELAYED = ("hydra_plugins.hydra_joblib_launcher",)
 
 
 def launch(worker: Worker, config: DictConfig, n_jobs: int | None, study: "optuna.Study") -> str:
@@ -62,6 +62,7 @@ def _launch_once(worker: Worker, config: DictConfig, n_jobs: int | None) -> str:
     count = min(room, settings.budget.n_trials)
     overrides = [[*worker.space.fixed, f"hydra.sweep.subdir=.workers/{index}"] for index in range(count)]
     module = type(launcher).__module__
+    _hush()
     with ExitStack() as around:
         if module.startswith(_PRINT_HERE):
             around.enter_context(live.shown(settings.open_study, settings.budget.n_trials))
@@ -87,8 +88,8 @@ def _launch_once(worker: Worker, config: DictConfig, n_jobs: int | None) -> str:
 def adapted(config: DictConfig) -> DictConfig:
     """Return `config` for a launcher whose jobs are workers: long, quiet, and able to continue what they left.
 
-    Slurm's requeues a job at its time limit only where told how often, and Ray's takes 75 MiB for its object store, which
-    breaks a connection to a running cluster. What the user typed is left alone.
+    Slurm's requeues a job at its time limit only where told how often. Ray's takes 75 MiB for its object store, which breaks
+    a connection to a running cluster, and passes on one of several lines that look alike. What the user typed is left alone.
     """
     master = config.copy()
     typed = [str(line).lstrip("+").partition("=")[0] for line in config.hydra.overrides.hydra]
@@ -99,9 +100,19 @@ def adapted(config: DictConfig) -> DictConfig:
         launcher = master.hydra.launcher
         if "max_num_timeout" in launcher and "hydra.launcher.max_num_timeout" not in typed:
             launcher.max_num_timeout = 1000
-        if "ray" in launcher and "init" in launcher.ray and "object_store_memory" not in launcher.ray.init:
-            launcher.ray.init.object_store_memory = None
+        if "ray" in launcher and "init" in launcher.ray:
+            launcher.ray.init = OmegaConf.merge({"object_store_memory": None, "log_to_driver": False}, launcher.ray.init)
     return master
+
+
+def _hush() -> None:
+    """Silence what launchers say of jobs, and submitit's complaint, twice a call, where Slurm keeps no accounts."""
+    logging.getLogger("hydra_plugins").setLevel(logging.WARNING)
+    logging.getLogger("submitit").addFilter(_is_no_complaint_about_accounts)
+
+
+def _is_no_complaint_about_accounts(record: logging.LogRecord) -> bool:
+    return "Bypassing sacct error" not in record.getMessage()
 
 
 def _num_ended(study: "optuna.Study") -> int:

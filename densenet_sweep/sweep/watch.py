@@ -28,6 +28,9 @@ _POLL_SECONDS = 1.0
 # How long a launcher may take to return after the last trial has ended.
 _GRACE_SECONDS = 30.0
 
+# How long the last look may take.
+_END_SECONDS = 5.0
+
 
 class SweepEnded(BaseException):
     """Raised in the main thread where a launcher goes on waiting although the study has ended."""
@@ -60,15 +63,13 @@ def watched(
         study: optuna.Study | None = None
         told: set[int] | None = None
         ended_at: float | None = None
-        while not over.wait(_POLL_SECONDS):
+        is_last = False
+        while not is_last:
+            is_last = over.wait(0 if told is None else _POLL_SECONDS)
             try:
                 study = study or open_study()
                 trials = study.get_trials(deepcopy=False)
-                finished = [trial for trial in trials if trial.state.is_finished()]
-                for trial in finished if told is not None else []:
-                    if trial.number not in (told or ()):
-                        announce.end(study, trial, sweep_dir)
-                told = {trial.number for trial in finished}
+                told = _tell(study, trials, told, sweep_dir)
                 reason = budget.reason_to_stop(study, started)
                 is_running = any(trial.state.name == "RUNNING" and not is_dead(trial, lease_seconds) for trial in trials)
             except Exception:  # the storage is away; the workers wait for it too
@@ -78,7 +79,7 @@ def watched(
                 ended_at = None
             elif ended_at is None:
                 ended_at = time.monotonic()
-            elif time.monotonic() - ended_at > _GRACE_SECONDS:
+            elif time.monotonic() - ended_at > _GRACE_SECONDS and not is_last:
                 reasons.append(reason)
                 signal.pthread_kill(main.ident, signal.SIGUSR1)
                 return
@@ -91,4 +92,15 @@ def watched(
         yield
     finally:
         over.set()
+        thread.join(_END_SECONDS)
         signal.signal(signal.SIGUSR1, before)
+
+
+def _tell(study: "optuna.Study", trials: "list[optuna.trial.FrozenTrial]", told: set[int] | None, sweep_dir: Path) -> set[int]:
+    """Print a line for each trial that has ended since the last look, and return the numbers of all that have."""
+    ended = [trial for trial in trials if trial.state.is_finished()]
+    if told is not None:
+        for trial in ended:
+            if trial.number not in told:
+                announce.end(study, trial, sweep_dir)
+    return {trial.number for trial in ended}
