@@ -176,12 +176,13 @@ def test_other_rules_to_stop(toy, override, reason):
     assert len(toy.study().trials) < 50
 
 
-def test_one_interruption_finishes_the_step_and_the_same_command_continues(toy):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_one_interruption_finishes_the_step_and_the_same_command_continues(toy, number):
     overrides = ("steps=40", "seconds=0.1", "hydra.sweeper.n_trials=1")
     with toy.start(*overrides) as process:
         while not (toy.folder / "sweep" / "0" / "state.json").exists():
             time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         output, _ = process.communicate(timeout=60)
     assert process.returncode != 0
     assert "stopping after this epoch" in output
