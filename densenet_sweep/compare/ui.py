@@ -14,6 +14,7 @@ from typing import IO
 
 from densenet_sweep import composition
 from densenet_sweep.config import ConfigError, MlflowConfig
+from densenet_sweep.tracking.dead_runs import close_dead_runs
 from densenet_sweep.tracking.store import artifact_uri, cause, check_uri, connect, is_server, redacted, sqlite_file
 
 _HOST = "127.0.0.1"
@@ -69,7 +70,10 @@ def _page(tracking: MlflowConfig) -> str:
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
-        experiment = connect(tracking.uri).get_experiment_by_name(tracking.experiment)
+        client = connect(tracking.uri)
+        experiment = client.get_experiment_by_name(tracking.experiment)
+        if experiment is not None:
+            close_dead_runs(client, experiment.experiment_id)
     except (MlflowException, SQLAlchemyError, OSError) as error:
         raise ConnectionError(f"tracking.uri={redacted(tracking.uri)}: cannot be used ({cause(error)})") from error
     return f"#/experiments/{experiment.experiment_id}/runs?workflowType=machine_learning" if experiment else ""

@@ -60,7 +60,7 @@ class Lease:
             "token": self._token,
             "host": socket.gethostname(),
             "pid": os.getpid(),
-            "process_start": _process_start(os.getpid()),
+            "process_start": process_start(os.getpid()),
             "until": time.time() + self._seconds,
             "gpu": os.environ.get("CUDA_VISIBLE_DEVICES") or None,
         }
@@ -115,14 +115,14 @@ def is_dead(trial: "optuna.trial.FrozenTrial", lease_seconds: float) -> bool:
     if lease is None:  # between being asked for and being leased, which takes a moment
         started = trial.datetime_start
         return started is not None and time.time() - started.timestamp() > lease_seconds
-    if lease["host"] == socket.gethostname() and _process_start(lease["pid"]) != lease["process_start"]:
+    if lease["host"] == socket.gethostname() and process_start(lease["pid"]) != lease["process_start"]:
         return True
     if time.time() - Outage.ended < lease_seconds:  # nobody could renew a lease while the storage was away
         return False
     return time.time() > float(lease["until"])
 
 
-def _process_start(pid: int) -> float | None:
+def process_start(pid: int) -> float | None:
     """Return when process `pid` began: a number given anew to another process has another time."""
     try:
         process = psutil.Process(pid)

@@ -1,26 +1,18 @@
 """Storages that wait where the server behind them is away for a while: restarted, or out of reach.
 
-Every call is repeated until it succeeds or `PATIENCE_SECONDS` are over. A call that had its effect before the connection broke
+Every call is repeated until it succeeds or patience is over (`outage`). A call that had its effect before the connection broke
 may so be made twice: a trial begun twice leaves one that nobody runs, which is put back into the queue when its lease has run
 out; all other calls may be repeated.
 """
 
 import functools
-import logging
-import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import optuna
 from sqlalchemy.exc import InterfaceError, OperationalError
 
-from densenet_sweep.sweep.outage import Outage
-
-log = logging.getLogger("densenet_sweep.sweep")
-
-PATIENCE_SECONDS = 600.0
-
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
+from densenet_sweep.sweep.outage import wait_out
 
 # What Optuna's cache before a database calls besides the interface (5.0).
 _CALLED_BY_THE_CACHE = ("_create_new_trial", "_get_trials", "_set_trial_param", "get_trial_id_from_study_id_trial_number")
@@ -41,26 +33,7 @@ def _is_passing(error: BaseException | None) -> bool:
 def _patiently(method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def call(*arguments: Any, **named: Any) -> Any:
-        first_failure, pause = None, _FIRST_PAUSE
-        while True:
-            try:
-                result = method(*arguments, **named)
-            except Exception as error:
-                if not _is_passing(error):
-                    raise
-                now = time.monotonic()
-                if first_failure is None:
-                    first_failure = now
-                    log.warning("the study's storage does not answer (%s); waiting for it", type(error).__name__)
-                if now - first_failure > PATIENCE_SECONDS:
-                    raise
-                time.sleep(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE)
-                continue
-            if first_failure is not None:
-                Outage.ended = time.time()
-                log.warning("the study's storage is back after %.0f s", time.monotonic() - first_failure)
-            return result
+        return wait_out(lambda: method(*arguments, **named), _is_passing, "the study's storage")
 
     return call
 

@@ -81,13 +81,13 @@ def sweep(
             reason = launching.launch(worker, config, options["n_jobs"], study)
     except BaseException as error:
         why = "interrupted" if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}"
-        emit(context, "on_study_end", reason=why, **told)
+        emit(context, "on_study_end", reason=why, states=_states(study), **told)
         if isinstance(error, KeyboardInterrupt):
             log.warning("interrupted; continue with:\n  %s", command)
         raise
     log.info("the sweep has ended: %s", reason)
     result = _report_best(study, config, context, space, sweep_dir, options["ignore_changes"] or [])
-    emit(context, "on_study_end", reason=reason, **told)
+    emit(context, "on_study_end", reason=reason, states=_states(study), **told)
     if "trials failed" in reason:
         raise SweepError(f"{reason}; the last one: {_last_failure(study)}")
     return result
@@ -189,6 +189,12 @@ def _program() -> str:
     if path.name == "__main__.py":
         return f"python -m {path.parent.name}"
     return f"python {path.name}" if path.suffix == ".py" else path.name
+
+
+def _states(study: "optuna.Study") -> dict[int, tuple[str, str | None]]:
+    words = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "WAITING": "interrupted"}
+    trials = [trial for trial in study.get_trials(deepcopy=False) if trial.state.name in words]
+    return {trial.number: (words[trial.state.name], trial.user_attrs.get("reason")) for trial in trials}
 
 
 def _last_failure(study: "optuna.Study") -> str:

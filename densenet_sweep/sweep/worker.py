@@ -27,6 +27,7 @@ from densenet_sweep.sweep.errors import SweepError
 from densenet_sweep.sweep.events import emit
 from densenet_sweep.sweep.interruption import Interruption
 from densenet_sweep.sweep.lease import ATTEMPT, Lease, reclaim_dead
+from densenet_sweep.sweep.outage import is_full_disk, wait_out
 from densenet_sweep.sweep.running_trial import RunningTrial
 from densenet_sweep.sweep.space import Space
 from densenet_sweep.sweep.storage import open_storage
@@ -188,7 +189,8 @@ class Worker:
             config.hydra.job.num = number
             config.hydra.sweep.dir = str(self.settings.sweep_dir)
             config.hydra.sweep.subdir = str(number)
-        try:
+
+        def run() -> JobReturn:
             with running(handle):
                 return run_job(
                     hydra_context=self.context,
@@ -197,7 +199,11 @@ class Worker:
                     job_dir_key="hydra.sweep.dir",
                     job_subdir_key="hydra.sweep.subdir",
                 )
-        except OSError as error:  # the trial's folder cannot be written: a full disk is that trial's failure
+
+        try:
+            # What the task raises is in the return value; an error here is one of Hydra's own files.
+            return wait_out(run, is_full_disk, "the disk below the sweep's folder")
+        except OSError as error:
             return JobReturn(status=JobStatus.FAILED, _return_value=error)
 
     def _emit_end(self, number: int, state: str, reason: str | None) -> None:

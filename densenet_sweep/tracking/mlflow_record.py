@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from densenet_sweep.tracking.dead_runs import close_dead_runs, process_tags
 from densenet_sweep.tracking.null_record import NullRecord
 from densenet_sweep.tracking.record import Record, State
 from densenet_sweep.tracking.store import absolute, cause, check_uri, connect, experiment_id, redacted
@@ -67,6 +68,8 @@ def open_record(
     try:
         client = connect(uri)
         experiment_number = experiment_id(client, uri, experiment, artifact_location)
+        if study_name is None:  # a sweep does so once, when it opens its study
+            close_dead_runs(client, experiment_number)
         parent = None if study_name is None else find_parent(client, experiment_number, study_name)
         run_id = _opened(client, experiment_number, name, parameters, tags, study_name, parent, run_id)
     except (MlflowException, SQLAlchemyError, OSError) as error:
@@ -190,7 +193,7 @@ def _opened(
         if _opened_again(client, run_id):
             return run_id
         log.warning("MLflow run %s is not in this store; a new run is begun", run_id)
-    all_tags = dict(tags) | {"trial.state": "running"}
+    all_tags = dict(tags) | process_tags() | {"trial.state": "running"}
     if study_name is not None:
         all_tags["study"] = study_name
     if parent is not None:
@@ -220,7 +223,8 @@ def _opened_again(client: "MlflowClient", run_id: str) -> bool:
     if run.info.lifecycle_stage == "deleted":
         return False
     client.update_run(run_id, status="RUNNING")
-    client.set_tag(run_id, "trial.state", "running")
+    for key, value in {**process_tags(), "trial.state": "running"}.items():
+        client.set_tag(run_id, key, value)
     if "trial.reason" in run.data.tags:
         client.delete_tag(run_id, "trial.reason")
     return True

@@ -39,9 +39,21 @@ class SweepRun(Callback):
         """Close the trial's runs where their own processes could not: they died, or the store was away."""
         _in_store(config, lambda client, experiment: _close_trial(client, experiment, study_name, number, state, reason))
 
-    def on_study_end(self, config: DictConfig, study_name: str, sweep_dir: str, reason: str) -> None:
-        """Close the parent run with what became of the sweep, and say which trial is best."""
-        _in_store(config, lambda client, experiment: _close_parent(client, experiment, config, study_name, sweep_dir, reason))
+    def on_study_end(
+        self,
+        config: DictConfig,
+        study_name: str,
+        sweep_dir: str,
+        reason: str,
+        states: Mapping[int, tuple[str, str | None]],
+    ) -> None:
+        """Close the parent run with what became of the sweep, say which trial is best, and close what was left open."""
+
+        def write(client: "MlflowClient", experiment: str) -> None:
+            _close_left_open(client, experiment, study_name, states)
+            _close_parent(client, experiment, config, study_name, sweep_dir, reason)
+
+        _in_store(config, write)
 
 
 def _in_store(config: DictConfig, write: Callable[["MlflowClient", str], None], *, may_refuse: bool = False) -> None:
@@ -70,19 +82,22 @@ def _in_store(config: DictConfig, write: Callable[["MlflowClient", str], None], 
 
 
 def _open_parent(client: "MlflowClient", experiment: str, config: DictConfig, study_name: str, sweep_dir: str) -> None:
+    from densenet_sweep.tracking.dead_runs import close_dead_runs, process_tags
     from densenet_sweep.tracking.mlflow_record import TAG_LENGTH, find_parent
     from densenet_sweep.tracking.provenance import git_tags
 
     # Unresolved: ${oc.env:PASSWORD} stays what was typed.
     typed: Any = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
+    close_dead_runs(client, experiment)
     parent = find_parent(client, experiment, study_name)
     if parent is None:
         tags = {"study": study_name, "role": "study", "sweep.dir": sweep_dir, **git_tags()}
         parent = str(client.create_run(experiment, run_name=study_name, tags=tags).info.run_id)
         for key, text in _searched(config.hydra.sweeper.params or {}, typed).items():
             client.log_param(parent, key, text)
-    client.set_tag(parent, "overrides", " ".join(typed)[:TAG_LENGTH])
-    client.set_tag(parent, "n_trials", str(config.hydra.sweeper.n_trials))
+    now = {"overrides": " ".join(typed)[:TAG_LENGTH], "n_trials": str(config.hydra.sweeper.n_trials), **process_tags()}
+    for key, text in now.items():
+        client.set_tag(parent, key, text)
     client.update_run(parent, status="RUNNING")
 
 
@@ -105,6 +120,19 @@ def _close_trial(client: "MlflowClient", experiment: str, study_name: str, numbe
             close_run(client, run.info.run_id, state, reason)
         elif run.info.status == "RUNNING":
             close_run(client, run.info.run_id, "failed", "its process died; a later run is the trial's")
+
+
+def _close_left_open(
+    client: "MlflowClient", experiment: str, study_name: str, states: Mapping[int, tuple[str, str | None]]
+) -> None:
+    """Close the runs of ended trials that nobody could close at the time, because the store was away."""
+    from densenet_sweep.tracking.mlflow_record import close_run, quoted
+
+    query = f"attributes.status = 'RUNNING' AND tags.`study` = {quoted(study_name)}"
+    for run in client.search_runs([experiment], query):
+        number = run.data.tags.get("trial.number", "")
+        if number.isdigit() and int(number) in states:
+            close_run(client, run.info.run_id, *states[int(number)])
 
 
 def _close_parent(

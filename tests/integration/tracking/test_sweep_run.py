@@ -10,6 +10,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from omegaconf import DictConfig, OmegaConf
 
+from densenet_sweep.sweep.errors import SweepError
 from densenet_sweep.tracking import store
 from densenet_sweep.tracking.sweep_run import SweepRun
 
@@ -61,8 +62,8 @@ def opened(config: DictConfig, folder: Path, study: str = STUDY) -> SweepRun:
     return callback
 
 
-def ended(callback: SweepRun, config: DictConfig, folder: Path, reason: str) -> None:
-    callback.on_study_end(config=config, study_name=STUDY, sweep_dir=str(folder), reason=reason)
+def ended(callback: SweepRun, config: DictConfig, folder: Path, reason: str, states: Any = None) -> None:
+    callback.on_study_end(config=config, study_name=STUDY, sweep_dir=str(folder), reason=reason, states=states or {})
 
 
 def test_the_parent_says_what_is_swept(config, client, tmp_path):
@@ -147,6 +148,25 @@ def test_trials_are_children_and_a_dead_ones_run_is_closed(config, client, tmp_p
     assert of_dead.info.status == "FAILED"
     assert of_dead.data.tags["trial.state"] == "failed"
     assert of_dead.data.tags["trial.reason"] == "its worker died"
+
+
+def test_the_end_closes_what_nobody_could_close_before(config, client, tmp_path):
+    callback = opened(config, tmp_path)
+    records = [begun(config, number) for number in range(4)]
+    states = {0: ("complete", None), 1: ("pruned", "after epoch 1 of 2"), 2: ("interrupted", None)}
+    ended(callback, config, tmp_path, "done", states)
+    found = [client.get_run(record.run_id) for record in records]
+    assert [run.info.status for run in found] == ["FINISHED", "KILLED", "KILLED", "RUNNING"]  # somebody else runs the last one
+    assert found[1].data.tags["trial.reason"] == "after epoch 1 of 2"
+
+
+def test_a_required_store_that_is_dead_refuses_the_sweep(config, tmp_path):
+    config.tracking.uri = "http://127.0.0.1:9"
+    config.tracking.required = True
+    message = r"^tracking\.uri=http://127\.0\.0\.1:9: cannot be used \(Connection refused\); tracking\.required=false sweeps"
+    with pytest.raises(SweepError, match=message):
+        opened(config, tmp_path)
+    ended(SweepRun(), config, tmp_path, "done")  # too late to refuse
 
 
 def test_a_trial_that_closed_its_run_keeps_its_own_reason(config, client, tmp_path):

@@ -29,6 +29,7 @@ def test_without_a_wish_the_first_free_port_from_5000_on():
     first = ui._free_port(None)
     assert 5000 <= first < 5100
     with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as a server does, past a test's closed connections
         listener.bind(("127.0.0.1", first))
         listener.listen()
         assert first < ui._free_port(None) < 5100

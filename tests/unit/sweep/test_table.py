@@ -11,9 +11,17 @@ from optuna.trial import TrialState
 from rich.console import Console
 
 from densenet_sweep.sweep import table
-from densenet_sweep.sweep.lease import ATTEMPT, LEASE, _process_start
+from densenet_sweep.sweep.lease import ATTEMPT, LEASE, process_start
 
 NOW = datetime.datetime.now()
+
+
+@pytest.fixture(autouse=True)
+def _now() -> None:
+    """Renew it for each test: a trial that nobody has taken up for a minute counts as dead."""
+    global NOW
+    NOW = datetime.datetime.now()
+
 
 SPACE = {
     "architecture.growth_rate": IntDistribution(1, 99),
@@ -44,7 +52,7 @@ def add(study, state="RUNNING", *, began=60.0, ended=0.0, params=None, distribut
 
 
 def lease(**changes: object) -> dict:
-    mine = {"host": socket.gethostname(), "pid": os.getpid(), "process_start": _process_start(os.getpid())}
+    mine = {"host": socket.gethostname(), "pid": os.getpid(), "process_start": process_start(os.getpid())}
     return {**mine, "token": "x", "until": time.time() + 600, **changes}
 
 
