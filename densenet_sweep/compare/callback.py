@@ -12,16 +12,14 @@ class PrintLeaderboard(Callback):
 
     def on_study_end(self, config: DictConfig, study_name: str, sweep_dir: str, **_: Any) -> None:
         """Print both; an interrupted study is shown as far as it came."""
-        from rich.console import Console
-
-        from densenet_sweep.compare.leaderboard import show
+        from densenet_sweep.compare.leaderboard import show, wide_console
         from densenet_sweep.compare.studies import FoundStudy
 
         folder = Path(sweep_dir)
         study = FoundStudy(study_name, folder, config.hydra.sweeper.storage).load()
         if not study.get_trials(deepcopy=False):
             return
-        console = Console()
+        console = wide_console()
         console.print()
         show(study, console=console)
         shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from densenet_sweep.compare.studies import find
+from densenet_sweep.sweep.first_trials import WARM_START
 
 if TYPE_CHECKING:
     import optuna
@@ -19,6 +20,8 @@ _STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "RUNNIN
 
 # As many different reasons for failures as one wants to read below the table.
 _SHOWN_FAILURES = 5
+
+_WIDTH_OF_A_FILE = 120
 
 
 def main(arguments: list[str]) -> None:
@@ -38,7 +41,7 @@ def main(arguments: list[str]) -> None:
 
 def show(study: "optuna.Study", *, top: int = 10, console: Console | None = None) -> None:
     """Print the `top` trials of `study`, how many there are in each state, and how far apart they must be to differ."""
-    console = console or Console()
+    console = console or wide_console()
     trials = [trial for trial in study.get_trials(deepcopy=False) if trial.state.name in _STATES]
     ranked = _ranked(study, trials)
     parameters = sorted({name for trial in trials for name in trial.params})
@@ -49,19 +52,30 @@ def show(study: "optuna.Study", *, top: int = 10, console: Console | None = None
         pad_edge=False,
         collapse_padding=True,
     )
-    for heading in ("trial", "value", *_short(parameters), "weights", "epochs", "seconds", "state"):
-        # Broken at its underscores a heading is hardly wider than its numbers, so that 80 columns are enough.
-        broken = escape(heading.replace("_", "\n"))
-        table.add_column(broken, justify="left" if heading == "state" else "right", vertical="bottom", no_wrap=True)
+    objectives = _objectives(study)
+    for heading in ("trial", *objectives, *_short(parameters), "weights", "epochs", "seconds", "state"):
+        # Broken at its underscores a heading is hardly wider than its numbers, so that 80 columns are enough. Where they are
+        # not, what was searched is folded; the rest stays readable.
+        is_searched = heading in _short(parameters)
+        table.add_column(
+            escape(heading.replace("_", "\n")),
+            justify="left" if heading == "state" else "right",
+            vertical="bottom",
+            no_wrap=not is_searched,
+            overflow="fold",
+            min_width=None if is_searched else _width(heading),
+        )
+    front = {trial.number for trial in study.best_trials} if len(objectives) > 1 else set()
     for trial in ranked[:top]:
+        values = [_value(value) for value in trial.values or []] or [""] * len(objectives)
         cells = (
             str(trial.number),
-            _values(trial),
+            *values,
             *(_number(trial.params.get(name)) for name in parameters),
             _number(trial.user_attrs.get("num_parameters")),
             str(max(trial.intermediate_values, default="")),
             _number(trial.user_attrs.get("seconds")),
-            _STATES[trial.state.name],
+            _state(trial, front),
         )
         table.add_row(*map(escape, cells), style=None if trial.state.name == "COMPLETE" else "dim")
     console.print(table)
@@ -70,19 +84,33 @@ def show(study: "optuna.Study", *, top: int = 10, console: Console | None = None
     for reason, numbers in list(_failures(trials).items())[:_SHOWN_FAILURES]:
         which = f"trial{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
         console.print(f"{which} failed: {reason}", markup=False, highlight=False)
+    if front:
+        console.print(
+            f"{len(front)} of {counts['complete']} complete trials are on the Pareto front: no other is better in one "
+            "objective and as good in the rest.",
+            highlight=False,
+        )
     noise = _noise(study, ranked)
     if noise:
         console.print(noise, highlight=False)
 
 
+def wide_console() -> Console:
+    """Return the terminal's console; a file has no width, and what reads it has no need to fold."""
+    console = Console()
+    return console if console.is_terminal else Console(width=max(console.width, _WIDTH_OF_A_FILE))
+
+
 def _ranked(study: "optuna.Study", trials: list["optuna.trial.FrozenTrial"]) -> list["optuna.trial.FrozenTrial"]:
-    """Return complete trials best first, then pruned ones by their last value, then the rest."""
+    """Return complete trials best first (the Pareto front, where there is one), pruned ones by their last value, the rest."""
     sign = -1 if study.directions[0].name == "MAXIMIZE" else 1
     order = list(_STATES)
 
-    def key(trial: "optuna.trial.FrozenTrial") -> tuple[int, float, int]:
+    front = {trial.number for trial in study.best_trials} if len(study.directions) > 1 else set()
+
+    def key(trial: "optuna.trial.FrozenTrial") -> tuple[int, bool, float, int]:
         value = trial.values[0] if trial.values else math.inf * sign
-        return order.index(trial.state.name), sign * value, trial.number
+        return order.index(trial.state.name), trial.number not in front, sign * value, trial.number
 
     return sorted(trials, key=key)
 
@@ -112,8 +140,31 @@ def _short(names: list[str]) -> list[str]:
     return last if len(set(last)) == len(last) else names
 
 
-def _values(trial: "optuna.trial.FrozenTrial") -> str:
-    return " ".join(f"{value:.4f}" for value in trial.values) if trial.values else ""
+def _objectives(study: "optuna.Study") -> list[str]:
+    """Return a heading for each objective: `value` for a single one."""
+    if len(study.directions) == 1:
+        return ["value"]
+    named = study.user_attrs.get("config", {}).get("objective")
+    is_named = isinstance(named, list) and len(named) == len(study.directions)
+    return [str(name) for name in named] if is_named else [f"value {index}" for index in range(len(study.directions))]
+
+
+def _width(heading: str) -> int:
+    """Return how wide the cells below `heading` may become."""
+    return {"trial": 5, "value": 6, "weights": 9, "epochs": 6, "seconds": 7, "state": 8}.get(heading, 6)
+
+
+def _state(trial: "optuna.trial.FrozenTrial", front: set[int]) -> str:
+    if trial.number in front:
+        return "front"
+    if str(trial.user_attrs.get("reason", "")).startswith("infeasible"):
+        return "too big"
+    origin = trial.user_attrs.get(WARM_START)
+    return f"{_STATES[trial.state.name]} ({origin})" if origin else _STATES[trial.state.name]
+
+
+def _value(value: float) -> str:
+    return f"{value:.4f}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
 def _number(value: Any) -> str:

@@ -167,7 +167,7 @@ def _report_best(
     if not complete:
         log.warning("no trial is complete, so there is no best one")
         return None
-    found = study.best_trials[0] if len(study.directions) > 1 else study.best_trial
+    found = _best_in_the_first(study) if len(study.directions) > 1 else study.best_trial
     composed = context.config_loader.load_sweep_config(config, space.overrides(found.params))
     values = ", ".join(f"{value:.6g}" for value in found.values)
     path = sweep_dir / "experiment" / "best.yaml"
@@ -177,10 +177,17 @@ def _report_best(
     command = f"{_program()} --config-dir {shlex.quote(str(shown))} {option}"
     header = f"The best of study {study.study_name}: trial {found.number}, value {values}.\n\n  {command}"
     best.write(path, context.config_loader, composed, header, ignored)
-    kind = "one of the best trials" if len(study.directions) > 1 else "the best trial"
+    front = f"the first of {len(study.best_trials)} on the Pareto front by the first objective"
+    kind = front if len(study.directions) > 1 else "the best trial"
     log.info("%s: number %d, value %s\n  %s", kind, found.number, values, space.searched(found.params))
     log.info("run it again with\n  %s", command)
     return list(found.values) if len(study.directions) > 1 else found.value
+
+
+def _best_in_the_first(study: "optuna.Study") -> "optuna.trial.FrozenTrial":
+    """Return the trial of the Pareto front that is best in the first objective."""
+    sign = 1 if study.directions[0].name == "MAXIMIZE" else -1
+    return max(study.best_trials, key=lambda trial: (sign * trial.values[0], -trial.number))
 
 
 def _program() -> str:

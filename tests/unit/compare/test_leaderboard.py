@@ -159,7 +159,7 @@ def test_no_noise_is_claimed_for_what_is_no_uncertain_accuracy(direction, object
 def test_a_study_of_another_application_and_several_objectives():
     study = optuna.create_study(directions=["maximize", "minimize"])
     study.add_trial(optuna.trial.create_trial(values=[0.5, 7.0], params={}, distributions={}))
-    assert rows(shown(study)) == [["0", "0.5000", "7.0000", "complete"]]
+    assert rows(shown(study)) == [["0", "0.5000", "7.0000", "front"]]
 
 
 def test_a_study_without_trials():
