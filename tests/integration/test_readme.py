@@ -25,7 +25,8 @@ def test_there_are_commands_to_check():
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_a_command_composes(words, monkeypatch):
-    monkeypatch.setenv("STORAGE", "sqlite:///study.db")
+    monkeypatch.setenv("DENSENET_SWEEP_STORAGE", "sqlite:///study.db")
+    monkeypatch.setenv("DENSENET_SWEEP_PROXY", "host:13000")
     arguments = [word for word in words[1:] if not word.startswith("-")]
     if arguments and arguments[0] in SUBCOMMANDS:
         arguments = arguments[1:]
@@ -35,7 +36,7 @@ def test_a_command_composes(words, monkeypatch):
 
 def test_every_option_of_every_group_is_in_the_table():
     folder = composition.config_folder()
-    for group in ("data", "optimizer", "schedule", "tracking", "experiment", "sweep"):
+    for group in ("data", "optimizer", "schedule", "tracking", "storage", "experiment", "sweep"):
         [row] = [line for line in README.splitlines() if line.startswith(f"| `{group}` |")]
         for path in (folder / group).glob("*.yaml"):
             assert f"`{path.stem}`" in row, (group, path.stem)
