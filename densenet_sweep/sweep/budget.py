@@ -33,14 +33,17 @@ class Budget:
     patience: int | None = None
     max_failure_rate: float = 0.5
 
-    def reason_to_stop(self, study: "optuna.Study", started: float) -> str | None:
+    def reason_to_stop(
+        self, study: "optuna.Study", started: float, seen: "Sequence[optuna.trial.FrozenTrial] | None" = None
+    ) -> str | None:
         """Return why no further trial should begin, or None.
 
         Args:
             study: as it stands.
             started: when this sweep began, by `time.time`.
+            seen: its trials, where they have just been read.
         """
-        trials = _own(study)
+        trials = _own(study, seen)
         finished = _finished(trials)
         failed = [trial for trial in trials if trial.state.name == "FAIL"]
         ended = len(finished) + len(failed)
@@ -61,9 +64,9 @@ class Budget:
             return f"{self.patience} trials brought no improvement (hydra.sweeper.patience)"
         return None
 
-    def has_room(self, study: "optuna.Study") -> bool:
-        """Tell whether a further trial may be begun beside those that are running."""
-        trials = _own(study)
+    def has_room(self, study: "optuna.Study", seen: "Sequence[optuna.trial.FrozenTrial] | None" = None) -> bool:
+        """Tell whether a further trial may be begun beside those that are running; `seen` as for `reason_to_stop`."""
+        trials = _own(study, seen)
         return len(_finished(trials)) + sum(trial.state.name == "RUNNING" for trial in trials) < self.n_trials
 
     def admits(self, study: "optuna.Study", number: int) -> bool:
@@ -78,8 +81,8 @@ class Budget:
         return len(_finished(trials)) + len(before) < self.n_trials
 
 
-def _own(study: "optuna.Study") -> list["optuna.trial.FrozenTrial"]:
-    return [trial for trial in study.get_trials(deepcopy=False) if is_own(trial)]
+def _own(study: "optuna.Study", seen: "Sequence[optuna.trial.FrozenTrial] | None" = None) -> list["optuna.trial.FrozenTrial"]:
+    return [trial for trial in (study.get_trials(deepcopy=False) if seen is None else seen) if is_own(trial)]
 
 
 def _finished(trials: Sequence["optuna.trial.FrozenTrial"]) -> list["optuna.trial.FrozenTrial"]:

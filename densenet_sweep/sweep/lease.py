@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -73,7 +73,8 @@ def reclaim_dead(
     lease_seconds: float,
     max_retries: int,
     on_reclaimed: Callable[[int, str, str], None],
-) -> None:
+    seen: "Sequence[optuna.trial.FrozenTrial] | None" = None,
+) -> bool:
     """Put the trials of dead workers back into the queue, and fail those that had their last attempt.
 
     A trial put back keeps its number, parameters and folder; whoever pulls it continues it.
@@ -83,13 +84,19 @@ def reclaim_dead(
         lease_seconds: how long a worker may be silent.
         max_retries: how often a trial is begun again.
         on_reclaimed: told the number, "interrupted" or "failed", and the reason, before anybody else can pull the trial.
+        seen: the study's trials, where they have just been read.
+
+    Returns:
+        whether there was one.
     """
     from optuna.trial import TrialState
 
     storage = study._storage
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        if not is_dead(trial, lease_seconds):
+    found = False
+    for trial in study.get_trials(deepcopy=False) if seen is None else seen:
+        if trial.state != TrialState.RUNNING or not is_dead(trial, lease_seconds):
             continue
+        found = True
         # Somebody else may have put it back, and a third have pulled it, since the list was read.
         current = storage.get_trial(trial._trial_id)
         if current.state != TrialState.RUNNING or current.user_attrs.get(LEASE) != trial.user_attrs.get(LEASE):
@@ -107,6 +114,7 @@ def reclaim_dead(
                 storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
         except RuntimeError:  # optuna's UpdateFinishedTrialError: it has ended meanwhile
             continue
+    return found
 
 
 def is_dead(trial: "optuna.trial.FrozenTrial", lease_seconds: float) -> bool:

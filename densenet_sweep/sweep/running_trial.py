@@ -1,5 +1,6 @@
 """The trial that a task function sees inside a sweep: backed by Optuna, guarded by its worker's lease."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from densenet_sweep.sweep.interruption import Interruption
@@ -13,14 +14,21 @@ if TYPE_CHECKING:
 class RunningTrial:
     """See `densenet_sweep.sweep.trial.Trial` for what the methods promise."""
 
-    def __init__(self, study: "optuna.Study", trial: "optuna.Trial", lease: Lease, interruption: Interruption) -> None:
+    def __init__(
+        self,
+        study: "optuna.Study",
+        trial: "optuna.Trial",
+        lease: Lease,
+        interruption: Interruption,
+        reported: Iterable[int],
+    ) -> None:
         self.number: int | None = trial.number
         self.study_name: str | None = study.study_name
         self._study = study
         self._trial = trial
         self._lease = lease
         self._interruption = interruption
-        self._reported = set(study._storage.get_trial(trial._trial_id).intermediate_values)
+        self._reported = set(reported)
 
     def check_lease(self) -> None:
         """Raise `TrialLost` where another worker has taken the trial over."""
@@ -44,7 +52,9 @@ class RunningTrial:
 
     def should_prune(self) -> bool:
         """Ask the pruner; with several objectives there is nothing to prune by."""
-        if len(self._study.directions) > 1:
+        from optuna.pruners import NopPruner
+
+        if len(self._study.directions) > 1 or isinstance(self._study.pruner, NopPruner):
             return False
         return self._study.pruner.prune(self._study, self._study._storage.get_trial(self._trial._trial_id))
 

@@ -84,6 +84,8 @@ class Worker:
             KeyboardInterrupt: the user stopped; an unfinished trial is in the queue.
             SweepError: the config files have changed since the study was opened.
         """
+        import optuna
+
         settings = self.settings
         storage = open_storage(settings.storage, settings.sweep_dir)
         composer = Composer(self.context.config_loader, self.config, self.space.fixed)
@@ -93,19 +95,23 @@ class Worker:
             while True:
                 if interruption.is_asked_for:
                     raise KeyboardInterrupt
-                study = self._study(storage, index)
-                reclaim_dead(
+                study = optuna.load_study(study_name=settings.study_name, storage=storage)
+                seen = study.get_trials(deepcopy=False)
+                if reclaim_dead(
                     study,
                     lease_seconds=settings.lease_seconds,
                     max_retries=settings.max_retries,
                     on_reclaimed=self._emit_end,
-                )
-                reason = settings.budget.reason_to_stop(study, settings.started)
+                    seen=seen,
+                ):
+                    seen = study.get_trials(deepcopy=False)
+                reason = settings.budget.reason_to_stop(study, settings.started, seen)
                 if reason is not None:
                     return reason
-                if not settings.budget.has_room(study):
+                if not settings.budget.has_room(study, seen):
                     time.sleep(_POLL_SECONDS)  # a running trial may still fail, and leave its place
                     continue
+                self._equip(study, len(seen), index)
                 trial = study.ask(self.space.distributions())
                 if settings.budget.admits(study, trial.number):
                     self._run(study, trial, composer, interruption)
@@ -119,25 +125,21 @@ class Worker:
             if before.get(key) != now.get(key):
                 raise SweepError(f"{key}: now {now.get(key)}, but {before.get(key)} when the sweep began; start it again")
 
-    def _study(self, storage: "optuna.storages.BaseStorage", index: int) -> "optuna.Study":
-        """Return the study with a sampler for the next trial.
+    def _equip(self, study: "optuna.Study", num_trials: int, index: int) -> None:
+        """Give the study the pruner, and a sampler for the next trial.
 
-        Its seed follows from the configured one, the number of trials so far and the worker: the same study gives the same
-        trials again, a continued one does not repeat its random start, and two workers do not suggest the same.
+        The sampler's seed follows from the configured one, the number of trials so far and the worker: the same study gives
+        the same trials again, a continued one does not repeat its random start, and two workers do not suggest the same.
         """
-        import optuna
         from numpy.random import SeedSequence
 
-        study = optuna.load_study(study_name=self.settings.study_name, storage=storage)
         section = dict(self.settings.sampler)
         if section.get("seed") is not None and not str(section["_target_"]).endswith(_SEED_IS_THE_SEQUENCE):
-            num_trials = len(study.get_trials(deepcopy=False))
             section["seed"] = int(SeedSequence([int(section["seed"]), num_trials, index]).generate_state(1)[0])
         study.sampler = construction.sampler(section, self.space)
         # Samplers that enumerate call this after their last trial; Optuna's own works inside `optimize` only.
         setattr(study, "stop", lambda: study.set_user_attr(EXHAUSTED, True))  # noqa: B010 - a method, to mypy
         study.pruner = construction.pruner(self.settings.pruner, len(study.directions))
-        return study
 
     def _run(self, study: "optuna.Study", trial: "optuna.Trial", composer: Composer, interruption: Interruption) -> None:
         """Run one trial to its end, or leave it in the queue where the user or the scheduler ends this process."""
@@ -146,8 +148,9 @@ class Worker:
 
         lease = Lease(study, trial._trial_id, self.settings.lease_seconds)
         values = self._all_values(trial)
-        handle = RunningTrial(study, trial, lease, interruption)
-        attempt = study._storage.get_trial(trial._trial_id).user_attrs.get(ATTEMPT, 0)
+        before = study._storage.get_trial(trial._trial_id)
+        handle = RunningTrial(study, trial, lease, interruption, reported=before.intermediate_values)
+        attempt = before.user_attrs.get(ATTEMPT, 0)
         nth = f" (attempt {attempt + 1})" if attempt else ""
         log.info("trial %d%s: %s", trial.number, nth, self.space.searched(values))
         try:
