@@ -111,7 +111,7 @@ class Worker:
                 if not settings.budget.has_room(study, seen):
                     time.sleep(_POLL_SECONDS)  # a running trial may still fail, and leave its place
                     continue
-                self._equip(study, len(seen), index)
+                self._equip(study, seen, index)
                 trial = study.ask(self.space.distributions())
                 if settings.budget.admits(study, trial.number):
                     self._run(study, trial, composer, interruption)
@@ -125,17 +125,20 @@ class Worker:
             if before.get(key) != now.get(key):
                 raise SweepError(f"{key}: now {now.get(key)}, but {before.get(key)} when the sweep began; start it again")
 
-    def _equip(self, study: "optuna.Study", num_trials: int, index: int) -> None:
+    def _equip(self, study: "optuna.Study", seen: "Sequence[optuna.trial.FrozenTrial]", index: int) -> None:
         """Give the study the pruner, and a sampler for the next trial.
 
-        The sampler's seed follows from the configured one, the number of trials so far and the worker: the same study gives
-        the same trials again, a continued one does not repeat its random start, and two workers do not suggest the same.
+        Of a worker that is alone, the sampler's seed follows from the configured one and the number of trials so far: the
+        same study gives the same trials again, and a continued one does not repeat its random start. Beside others, of
+        which some may be another command's, it is drawn anew, so that no two suggest the same.
         """
         from numpy.random import SeedSequence
 
         section = dict(self.settings.sampler)
         if section.get("seed") is not None and not str(section["_target_"]).endswith(_SEED_IS_THE_SEQUENCE):
-            section["seed"] = int(SeedSequence([int(section["seed"]), num_trials, index]).generate_state(1)[0])
+            is_alone = index == 0 and not any(trial.state.name == "RUNNING" for trial in seen)
+            entropy = [int(section["seed"]), len(seen)] if is_alone else None
+            section["seed"] = int(SeedSequence(entropy).generate_state(1)[0])
         study.sampler = construction.sampler(section, self.space)
         # Samplers that enumerate call this after their last trial; Optuna's own works inside `optimize` only.
         setattr(study, "stop", lambda: study.set_user_attr(EXHAUSTED, True))  # noqa: B010 - a method, to mypy
