@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from densenet_sweep.compare import analysis
 from densenet_sweep.compare.studies import find
 from densenet_sweep.sweep.first_trials import WARM_START
 
@@ -91,8 +92,8 @@ def show(study: "optuna.Study", *, top: int = 10, console: Console | None = None
             highlight=False,
         )
     noise = _noise(study, ranked)
-    if noise:
-        console.print(noise, highlight=False)
+    for line in [*([noise] if noise else []), *analysis.sentences(study)]:
+        console.print(line, highlight=False, markup=False)
 
 
 def wide_console() -> Console:

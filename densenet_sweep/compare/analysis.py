@@ -1,0 +1,108 @@
+"""What the trials of a study say beyond their ranking: what mattered, what pruning saved, how early one could have known."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from densenet_sweep.sweep.table import NUM_STEPS, SECONDS
+
+if TYPE_CHECKING:
+    import optuna
+
+# Below so many complete trials an importance, or a correlation, means nothing.
+_FEWEST_FOR_IMPORTANCE = 10
+_FEWEST_FOR_A_CORRELATION = 5
+
+
+@dataclass(frozen=True)
+class Saving:
+    """What pruned trials did not train: `seconds` at each one's own pace."""
+
+    num_trained: int
+    num_planned: int
+    seconds: float
+
+
+def importance(study: "optuna.Study") -> dict[str, float]:
+    """Return each parameter's share in what makes a trial good, the largest first; nothing where trials are too few.
+
+    By PED-ANOVA (Watanabe et al., IJCAI 2023), over the complete trials, for a single objective.
+    """
+    from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+
+    complete = _complete(study)
+    if len(study.directions) > 1 or len(complete) < _FEWEST_FOR_IMPORTANCE or len({trial.values[0] for trial in complete}) == 1:
+        return {}
+    try:
+        return get_param_importances(study, evaluator=PedAnovaImportanceEvaluator())
+    except (ValueError, RuntimeError):  # no parameter that all trials have, or none that varied
+        return {}
+
+
+def saving(study: "optuna.Study") -> Saving | None:
+    """Return what pruning saved, or None where nothing was pruned or the planned epochs are not known."""
+    trained = planned = 0
+    seconds = 0.0
+    for trial in study.get_trials(deepcopy=False):
+        num_planned, spent = trial.user_attrs.get(NUM_STEPS), trial.user_attrs.get(SECONDS)
+        num_trained = max(trial.intermediate_values, default=0)
+        if trial.state.name != "PRUNED" or num_planned is None or spent is None or num_trained == 0:
+            continue
+        trained += num_trained
+        planned += int(num_planned)
+        seconds += float(spent) / num_trained * (int(num_planned) - num_trained)
+    return Saving(trained, planned, seconds) if planned else None
+
+
+def rank_correlations(study: "optuna.Study") -> dict[int, float]:
+    """Return, by epoch, how the order of the complete trials then agrees with the order at the end (Spearman's rho).
+
+    For the epochs 1, 3, 9, ... before the last one. Where it is low, pruning at that epoch is a lottery. Pruned trials have
+    no end and are left out, so what was pruned on is flattered.
+    """
+    from scipy.stats import spearmanr
+
+    complete = [trial for trial in _complete(study) if trial.intermediate_values]
+    if len(study.directions) > 1 or len(complete) < _FEWEST_FOR_A_CORRELATION:
+        return {}
+    last = min(max(trial.intermediate_values) for trial in complete)
+    found = {}
+    epoch = 1
+    while epoch < last:
+        pairs = [
+            (trial.intermediate_values[epoch], trial.values[0]) for trial in complete if epoch in trial.intermediate_values
+        ]
+        early, final = zip(*pairs, strict=True) if pairs else ((), ())
+        if len(pairs) >= _FEWEST_FOR_A_CORRELATION and len(set(early)) > 1 and len(set(final)) > 1:
+            found[epoch] = float(spearmanr(early, final).statistic)
+        epoch *= 3
+    return found
+
+
+def sentences(study: "optuna.Study") -> list[str]:
+    """Return all of it as lines to be read."""
+    lines = []
+    shares = importance(study)
+    if shares:
+        named = ", ".join(f"{name.rpartition('.')[2]} {share:.2f}" for name, share in shares.items())
+        lines.append(f"Importance (PED-ANOVA, {len(_complete(study))} complete trials): {named}.")
+    saved = saving(study)
+    if saved is not None:
+        lines.append(
+            f"Pruned trials trained {saved.num_trained} of {saved.num_planned} epochs, "
+            f"which saved about {_duration(saved.seconds)}."
+        )
+    correlations = rank_correlations(study)
+    if correlations:
+        named = ", ".join(f"{rho:.2f} after epoch {epoch}" for epoch, rho in correlations.items())
+        lines.append(f"Rank correlation of complete trials with their end (Spearman): {named}.")
+    return lines
+
+
+def _complete(study: "optuna.Study") -> list["optuna.trial.FrozenTrial"]:
+    return [trial for trial in study.get_trials(deepcopy=False) if trial.state.name == "COMPLETE"]
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} seconds"
+    return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.1f} hours"
