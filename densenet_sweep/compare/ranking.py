@@ -1,0 +1,77 @@
+"""The trials of a study in order, as plain values: what every form of the leaderboard is made of."""
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from densenet_sweep.sweep.first_trials import WARM_START
+
+if TYPE_CHECKING:
+    import optuna
+
+STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One trial; `state` also says what stands out: on the Pareto front, too big to be trained, taken over from elsewhere."""
+
+    number: int
+    values: list[float]
+    params: dict[str, Any]
+    num_parameters: int | None
+    epochs: int | None
+    seconds: float | None
+    state: str
+    is_complete: bool
+
+
+def objectives(study: "optuna.Study") -> list[str]:
+    """Return the objectives' names, where the swept config has them under `objective`."""
+    named = study.user_attrs.get("config", {}).get("objective")
+    names = [named] if isinstance(named, str) else named
+    count = len(study.directions)
+    if isinstance(names, list) and len(names) == count:
+        return [str(name) for name in names]
+    return ["value"] if count == 1 else [f"value {index}" for index in range(count)]
+
+
+def parameters(study: "optuna.Study") -> list[str]:
+    """Return the names of all that was searched, in order."""
+    return sorted({name for trial in study.get_trials(deepcopy=False) if trial.state.name in STATES for name in trial.params})
+
+
+def rows(study: "optuna.Study") -> list[Row]:
+    """Return complete trials best first (the Pareto front, where there is one), pruned ones by their last value, the rest."""
+    sign = -1 if study.directions[0].name == "MAXIMIZE" else 1
+    order = list(STATES)
+    front = {trial.number for trial in study.best_trials} if len(study.directions) > 1 else set()
+
+    def key(trial: "optuna.trial.FrozenTrial") -> tuple[int, bool, float, int]:
+        value = trial.values[0] if trial.values else math.inf * sign
+        return order.index(trial.state.name), trial.number not in front, sign * value, trial.number
+
+    shown = [trial for trial in study.get_trials(deepcopy=False) if trial.state.name in STATES]
+    return [_row(trial, front) for trial in sorted(shown, key=key)]
+
+
+def _row(trial: "optuna.trial.FrozenTrial", front: set[int]) -> Row:
+    return Row(
+        number=trial.number,
+        values=list(trial.values or []),
+        params=dict(trial.params),
+        num_parameters=trial.user_attrs.get("num_parameters"),
+        epochs=max(trial.intermediate_values, default=None),
+        seconds=trial.user_attrs.get("seconds"),
+        state=_state(trial, front),
+        is_complete=trial.state.name == "COMPLETE",
+    )
+
+
+def _state(trial: "optuna.trial.FrozenTrial", front: set[int]) -> str:
+    if trial.number in front:
+        return "front"
+    if str(trial.user_attrs.get("reason", "")).startswith("infeasible"):
+        return "too big"
+    origin = trial.user_attrs.get(WARM_START)
+    return f"{STATES[trial.state.name]} ({origin})" if origin else STATES[trial.state.name]
