@@ -25,6 +25,11 @@ def flat_job_config(config: DictConfig, *, resolve: bool = True) -> dict[str, An
     return _flat(container)
 
 
+def hydra_options(config: DictConfig) -> list[str]:
+    """Return what the command line chose in Hydra's own groups, which the application's config may depend on."""
+    return [str(line) for line in config.hydra.overrides.hydra if str(line).startswith("hydra/")]
+
+
 def is_below(key: str, sections: Sequence[str]) -> bool:
     """Tell whether `key` is one of these keys, or in one of these sections."""
     return any(key == section or key.startswith(f"{section}.") for section in sections)
@@ -51,7 +56,7 @@ def write(path: Path, config_loader: ConfigLoader, config: DictConfig, header: s
     }
     plain = config_loader.load_configuration(
         config_name=config.hydra.job.config_name,
-        overrides=[f"{group}={option}" for group, option in choices.items()],
+        overrides=[*hydra_options(config), *(f"{group}={option}" for group, option in choices.items())],
         run_mode=RunMode.RUN,
     )
     unset = object()

@@ -92,11 +92,15 @@ def check_password(url: str | None, key: str = "hydra.sweeper.storage") -> None:
 
 
 def _database(url: str) -> "optuna.storages.BaseStorage":
+    import optuna
+
     from densenet_sweep.sweep.patience import PatientDatabase
 
     for turn in range(_TURNS_TO_MAKE_TABLES):
         try:
-            return PatientDatabase(url)
+            # With Optuna's cache before it, once: a study that is loaded on the bare database begins with an empty one, and
+            # reads every trial anew.
+            return optuna.storages.get_storage(PatientDatabase(url))
         except Exception as error:  # each driver has its own
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             # Of two that make the tables of a new database at once, one fails; a moment later they are there.

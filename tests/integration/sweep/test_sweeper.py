@@ -84,6 +84,15 @@ def test_every_sampler_and_pruner_builds(sampler):
         assert isinstance(build(section, "pruner"), optuna.pruners.BasePruner)
 
 
+def test_a_config_that_depends_on_an_option_of_the_command_line(toy, changed):
+    changed({"  - override hydra/sweeper: densenet_sweep\n": ""})
+    code, output = toy.run("hydra/sweeper=densenet_sweep", "hydra.sweeper.n_trials=2")
+    assert code == 0, output
+    assert "python application.py --config-dir sweep +experiment=best hydra/sweeper=densenet_sweep" in output
+    _, again = toy.run("--config-dir", "sweep", "+experiment=best", "hydra/sweeper=densenet_sweep", "hydra.mode=RUN")
+    assert float(toy.ran()[-1][1]) == toy.study().best_trial.params["x"], again
+
+
 def test_a_failed_trial_is_recorded_and_the_sweep_goes_on(toy):
     code, output = toy.run("fail_above=0.5", "hydra.sweeper.max_failure_rate=0.9")
     assert code == 0, output

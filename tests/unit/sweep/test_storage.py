@@ -34,7 +34,15 @@ def test_a_file_in_the_sweeps_folder(tmp_path, url, file):
     assert (tmp_path / "sweep" / file).is_file()
     storage.remove_session()
     if url == "sqlite":
-        storage.engine.dispose()
+        storage._backend.engine.dispose()
+
+
+def test_a_database_keeps_what_it_has_read(tmp_path):
+    storage = open_storage("sqlite", tmp_path)
+    study = optuna.create_study(storage=storage, study_name="s")
+    assert optuna.load_study(storage=storage, study_name="s")._storage is study._storage
+    storage.remove_session()
+    storage._backend.engine.dispose()
 
 
 def test_a_password_comes_from_the_environment_alone(monkeypatch):
