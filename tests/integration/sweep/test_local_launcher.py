@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import time
 
 import psutil
@@ -103,3 +104,27 @@ def test_several_workers_a_gpu_without_one_is_refused_in_one_line(toy):
     assert code != 0
     assert "hydra.launcher.workers_per_gpu=2: this machine has no visible GPU; 1 is accepted" in output
     assert not (toy.folder / "ran.txt").exists()
+
+
+def test_on_a_terminal_the_workers_lines_stand_above_a_table(toy):
+    import pty
+
+    ours, theirs = pty.openpty()
+    command = toy.command(LOCAL, "hydra.launcher.num_workers=2", "seconds=0.3", "hydra.sweeper.n_trials=4")
+    environment = {**toy.environment, "TERM": "xterm-256color", "COLUMNS": "110", "LINES": "40"}
+    process = subprocess.Popen(command, cwd=toy.folder, env=environment, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            shown += os.read(ours, 65536)
+        except OSError:  # Linux's way to say that the other end is closed
+            break
+    assert process.wait(timeout=60) == 0
+    os.close(ours)
+    text = shown.decode()
+    assert "of 4 finished" in text
+    assert "elapsed" in text
+    for number in range(4):
+        assert text.count(f"trial {number} complete: ") == 1
+    assert text.index("trial 3 complete: ") < text.index("the best trial: number")
