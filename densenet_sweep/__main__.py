@@ -17,10 +17,11 @@ from omegaconf import DictConfig
 
 from densenet_sweep import composition, errors
 
-# Each is a module whose `main(arguments)` runs the subcommand.
+# Each is a module whose `main(arguments)` runs the subcommand; what it returns, if anything, is run as if it had been typed.
 SUBCOMMANDS = {
     "compare": "densenet_sweep.compare.leaderboard",
     "describe": "densenet_sweep.describe",
+    "rerun": "densenet_sweep.compare.rerun",
     "serve": "densenet_sweep.sweep.serve",
     "status": "densenet_sweep.compare.status",
     "ui": "densenet_sweep.compare.ui",
@@ -78,9 +79,12 @@ class _Failed(BaseException):
 def _dispatch(arguments: Sequence[str]) -> None:
     first = arguments[0] if arguments else ""
     if first in SUBCOMMANDS:
-        importlib.import_module(SUBCOMMANDS[first]).main(list(arguments[1:]))
-        return
-    if first and not first.startswith(("+", "~", "-")) and "=" not in first:
+        returned = importlib.import_module(SUBCOMMANDS[first]).main(list(arguments[1:]))
+        if returned is None:
+            return
+        arguments = returned
+        sys.argv[1:] = returned  # where Hydra reads what was typed
+    elif first and not first.startswith(("+", "~", "-")) and "=" not in first:
         raise ValueError(
             f"{first}: no such command{errors.did_you_mean(first, list(SUBCOMMANDS))}; "
             f"{', '.join(SUBCOMMANDS)} or overrides of the form key=value are accepted"

@@ -20,7 +20,7 @@ def typed(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_help_lists_what_can_be_typed_and_writes_nothing(tmp_path):
     shown = typed(tmp_path, "--help")
     assert shown.returncode == 0
-    for line in ("densenet-sweep sweep=quickstart", "describe", "compare [STUDY]", "ui", "densenet_bc100_k12", "nesterov"):
+    for line in ("densenet-sweep sweep=quickstart", "describe", "compare [STUDY ...]", "ui", "densenet_bc100_k12", "nesterov"):
         assert line in shown.stdout
     assert list(tmp_path.iterdir()) == []
 

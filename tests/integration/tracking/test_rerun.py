@@ -1,0 +1,66 @@
+"""Training again what MLflow kept of a run."""
+
+import shutil
+
+import pytest
+from mlflow import MlflowClient
+
+from densenet_sweep.tracking import store
+
+RUN = (
+    "data=digits", "architecture.depth=10", "architecture.growth_rate=4", "optimizer=adamw", "optimizer.betas=[0.8,0.9]",
+    "schedule=step", "epochs=2", "label_smoothing=0.1", "seed=7", "device=cpu", "tracking.system_metrics=false",
+)  # fmt: skip
+
+# What depends on the machine's mood.
+_OF_THE_MOMENT = ("seconds", "images_per_second", "peak_memory_bytes")
+
+
+@pytest.fixture
+def client(tmp_path, empty_database) -> MlflowClient:
+    (tmp_path / "mlruns").mkdir()
+    shutil.copy(empty_database, tmp_path / "mlruns" / "mlflow.db")
+    return store.connect(f"sqlite:///{tmp_path}/mlruns/mlflow.db")
+
+
+def runs(client):
+    [experiment] = [it for it in client.search_experiments() if it.name == "densenet_sweep"]
+    return client.search_runs([experiment.experiment_id], order_by=["start_time ASC"])
+
+
+def test_the_same_numbers_come_out_on_a_cpu(command, client):
+    assert command(*RUN).exit_code == 0
+    [first] = runs(client)
+    again = command("rerun", first.info.run_id)
+    assert again.exit_code == 0, again.err
+    assert "optimizer.betas=[0.8, 0.9]" in again.out
+    _, second = runs(client)
+    for key in sorted(first.data.metrics.keys() - set(_OF_THE_MOMENT)):
+        one, two = (client.get_metric_history(run.info.run_id, key) for run in (first, second))
+        assert [(metric.step, metric.value) for metric in one] == [(metric.step, metric.value) for metric in two], key
+    assert first.data.params == {**second.data.params}
+
+
+def test_something_may_be_different_this_time(command, client):
+    command(*RUN)
+    [first] = runs(client)
+    assert command("rerun", first.info.run_id, "epochs=1").exit_code == 0
+    assert runs(client)[1].data.params["epochs"] == "1"
+
+
+def test_what_cannot_be_trained_again_is_said_in_one_line(command, client):
+    store.experiment_id(client, client.tracking_uri, "densenet_sweep", "mlruns/artifacts")
+    other = client.create_run(client.get_experiment_by_name("densenet_sweep").experiment_id).info.run_id
+    for arguments, message in (
+        (["rerun", "0" * 32], f"{'0' * 32}: no such run in tracking.uri=sqlite:///mlruns/mlflow.db; densenet-sweep ui shows"),
+        (["rerun", other], f"{other}: keeps no config.yaml; only a run of this project that came to its end does"),
+        (["rerun", other, "tracking=none"], "tracking: rerun reads the run from MLflow, and needs tracking=mlflow"),
+        (
+            ["rerun", other, "tracking.uri=http://127.0.0.1:9"],
+            "tracking.uri=http://127.0.0.1:9: cannot be used (Connection refused)",
+        ),
+    ):
+        typed = command(*arguments)
+        assert typed.exit_code == 1
+        assert typed.err.startswith(f"densenet-sweep: error: {message}"), typed.err
+        assert typed.err.count("\n") == 1
