@@ -13,9 +13,8 @@ import uuid
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-import psutil
-
 from densenet_sweep.sweep.outage import Outage
+from densenet_sweep.sweep.process import process_start
 
 if TYPE_CHECKING:
     import optuna
@@ -128,12 +127,3 @@ def is_dead(trial: "optuna.trial.FrozenTrial", lease_seconds: float) -> bool:
     if time.time() - Outage.ended < lease_seconds:  # nobody could renew a lease while the storage was away
         return False
     return time.time() > float(lease["until"])
-
-
-def process_start(pid: int) -> float | None:
-    """Return when process `pid` began: a number given anew to another process has another time."""
-    try:
-        process = psutil.Process(pid)
-        return None if process.status() == psutil.STATUS_ZOMBIE else round(process.create_time(), 1)
-    except psutil.NoSuchProcess:
-        return None

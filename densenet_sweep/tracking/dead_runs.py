@@ -4,7 +4,7 @@ import os
 import socket
 from typing import TYPE_CHECKING
 
-from densenet_sweep.sweep.lease import process_start
+from densenet_sweep.sweep.process import process_start
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
