@@ -25,9 +25,14 @@ def flat_job_config(config: DictConfig, *, resolve: bool = True) -> dict[str, An
     return _flat(container)
 
 
-def hydra_options(config: DictConfig) -> list[str]:
-    """Return what the command line chose in Hydra's own groups, which the application's config may depend on."""
-    return [str(line) for line in config.hydra.overrides.hydra if str(line).startswith("hydra/")]
+def needed_options(config_loader: ConfigLoader, config: DictConfig) -> list[str]:
+    """Return the launcher and the sweeper of the command line, where the application's config does not compose without them."""
+    try:
+        config_loader.load_configuration(config_name=config.hydra.job.config_name, overrides=[], run_mode=RunMode.RUN)
+    except Exception:  # it sets keys that only they have
+        given = [str(line) for line in config.hydra.overrides.hydra]
+        return [line for line in given if line.startswith(("hydra/launcher=", "hydra/sweeper="))]
+    return []
 
 
 def is_below(key: str, sections: Sequence[str]) -> bool:
@@ -56,7 +61,7 @@ def write(path: Path, config_loader: ConfigLoader, config: DictConfig, header: s
     }
     plain = config_loader.load_configuration(
         config_name=config.hydra.job.config_name,
-        overrides=[*hydra_options(config), *(f"{group}={option}" for group, option in choices.items())],
+        overrides=[*needed_options(config_loader, config), *(f"{group}={option}" for group, option in choices.items())],
         run_mode=RunMode.RUN,
     )
     unset = object()

@@ -174,7 +174,9 @@ def _report_best(
     groups = context.config_loader.get_group_options("experiment")
     option = "experiment=best" if groups else "+experiment=best"
     shown = Path(*path.relative_to(Path.cwd()).parts[:-2]) if path.is_relative_to(Path.cwd()) else path.parent.parent
-    command = " ".join([_program(), "--config-dir", shlex.quote(str(shown)), option, *best.hydra_options(config)])
+    command = " ".join(
+        [_program(), "--config-dir", shlex.quote(str(shown)), option, *best.needed_options(context.config_loader, config)]
+    )
     header = f"The best of study {study.study_name}: trial {found.number}, value {values}.\n\n  {command}"
     best.write(path, context.config_loader, composed, header, ignored)
     front = f"the first of {len(study.best_trials)} on the Pareto front by the first objective"
