@@ -171,7 +171,7 @@ def test_workers_behind_optunas_proxy(toy, request, unavailable, behind):
                 "hydra.sweeper.n_trials=10", "seconds=0.02", "hydra/sweeper/pruner=median",
             )  # fmt: skip
         finally:
-            proxy.send_signal(signal.SIGINT)
+            proxy.send_signal(signal.SIGTERM)  # Ctrl-C is ignored in what a shell starts in the background
             said = proxy.communicate(timeout=30)[0]
     assert code == 0, output
     assert PASSWORD not in said
