@@ -25,9 +25,9 @@ def numbers(folder: Path) -> list[tuple[float, ...]]:
     return [tuple(epoch[key] for key in keys) for epoch in history(folder)]
 
 
-# Train loss, train accuracy, valid loss, valid accuracy after each epoch; a refactoring may not change them. In fp64, where they
-# are the same to seven digits with the kernels of every processor: in fp32 their last digits differ, and within 18 steps that
-# grows to the third digit.
+# Train loss, train accuracy, valid loss, valid accuracy after each epoch; a refactoring may not change them. In fp64, where
+# they are the same to seven digits with the kernels of every processor: in fp32 their last digits differ, and within 18
+# steps that grows to the third digit.
 GOLDEN = [
     (2.236083347, 0.205217391, 2.148806254, 0.288194444),
     (1.978279764, 0.320000000, 1.868081411, 0.451388889),
