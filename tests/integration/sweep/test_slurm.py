@@ -1,5 +1,6 @@
 """Workers as jobs of a real Slurm, which this machine runs as its only node; `.ci/slurm` starts it."""
 
+import importlib.util
 import shutil
 import subprocess
 import time
@@ -19,7 +20,8 @@ def _slurm(unavailable: Callable[[str], None]) -> None:
     answer = subprocess.run(["sinfo", "--noheader", "--format=%t"], capture_output=True, text=True, timeout=30, check=False)
     if answer.stdout.strip() not in ("idle", "mix", "alloc"):
         unavailable(f"Slurm has no node that works: {answer.stdout.strip() or answer.stderr.strip()}")
-    pytest.importorskip("hydra_plugins.hydra_submitit_launcher", reason="hydra-submitit-launcher is not installed")
+    if importlib.util.find_spec("hydra_plugins.hydra_submitit_launcher") is None:
+        unavailable("hydra-submitit-launcher is not installed")
 
 
 def jobs(state: str = "R") -> list[str]:
