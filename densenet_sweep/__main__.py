@@ -49,9 +49,10 @@ def main() -> None:
 def task(job: DictConfig) -> float | tuple[float, ...]:
     """Train as the composed `job` says: Hydra's task function, for a single run, a grid and a trial alike."""
     from densenet_sweep import train
+    from densenet_sweep.recording import Job
 
     runtime = HydraConfig.get()
-    described = train.Job(
+    described = Job(
         output_dir=composition.output_dir(runtime),
         choices=composition.choices(runtime),
         overrides=composition.task_overrides(runtime),

@@ -7,29 +7,30 @@ import functools
 import json
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+import numpy as np
 import torch
-import yaml
 from hydra.utils import instantiate
 from torch import nn
 
-from densenet_sweep import limits, progress
+from densenet_sweep import config_file, limits, progress
 from densenet_sweep.config import OBJECTIVES, Config, ConfigError
 from densenet_sweep.data.augmentation import Augmentation
 from densenet_sweep.data.batches import EvalBatches, TrainBatches
 from densenet_sweep.data.images import Images, Source
 from densenet_sweep.data.preprocessing import Preprocessing, channel_statistics
 from densenet_sweep.data.split import split
-from densenet_sweep.sweep import TrialLost, TrialPruned, current_trial
+from densenet_sweep.recording import Job, recorded
+from densenet_sweep.sweep import TrialPruned, current_trial
 from densenet_sweep.tracking.figures import write_evaluation
-from densenet_sweep.tracking.provenance import provenance_tags
-from densenet_sweep.tracking.record import Record, State
+from densenet_sweep.tracking.record import Record
 from densenet_sweep.training import checkpoint
+from densenet_sweep.training.evaluation import Evaluation, evaluate
 from densenet_sweep.training.fit import Epoch, fit
 from densenet_sweep.training.memory import keep_freed_memory
 from densenet_sweep.training.precision import place, resolve_device, resolve_dtype
@@ -37,26 +38,15 @@ from densenet_sweep.training.threads import keep_to_the_job
 
 log = logging.getLogger("densenet_sweep")
 
-# Validation keeps no activations, so it can take more images at a time than training.
-_VALID_BATCH_SIZE = 512
-
-# Sections that say nothing of what is trained, and may hold a password.
-_WHERE_IT_IS_WRITTEN = ("tracking", "storage")
-
-
-@dataclass(frozen=True)
-class Job:
-    """What a run is told besides its config: where to write, and what the user typed and chose."""
-
-    output_dir: Path
-    choices: Mapping[str, str]
-    overrides: Sequence[str]
+# Evaluation keeps no activations, so it can take more images at a time than training.
+_EVAL_BATCH_SIZE = 512
 
 
 def train(config: Config, job: Job) -> float | tuple[float, ...]:
     """Train one network as `config` says and return the objective's value after the last epoch, or each objective's.
 
-    Where `job.output_dir` holds a checkpoint of the same config, training continues from it. The test set is not read.
+    Where `job.output_dir` holds a checkpoint of the same config, training continues from it. The test set is not read, but by a
+    final run, which returns its accuracy on it.
 
     Raises:
         ValueError, OSError: bad input, in one line, before the first epoch.
@@ -69,7 +59,7 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
     if device.type == "cpu":
         keep_freed_memory()
         keep_to_the_job(os.environ)
-    last = _last_checkpoint(job.output_dir, config)
+    last = _last_checkpoint(job, config)
     is_complete = config.architecture.num_classes is not None
     if is_complete:
         _check_limits(config, job, dtype)
@@ -77,7 +67,10 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
     config = _with_num_classes(config, len(source.class_names))
     if not is_complete:
         _check_limits(config, job, dtype)
-    train_batches, valid_batches = _batches(config, train_images, valid_images)
+    if job.final:
+        train_images = train_images.joined(valid_images)
+    preprocessing = _preprocessing(config, train_images)
+    train_batches = _train_batches(config, train_images, preprocessing)
 
     network = place(build_network(config), device)
     optimizer = _build_optimizer(config, network)
@@ -86,15 +79,16 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
         network.load_state_dict(last["network"])
         optimizer.load_state_dict(last["optimizer"])
         log.info("continuing after epoch %d of %d", len(history), config.epochs)
+    reported = "train_accuracy" if job.final else config.objectives[0]
     for past in history:
-        trial.report(past[config.objectives[0]], step=int(past["epoch"]))
+        trial.report(past[reported], step=int(past["epoch"]))
 
     epochs = fit(
         torch.compile(network) if config.compile else network,  # type: ignore[arg-type]
         optimizer,
         instantiate(asdict(config.schedule)),
         train_batches=lambda index: progress.of_epoch(train_batches(index), train_batches.num_batches, index, config.epochs),
-        valid_batches=valid_batches,
+        valid_batches=None if job.final else EvalBatches(valid_images, preprocessing, batch_size=_EVAL_BATCH_SIZE),
         num_batches=train_batches.num_batches,
         epochs=config.epochs,
         first_epoch=len(history),
@@ -106,37 +100,51 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
     num_parameters = sum(parameter.numel() for parameter in network.parameters())
     artifacts = job.output_dir / "artifacts"
     artifacts.mkdir(parents=True, exist_ok=True)
-    shown = {key: value for key, value in asdict(config).items() if key not in _WHERE_IT_IS_WRITTEN}
-    (artifacts / "config.yaml").write_text(yaml.safe_dump(shown, sort_keys=False), encoding="utf-8")
+    config_file.write(artifacts / "config.yaml", config, job.choices)
 
     def save_last(run_id: str | None) -> None:
         state = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "history": history}
         with _going_on_without(job.output_dir / "last.pt") as path:
-            checkpoint.save(path, {"config": _fingerprint(config), "run_id": run_id, **state})
+            checkpoint.save(path, {"config": _fingerprint(config, job), "run_id": run_id, **state})
+
+    def keep_weights(name: str, epoch: int) -> None:
+        """Keep what makes a classifier of images out of the config: the weights, and what the training images taught."""
+        seen = {"mean": preprocessing.mean_C.tolist(), "std": preprocessing.std_C.tolist()}
+        state = {"network": network.state_dict(), "epoch": epoch, "class_names": list(source.class_names), **seen}
+        with _going_on_without(artifacts / name) as path:
+            checkpoint.save(path, state)
 
     prefix = "" if trial.number is None else f"trial {trial.number} "
-    with _recorded(config, job, run_id=last.get("run_id"), device=device, dtype=dtype) as record:
+    with recorded(_open_record(config), config, job, run_id=last.get("run_id"), device=device, dtype=dtype) as record:
         if not history:  # whoever continues this knows its run in MLflow, even where it dies in the first epoch
             save_last(record.run_id)
         trial.annotate("num_parameters", num_parameters)
         trial.annotate("num_steps", config.epochs)
-        trial.annotate("num_valid", len(valid_images.labels_N))
+        trial.annotate("num_valid", len(valid_images))
         trial.annotate("mlflow_run_id", record.run_id)
         for epoch in epochs:
             trial.check_lease()
             metrics = {**_metrics(epoch), "num_parameters": num_parameters}
             log.info("%s%s", prefix, _line(epoch, config.epochs))
             record.epoch(metrics, step=epoch.index + 1)
-            if _is_best(metrics, history, config.objectives[0]):
-                with _going_on_without(artifacts / "best.pt") as path:
-                    checkpoint.save(path, {"network": network.state_dict(), "epoch": epoch.index + 1})
-                    write_evaluation(artifacts, epoch.valid_confusion_KK.numpy(), source.class_names)
+            if epoch.validation is not None and _is_best(metrics, history, reported):
+                keep_weights("best.pt", epoch.index + 1)
+                with _going_on_without(artifacts):
+                    write_evaluation(artifacts, epoch.validation.confusion_KK.numpy(), source.class_names)
             history.append({"epoch": epoch.index + 1, **metrics})
             save_last(record.run_id)
             trial.annotate("seconds", sum(past["seconds"] for past in history))
-            trial.report(metrics[config.objectives[0]], step=epoch.index + 1)
+            trial.report(metrics[reported], step=epoch.index + 1)
             if epoch.index + 1 < config.epochs and trial.should_prune():
                 raise TrialPruned(f"after epoch {epoch.index + 1} of {config.epochs}")
+        if job.final:
+            keep_weights("final.pt", config.epochs)
+            test_images = source.load_test().to(device)
+            batches = EvalBatches(test_images, preprocessing, batch_size=_EVAL_BATCH_SIZE)
+            test = evaluate(network, batches(), dtype=dtype)
+            _keep_test(test, record, artifacts, source.class_names, config.epochs)
+            log.info("%stest loss %.4f accuracy %.4f on %s images", prefix, test.loss, test.accuracy, f"{len(test_images):,}")
+            return test.accuracy
     values = tuple(history[-1][name] for name in config.objectives)
     return values[0] if isinstance(config.objective, str) else values
 
@@ -152,17 +160,6 @@ def build_network(config: Config) -> nn.Module:
     torch.manual_seed(config.seed)
     network: nn.Module = instantiate(asdict(config.architecture))
     return network
-
-
-def flat(section: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return the leaves of nested `section` under their override paths, such as `optimizer.lr`; lists are leaves."""
-    leaves: dict[str, Any] = {}
-    for key, value in section.items():
-        if isinstance(value, Mapping):
-            leaves |= flat(value, f"{prefix}{key}.")
-        else:
-            leaves[f"{prefix}{key}"] = value
-    return leaves
 
 
 def _check_limits(config: Config, job: Job, dtype: torch.dtype) -> None:
@@ -183,7 +180,7 @@ def _check_limits(config: Config, job: Job, dtype: torch.dtype) -> None:
         raise ConfigError(over)
     if over:
         trial.annotate("num_parameters", sum(parameter.numel() for parameter in network.parameters()))
-        with _recorded(config, job, run_id=None, device=torch.device("cpu"), dtype=dtype):
+        with recorded(_open_record(config), config, job, run_id=None, device=torch.device("cpu"), dtype=dtype):
             raise TrialPruned(f"infeasible: {over}")
 
 
@@ -220,12 +217,14 @@ def _with_num_classes(config: Config, num_classes: int) -> Config:
     return replace(config, architecture=replace(config.architecture, num_classes=given or num_classes))
 
 
-def _batches(config: Config, train_images: Images, valid_images: Images) -> tuple[TrainBatches, EvalBatches]:
+def _preprocessing(config: Config, train_images: Images) -> Preprocessing:
     mean_C, std_C = channel_statistics(train_images, normalize=config.data.normalize)
-    preprocessing = Preprocessing(config.data.image_size, mean_C, std_C)
+    return Preprocessing(config.data.image_size, mean_C, std_C)
+
+
+def _train_batches(config: Config, images: Images, preprocessing: Preprocessing) -> TrainBatches:
     augmentation = Augmentation(**asdict(config.data.augment))
-    train_batches = TrainBatches(train_images, preprocessing, augmentation, batch_size=config.batch_size, seed=config.seed)
-    return train_batches, EvalBatches(valid_images, preprocessing, batch_size=_VALID_BATCH_SIZE)
+    return TrainBatches(images, preprocessing, augmentation, batch_size=config.batch_size, seed=config.seed)
 
 
 def _build_optimizer(config: Config, network: nn.Module) -> torch.optim.Optimizer:
@@ -235,70 +234,23 @@ def _build_optimizer(config: Config, network: nn.Module) -> torch.optim.Optimize
     return optimizer
 
 
-@contextmanager
-def _recorded(config: Config, job: Job, *, run_id: str | None, device: torch.device, dtype: torch.dtype) -> Iterator[Record]:
-    """Yield the run's record and close it with what became of the run, artifacts first."""
-    trial = current_trial()
-    tags = {
-        **provenance_tags(device),
-        "precision": str(dtype).removeprefix("torch."),
-        "overrides": " ".join(job.overrides),
-    }
-    name = f"{job.choices.get('architecture', 'network')} on {job.choices.get('data', 'data')}"
-    if trial.number is not None:
-        name = f"trial {trial.number}"
-        tags["trial.number"] = str(trial.number)
-    leaves = {key: value for key, value in flat(asdict(config)).items() if key.partition(".")[0] not in _WHERE_IT_IS_WRITTEN}
-    leaves = {key: value for key, value in leaves.items() if not key.endswith("_target_")}
+def _open_record(config: Config) -> Callable[..., Record]:
     # Partial: instantiate resolves what it is handed, and an override may hold ${oc.env:PASSWORD}.
-    open_record = instantiate(asdict(config.tracking), _partial_=True)
-    record: Record = open_record(
-        name=name,
-        parameters={**job.choices, **leaves},
-        tags=tags,
-        study_name=trial.study_name,
-        run_id=run_id,
-    )
-    state: State | Literal["lost"] = "failed"
-    reason: str | None = None
-    try:
-        yield record
-        state = "complete"
-    except TrialPruned as pruned:
-        state, reason = "pruned", str(pruned)
-        raise
-    except TrialLost:
-        state = "lost"
-        raise
-    except KeyboardInterrupt:
-        state, reason = "interrupted", "stopped by the user"
-        raise
-    except SystemExit:  # submitit's way to leave a job that Slurm preempts or whose time is over
-        state, reason = "interrupted", "its job was taken off the machine"
-        raise
-    except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise
-    finally:
-        if state in ("complete", "pruned"):
-            record.artifacts(job.output_dir / "artifacts")
-            if trial.number is not None:  # a finished trial is never continued, and a study has many
-                (job.output_dir / "last.pt").unlink(missing_ok=True)
-        if state != "lost":  # the run is another worker's by now
-            record.finish(state, reason)
+    open_record: Callable[..., Record] = instantiate(asdict(config.tracking), _partial_=True)
+    return open_record
 
 
-def _last_checkpoint(output_dir: Path, config: Config) -> dict[str, Any]:
+def _last_checkpoint(job: Job, config: Config) -> dict[str, Any]:
     """Return the checkpoint to continue from, or nothing.
 
     Raises:
         ConfigError: it was written by another config, or this one trains for fewer epochs than it has.
     """
-    path = output_dir / "last.pt"
+    path = job.output_dir / "last.pt"
     if not path.exists():
         return {}
     last = checkpoint.load(path)
-    then, now = json.loads(last["config"]), json.loads(_fingerprint(config))
+    then, now = json.loads(last["config"]), json.loads(_fingerprint(config, job))
     for key in sorted(then.keys() | now.keys()):
         if then.get(key) != now.get(key):
             raise ConfigError(
@@ -308,17 +260,28 @@ def _last_checkpoint(output_dir: Path, config: Config) -> dict[str, Any]:
     return last
 
 
-def _fingerprint(config: Config) -> str:
+def _fingerprint(config: Config, job: Job) -> str:
     """Return what must not change over a continued run, as JSON; where and by whom it is recorded may change."""
-    leaves = flat(asdict(config))
+    leaves = {**config_file.flat(asdict(config)), "final": job.final}
     ignored = ("tracking.", "storage.", "limits.", "device", "data.root", "data.download", "architecture.num_classes")
     return json.dumps({key: value for key, value in leaves.items() if not key.startswith(ignored)}, sort_keys=True)
 
 
 def _metrics(epoch: Epoch) -> dict[str, float]:
     """Return the numbers of `epoch` under the names that MLflow shows."""
-    names = ("train_loss", "train_accuracy", "valid_loss", "valid_accuracy", "lr", "seconds", "images_per_second")
-    return {name: getattr(epoch, name) for name in (*names, "peak_memory_bytes")}
+    names = ("train_loss", "train_accuracy", "lr", "seconds", "images_per_second", "peak_memory_bytes")
+    metrics: dict[str, float] = {name: getattr(epoch, name) for name in names}
+    if epoch.validation is not None:
+        metrics |= {"valid_loss": epoch.validation.loss, "valid_accuracy": epoch.validation.accuracy}
+    return metrics
+
+
+def _keep_test(test: Evaluation, record: Record, artifacts: Path, class_names: Sequence[str], step: int) -> None:
+    """Record what the test set says, once; which images were right is kept, so that networks can be compared image by image."""
+    record.epoch({"test_loss": test.loss, "test_accuracy": test.accuracy}, step=step)
+    with _going_on_without(artifacts):
+        np.save(artifacts / "test_right.npy", test.is_right_N.numpy())
+        write_evaluation(artifacts, test.confusion_KK.numpy(), class_names, split="Test")
 
 
 def _is_best(metrics: Mapping[str, float], history: Sequence[Mapping[str, float]], objective: str) -> bool:
@@ -328,9 +291,11 @@ def _is_best(metrics: Mapping[str, float], history: Sequence[Mapping[str, float]
 
 
 def _line(epoch: Epoch, epochs: int) -> str:
+    validation = epoch.validation
+    valid = "" if validation is None else f"valid loss {validation.loss:.4f} accuracy {validation.accuracy:.4f}  "
     return (
         f"epoch {epoch.index + 1}/{epochs}  "
         f"train loss {epoch.train_loss:.4f} accuracy {epoch.train_accuracy:.4f}  "
-        f"valid loss {epoch.valid_loss:.4f} accuracy {epoch.valid_accuracy:.4f}  "
+        f"{valid}"
         f"lr {epoch.lr:.4g}  {epoch.images_per_second:,.0f} images/s  {epoch.seconds:.1f} s"
     )

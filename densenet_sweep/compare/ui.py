@@ -12,10 +12,10 @@ import urllib.request
 from contextlib import suppress
 from typing import IO
 
-from densenet_sweep import composition
+from densenet_sweep.compare.asked import answering, mlflow_config
 from densenet_sweep.config import ConfigError, MlflowConfig
 from densenet_sweep.tracking.dead_runs import close_dead_runs
-from densenet_sweep.tracking.store import artifact_uri, cause, check_uri, connect, is_server, redacted, sqlite_file
+from densenet_sweep.tracking.store import artifact_uri, check_uri, connect, is_server, redacted, sqlite_file
 
 _HOST = "127.0.0.1"
 _GRACE_SECONDS = 5.0
@@ -32,9 +32,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("overrides", nargs="*", metavar="tracking.key=value", help="as for a run, such as tracking.uri=...")
     parser.add_argument("--port", type=int, default=None, metavar="N", help="5000, or the next free one")
     asked = parser.parse_args(arguments)
-    tracking = composition.typed(composition.compose(asked.overrides)).tracking
-    if not isinstance(tracking, MlflowConfig):
-        raise ConfigError("tracking: the UI needs tracking=mlflow")
+    tracking = mlflow_config(asked.overrides, "the UI")
     if is_server(tracking.uri):
         print(f"The runs are on the server {redacted(tracking.uri)}")
         return
@@ -66,16 +64,11 @@ def _page(tracking: MlflowConfig) -> str:
     Raises:
         ConnectionError: the store cannot be used.
     """
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
-
-    try:
+    with answering(tracking.uri):
         client = connect(tracking.uri)
         experiment = client.get_experiment_by_name(tracking.experiment)
         if experiment is not None:
             close_dead_runs(client, experiment.experiment_id)
-    except (MlflowException, SQLAlchemyError, OSError) as error:
-        raise ConnectionError(f"tracking.uri={redacted(tracking.uri)}: cannot be used ({cause(error)})") from error
     return f"#/experiments/{experiment.experiment_id}/runs?workflowType=machine_learning" if experiment else ""
 
 

@@ -14,7 +14,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torchvision.transforms.functional import center_crop, pil_to_tensor, resize
 
-from densenet_sweep.data.images import Images, Source
+from densenet_sweep.data.images import HeldBack, Images, Source
 from densenet_sweep.data.split import split
 
 _SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
@@ -43,7 +43,7 @@ def image_folder(root: str, *, image_size: int, num_channels: int, test_fraction
         classes = _classes(folder)
         everything = _decoded(folder, folder, classes, image_size, num_channels)
         train, test = split(everything, valid_fraction=test_fraction, num_train=None, seed=split_seed)
-        return Source(tuple(classes), train, lambda: test)
+        return Source(tuple(classes), train, HeldBack(lambda: test))
     classes = _classes(folder / "train")
 
     def load_test() -> Images:
@@ -51,7 +51,7 @@ def image_folder(root: str, *, image_size: int, num_channels: int, test_fraction
             raise ValueError(f"{folder / 'test'}: its class folders differ from those in {folder / 'train'}")
         return _decoded(folder, folder / "test", classes, image_size, num_channels)
 
-    return Source(tuple(classes), _decoded(folder, folder / "train", classes, image_size, num_channels), load_test)
+    return Source(tuple(classes), _decoded(folder, folder / "train", classes, image_size, num_channels), HeldBack(load_test))
 
 
 def _classes(folder: Path) -> list[str]:

@@ -30,15 +30,32 @@ class Images:
         """Return the images at `indices`, in that order."""
         return Images(self.images_NCHW[indices], self.labels_N[indices])
 
+    def joined(self, others: "Images") -> "Images":
+        """Return these images followed by `others`."""
+        return Images(torch.cat([self.images_NCHW, others.images_NCHW]), torch.cat([self.labels_N, others.labels_N]))
+
     def to(self, device: torch.device) -> "Images":
         """Return the same images on `device`."""
         return Images(self.images_NCHW.to(device), self.labels_N.to(device))
 
 
+class HeldBack:
+    """Test images behind a call, so that nobody reads them by accident; `num_reads` counts the calls."""
+
+    def __init__(self, load: Callable[[], Images]) -> None:
+        self._load = load
+        self.num_reads = 0
+
+    def __call__(self) -> Images:
+        """Read them."""
+        self.num_reads += 1
+        return self._load()
+
+
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A data set: its training images, and its test images behind a call, so that nobody reads them by accident."""
+    """A data set: its training images, and its test images, which are read by a call alone."""
 
     class_names: tuple[str, ...]
     train: Images
-    load_test: Callable[[], Images]
+    load_test: HeldBack

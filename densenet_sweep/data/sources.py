@@ -16,7 +16,7 @@ import torch
 from torchvision import datasets
 
 from densenet_sweep.data import idx
-from densenet_sweep.data.images import Images, Source
+from densenet_sweep.data.images import HeldBack, Images, Source
 from densenet_sweep.data.split import split
 
 # Where Debian and Ubuntu put the files of their package dataset-fashion-mnist. Its gzip files have other checksums than
@@ -83,7 +83,7 @@ def digits(root: str, *, download: bool) -> Source:  # noqa: ARG001 - every sour
     images_NHW = torch.from_numpy((bunch.images * (255 / 16)).round().astype(np.uint8))
     everything = Images(images_NHW[:, None], torch.from_numpy(bunch.target).long())
     train, test = split(everything, valid_fraction=_DIGITS_TEST_FRACTION, num_train=None, seed=0)
-    return Source(tuple(str(digit) for digit in range(10)), train, lambda: test)
+    return Source(tuple(str(digit) for digit in range(10)), train, HeldBack(lambda: test))
 
 
 def _mnist_like(
@@ -115,7 +115,7 @@ def _mnist_like(
     return Source(
         tuple(dataset.classes),
         idx.read_images(*(files[file] for file in train_names)),
-        lambda: idx.read_images(*(files[file] for file in test_names)),
+        HeldBack(lambda: idx.read_images(*(files[file] for file in test_names))),
     )
 
 
@@ -132,7 +132,7 @@ def _torchvision(
 
     loaded = load(train)
     classes = getattr(loaded, "classes", None) or [str(label) for label in range(10)]
-    return Source(tuple(classes), _as_images(loaded), lambda: _as_images(load(test)))
+    return Source(tuple(classes), _as_images(loaded), HeldBack(lambda: _as_images(load(test))))
 
 
 def _as_images(dataset: Any) -> Images:

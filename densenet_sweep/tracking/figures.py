@@ -1,4 +1,4 @@
-"""The validation of a run as tables and a picture.
+"""The evaluation of a run as tables and a picture.
 
 Shape suffix: K classes; confusion_KK counts images by true (row) and predicted class (column).
 """
@@ -13,8 +13,8 @@ import numpy as np
 _LABELLED_CLASSES = 20
 
 
-def write_evaluation(folder: Path, confusion_KK: np.ndarray, class_names: Sequence[str]) -> None:
-    """Write `confusion.csv`, `confusion.png` and `class_accuracy.csv` into `folder`.
+def write_evaluation(folder: Path, confusion_KK: np.ndarray, class_names: Sequence[str], *, split: str = "Validation") -> None:
+    """Write `confusion.csv`, `confusion.png` and `class_accuracy.csv` of a `split` into `folder`.
 
     A network may have more outputs than there are classes; images that it put there count as wrong, without a column.
 
@@ -32,10 +32,10 @@ def write_evaluation(folder: Path, confusion_KK: np.ndarray, class_names: Sequen
         for name, row, correct in zip(class_names, confusion_KK, confusion_KK.diagonal(), strict=False):
             num_images = int(row.sum())
             table.writerow([name, num_images, f"{correct / num_images:.4f}" if num_images else ""])
-    draw_confusion(folder / "confusion.png", confusion_KK, class_names)
+    draw_confusion(folder / "confusion.png", confusion_KK, class_names, split=split)
 
 
-def draw_confusion(path: Path, confusion_KK: np.ndarray, class_names: Sequence[str]) -> None:
+def draw_confusion(path: Path, confusion_KK: np.ndarray, class_names: Sequence[str], *, split: str = "Validation") -> None:
     """Draw where the images of each class went, as shares of the class, in shades of one colour."""
     # The object interface: pyplot would keep every figure of a long-lived worker alive.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -55,7 +55,7 @@ def draw_confusion(path: Path, confusion_KK: np.ndarray, class_names: Sequence[s
     image = axes.imshow(shares_KK, cmap="Blues", norm=PowerNorm(0.5, vmin=0.0, vmax=1.0))
     figure.colorbar(image, ax=axes, label="share of the true class", fraction=0.046, pad=0.03, format=PercentFormatter(1.0))
     accuracy = confusion_KK.trace() / max(confusion_KK.sum(), 1)
-    axes.set_title(f"Validation: {accuracy:.2%} of {int(confusion_KK.sum()):,} images right")
+    axes.set_title(f"{split}: {accuracy:.2%} of {int(confusion_KK.sum()):,} images right")
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
     if is_labelled:

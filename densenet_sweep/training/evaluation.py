@@ -1,6 +1,6 @@
 """Evaluation of a network on batches in a fixed order.
 
-Shape suffixes: B images in a batch, C channels, H height, W width, K classes.
+Shape suffixes: N images of a split, B images in a batch, C channels, H height, W width, K classes.
 """
 
 from collections.abc import Iterable
@@ -15,11 +15,16 @@ from densenet_sweep.training.precision import autocast
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """The mean loss in nats per image, the accuracy in [0, 1], and image counts by true (row) and predicted class."""
+    """What a network makes of a split, on the CPU.
+
+    The mean loss in nats per image, the accuracy in [0, 1], image counts by true (row) and predicted class, and which images
+    were classified right, in the order of the split.
+    """
 
     loss: float
     accuracy: float
     confusion_KK: Tensor
+    is_right_N: Tensor
 
 
 @torch.inference_mode()
@@ -38,6 +43,7 @@ def evaluate(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], *, dt
     network.eval()
     losses: list[Tensor] = []
     confusions: list[Tensor] = []
+    rights: list[Tensor] = []
     try:
         for images_BCHW, labels_B in batches:
             with autocast(images_BCHW.device, dtype):
@@ -45,7 +51,9 @@ def evaluate(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], *, dt
             logits_BK = logits_BK.float()
             num_classes = logits_BK.shape[1]
             losses.append(functional.cross_entropy(logits_BK, labels_B, reduction="sum"))
-            pairs_B = labels_B * num_classes + logits_BK.argmax(dim=1)
+            predicted_B = logits_BK.argmax(dim=1)
+            rights.append(predicted_B == labels_B)
+            pairs_B = labels_B * num_classes + predicted_B
             confusions.append(torch.bincount(pairs_B, minlength=num_classes**2).view(num_classes, num_classes))
     finally:
         network.train(was_training)
@@ -57,4 +65,5 @@ def evaluate(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], *, dt
         loss=float(torch.stack(losses).sum(dtype=torch.float64)) / num_images,
         accuracy=int(confusion_KK.trace()) / num_images,
         confusion_KK=confusion_KK,
+        is_right_N=torch.cat(rights).cpu(),
     )

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from densenet_sweep.training.evaluation import evaluate
+from densenet_sweep.training.evaluation import Evaluation, evaluate
 from densenet_sweep.training.precision import autocast
 from densenet_sweep.training.schedules import Schedule
 
@@ -36,19 +36,17 @@ class Epoch:
     Losses are nats per image, accuracies fractions in [0, 1]; those of training are means over the epoch's own batches,
     augmented and in training mode. `lr` is that of the last step. `seconds` spans training and validation,
     `images_per_second` training alone. `peak_memory_bytes` is the device's for a GPU, the process's otherwise.
-    `valid_confusion_KK` counts images by true (row) and predicted class.
+    `validation` is None where nothing is held out.
     """
 
     index: int
     train_loss: float
     train_accuracy: float
-    valid_loss: float
-    valid_accuracy: float
+    validation: Evaluation | None
     lr: float
     seconds: float
     images_per_second: float
     peak_memory_bytes: int
-    valid_confusion_KK: Tensor
 
 
 def fit(
@@ -57,7 +55,7 @@ def fit(
     schedule: Schedule,
     *,
     train_batches: Callable[[int], Batches],
-    valid_batches: Callable[[], Batches],
+    valid_batches: Callable[[], Batches] | None,
     num_batches: int,
     epochs: int,
     first_epoch: int = 0,
@@ -77,7 +75,7 @@ def fit(
         optimizer: its `lr` at the call is the peak that `schedule` scales.
         schedule: progress in [0, 1) to a factor, asked before every step.
         train_batches: epoch index to that epoch's pairs (images_BCHW, labels_B).
-        valid_batches: the validation split's pairs.
+        valid_batches: the validation split's pairs, or None where nothing is held out.
         num_batches: how many pairs `train_batches` gives in an epoch.
         epochs: index at which training ends.
         first_epoch: index to begin with.
@@ -123,18 +121,16 @@ def fit(
                 _check_finite(loss_sum, index, step)
         _check_finite(loss_sum, index, num_batches - 1)
         trained = time.perf_counter()
-        validation = evaluate(network, valid_batches(), dtype=dtype)
+        validation = None if valid_batches is None else evaluate(network, valid_batches(), dtype=dtype)
         yield Epoch(
             index=index,
             train_loss=loss_sum.item() / num_images,
             train_accuracy=num_correct.item() / num_images,
-            valid_loss=validation.loss,
-            valid_accuracy=validation.accuracy,
+            validation=validation,
             lr=lr,
             seconds=time.perf_counter() - start,
             images_per_second=num_images / (trained - start),
             peak_memory_bytes=_peak_memory_bytes(device),
-            valid_confusion_KK=validation.confusion_KK,
         )
 
 

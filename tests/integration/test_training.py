@@ -1,5 +1,6 @@
 """Whole runs of the command on scikit-learn's digits, in this process."""
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -63,6 +64,13 @@ def test_a_run_leaves_what_is_needed_to_judge_and_repeat_it(command, tmp_path):
         "best.pt", "class_accuracy.csv", "config.yaml", "confusion.csv", "confusion.png"
     }  # fmt: skip
     assert yaml.safe_load((artifacts / "config.yaml").read_text())["architecture"]["growth_rate"] == 4
+    (tmp_path / "experiment").mkdir()
+    shutil.copy(artifacts / "config.yaml", tmp_path / "experiment" / "again.yaml")
+    assert (
+        command("--config-dir", str(tmp_path), "experiment=again", *NOTHING, f"hydra.run.dir={tmp_path / 'again'}").exit_code
+        == 0
+    )
+    assert (tmp_path / "again" / "artifacts" / "config.yaml").read_text() == (artifacts / "config.yaml").read_text()
     best = torch.load(artifacts / "best.pt", weights_only=True)
     accuracies = [epoch["valid_accuracy"] for epoch in history(tmp_path / "run")]
     assert best["epoch"] == 1 + accuracies.index(max(accuracies))

@@ -46,14 +46,14 @@ def run(net: nn.Module, optimizer: torch.optim.Optimizer, **changes) -> Iterator
 
 
 def losses(epochs: Iterator[Epoch]) -> list[tuple[float, float, float]]:
-    return [(epoch.train_loss, epoch.valid_loss, epoch.lr) for epoch in epochs]
+    return [(epoch.train_loss, epoch.validation.loss, epoch.lr) for epoch in epochs]
 
 
 def test_it_learns():
     net = network()
     epochs = list(run(net, sgd(net), epochs=12))
     assert [epoch.index for epoch in epochs] == list(range(12))
-    assert epochs[-1].valid_accuracy > 0.8 > epochs[0].train_accuracy
+    assert epochs[-1].validation.accuracy > 0.8 > epochs[0].train_accuracy
     assert epochs[-1].train_loss < epochs[0].train_loss
 
 
@@ -115,7 +115,7 @@ def test_label_smoothing_raises_the_loss_of_confident_predictions():
     [one] = run(plain, torch.optim.SGD(plain.parameters(), lr=0.0), epochs=1)
     [two] = run(smoothed, torch.optim.SGD(smoothed.parameters(), lr=0.0), epochs=1, label_smoothing=0.3)
     assert one.train_loss != two.train_loss
-    assert one.valid_loss == two.valid_loss  # validation is of the true labels
+    assert one.validation.loss == two.validation.loss  # validation is of the true labels
 
 
 def test_clipping_bounds_the_step():

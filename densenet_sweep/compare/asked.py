@@ -1,0 +1,49 @@
+"""What the commands that read a finished sweep are asked: names, and the same `tracking.uri=...` override as a run takes."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from densenet_sweep import composition
+from densenet_sweep.config import ConfigError, MlflowConfig
+from densenet_sweep.tracking.store import cause, redacted
+
+
+def separated(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the names among `words`, and the overrides."""
+    is_override = ["=" in word or word.startswith(("~", "+")) for word in words]
+    names = [word for word, override in zip(words, is_override, strict=True) if not override]
+    return names, [word for word, override in zip(words, is_override, strict=True) if override]
+
+
+def mlflow_config(overrides: Sequence[str], what_for: str) -> MlflowConfig:
+    """Return the section `tracking` that `overrides` give, or the project's own store.
+
+    Args:
+        overrides: of which those of other sections are left alone.
+        what_for: names what needs MLflow, such as "the UI", for the error.
+
+    Raises:
+        ConfigError: `tracking=none`.
+        Exception: Hydra's, for an override that does not fit; see `errors.one_line`.
+    """
+    given = [override for override in overrides if override.lstrip("+~").startswith("tracking")]
+    tracking = composition.typed(composition.compose(given)).tracking
+    if not isinstance(tracking, MlflowConfig):
+        raise ConfigError(f"tracking: {what_for} needs tracking=mlflow")
+    return tracking
+
+
+@contextmanager
+def answering(uri: str) -> Iterator[None]:
+    """Turn what MLflow raises inside the context, where its store at `uri` fails, into one line.
+
+    Raises:
+        ConnectionError: the store cannot be used.
+    """
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        raise ConnectionError(f"tracking.uri={redacted(uri)}: cannot be used ({cause(error)})") from error
