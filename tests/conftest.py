@@ -1,5 +1,6 @@
 """What every test runs under: one thread, so that numbers repeat and tests run beside each other."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -55,6 +56,20 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
         return Typed(exit_code, captured.out, captured.err)
 
     return run
+
+
+@pytest.fixture
+def unavailable(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Skip the test for a reason; or fail, where the part that it names in `real` was promised to be there."""
+
+    def end(reason: str) -> None:
+        marker = request.node.get_closest_marker("real")
+        assert marker is not None
+        if marker.args[0] in os.environ.get("DENSENET_SWEEP_TEST_REAL", "").split(","):
+            pytest.fail(f"DENSENET_SWEEP_TEST_REAL promises {marker.args[0]}: {reason}")
+        pytest.skip(reason)
+
+    return end
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -109,20 +109,6 @@ class Toy:
 
 
 @pytest.fixture
-def unavailable(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Skip the test for a reason; or fail, where the part that it names in `real` was promised to be there."""
-
-    def end(reason: str) -> None:
-        marker = request.node.get_closest_marker("real")
-        assert marker is not None
-        if marker.args[0] in os.environ.get("DENSENET_SWEEP_TEST_REAL", "").split(","):
-            pytest.fail(f"DENSENET_SWEEP_TEST_REAL promises {marker.args[0]}: {reason}")
-        pytest.skip(reason)
-
-    return end
-
-
-@pytest.fixture
 def toy(tmp_path: Path) -> Toy:
     (tmp_path / "conf" / "model").mkdir(parents=True)
     (tmp_path / "application.py").write_text(APPLICATION)
