@@ -2,7 +2,7 @@
 
 import argparse
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from densenet_sweep.compare import analysis, ranking
+from densenet_sweep.compare.cells import cell, short_names, value
 from densenet_sweep.compare.formats import FORMATS, render
 from densenet_sweep.compare.studies import find
 
@@ -81,10 +82,10 @@ def _table(study: "optuna.Study", rows: list[ranking.Row]) -> Table:
     )
     objectives = ranking.objectives(study) if len(study.directions) > 1 else ["value"]
     parameters = ranking.parameters(study)
-    for heading in ("trial", *objectives, *_short(parameters), "weights", "epochs", "seconds", "state"):
+    for heading in ("trial", *objectives, *short_names(parameters), "weights", "epochs", "seconds", "state"):
         # Broken at its underscores a heading is hardly wider than its numbers, so that 80 columns are enough. Where they are
         # not, what was searched is folded; the rest stays readable.
-        is_searched = heading in _short(parameters)
+        is_searched = heading in short_names(parameters)
         table.add_column(
             escape(heading.replace("_", "\n")),
             justify="left" if heading == "state" else "right",
@@ -96,11 +97,11 @@ def _table(study: "optuna.Study", rows: list[ranking.Row]) -> Table:
     for row in rows:
         cells = (
             str(row.number),
-            *([_value(value) for value in row.values] or [""] * len(objectives)),
-            *(_number(row.params.get(name)) for name in parameters),
-            _number(row.num_parameters),
-            _number(row.epochs),
-            _number(row.seconds),
+            *([value(number) for number in row.values] or [""] * len(objectives)),
+            *(cell(row.params.get(name)) for name in parameters),
+            cell(row.num_parameters),
+            cell(row.epochs),
+            cell(row.seconds),
             row.state,
         )
         table.add_row(*map(escape, cells), style=None if row.is_complete else "dim")
@@ -111,24 +112,6 @@ def wide_console() -> Console:
     """Return the terminal's console; a file has no width, and what reads it has no need to fold."""
     console = Console()
     return console if console.is_terminal else Console(width=max(console.width, _WIDTH_OF_A_FILE))
-
-
-def _short(names: list[str]) -> list[str]:
-    """Return the last parts of override paths where they tell the parameters apart."""
-    last = [name.rpartition(".")[2] for name in names]
-    return last if len(set(last)) == len(last) else names
-
-
-def _value(value: float) -> str:
-    return f"{value:.4f}" if abs(value) < 1000 else f"{value:,.0f}"
-
-
-def _number(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        return f"{value:.4g}" if abs(value) < 1000 else f"{value:,.0f}"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
 def _failures(trials: list["optuna.trial.FrozenTrial"]) -> dict[str, list[int]]:
