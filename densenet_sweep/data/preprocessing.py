@@ -27,12 +27,24 @@ class Preprocessing:
 
         Bilinear with antialiasing and rounded to whole levels: what PIL's `Resize` gives, to within one level.
         """
-        floats_BCHW = images_BCHW.float()
-        size = (self.image_size, self.image_size)
-        if images_BCHW.shape[2:] == size:
-            return floats_BCHW
+        if images_BCHW.shape[2:] == (self.image_size, self.image_size):
+            return images_BCHW.float()
         shrinks = max(images_BCHW.shape[2:]) > self.image_size  # antialiasing changes nothing when enlarging, and costs
-        resized_BCHW = functional.interpolate(floats_BCHW, size, mode="bilinear", align_corners=False, antialias=shrinks)
+        return self._resized(images_BCHW, antialias=shrinks)
+
+    def resize_any(self, images_BCHW: Tensor) -> Tensor:
+        """Return the same by one way for all sizes, which is what a traced graph needs.
+
+        It equals `resize`, but that of values halfway between two levels, which exist where images are enlarged, some are
+        rounded to the other one.
+        """
+        return self._resized(images_BCHW, antialias=True)
+
+    def _resized(self, images_BCHW: Tensor, *, antialias: bool) -> Tensor:
+        size = (self.image_size, self.image_size)
+        resized_BCHW = functional.interpolate(
+            images_BCHW.float(), size, mode="bilinear", align_corners=False, antialias=antialias
+        )
         return resized_BCHW.round_().clamp_(0, _NUM_LEVELS - 1)
 
     def normalize(self, floats_BCHW: Tensor) -> Tensor:

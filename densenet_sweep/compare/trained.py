@@ -1,0 +1,41 @@
+"""A classifier from the folder that its run left: `config.yaml` and weights."""
+
+from pathlib import Path
+
+import torch
+
+from densenet_sweep import composition, config_file, train
+from densenet_sweep.classifier import Classifier
+from densenet_sweep.training import checkpoint
+
+# A final run's last epoch, or an ordinary run's best one.
+WEIGHTS = ("final.pt", "best.pt")
+
+
+def classifier(folder: Path) -> Classifier:
+    """Return what the run has trained, on the CPU.
+
+    Args:
+        folder: `artifacts` in the output folder of a run, or what MLflow kept of it.
+
+    Raises:
+        FileNotFoundError: no weights, or no config.
+        ValueError: they cannot be read, or do not belong to each other.
+    """
+    config = composition.typed(composition.compose(config_file.as_overrides(folder / "config.yaml")))
+    path = next((folder / name for name in WEIGHTS if (folder / name).is_file()), None)
+    if path is None:
+        raise FileNotFoundError(f"{folder}: keeps no weights ({' or '.join(WEIGHTS)})")
+    kept = checkpoint.load(path)
+    with torch.random.fork_rng(devices=[]):
+        network = train.build_network(config)
+    try:
+        network.load_state_dict(kept["network"])
+        mean_C, std_C = torch.tensor(kept["mean"]), torch.tensor(kept["std"])
+        names = list(kept["class_names"])
+    except (RuntimeError, KeyError, TypeError, ValueError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ValueError(f"{path}: does not fit {folder / 'config.yaml'} ({reason})") from None
+    assert config.architecture.num_classes is not None, "build_network refuses a config without"
+    names += [f"class {index}" for index in range(len(names), config.architecture.num_classes)]
+    return Classifier(network, image_size=config.data.image_size, mean_C=mean_C, std_C=std_C, class_names=names)
