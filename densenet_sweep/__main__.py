@@ -17,10 +17,12 @@ from omegaconf import DictConfig
 
 from densenet_sweep import composition, errors
 
-# Each is a module whose `main(arguments)` runs the subcommand; what it returns, if anything, is run as if it had been typed.
+# Each is a module whose `main(arguments)` runs the subcommand; a `Command` that it returns is run as if it had been typed.
 SUBCOMMANDS = {
     "compare": "densenet_sweep.compare.leaderboard",
+    "confirm": "densenet_sweep.compare.confirm",
     "describe": "densenet_sweep.describe",
+    "final": "densenet_sweep.final",
     "rerun": "densenet_sweep.compare.rerun",
     "serve": "densenet_sweep.sweep.serve",
     "status": "densenet_sweep.compare.status",
@@ -48,7 +50,17 @@ def main() -> None:
 
 def task(job: DictConfig) -> float | tuple[float, ...]:
     """Train as the composed `job` says: Hydra's task function, for a single run, a grid and a trial alike."""
+    return _train(job, final=False)
+
+
+def final_task(job: DictConfig) -> float | tuple[float, ...]:
+    """Train on all images but the test set's, and return the accuracy on these: the task of `confirm`."""
+    return _train(job, final=True)
+
+
+def _train(job: DictConfig, *, final: bool) -> float | tuple[float, ...]:
     from densenet_sweep import train
+    from densenet_sweep.compare import finalists
     from densenet_sweep.recording import Job
 
     runtime = HydraConfig.get()
@@ -56,14 +68,17 @@ def task(job: DictConfig) -> float | tuple[float, ...]:
         output_dir=composition.output_dir(runtime),
         choices=composition.choices(runtime),
         overrides=composition.task_overrides(runtime),
+        final=final,
+        **(finalists.described(composition.sweep_dir(runtime), composition.choices(runtime), job.seed) if final else {}),
     )
     if runtime.mode is not RunMode.RUN:
         return train.train(composition.typed(job), described)
     try:
         return train.train(composition.typed(job), described)
     except KeyboardInterrupt:
-        again = shlex.join([*described.overrides, f"hydra.run.dir={described.output_dir}"])
-        print(f"\ninterrupted; continue with:\n  densenet-sweep {again}", file=sys.stderr)
+        where = f"hydra.run.dir={described.output_dir}"
+        again = f"  densenet-sweep {shlex.join([*described.overrides, where])}"
+        print(f"\ninterrupted; continue with:\n{f'  the same command and {where}' if final else again}", file=sys.stderr)
         raise
     except Exception as error:
         raise _Failed(error) from error
@@ -80,26 +95,27 @@ class _Failed(BaseException):
 def _dispatch(arguments: Sequence[str]) -> None:
     first = arguments[0] if arguments else ""
     if first in SUBCOMMANDS:
-        returned = importlib.import_module(SUBCOMMANDS[first]).main(list(arguments[1:]))
-        if returned is None:
+        command: composition.Command | None = importlib.import_module(SUBCOMMANDS[first]).main(list(arguments[1:]))
+        if command is None:
             return
-        arguments = returned
-        sys.argv[1:] = returned  # where Hydra reads what was typed
+        sys.argv[1:] = command.arguments  # where Hydra reads what was typed
     elif first and not first.startswith(("+", "~", "-")) and "=" not in first:
         raise ValueError(
             f"{first}: no such command{errors.did_you_mean(first, list(SUBCOMMANDS))}; "
             f"{', '.join(SUBCOMMANDS)} or overrides of the form key=value are accepted"
         )
+    else:
+        command = composition.Command(list(arguments))
     composition.register()
-    composition.refuse_bad_input(arguments)
+    composition.refuse_bad_input(command.arguments, command.config_name)
     application = hydra.main(
         config_path=str(composition.config_folder()),
-        config_name=composition.CONFIG_NAME,
+        config_name=command.config_name,
         version_base=composition.VERSION_BASE,
     )
     failure: Exception | None = None
     try:
-        application(task)()
+        application(final_task if command.final else task)()
     except _Failed as failed:
         failure = failed.error
     if failure is not None:  # outside of the handler, so that nothing is chained to it

@@ -1,6 +1,7 @@
 """From overrides to a typed, checked config: where the config files are, and how they are composed without running."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from hydra import compose as hydra_compose
@@ -13,10 +14,25 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from densenet_sweep.checks import check
 from densenet_sweep.config import Config, register
 
-__all__ = ["choices", "compose", "config_folder", "output_dir", "refuse_bad_input", "register", "typed"]
+__all__ = ["Command", "choices", "compose", "config_folder", "output_dir", "refuse_bad_input", "register", "sweep_dir", "typed"]
 
 VERSION_BASE = "1.3"
 CONFIG_NAME = "config"
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command line for Hydra that a subcommand stands for.
+
+    Attributes:
+        arguments: as they would be typed.
+        config_name: of the primary config.
+        final: its runs are final ones; see `densenet_sweep.recording.Job`.
+    """
+
+    arguments: list[str]
+    config_name: str = CONFIG_NAME
+    final: bool = False
 
 
 def config_folder() -> Path:
@@ -26,12 +42,13 @@ def config_folder() -> Path:
     return installed if installed.is_dir() else package.parent / "conf"
 
 
-def compose(overrides: Sequence[str], *, config_dir: str | None = None) -> DictConfig:
+def compose(overrides: Sequence[str], *, config_dir: str | None = None, config_name: str = CONFIG_NAME) -> DictConfig:
     """Return the composed job config (without Hydra's own part) for `overrides`; parameters to sweep over are left out.
 
     Args:
         overrides: in Hydra's grammar.
         config_dir: a further folder of config files, as Hydra's `--config-dir`.
+        config_name: of the primary config.
 
     Raises:
         Exception: Hydra's and OmegaConf's, for an override that does not fit; see `errors.one_line`.
@@ -42,7 +59,7 @@ def compose(overrides: Sequence[str], *, config_dir: str | None = None) -> DictC
     if config_dir is not None:
         fixed.append(f"hydra.searchpath=[{Path(config_dir).resolve()}]")
     with initialize_config_dir(config_dir=str(config_folder()), version_base=VERSION_BASE):
-        return hydra_compose(CONFIG_NAME, overrides=[override for override in fixed if override is not None])
+        return hydra_compose(config_name, overrides=[override for override in fixed if override is not None])
 
 
 def typed(job: DictConfig) -> Config:
@@ -59,7 +76,7 @@ def typed(job: DictConfig) -> Config:
     return config
 
 
-def refuse_bad_input(arguments: Sequence[str]) -> None:
+def refuse_bad_input(arguments: Sequence[str], config_name: str = CONFIG_NAME) -> None:
     """Compose and check what a Hydra command line asks to run, so that bad input costs no folder, no data and no run.
 
     Raises:
@@ -68,12 +85,17 @@ def refuse_bad_input(arguments: Sequence[str]) -> None:
     asked = get_args_parser().parse_args(list(arguments))
     runs = not (asked.help or asked.hydra_help or asked.cfg or asked.info or asked.shell_completion)
     if runs and asked.config_name is None and asked.config_path is None:
-        typed(compose(asked.overrides, config_dir=asked.config_dir))
+        typed(compose(asked.overrides, config_dir=asked.config_dir, config_name=config_name))
 
 
 def output_dir(runtime: HydraConf) -> Path:
     """Return the folder that Hydra made for the running job."""
     return Path(runtime.runtime.output_dir)
+
+
+def sweep_dir(runtime: HydraConf) -> Path:
+    """Return the folder of the sweep that the running job belongs to; it need not exist for a single run."""
+    return Path(runtime.sweep.dir)
 
 
 def task_overrides(runtime: HydraConf) -> tuple[str, ...]:

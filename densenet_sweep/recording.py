@@ -23,13 +23,14 @@ class Job:
     """What a run is told besides its config: where to write, what the user typed and chose, and what it is for.
 
     A `final` run trains on the training and the validation images together, and reads the test set once, after its last epoch.
-    `tags` are kept with its record.
+    `name` is that of its record, where its trial or its network does not give it one, and `tags` are kept with it.
     """
 
     output_dir: Path
     choices: Mapping[str, str]
     overrides: Sequence[str]
     final: bool = False
+    name: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -64,8 +65,10 @@ def recorded(
     if trial.number is not None:
         name = f"trial {trial.number}"
         tags["trial.number"] = str(trial.number)
+    if job.final:
+        tags["final"] = "true"
     record = open_record(
-        name=name,
+        name=job.name or name,
         parameters={**job.choices, **flat(shown(config))},
         tags=tags,
         study_name=trial.study_name,

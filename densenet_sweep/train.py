@@ -120,7 +120,8 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
             save_last(record.run_id)
         trial.annotate("num_parameters", num_parameters)
         trial.annotate("num_steps", config.epochs)
-        trial.annotate("num_valid", len(valid_images))
+        if not job.final:
+            trial.annotate("num_valid", len(valid_images))
         trial.annotate("mlflow_run_id", record.run_id)
         for epoch in epochs:
             trial.check_lease()
@@ -142,6 +143,7 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
             test_images = source.load_test().to(device)
             batches = EvalBatches(test_images, preprocessing, batch_size=_EVAL_BATCH_SIZE)
             test = evaluate(network, batches(), dtype=dtype)
+            trial.annotate("num_test", len(test_images))
             _keep_test(test, record, artifacts, source.class_names, config.epochs)
             log.info("%stest loss %.4f accuracy %.4f on %s images", prefix, test.loss, test.accuracy, f"{len(test_images):,}")
             return test.accuracy

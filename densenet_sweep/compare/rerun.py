@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from densenet_sweep.compare.asked import answering, mlflow_config
+from densenet_sweep.composition import Command
 from densenet_sweep.config import ConfigError
 from densenet_sweep.config_file import as_overrides
 from densenet_sweep.tracking.store import connect, redacted
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 _OF_THE_MACHINE = ("data.root", "data.download")
 
 
-def main(arguments: list[str]) -> list[str]:
-    """Return the overrides that train the run again, to be run as if they had been typed.
+def main(arguments: list[str]) -> Command:
+    """Return the command that trains the run again, to be run as if it had been typed.
 
     Raises:
         ValueError, ConnectionError: no such run, one that is not ours, or no store.
@@ -31,31 +32,37 @@ def main(arguments: list[str]) -> list[str]:
     )
     asked = parser.parse_args(arguments)
     tracking = mlflow_config(asked.overrides, "rerun reads the run from MLflow, and")
-    overrides = [*_stored(tracking.uri, asked.run), *asked.overrides]
+    stored, is_final = _stored(tracking.uri, asked.run)
+    overrides = [*stored, *asked.overrides]
     print(f"training run {asked.run} again:\n  densenet-sweep {shlex.join(overrides)}", flush=True)
-    return overrides
+    return Command(overrides, final=is_final)
 
 
-def _stored(uri: str, run_id: str) -> list[str]:
-    """Return the overrides that give the config of the run, which it keeps as the artifact `config.yaml`."""
+def _stored(uri: str, run_id: str) -> tuple[list[str], bool]:
+    """Return the overrides that give the config of the run, which it keeps as `config.yaml`, and whether it was a final one."""
     from mlflow.exceptions import MlflowException
 
     with answering(uri), tempfile.TemporaryDirectory() as folder:
         client = connect(uri)
         try:
-            client.get_run(run_id)
+            is_final = client.get_run(run_id).data.tags.get("final") == "true"
         except MlflowException as error:
             if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 raise
             where = f"tracking.uri={redacted(uri)}"
             raise ValueError(f"{run_id}: no such run in {where}; densenet-sweep ui shows those that exist") from None
         try:
-            return as_overrides(_downloaded(client, run_id, folder), ignored=_OF_THE_MACHINE)
+            return as_overrides(downloaded_config(client, run_id, folder), ignored=_OF_THE_MACHINE), is_final
         except ConfigError:
             raise ValueError(f"{run_id}: its config.yaml is not one of this project's") from None
 
 
-def _downloaded(client: "MlflowClient", run_id: str, folder: str) -> Path:
+def downloaded_config(client: "MlflowClient", run_id: str, folder: str) -> Path:
+    """Download the file `config.yaml` of the run into `folder` and return where it is.
+
+    Raises:
+        ValueError: the run keeps none.
+    """
     if not any(file.path == "config.yaml" for file in client.list_artifacts(run_id)):
         raise ValueError(f"{run_id}: keeps no config.yaml; only a run of this project that came to its end does")
     return Path(client.download_artifacts(run_id, "config.yaml", folder))

@@ -4,6 +4,8 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from densenet_sweep.sweep.best import best_trial
+
 if TYPE_CHECKING:
     import optuna
 
@@ -17,11 +19,10 @@ def end(study: "optuna.Study", trial: "optuna.trial.FrozenTrial", sweep_dir: Pat
         log.warning("trial %d failed: %s (%s)", trial.number, reason, _shown(sweep_dir / str(trial.number)))
     elif trial.state.name == "PRUNED":
         log.info("trial %d pruned %s", trial.number, reason)
-    elif len(study.directions) > 1:
-        log.info("trial %d complete: %s", trial.number, ", ".join(f"{value:.6g}" for value in trial.values))
     else:
-        best = study.best_trial
-        log.info("trial %d complete: %.6g (best %.6g, trial %d)", trial.number, trial.value, best.value, best.number)
+        best = best_trial(study)
+        beside = "" if best is None else f" (best {best.value:.6g}, trial {best.number})"
+        log.info("trial %d complete: %s%s", trial.number, ", ".join(f"{value:.6g}" for value in trial.values), beside)
 
 
 def _shown(folder: Path) -> Path:

@@ -1,16 +1,32 @@
-"""The best trial of a study, as a config file that runs again on its own."""
+"""The best trial of a study, and its config as a file that runs again on its own."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from hydra.core.config_loader import ConfigLoader
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+if TYPE_CHECKING:
+    import optuna
+
+# The attribute of a study whose trials are repetitions: none of them is the best.
+REPEATS = "repeats"
+
 # Groups whose options set the keys of others: their effect is in the values, and naming them again would start a sweep.
 _COMPOSING_GROUPS = ("experiment", "sweep")
+
+
+def best_trial(study: "optuna.Study") -> "optuna.trial.FrozenTrial | None":
+    """Return the best trial of a study that searches for one by a single objective; None while there is none."""
+    if len(study.directions) > 1 or study.user_attrs.get(REPEATS):
+        return None
+    with suppress(ValueError):  # none is complete, or none keeps the constraints
+        return study.best_trial
+    return None
 
 
 def flat_job_config(config: DictConfig, *, resolve: bool = True) -> dict[str, Any]:

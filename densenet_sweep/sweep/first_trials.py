@@ -94,13 +94,12 @@ def copies(source: "optuna.Study") -> list["optuna.trial.FrozenTrial"]:
 
 
 def begin(study: "optuna.Study", first: Sequence[Mapping[str, Any]], earlier: Sequence["optuna.trial.FrozenTrial"]) -> None:
-    """Give a study without trials its first ones; any other is left as it is."""
-    if study.get_trials(deepcopy=False):
-        return
+    """Give a study what it is to try first, unless it has tried it; and a new one the finished trials of an earlier study."""
+    is_new = not study.get_trials(deepcopy=False)
     for values in first:
-        study.enqueue_trial(dict(values))
-    study.add_trials(list(earlier))
-    if earlier:
+        study.enqueue_trial(dict(values), skip_if_exists=True)
+    if is_new and earlier:
+        study.add_trials(list(earlier))
         log.info("taken over: %d finished trials of %s", len(earlier), earlier[0].user_attrs[WARM_START].rpartition("/")[0])
 
 

@@ -67,7 +67,7 @@ def sweep(
         context.config_loader.load_sweep_config(config, example)
 
     sweep_dir = Path(str(config.hydra.sweep.dir)).absolute()
-    command = f"{_program()} {shlex.join(sys.argv[1:])}".strip()
+    command = options["command"] or f"{_program()} {shlex.join(sys.argv[1:])}".strip()
     study = _opened(options, sweep_dir, definition, first)
     description.write(sweep_dir, study, storage=options["storage"], n_trials=options["n_trials"], command=command)
     told = {"config": config, "study_name": study.study_name, "sweep_dir": str(sweep_dir)}
@@ -128,6 +128,8 @@ def _opened(
         name = str(options["study_name"] or sweep_dir.name)
         study = studies.open_study(storage, name, definition, allow_change=allow_change)
         first_trials.begin(study, first, earlier)
+        if options["repeats"]:
+            study.set_user_attr(best.REPEATS, True)
     return study
 
 
@@ -150,6 +152,7 @@ def _settings(options: Mapping[str, Any], study_name: str, sweep_dir: Path, base
         lease_seconds=options["lease_seconds"],
         max_retries=options["max_retries"],
         custom_search_space=options["custom_search_space"],
+        repeats=options["repeats"],
         base=best.flat_job_config(base, resolve=False),
     )
 
@@ -165,9 +168,11 @@ def _report_best(
     """Print the best trial (or trials), write the best as a file that runs again, and return its value."""
     complete = [trial for trial in study.get_trials(deepcopy=False) if trial.state.name == "COMPLETE"]
     if not complete:
-        log.warning("no trial is complete, so there is no best one")
+        log.warning("no trial is complete%s", "" if study.user_attrs.get(best.REPEATS) else ", so there is no best one")
         return None
-    found = _best_in_the_first(study) if len(study.directions) > 1 else study.best_trial
+    found = _best_in_the_first(study) if len(study.directions) > 1 else best.best_trial(study)
+    if found is None:
+        return None
     composed = context.config_loader.load_sweep_config(config, space.overrides(found.params))
     values = ", ".join(f"{value:.6g}" for value in found.values)
     path = sweep_dir / "experiment" / "best.yaml"

@@ -10,7 +10,6 @@ import socket
 import statistics
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table
 from rich.text import Text
 
+from densenet_sweep.sweep.best import best_trial
 from densenet_sweep.sweep.first_trials import is_own
 from densenet_sweep.sweep.lease import ATTEMPT, LEASE, is_dead
 
@@ -50,7 +50,7 @@ _ANY_WIDTH = 10_000
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A study at one moment; `best` is its best trial, if there is one: with several objectives there is not."""
+    """A study at one moment; `best` is its best trial, if there is one: several objectives and repetitions have none."""
 
     name: str
     trials: tuple["FrozenTrial", ...]
@@ -67,11 +67,7 @@ class Snapshot:
 
 def read(study: "optuna.Study") -> Snapshot:
     """Return the study as its storage holds it now."""
-    best = None
-    if len(study.directions) == 1:
-        with suppress(ValueError):  # none is complete, or none keeps the constraints
-            best = study.best_trial
-    return Snapshot(study.study_name, tuple(study.get_trials(deepcopy=False)), best)
+    return Snapshot(study.study_name, tuple(study.get_trials(deepcopy=False)), best_trial(study))
 
 
 def of(snapshot: Snapshot, n_trials: int | None, now: datetime.datetime) -> RenderableType:

@@ -58,6 +58,7 @@ class Settings:
     lease_seconds: float
     max_retries: int
     custom_search_space: str | None
+    repeats: bool
     base: Mapping[str, Any]  # the config without any searched value, unresolved, by override path
 
     def open_study(self) -> "optuna.Study":
@@ -112,7 +113,12 @@ class Worker:
                     time.sleep(_POLL_SECONDS)  # a running trial may still fail, and leave its place
                     continue
                 self._equip(study, seen, index)
-                trial = study.ask(self.space.distributions())
+                trial = self._next(study)
+                if trial is None:
+                    if not any(it.state.name == "RUNNING" for it in study.get_trials(deepcopy=False)):
+                        return "no configuration is left"
+                    time.sleep(_POLL_SECONDS)  # a running trial may still come back
+                    continue
                 if settings.budget.admits(study, trial.number):
                     self._run(study, trial, composer, interruption)
                 else:
@@ -143,6 +149,20 @@ class Worker:
         # Samplers that enumerate call this after their last trial; Optuna's own works inside `optimize` only.
         setattr(study, "stop", lambda: study.set_user_attr(EXHAUSTED, True))  # noqa: B010 - a method, to mypy
         study.pruner = construction.pruner(self.settings.pruner, len(study.directions))
+
+    def _next(self, study: "optuna.Study") -> "optuna.Trial | None":
+        """Return the next trial of the queue, or one that the sampler suggests; of repetitions the queue is all there is."""
+        import optuna
+
+        if not self.settings.repeats:
+            return study.ask(self.space.distributions())
+        trial_id = study._pop_waiting_trial_id()
+        if trial_id is None:
+            return None
+        trial = optuna.Trial(study, trial_id)
+        for name, distribution in self.space.distributions().items():
+            trial._suggest(name, distribution)
+        return trial
 
     def _run(self, study: "optuna.Study", trial: "optuna.Trial", composer: Composer, interruption: Interruption) -> None:
         """Run one trial to its end, or leave it in the queue where the user or the scheduler ends this process."""

@@ -67,6 +67,10 @@ class DensenetSweepConf:
     patience: int | None = None
     # configurations to try first, each a mapping of searched keys; those outside of the space are left out
     enqueue: list[Any] | None = None
+    # run the enqueued configurations and nothing else, and call none of them the best: repetitions, for others to compare
+    repeats: bool = False
+    # what is printed as the command that continues the sweep; null: what was typed
+    command: str | None = None
     # a study of the same space whose finished trials a new study begins with: its name, or the folder of its sweep
     warm_start_from: str | None = None
     # keys (or sections) of the job config in which a continued study may differ

@@ -1,0 +1,85 @@
+"""What repeated runs of several configurations say: means, intervals, and which differences stand out of the noise.
+
+Shape suffixes: S seeds (runs of one configuration), N images of the test set.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+# The level of every interval and test here.
+LEVEL = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class Repetitions:
+    """The runs of one configuration: test accuracies_S, and is_right_SN where it is known which images each run got right."""
+
+    accuracies_S: np.ndarray
+    num_images: int
+    is_right_SN: np.ndarray | None = None
+
+    @property
+    def mean(self) -> float:
+        """The mean accuracy over the seeds."""
+        return float(self.accuracies_S.mean())
+
+    @property
+    def deviation(self) -> float:
+        """The standard deviation of one run, over the seeds (Bessel-corrected)."""
+        return float(self.accuracies_S.std(ddof=1))
+
+    def half_interval(self) -> float:
+        """Return half the width of the 95 % interval of the mean over seeds, by Student's t; the test set is taken as given."""
+        from scipy.stats import t
+
+        num_seeds = len(self.accuracies_S)
+        return float(t.ppf(1 - LEVEL / 2, num_seeds - 1)) * self.deviation / math.sqrt(num_seeds)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far a configuration stays behind another, and the probability of at least so much between equally good ones."""
+
+    value: float
+    standard_error: float
+    p_value: float
+
+
+def difference(better: Repetitions, other: Repetitions) -> Difference:
+    """Compare two configurations by Welch's t test, with two sources of noise: the seeds, and the images of the test set.
+
+    The variance of the difference of the means is s²/S of either side (Welch, 1947) plus that of the paired difference over
+    images, since another test set of the same kind would give another difference. Where it is not known which images were
+    right, the accuracies' binomial variances stand in for the latter; they leave out the pairing, so less stands out.
+    """
+    from scipy.stats import t
+
+    value = better.mean - other.mean
+    parts = [(side.deviation**2 / len(side.accuracies_S), len(side.accuracies_S) - 1) for side in (better, other)]
+    if better.is_right_SN is not None and other.is_right_SN is not None:
+        difference_N = better.is_right_SN.mean(axis=0) - other.is_right_SN.mean(axis=0)
+        of_images = float(difference_N.var(ddof=1)) / len(difference_N)
+    else:
+        of_images = sum(side.mean * (1 - side.mean) / side.num_images for side in (better, other))
+    parts.append((of_images, better.num_images - 1))
+    variance = sum(part for part, _ in parts)
+    if variance == 0:
+        return Difference(value, 0.0, float(value == 0))
+    # Welch and Satterthwaite's degrees of freedom of a sum of variances.
+    freedom = variance**2 / sum(part**2 / degrees for part, degrees in parts)
+    error = math.sqrt(variance)
+    return Difference(value, error, float(2 * t.sf(abs(value) / error, freedom)))
+
+
+def indistinguishable(all_of_them: Sequence[Repetitions]) -> tuple[int, dict[int, Difference], list[int]]:
+    """Return the index of the best mean, how far each other is behind it, and the indices that cannot be told from it.
+
+    The level is divided by the number of comparisons (Bonferroni). The best is among those that cannot be told from it.
+    """
+    best = max(range(len(all_of_them)), key=lambda index: all_of_them[index].mean)
+    behind = {index: difference(all_of_them[best], it) for index, it in enumerate(all_of_them) if index != best}
+    level = LEVEL / max(1, len(behind))
+    return best, behind, [index for index in range(len(all_of_them)) if index == best or behind[index].p_value > level]
