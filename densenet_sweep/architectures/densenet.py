@@ -4,15 +4,16 @@ Modules are named as torchvision names them, so that torchvision's weights load 
 Shape suffixes: B images in a batch, C channels, H height, W width, K classes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils.checkpoint import checkpoint
 
 from densenet_sweep.architectures import geometry
 from densenet_sweep.architectures.initialization import initialize
+from densenet_sweep.architectures.recomputation import Stage, recomputing
 
 
 class DenseLayer(nn.Module):
@@ -36,21 +37,33 @@ class DenseLayer(nn.Module):
         self.relu2 = nn.ReLU(inplace=True)
         self.conv2 = nn.Conv2d(width, growth_rate, kernel_size=3, padding=1, bias=conv_bias)
 
-    def forward(self, *features_BCHW: Tensor) -> Tensor:
-        """Return (B, growth_rate, H, W) for the block's input and the outputs of its earlier layers."""
-        new_BCHW = self.conv1(self.relu1(self.norm1(torch.cat(features_BCHW, dim=1))))
+    def stages(self) -> list[Stage]:
+        """Return the layer's one or two compositions of BN, ReLU and convolution, in order; dropout follows each."""
+        stages = [(self.norm1, self.relu1, self.conv1)]
         if hasattr(self, "conv2"):
-            new_BCHW = _dropout(new_BCHW, self.drop_rate, training=self.training)
-            new_BCHW = self.conv2(self.relu2(self.norm2(new_BCHW)))
-        return _dropout(new_BCHW, self.drop_rate, training=self.training)
+            stages.append((self.norm2, self.relu2, self.conv2))
+        return stages
+
+    def dropout(self, maps_BCHW: Tensor) -> Tensor:
+        """Return the maps with some set to zero, in training."""
+        return _dropout(maps_BCHW, self.drop_rate, training=self.training)
+
+    def forward(self, maps_BCHW: Tensor) -> Tensor:
+        """Return (B, growth_rate, H, W) for the block's input and the outputs of its earlier layers, concatenated."""
+        for norm, relu, convolution in self.stages():
+            maps_BCHW = self.dropout(convolution(relu(norm(maps_BCHW))))
+        return maps_BCHW
 
 
 class DenseBlock(nn.ModuleDict):
     """`num_layers` dense layers, each reading the outputs of all before it: C channels in, C + num_layers * k out.
 
+    The maps grow by one concatenation a layer, so that a map's gradients are summed in one wide tensor: with a list of the
+    maps, each of them collects its own, in as many narrow strided sums as there are pairs of layers.
+
     With `memory_efficient`, a layer's concatenation and normalised maps are recomputed in the backward pass instead of kept
     (Pleiss et al., 2017, "Memory-Efficient Implementation of DenseNets"). Outputs, gradients and BatchNorm statistics
-    are those of the plain path: the recomputation does not update the statistics again.
+    are those of the plain path to the bit.
     """
 
     def __init__(
@@ -77,40 +90,12 @@ class DenseBlock(nn.ModuleDict):
 
     def forward(self, images_BCHW: Tensor) -> Tensor:
         """Return (B, C + num_layers * growth_rate, H, W) for (B, C, H, W)."""
-        features = [images_BCHW]
+        if self.memory_efficient and self.training and torch.is_grad_enabled():
+            return recomputing(cast(Iterable[DenseLayer], self.values()), images_BCHW)
+        features_BCHW = images_BCHW
         for layer in self.values():
-            if self.memory_efficient and self.training and torch.is_grad_enabled():
-                features.append(checkpoint(_FirstPassUpdates(layer), *features, use_reentrant=False))
-            else:
-                features.append(layer(*features))
-        return torch.cat(features, dim=1)
-
-
-class _FirstPassUpdates:
-    """Calls a layer; from the second call on (the recomputation) its BatchNorms leave their running statistics alone."""
-
-    def __init__(self, layer: nn.Module) -> None:
-        self.layer = layer
-        self.called = False
-
-    def __call__(self, *features_BCHW: Tensor) -> Tensor:
-        if not self.called:
-            self.called = True
-            output: Tensor = self.layer(*features_BCHW)
-            return output
-        norms = [module for module in self.layer.modules() if isinstance(module, nn.BatchNorm2d)]
-        buffers = [(norm, norm.running_mean, norm.running_var, norm.num_batches_tracked) for norm in norms]
-        try:
-            for norm in norms:
-                # Batch statistics are used in training whatever the running ones are, so the maps come out the same.
-                norm.running_mean = torch.zeros_like(norm.running_mean)  # type: ignore[arg-type]
-                norm.running_var = torch.ones_like(norm.running_var)  # type: ignore[arg-type]
-                norm.num_batches_tracked = torch.zeros_like(norm.num_batches_tracked)  # type: ignore[arg-type]
-            recomputed: Tensor = self.layer(*features_BCHW)
-            return recomputed
-        finally:
-            for norm, mean, variance, count in buffers:
-                norm.running_mean, norm.running_var, norm.num_batches_tracked = mean, variance, count
+            features_BCHW = torch.cat((features_BCHW, layer(features_BCHW)), dim=1)
+        return features_BCHW
 
 
 class Transition(nn.Module):
