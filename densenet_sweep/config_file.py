@@ -1,6 +1,7 @@
 """The config of a run as a file that trains the same again: `config.yaml`, an option of the group `experiment`."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,8 +14,14 @@ from densenet_sweep.config import Config, ConfigError
 # The groups whose options decide which keys there are.
 GROUPS = ("architecture", "optimizer", "schedule", "data")
 
+# What is the machine's and not the run's.
+OF_THE_MACHINE = ("data.root", "data.download")
+
+# What Hydra takes for something else than a text.
+_NO_WORDS = ("true", "false", "null", "nan", "inf")
+
 # Sections that say nothing of what is trained, and may hold a password.
-_WHERE_IT_IS_WRITTEN = ("tracking", "storage")
+WHERE_IT_IS_WRITTEN = ("tracking", "storage")
 
 
 def shown(config: Config) -> dict[str, Any]:
@@ -27,7 +34,7 @@ def shown(config: Config) -> dict[str, Any]:
             if key != "_target_"
         }
 
-    return {key: value for key, value in without_targets(asdict(config)).items() if key not in _WHERE_IT_IS_WRITTEN}
+    return {key: value for key, value in without_targets(asdict(config)).items() if key not in WHERE_IT_IS_WRITTEN}
 
 
 def flat(section: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -76,11 +83,19 @@ def read(path: Path) -> tuple[dict[str, str], dict[str, Any]]:
 def as_overrides(path: Path, *, ignored: Sequence[str] = ()) -> list[str]:
     """Return the overrides that give what `write` wrote, but for the keys `ignored`.
 
-    JSON is Hydra's grammar for numbers, texts and lists of them.
-
     Raises:
         ConfigError, OSError: as `read`.
     """
-    options, values = read(path)
-    leaves = (f"{key}={json.dumps(value)}" for key, value in flat(values).items() if key not in ignored)
-    return [*(f"{group}={option}" for group, option in options.items()), *leaves]
+    return overrides(*read(path), ignored=ignored)
+
+
+def overrides(options: Mapping[str, str], values: Mapping[str, Any], *, ignored: Sequence[str] = ()) -> list[str]:
+    """Return the overrides that choose `options` of the groups and set the nested `values`, but for the keys `ignored`."""
+    leaves = (f"{key}={_typed(value)}" for key, value in flat(values).items() if key not in ignored)
+    return [*(f"{group}={options[group]}" for group in GROUPS if group in options), *leaves]
+
+
+def _typed(value: Any) -> str:
+    """Return `value` in Hydra's grammar: JSON's for numbers, texts and lists of them, where a plain word would not do."""
+    is_word = isinstance(value, str) and re.fullmatch(r"[A-Za-z]\w*", value) and value.lower() not in _NO_WORDS
+    return str(value) if is_word else json.dumps(value)

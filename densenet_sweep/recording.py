@@ -3,19 +3,22 @@
 Knows no tracker: `open_record` is whatever the config names.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
-from densenet_sweep.config import Config
-from densenet_sweep.config_file import flat, shown
-from densenet_sweep.sweep import TrialLost, TrialPruned, current_trial
+from densenet_sweep import config_file
+from densenet_sweep.config import Config, ImageFolderConfig
+from densenet_sweep.sweep import Trial, TrialLost, TrialPruned, current_trial
+from densenet_sweep.tracking.description import Description
 from densenet_sweep.tracking.provenance import provenance_tags
 from densenet_sweep.tracking.record import Record, State
+from densenet_sweep.tracking.store import redacted
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ def recorded(
     run_id: str | None,
     device: torch.device,
     dtype: torch.dtype,
+    numbers: Mapping[str, float],
 ) -> Iterator[Record]:
     """Yield the run's record and close it with what became of the run, artifacts first.
 
@@ -53,15 +57,16 @@ def recorded(
         run_id: of the record that is continued.
         device: that trains.
         dtype: of the forward pass.
+        numbers: what is known of the run before its first epoch, as metrics.
     """
     trial = current_trial()
     tags = {
         **provenance_tags(device),
         "precision": str(dtype).removeprefix("torch."),
-        "overrides": " ".join(job.overrides),
+        "overrides": redacted(" ".join(job.overrides)),
         **job.tags,
     }
-    name = f"{job.choices.get('architecture', 'network')} on {job.choices.get('data', 'data')}"
+    name = _what(job)
     if trial.number is not None:
         name = f"trial {trial.number}"
         tags["trial.number"] = str(trial.number)
@@ -69,10 +74,12 @@ def recorded(
         tags["final"] = "true"
     record = open_record(
         name=job.name or name,
-        parameters={**job.choices, **flat(shown(config))},
+        parameters=_parameters(config, job, trial.log_scaled),
         tags=tags,
         study_name=trial.study_name,
         run_id=run_id,
+        description=_description(config, job, trial),
+        numbers=numbers,
     )
     state: State | Literal["lost"] = "failed"
     reason: str | None = None
@@ -101,3 +108,33 @@ def recorded(
                 (job.output_dir / "last.pt").unlink(missing_ok=True)
         if state != "lost":  # the run is another worker's by now
             record.finish(state, reason)
+
+
+def _what(job: Job) -> str:
+    return f"{job.choices.get('architecture', 'network')} on {job.choices.get('data', 'data')}"
+
+
+def _parameters(config: Config, job: Job, log_scaled: Collection[str]) -> dict[str, Any]:
+    """Return the config by override path, with the logarithm of what is searched on such a scale: MLflow's axes are linear."""
+    leaves = config_file.flat(config_file.shown(config))
+    chosen = {group: option for group, option in job.choices.items() if group not in config_file.WHERE_IT_IS_WRITTEN}
+    numbers = {key: leaves[key] for key in log_scaled if isinstance(leaves.get(key), int | float) and leaves[key] > 0}
+    return {**chosen, **leaves, **{f"{key}.log10": round(math.log10(value), 4) for key, value in numbers.items()}}
+
+
+def _description(config: Config, job: Job, trial: Trial) -> Description:
+    """Return what is said of the run to people; its command is complete, so that it depends on no config file."""
+    # A user's pictures are somewhere, and nothing else says where.
+    ignored = ("data.download",) if isinstance(config.data, ImageFolderConfig) else config_file.OF_THE_MACHINE
+    subject = f"{_what(job)}, trained once."
+    if trial.number is not None:
+        subject = f"Trial {trial.number} of study `{trial.study_name}`: {_what(job)}, `{' '.join(job.overrides)}`"
+    if job.final:
+        subject = f"{_what(job)}, trained on the training and the validation images together, and tested once."
+    return Description(
+        subject=subject,
+        overrides=config_file.overrides(job.choices, config_file.shown(config), ignored=ignored),
+        elsewhere="The same configuration on the training images alone:" if job.final else "The same without this store:",
+        store=[override for override in job.overrides if override.startswith("tracking.uri=")],
+        objectives=["test_accuracy"] if job.final else config.objectives,
+    )

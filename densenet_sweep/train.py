@@ -115,7 +115,10 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
             checkpoint.save(path, state)
 
     prefix = "" if trial.number is None else f"trial {trial.number} "
-    with recorded(_open_record(config), config, job, run_id=last.get("run_id"), device=device, dtype=dtype) as record:
+    with recorded(
+        _open_record(config), config, job,
+        run_id=last.get("run_id"), device=device, dtype=dtype, numbers={"num_parameters": num_parameters},
+    ) as record:  # fmt: skip
         if not history:  # whoever continues this knows its run in MLflow, even where it dies in the first epoch
             save_last(record.run_id)
         trial.annotate("num_parameters", num_parameters)
@@ -125,7 +128,8 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
         trial.annotate("mlflow_run_id", record.run_id)
         for epoch in epochs:
             trial.check_lease()
-            metrics = {**_metrics(epoch), "num_parameters": num_parameters}
+            total_seconds = epoch.seconds + sum(past["seconds"] for past in history)
+            metrics = {**_metrics(epoch), "total_seconds": total_seconds, "num_parameters": num_parameters}
             log.info("%s%s", prefix, _line(epoch, config.epochs))
             record.epoch(metrics, step=epoch.index + 1)
             if epoch.validation is not None and _is_best(metrics, history, reported):
@@ -134,7 +138,7 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
                     write_evaluation(artifacts, epoch.validation.confusion_KK.numpy(), source.class_names)
             history.append({"epoch": epoch.index + 1, **metrics})
             save_last(record.run_id)
-            trial.annotate("seconds", sum(past["seconds"] for past in history))
+            trial.annotate("seconds", total_seconds)
             trial.report(metrics[reported], step=epoch.index + 1)
             if epoch.index + 1 < config.epochs and trial.should_prune():
                 raise TrialPruned(f"after epoch {epoch.index + 1} of {config.epochs}")
@@ -181,8 +185,12 @@ def _check_limits(config: Config, job: Job, dtype: torch.dtype) -> None:
     if over and trial.number is None:
         raise ConfigError(over)
     if over:
-        trial.annotate("num_parameters", sum(parameter.numel() for parameter in network.parameters()))
-        with recorded(_open_record(config), config, job, run_id=None, device=torch.device("cpu"), dtype=dtype):
+        num_parameters = sum(parameter.numel() for parameter in network.parameters())
+        trial.annotate("num_parameters", num_parameters)
+        with recorded(
+            _open_record(config), config, job,
+            run_id=None, device=torch.device("cpu"), dtype=dtype, numbers={"num_parameters": num_parameters},
+        ):  # fmt: skip
             raise TrialPruned(f"infeasible: {over}")
 
 

@@ -57,7 +57,7 @@ def _tag_parent(config: DictConfig, study_name: str, tags: dict[str, str]) -> No
     if "uri" not in config.tracking:
         return
     from densenet_sweep.compare.asked import answering
-    from densenet_sweep.tracking.mlflow_record import find_parent
+    from densenet_sweep.tracking.run import find_parent
     from densenet_sweep.tracking.store import connect
 
     uri = str(config.tracking.uri)

@@ -9,14 +9,11 @@ from typing import TYPE_CHECKING
 from densenet_sweep.compare.asked import answering, mlflow_config
 from densenet_sweep.composition import Command
 from densenet_sweep.config import ConfigError
-from densenet_sweep.config_file import as_overrides
+from densenet_sweep.config_file import OF_THE_MACHINE, as_overrides
 from densenet_sweep.tracking.store import connect, redacted
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-
-# What is the machine's and not the run's.
-_OF_THE_MACHINE = ("data.root", "data.download")
 
 
 def main(arguments: list[str]) -> Command:
@@ -52,7 +49,7 @@ def _stored(uri: str, run_id: str) -> tuple[list[str], bool]:
             where = f"tracking.uri={redacted(uri)}"
             raise ValueError(f"{run_id}: no such run in {where}; densenet-sweep ui shows those that exist") from None
         try:
-            return as_overrides(downloaded_config(client, run_id, folder), ignored=_OF_THE_MACHINE), is_final
+            return as_overrides(downloaded_config(client, run_id, folder), ignored=OF_THE_MACHINE), is_final
         except ConfigError:
             raise ValueError(f"{run_id}: its config.yaml is not one of this project's") from None
 

@@ -24,6 +24,9 @@ class RunningTrial:
     ) -> None:
         self.number: int | None = trial.number
         self.study_name: str | None = study.study_name
+        self.log_scaled = frozenset(
+            name for name, distribution in trial.distributions.items() if getattr(distribution, "log", False)
+        )
         self._study = study
         self._trial = trial
         self._lease = lease

@@ -71,7 +71,7 @@ def sweep(
     study = _opened(options, sweep_dir, definition, first)
     description.write(sweep_dir, study, storage=options["storage"], n_trials=options["n_trials"], command=command)
     told = {"config": config, "study_name": study.study_name, "sweep_dir": str(sweep_dir)}
-    emit(context, "on_study_open", **told)
+    emit(context, "on_study_open", command=command, **told)
 
     settings = _settings(options, study.study_name, sweep_dir, base)
     worker = Worker(task_function=task_function, context=context, config=config, space=space, settings=settings)

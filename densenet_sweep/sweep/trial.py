@@ -25,6 +25,10 @@ class Trial(Protocol):
     def study_name(self) -> str | None:
         """The name of the study; None outside a sweep."""
 
+    @property
+    def log_scaled(self) -> frozenset[str]:
+        """The searched keys whose values are spread over orders of magnitude: those of `tag(log, ...)`."""
+
     def check_lease(self) -> None:
         """Raise `TrialLost` where the trial is another worker's by now; to be called before writing anything."""
 
@@ -46,6 +50,7 @@ class NullTrial:
 
     number: int | None = None
     study_name: str | None = None
+    log_scaled: frozenset[str] = frozenset()
 
     def check_lease(self) -> None:
         """Do nothing."""

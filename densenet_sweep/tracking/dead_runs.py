@@ -1,10 +1,10 @@
 """Runs whose process has died without closing them: MLflow shows these as running for ever, unless somebody closes them."""
 
-import os
 import socket
 from typing import TYPE_CHECKING
 
 from densenet_sweep.sweep.process import process_start
+from densenet_sweep.tracking.run import close_run, quoted
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -12,18 +12,11 @@ if TYPE_CHECKING:
 _MANY = 1000
 
 
-def process_tags() -> dict[str, str]:
-    """Return the tags of a run by which its process can be found again."""
-    return {"host": socket.gethostname(), "process": str(os.getpid()), "process.start": str(process_start(os.getpid()))}
-
-
 def close_dead_runs(client: "MlflowClient", experiment: str) -> int:
     """Close the experiment's running runs of processes of this machine that have gone, and return how many there were.
 
     A run that somebody continues is opened again.
     """
-    from densenet_sweep.tracking.mlflow_record import close_run, quoted
-
     query = f"attributes.status = 'RUNNING' AND tags.`host` = {quoted(socket.gethostname())}"
     closed = 0
     for run in client.search_runs([experiment], query, max_results=_MANY):

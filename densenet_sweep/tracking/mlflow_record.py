@@ -2,14 +2,16 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from densenet_sweep.tracking.dead_runs import close_dead_runs, process_tags
+from densenet_sweep.tracking.dead_runs import close_dead_runs
+from densenet_sweep.tracking.description import Description
 from densenet_sweep.tracking.null_record import NullRecord
 from densenet_sweep.tracking.record import Record, State
+from densenet_sweep.tracking.run import begin, close_run, find_parent, open_again
 from densenet_sweep.tracking.store import absolute, cause, check_uri, connect, experiment_id, redacted
 
 if TYPE_CHECKING:
@@ -17,14 +19,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("densenet_sweep")
 
-# MLflow's mapping for searches: a pruned trial was stopped, it did not fail.
-STATUS = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED", "interrupted": "KILLED"}
-
-# MLflow's limits.
-_METRICS_PER_CALL = 1000
-_PARAMETERS_PER_CALL = 100
-_VALUE_LENGTH = 6000
-TAG_LENGTH = 5000
+# MLflow's limit, of which some are left to the tags of a run's end.
+_METRICS_PER_CALL = 900
 
 # After a call that failed no other is tried for this many times as long, so that an outage costs a tenth of the time.
 _REST = 9
@@ -42,6 +38,8 @@ def open_record(
     tags: Mapping[str, str],
     study_name: str | None,
     run_id: str | None,
+    description: Description | None = None,
+    numbers: Mapping[str, float] | None = None,
 ) -> Record:
     """Return the open record of a new run, or of the run `run_id` that is continued.
 
@@ -56,6 +54,8 @@ def open_record(
         tags: further facts.
         study_name: the run becomes a child of this study's parent run.
         run_id: of a run to continue.
+        description: what its page says of it.
+        numbers: metrics that are known before its first epoch.
 
     Raises:
         ValueError: `uri` is no store.
@@ -70,39 +70,41 @@ def open_record(
         experiment_number = experiment_id(client, uri, experiment, artifact_location)
         if study_name is None:  # a sweep does so once, when it opens its study
             close_dead_runs(client, experiment_number)
-        parent = None if study_name is None else find_parent(client, experiment_number, study_name)
-        run_id = _opened(client, experiment_number, name, parameters, tags, study_name, parent, run_id)
+            family: dict[str, str] = {}
+        else:
+            parent = find_parent(client, experiment_number, study_name)
+            family = {"study": study_name, **({} if parent is None else {"mlflow.parentRunId": parent})}
+        if run_id is None or not open_again(client, run_id, description):
+            run_id = begin(client, experiment_number, name, parameters, {**tags, **family}, description, numbers or {})
     except (MlflowException, SQLAlchemyError, OSError) as error:
         message = f"tracking.uri={redacted(uri)}: cannot be used ({cause(error)})"
         if required:
             raise ConnectionError(f"{message}; tracking.required=false trains without it") from error
         log.warning("%s; this run is not recorded", message)
         return NullRecord()
-    return MlflowRecord(client, run_id, uri=uri, required=required, system_metrics=system_metrics)
-
-
-def find_parent(client: "MlflowClient", experiment_number: str, study_name: str) -> str | None:
-    """Return the id of the parent run of a study, found by its tag, or nothing."""
-    query = f"tags.`study` = {quoted(study_name)} AND tags.`role` = 'study'"
-    found = client.search_runs([experiment_number], query, order_by=["start_time DESC"], max_results=1)
-    return str(found[0].info.run_id) if found else None
-
-
-def quoted(text: str) -> str:
-    """Return `text` as a string of MLflow's filter language, which knows no escapes."""
-    quote = '"' if "'" in text else "'"
-    return f"{quote}{text}{quote}"
+    return MlflowRecord(client, run_id, uri=uri, required=required, system_metrics=system_metrics, description=description)
 
 
 class MlflowRecord:
     """A run in MLflow. Without `required`, a failing store costs one warning; what it missed is sent again later."""
 
-    def __init__(self, client: "MlflowClient", run_id: str, *, uri: str, required: bool, system_metrics: bool) -> None:
+    def __init__(
+        self,
+        client: "MlflowClient",
+        run_id: str,
+        *,
+        uri: str,
+        required: bool,
+        system_metrics: bool,
+        description: Description | None = None,
+    ) -> None:
         self.run_id: str | None = run_id
         self._id = run_id
         self._client = client
         self._uri = uri
         self._required = required
+        self._description = description
+        self._last: dict[str, float] = {}
         self._pending: list[Any] = []
         self._is_lost = False
         self._rests_until = 0.0
@@ -112,6 +114,7 @@ class MlflowRecord:
         """Record `metrics`, with those that an earlier call could not deliver."""
         from mlflow.entities import Metric
 
+        self._last |= metrics
         now = int(time.time() * 1000)
         self._pending += [Metric(key, float(value), now, step) for key, value in metrics.items()]
         if time.monotonic() >= self._rests_until:
@@ -127,9 +130,13 @@ class MlflowRecord:
         if self._monitor is not None and not self._is_lost:  # it ends by itself where the store or the run has
             _stop_monitor(self._monitor)
 
+        note = None if self._description is None else self._description.ended(self._id, state, reason, self._last)
+
         def close() -> None:
-            self._send_pending()
-            close_run(self._client, self._id, state, reason)
+            if len(self._pending) > _METRICS_PER_CALL:
+                self._send_pending()
+            close_run(self._client, self._id, state, reason, note=note, metrics=self._pending)
+            self._pending = []
 
         if not self._delivered(close):
             uri = redacted(self._uri)
@@ -166,79 +173,6 @@ class MlflowRecord:
             log.info("tracking.uri=%s: is back", redacted(self._uri))
         self._is_lost = False
         return True
-
-
-def close_run(client: "MlflowClient", run_id: str, state: str, reason: str | None) -> None:
-    """Give the run its final state, in MLflow's words and in ours."""
-    client.set_tag(run_id, "trial.state", state)
-    if reason:
-        client.set_tag(run_id, "trial.reason", reason[:TAG_LENGTH])
-    client.set_terminated(run_id, status=STATUS[state])
-
-
-def _opened(
-    client: "MlflowClient",
-    experiment_number: str,
-    name: str,
-    parameters: Mapping[str, Any],
-    tags: Mapping[str, str],
-    study_name: str | None,
-    parent: str | None,
-    run_id: str | None,
-) -> str:
-    """Return the id of a new run, or of the run `run_id` opened again."""
-    from mlflow.entities import Param
-
-    if run_id is not None:
-        if _opened_again(client, run_id):
-            return run_id
-        log.warning("MLflow run %s is not in this store; a new run is begun", run_id)
-    all_tags = dict(tags) | process_tags() | {"trial.state": "running"}
-    if study_name is not None:
-        all_tags["study"] = study_name
-    if parent is not None:
-        all_tags["mlflow.parentRunId"] = parent
-    run = client.create_run(experiment_number, run_name=name, tags={key: value[:TAG_LENGTH] for key, value in all_tags.items()})
-    params = [Param(key, _shown(value)[:_VALUE_LENGTH]) for key, value in parameters.items()]
-    try:
-        for start in range(0, len(params), _PARAMETERS_PER_CALL):
-            client.log_batch(run.info.run_id, params=params[start : start + _PARAMETERS_PER_CALL])
-    except Exception as error:
-        with suppress(Exception):  # nobody else would close it
-            close_run(client, run.info.run_id, "failed", f"its parameters were not recorded: {cause(error)}")
-        raise
-    return str(run.info.run_id)
-
-
-def _opened_again(client: "MlflowClient", run_id: str) -> bool:
-    """Tell whether the run `run_id` is in the store; it is running again then, and not what it had become."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        run = client.get_run(run_id)
-    except MlflowException as error:
-        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-            return False
-        raise
-    if run.info.lifecycle_stage == "deleted":
-        return False
-    client.update_run(run_id, status="RUNNING")
-    for key, value in {**process_tags(), "trial.state": "running"}.items():
-        client.set_tag(run_id, key, value)
-    if "trial.reason" in run.data.tags:
-        client.delete_tag(run_id, "trial.reason")
-    return True
-
-
-def _shown(value: Any) -> str:
-    """Return `value` as the command line takes it."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return f"[{','.join(_shown(item) for item in value)}]"
-    return str(value)
 
 
 def _start_monitor(run_id: str, uri: str) -> Any:

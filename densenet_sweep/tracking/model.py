@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from densenet_sweep.classifier import Classifier
-from densenet_sweep.tracking.mlflow_record import TAG_LENGTH, quoted
 from densenet_sweep.tracking.quiet import quietly
+from densenet_sweep.tracking.run import TAG_LENGTH, quoted
 from densenet_sweep.tracking.store import connect
 
 if TYPE_CHECKING:

@@ -7,13 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from densenet_sweep.sweep.errors import SweepError
+from densenet_sweep.tracking import description
+from densenet_sweep.tracking.description import NOTE
+from densenet_sweep.tracking.store import redacted
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 log = logging.getLogger("densenet_sweep")
 
@@ -27,11 +32,11 @@ class SweepRun(Callback):
     Does nothing for `tracking=none`. A store that fails costs a warning; where it is required, the sweep is refused.
     """
 
-    def on_study_open(self, config: DictConfig, study_name: str, sweep_dir: str) -> None:
+    def on_study_open(self, config: DictConfig, study_name: str, sweep_dir: str, command: str) -> None:
         """Open the study's parent run, again where it is continued."""
         _in_store(
             config,
-            lambda client, experiment: _open_parent(client, experiment, config, study_name, sweep_dir),
+            lambda client, experiment: _open_parent(client, experiment, config, study_name, sweep_dir, command),
             may_refuse=True,
         )
 
@@ -51,7 +56,7 @@ class SweepRun(Callback):
 
         def write(client: "MlflowClient", experiment: str) -> None:
             _close_left_open(client, experiment, study_name, states)
-            _close_parent(client, experiment, config, study_name, sweep_dir, reason)
+            _close_parent(client, experiment, config, study_name, sweep_dir, reason, states)
 
         _in_store(config, write)
 
@@ -68,7 +73,7 @@ def _in_store(config: DictConfig, write: Callable[["MlflowClient", str], None], 
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
-    from densenet_sweep.tracking.store import cause, connect, experiment_id, redacted
+    from densenet_sweep.tracking.store import cause, connect, experiment_id
 
     uri = str(tracking["uri"])
     try:
@@ -81,24 +86,55 @@ def _in_store(config: DictConfig, write: Callable[["MlflowClient", str], None], 
         log.warning("%s; the sweep's own run is not recorded", message)
 
 
-def _open_parent(client: "MlflowClient", experiment: str, config: DictConfig, study_name: str, sweep_dir: str) -> None:
-    from densenet_sweep.tracking.dead_runs import close_dead_runs, process_tags
-    from densenet_sweep.tracking.mlflow_record import TAG_LENGTH, find_parent
+def _open_parent(
+    client: "MlflowClient", experiment: str, config: DictConfig, study_name: str, sweep_dir: str, command: str
+) -> None:
+    from mlflow.entities import Param, RunTag
+
+    from densenet_sweep.tracking.dead_runs import close_dead_runs
     from densenet_sweep.tracking.provenance import git_tags
+    from densenet_sweep.tracking.run import TAG_LENGTH, find_parent, process_tags
 
     # Unresolved: ${oc.env:PASSWORD} stays what was typed.
     typed: Any = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
     close_dead_runs(client, experiment)
     parent = find_parent(client, experiment, study_name)
+    params: dict[str, str] = {}
     if parent is None:
         tags = {"study": study_name, "role": "study", "sweep.dir": sweep_dir, **git_tags()}
         parent = str(client.create_run(experiment, run_name=study_name, tags=tags).info.run_id)
-        for key, text in _searched(config.hydra.sweeper.params or {}, typed).items():
-            client.log_param(parent, key, text)
-    now = {"overrides": " ".join(typed)[:TAG_LENGTH], "n_trials": str(config.hydra.sweeper.n_trials), **process_tags()}
-    for key, text in now.items():
-        client.set_tag(parent, key, text)
+        params = _searched(config.hydra.sweeper.params or {}, typed)
+    now = {
+        "overrides": redacted(" ".join(typed)),
+        "n_trials": str(config.hydra.sweeper.n_trials),
+        "command": redacted(command),
+        NOTE: _note(config, study_name, command),
+        **process_tags(),
+    }
+    client.log_batch(
+        parent,
+        params=[Param(key, text) for key, text in params.items()],
+        tags=[RunTag(key, text if key == NOTE else text[:TAG_LENGTH]) for key, text in now.items()],
+    )
     client.update_run(parent, status="RUNNING")
+
+
+def _note(config: DictConfig, study_name: str, command: str, ended: str = "") -> str:
+    """Return the description of the sweep, as its page shows it."""
+    typed: Any = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
+    together: list[list[str]] = [
+        [str(it) for it in given] if isinstance(given, ListConfig) else [str(given)]
+        for given in (config.objective, config.hydra.sweeper.direction)
+    ]
+    searched = _searched(config.hydra.sweeper.params or {}, typed)
+    return description.of_sweep(
+        study_name=study_name,
+        objectives=dict(zip(*together, strict=False)),
+        n_trials=config.hydra.sweeper.n_trials,
+        searched={key: text for key, text in searched.items() if _is_search(text)},
+        typed=command,
+        ending=ended,
+    )
 
 
 def _searched(params: Mapping[str, Any], typed: Sequence[str]) -> dict[str, str]:
@@ -111,8 +147,15 @@ def _searched(params: Mapping[str, Any], typed: Sequence[str]) -> dict[str, str]
     return searched
 
 
+def _is_search(text: str) -> bool:
+    try:
+        return bool(OverridesParser.create().parse_overrides([f"x={text}"])[0].is_sweep_override())
+    except HydraException:  # a conditional one, which is no text
+        return True
+
+
 def _close_trial(client: "MlflowClient", experiment: str, study_name: str, number: int, state: str, reason: str | None) -> None:
-    from densenet_sweep.tracking.mlflow_record import close_run, quoted
+    from densenet_sweep.tracking.run import close_run, quoted
 
     query = f"tags.`study` = {quoted(study_name)} AND tags.`trial.number` = '{number}'"
     for index, run in enumerate(client.search_runs([experiment], query, order_by=["start_time DESC"])):
@@ -126,7 +169,7 @@ def _close_left_open(
     client: "MlflowClient", experiment: str, study_name: str, states: Mapping[int, tuple[str, str | None]]
 ) -> None:
     """Close the runs of ended trials that nobody could close at the time, because the store was away."""
-    from densenet_sweep.tracking.mlflow_record import close_run, quoted
+    from densenet_sweep.tracking.run import close_run, quoted
 
     query = f"attributes.status = 'RUNNING' AND tags.`study` = {quoted(study_name)}"
     for run in client.search_runs([experiment], query):
@@ -136,31 +179,56 @@ def _close_left_open(
 
 
 def _close_parent(
-    client: "MlflowClient", experiment: str, config: DictConfig, study_name: str, sweep_dir: str, reason: str
+    client: "MlflowClient",
+    experiment: str,
+    config: DictConfig,
+    study_name: str,
+    sweep_dir: str,
+    reason: str,
+    states: Mapping[int, tuple[str, str | None]],
 ) -> None:
-    from densenet_sweep.tracking.mlflow_record import TAG_LENGTH, find_parent
+    from mlflow.entities import RunTag
+
+    from densenet_sweep.tracking.run import TAG_LENGTH, find_parent
 
     parent = find_parent(client, experiment, study_name)
     if parent is None:
         return
-    client.set_tag(parent, "sweep.ended", reason[:TAG_LENGTH])
-    for key, value in _best_trial(client, experiment, parent, config).items():
-        client.set_tag(parent, key, value)
     best = Path(sweep_dir) / "experiment" / "best.yaml"
     if best.is_file():
         client.log_artifact(parent, str(best))
+    run = _best_run(client, experiment, parent, config)
+    tags = {"sweep.ended": redacted(reason)}
+    about_best = ""
+    if run is not None:
+        number, value = run.data.tags["trial.number"], f"{run.data.metrics[str(config.objective)]:.6g}"
+        tags |= {"best.trial": number, "best.value": value}
+        link = f"[trial {number}](#/experiments/{experiment}/runs/{run.info.run_id})"
+        about_best = f"The best is {link}: {config.objective} {value}."
+    if best.is_file():
+        words = ["densenet-sweep", "--config-dir", _shown(Path(sweep_dir)), "experiment=best"]
+        about_best += f" Train it again with\n\n{description.command(words)}"
+    artifacts = sorted(file.path for file in client.list_artifacts(parent))
+    command = client.get_run(parent).data.tags.get("command", "")
+    note = _note(config, study_name, command, description.ending(reason, states, about_best, artifacts))
+    tags = {key: text[:TAG_LENGTH] for key, text in tags.items()} | {NOTE: note}
+    client.log_batch(parent, tags=[RunTag(key, text) for key, text in tags.items()])
     status = "KILLED" if reason == "interrupted" else "FAILED" if _FAILED.search(reason) else "FINISHED"
     client.set_terminated(parent, status=status)
 
 
-def _best_trial(client: "MlflowClient", experiment: str, parent: str, config: DictConfig) -> dict[str, str]:
-    """Return the number and the value of the best complete trial as tags; nothing for several objectives."""
+def _best_run(client: "MlflowClient", experiment: str, parent: str, config: DictConfig) -> "Run | None":
+    """Return the run of the best complete trial; nothing for several objectives."""
     direction, objective = str(config.hydra.sweeper.direction), str(config.objective)
     if direction not in ("minimize", "maximize"):
-        return {}
+        return None
     query = f"tags.`mlflow.parentRunId` = '{parent}' AND tags.`trial.state` = 'complete'"
     order = "DESC" if direction == "maximize" else "ASC"
     for run in client.search_runs([experiment], query, order_by=[f"metrics.`{objective}` {order}"], max_results=1):
         if objective in run.data.metrics:
-            return {"best.trial": run.data.tags["trial.number"], "best.value": f"{run.data.metrics[objective]:.6g}"}
-    return {}
+            return run
+    return None
+
+
+def _shown(folder: Path) -> str:
+    return str(folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder)

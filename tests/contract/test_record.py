@@ -18,6 +18,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from densenet_sweep.tracking import mlflow_record, null_record, store
+from densenet_sweep.tracking.description import Description
 from densenet_sweep.tracking.record import Record
 
 Open = Callable[..., Record]
@@ -184,6 +185,26 @@ def test_the_end_of_a_run(open_mlflow, client, state, status):
     assert run.info.end_time is not None
     assert run.data.tags["trial.state"] == state
     assert run.data.tags["trial.reason"] == "after epoch 2 of 9"
+
+
+def test_a_run_is_described_and_what_became_of_it_is_added(open_mlflow, client):
+    said = Description("A net.", ["data=digits"], "Elsewhere:", ["tracking.uri=http://me:secret@host"], ["valid_accuracy"])
+    record = open_mlflow(description=said, numbers={"num_parameters": 12})
+    run = kept(client, record)
+    assert run.data.metrics == {"num_parameters": 12}
+    note = run.data.tags["mlflow.note.content"]
+    assert note.startswith("A net.")
+    assert f"densenet-sweep rerun {record.run_id} tracking.uri=http://me:***@host" in note
+    assert "densenet-sweep data=digits" in note
+    record.epoch({"valid_accuracy": 0.25}, step=1)
+    record.epoch({"valid_accuracy": 0.5}, step=2)
+    record.finish("pruned", "after epoch 2 of 9")
+    assert (
+        kept(client, record).data.tags["mlflow.note.content"]
+        == f"**Pruned** `after epoch 2 of 9`: valid_accuracy 0.5\n\n{note}"
+    )
+    again = open_mlflow(run_id=record.run_id, description=said)
+    assert kept(client, again).data.tags["mlflow.note.content"] == note
 
 
 def test_an_end_without_a_reason_has_none(open_mlflow, client):
@@ -425,7 +446,7 @@ def test_a_long_outage_is_sent_in_calls_that_mlflow_takes(flaky, client):
         record.epoch({f"metric{index}": float(step) for index in range(9)}, step=step)
     away.is_away = False
     record.finish("complete", None)
-    assert max(away.batch_sizes) == 1000
+    assert max(away.batch_sizes) == 900  # and the last call also takes the tags of the end
     assert len(client.get_metric_history(record.run_id, "metric8")) == 250
 
 

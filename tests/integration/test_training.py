@@ -197,7 +197,7 @@ def test_a_single_run_in_mlflow(command, tmp_path):
     assert run.data.params["architecture.growth_rate"] == "4"
     assert run.data.params["optimizer.lr"] == "0.1"
     names = {"train_loss", "train_accuracy", "valid_loss", "valid_accuracy", "lr", "seconds", "images_per_second"}
-    assert names | {"num_parameters", "peak_memory_bytes"} == set(run.data.metrics)
+    assert names | {"num_parameters", "peak_memory_bytes", "total_seconds"} == set(run.data.metrics)
     assert run.data.tags["overrides"].startswith("data=digits architecture.depth=10")
     assert run.data.tags["device.type"] == "cpu"
     assert "git.commit" in run.data.tags

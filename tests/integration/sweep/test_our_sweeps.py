@@ -1,5 +1,6 @@
 """Sweeps of our own networks: limits, several objectives, and where the study is stored."""
 
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -28,7 +29,9 @@ def study(folder: Path) -> optuna.Study:
 
 
 def test_a_network_beyond_a_limit_is_not_trained_and_the_sampler_is_told(tmp_path):
-    enqueued = "hydra.sweeper.enqueue=[{architecture.growth_rate:4},{architecture.growth_rate:40}]"
+    enqueued = (
+        "hydra.sweeper.enqueue=[{architecture.growth_rate:4,optimizer.lr:0.1},{architecture.growth_rate:40,optimizer.lr:0.05}]"
+    )
     run(
         tmp_path, "architecture.growth_rate=choice(4,40)", "limits.num_parameters=50000", "limits.memory_bytes=1000000000",
         "hydra.sweeper.n_trials=2", enqueued,
@@ -50,6 +53,13 @@ def test_a_network_beyond_a_limit_is_not_trained_and_the_sampler_is_told(tmp_pat
     assert runs["trial 1"].info.status == "KILLED"
     assert runs["trial 1"].data.tags["trial.reason"] == large.user_attrs["reason"]
     assert runs["trial 0"].info.status == "FINISHED"
+    for trial in (small, large):
+        data = runs[f"trial {trial.number}"].data
+        assert data.metrics["num_parameters"] == parameters[trial.number]
+        assert float(data.params["optimizer.lr.log10"]) == round(math.log10(trial.params["optimizer.lr"]), 4)
+        assert "architecture.growth_rate.log10" not in data.params
+    varying = {key for key, value in runs["trial 0"].data.params.items() if runs["trial 1"].data.params[key] != value}
+    assert varying == {"architecture.growth_rate", "optimizer.lr", "optimizer.lr.log10"}
 
 
 def test_accuracy_against_size_is_a_front(tmp_path):

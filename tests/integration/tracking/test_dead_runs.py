@@ -5,7 +5,8 @@ import pytest
 from mlflow import MlflowClient
 
 from densenet_sweep.tracking import store
-from densenet_sweep.tracking.dead_runs import close_dead_runs, process_tags
+from densenet_sweep.tracking.dead_runs import close_dead_runs
+from densenet_sweep.tracking.run import process_tags
 
 
 @pytest.fixture

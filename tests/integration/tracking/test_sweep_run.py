@@ -11,10 +11,11 @@ from mlflow.entities import Run
 from omegaconf import DictConfig, OmegaConf
 
 from densenet_sweep.sweep.errors import SweepError
-from densenet_sweep.tracking import store
+from densenet_sweep.tracking import description, store
 from densenet_sweep.tracking.sweep_run import SweepRun
 
 STUDY = "it's a study"
+COMMAND = "densenet-sweep sweep=growth_depth_lr data=digits tracking.uri=http://me:hunter2@host"
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def begun(config: DictConfig, number: int) -> Any:
 
 def opened(config: DictConfig, folder: Path, study: str = STUDY) -> SweepRun:
     callback = SweepRun()
-    callback.on_study_open(config=config, study_name=study, sweep_dir=str(folder))
+    callback.on_study_open(config=config, study_name=study, sweep_dir=str(folder), command=COMMAND)
     return callback
 
 
@@ -75,6 +76,16 @@ def test_the_parent_says_what_is_swept(config, client, tmp_path):
     assert parent.data.tags["sweep.dir"] == str(tmp_path)
     assert parent.data.tags["overrides"] == "data=digits epochs=2"
     assert parent.data.tags["n_trials"] == "3"
+    note = parent.data.tags["mlflow.note.content"]
+    assert "Study `it's a study`: 3 trials, to maximize `valid_accuracy`." in note
+    assert "| `optimizer.lr` | `tag(log,interval(0.01,1))` |" in note
+    assert "densenet-sweep sweep=growth_depth_lr data=digits tracking.uri=http://me:***@host" in note
+
+
+def test_no_password_that_was_typed_is_kept(config, client, tmp_path):
+    config.hydra.overrides.task.append("tracking.uri=http://me:hunter2@host")
+    ended(opened(config, tmp_path), config, tmp_path, "ConnectionError: http://me:hunter2@host")
+    assert "hunter2" not in str(runs(client)[0].data.tags)
 
 
 def test_the_command_line_says_better_than_the_config_what_is_searched(config, client, tmp_path):
@@ -91,6 +102,7 @@ def test_the_command_line_says_better_than_the_config_what_is_searched(config, c
         "extra": "choice(1,2)",
         "seed": "range(1,3)",
     }
+    assert "optimizer.lr" not in runs(client)[0].data.tags["mlflow.note.content"]  # is no longer searched
 
 
 def test_what_was_typed_is_kept_unresolved(config, client, tmp_path, monkeypatch):
@@ -207,11 +219,17 @@ def test_the_parent_names_the_best_complete_trial(config, client, tmp_path, dire
     begun(config, 4).finish("complete", None)  # its metrics never arrived
     (tmp_path / "experiment").mkdir()
     (tmp_path / "experiment" / "best.yaml").write_text("epochs: 2\n")
-    ended(callback, config, tmp_path, "5 of 5 trials are finished")
+    states = {0: ("complete", None), 1: ("complete", None), 2: ("pruned", None), 3: ("failed", "nan")}
+    ended(callback, config, tmp_path, "5 of 5 trials are finished", states)
     (parent,) = runs(client)
     assert parent.data.tags["best.trial"] == best
     assert parent.data.tags["best.value"] == {"1": "0.75", "0": "0.5"}[best]
     assert [file.path for file in client.list_artifacts(parent.info.run_id)] == ["best.yaml"]
+    note = parent.data.tags["mlflow.note.content"]
+    assert f"The best is [trial {best}](#/experiments/{parent.info.experiment_id}/runs/" in note
+    assert description.command(["densenet-sweep", "--config-dir", str(tmp_path), "experiment=best"]) in note
+    assert "**2 complete, 1 failed, 1 pruned**; ended: `5 of 5 trials are finished`" in note
+    assert "Kept here: `best.yaml`." in note
 
 
 def test_several_objectives_have_no_best(config, client, tmp_path):

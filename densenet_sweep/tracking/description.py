@@ -1,0 +1,117 @@
+"""What a person reads at the top of a run's page in MLflow, as Markdown: what it was, what became of it, how to repeat it.
+
+No text holds a password, whatever was typed.
+"""
+
+import shlex
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from densenet_sweep.tracking.store import redacted
+
+# MLflow's tag for it, and as much as it takes.
+NOTE = "mlflow.note.content"
+_LENGTH = 8000
+_LINE_LENGTH = 100
+
+
+@dataclass(frozen=True)
+class Description:
+    """What is said of one training run, but for its id and its end.
+
+    Args:
+        subject: what the run is, a sentence.
+        overrides: that train the same configuration anywhere, complete.
+        elsewhere: what they do, beside running the same again.
+        store: overrides by which the run's store is found, where it is not the project's own.
+        objectives: the metrics that the run is judged by.
+    """
+
+    subject: str
+    overrides: Sequence[str]
+    elsewhere: str
+    store: Sequence[str]
+    objectives: Sequence[str]
+
+    def text(self, run_id: str) -> str:
+        """Return the description of the run under its id, while it is open."""
+        return self._text(run_id, [])
+
+    def ended(self, run_id: str, state: str, reason: str | None, metrics: Mapping[str, float]) -> str:
+        """Return the description of the run with what became of it; `metrics` are its last ones."""
+        values = ", ".join(f"{name} {metrics[name]:.6g}" for name in self.objectives if name in metrics)
+        why = "" if not reason else f" {_code(reason)}"
+        return self._text(run_id, [f"**{state.capitalize()}**{why}{f': {values}' if values else ''}"])
+
+    def _text(self, run_id: str, outcome: Sequence[str]) -> str:
+        from_store = command(["densenet-sweep", "rerun", run_id, *self.store])
+        anywhere = command(["densenet-sweep", *self.overrides])
+        again = "Train it again (on a CPU the same numbers come out):"
+        return _joined(*outcome, self.subject, again, from_store, self.elsewhere, anywhere)
+
+
+def of_sweep(
+    *, study_name: str, objectives: Mapping[str, str], n_trials: int, searched: Mapping[str, str], typed: str, ending: str = ""
+) -> str:
+    """Return the description of a sweep's run.
+
+    Args:
+        study_name: of its study.
+        objectives: the direction of each metric that is optimized.
+        n_trials: how many are asked for.
+        searched: the range of each searched key, as it is typed.
+        typed: the command that started it.
+        ending: what became of it; see `ending`.
+    """
+    rows = [f"| {_code(key)} | {_code(text)} |" for key, text in searched.items()]
+    goal = " and ".join(f"{direction} {_code(name)}" for name, direction in objectives.items())
+    table = "\n".join(["| parameter | searched |", "|---|---|", *rows])
+    return _joined(
+        ending,
+        f"Study {_code(study_name)}: {n_trials} trials, to {goal}.",
+        table if rows else "",
+        "Started, and continued where it stopped, by",
+        fenced(typed),
+    )
+
+
+def ending(reason: str, states: Mapping[int, tuple[str, str | None]], best: str, artifacts: Sequence[str]) -> str:
+    """Return what became of a sweep.
+
+    Args:
+        reason: why it ended.
+        states: what became of each trial, and why.
+        best: about the best trial, Markdown.
+        artifacts: paths of what the sweep's run keeps.
+    """
+    counts = Counter(state for state, _ in states.values())
+    trials = ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "no trial ended"
+    kept = f"Kept here: {', '.join(_code(path) for path in artifacts)}." if artifacts else ""
+    return _joined(f"**{trials}**; ended: {_code(reason)}", best, kept)
+
+
+def command(words: Sequence[str]) -> str:
+    """Return a shell command as a block of code, broken into lines that fit a page."""
+    lines: list[str] = []
+    for word in map(shlex.quote, words):
+        if lines and len(lines[-1]) + 1 + len(word) <= _LINE_LENGTH:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(f"  {word}" if lines else word)
+    return fenced(" \\\n".join(lines))
+
+
+def fenced(text: str) -> str:
+    """Return `text` as a block of code."""
+    return f"```\n{text}\n```"
+
+
+def _code(text: str) -> str:
+    """Return `text` in Markdown's form for code."""
+    line = " ".join(text.split()).replace("`", "'")
+    return f"`{line}`"
+
+
+def _joined(*paragraphs: str) -> str:
+    return redacted("\n\n".join(paragraph for paragraph in paragraphs if paragraph))[:_LENGTH]
