@@ -1,6 +1,7 @@
 """From overrides to a typed, checked config: where the config files are, and how they are composed without running."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra._internal.utils import get_args_parser
 from hydra.conf import HydraConf
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
@@ -58,8 +60,19 @@ def compose(overrides: Sequence[str], *, config_dir: str | None = None, config_n
     fixed = [override.input_line for override in parsed if not override.is_sweep_override()]
     if config_dir is not None:
         fixed.append(f"hydra.searchpath=[{Path(config_dir).resolve()}]")
-    with initialize_config_dir(config_dir=str(config_folder()), version_base=VERSION_BASE):
+    with _beside_a_running_application(), initialize_config_dir(config_dir=str(config_folder()), version_base=VERSION_BASE):
         return hydra_compose(config_name, overrides=[override for override in fixed if override is not None])
+
+
+@contextmanager
+def _beside_a_running_application() -> Iterator[None]:
+    """Put Hydra's one instance a process aside: an application that runs (a sweep at its end, say) may compose, too."""
+    running = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
+    try:
+        yield
+    finally:
+        GlobalHydra.instance().hydra = running
 
 
 def typed(job: DictConfig) -> Config:

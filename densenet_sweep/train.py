@@ -168,6 +168,16 @@ def build_network(config: Config) -> nn.Module:
     return network
 
 
+def example_images(config: Config, count: int) -> Images:
+    """Return the first `count` validation images of the data set of `config`, on the CPU.
+
+    Raises:
+        ValueError, OSError: it cannot be read.
+    """
+    _, _, valid_images = _splits(config, torch.device("cpu"))
+    return valid_images.select(torch.arange(min(count, len(valid_images))))
+
+
 def _check_limits(config: Config, job: Job, dtype: torch.dtype) -> None:
     """Refuse a network beyond a limit, before anything is put on the device; a trial ends as pruned, with a run that says so.
 

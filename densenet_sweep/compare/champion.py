@@ -8,10 +8,17 @@ from typing import TYPE_CHECKING, Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from densenet_sweep.compare import confirmation, finalists, verdict
+
 if TYPE_CHECKING:
+    import optuna
+    from mlflow import MlflowClient
+
     from densenet_sweep.compare.verdict import Verdict
 
 log = logging.getLogger("densenet_sweep")
+
+_NUM_EXAMPLES = 3
 
 
 class Crown(Callback):
@@ -19,15 +26,12 @@ class Crown(Callback):
 
     def on_study_open(self, config: DictConfig, study_name: str, sweep_dir: str) -> None:
         """Say in the parent run which study is confirmed."""
-        from densenet_sweep.compare import finalists
-
         read = finalists.read(Path(sweep_dir))
         if read is not None:
             _tag_parent(config, study_name, {"confirms": read.study})
 
     def on_study_end(self, config: DictConfig, study_name: str, sweep_dir: str, **_: Any) -> None:
         """Print the table, also of a confirmation that was interrupted; keep the champion of one that came to its end."""
-        from densenet_sweep.compare import confirmation, finalists, verdict
         from densenet_sweep.compare.leaderboard import wide_console
         from densenet_sweep.compare.studies import FoundStudy
 
@@ -45,32 +49,93 @@ class Crown(Callback):
             return
         shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
         _write_experiment(folder, shown, found)
-        console.print("\nNext:", style="bold")
         lines = [(f"densenet-sweep final --config-dir {shown} experiment=champion", "train and test it again")]
+        if _registered(config, study, folder, found):
+            lines = [
+                ("densenet-sweep ui", "look at the runs in MLflow"),
+                ("densenet-sweep predict champion image.png", "classify pictures with it"),
+                ("densenet-sweep export champion --to onnx champion.onnx", "take it elsewhere"),
+                *lines,
+            ]
+        console.print("\nNext:", style="bold")
         width = max(len(command) for command, _ in lines)
         for command, purpose in lines:
             console.print(f"  {command:<{width}}  # {purpose}", highlight=False, soft_wrap=True)
 
 
+def _registered(config: DictConfig, study: "optuna.Study", folder: Path, found: "Verdict") -> bool:
+    """Register the champion's first run, which no test accuracy has chosen, and tell whether that was possible."""
+    assert found.champion is not None
+    champion = found.results[found.champion]
+    seed, number = min(champion.trials.items())
+    run_id = study.get_trials(deepcopy=False)[number].user_attrs.get("mlflow_run_id")
+    if run_id is None or "uri" not in config.tracking:
+        return False
+    from densenet_sweep import composition, config_file, train
+    from densenet_sweep.compare.asked import answering
+    from densenet_sweep.compare.trained import classifier
+    from densenet_sweep.tracking.model import REGISTERED_NAME, register
+
+    uri, runs = str(config.tracking.uri), champion.runs
+    artifacts = folder / str(number) / "artifacts"
+    tags = {
+        "study": found.finalists.study,
+        "trial": str(champion.finalist.trial),
+        "seed": str(seed),
+        "test_accuracy": f"{runs.mean:.4f}",
+        "test_accuracy.sd": f"{runs.deviation:.4f}",
+        "test_accuracy.seeds": str(len(runs.accuracies_S)),
+    }
+    try:
+        trained_as = composition.typed(composition.compose(config_file.as_overrides(artifacts / "config.yaml")))
+        examples = train.example_images(trained_as, _NUM_EXAMPLES)
+        with answering(uri):
+            version = register(
+                uri,
+                run_id,
+                classifier(artifacts),
+                examples.images_NCHW,
+                tags=tags,
+                description="\n\n".join(confirmation.sentences(found)),
+            )
+            _keep_in_parent(config, study.study_name, folder)
+    except (ConnectionError, OSError, ValueError) as error:
+        log.warning("the champion is not registered: %s", error)
+        return False
+    log.info("registered as version %s of %s, with the alias champion", version, REGISTERED_NAME)
+    return True
+
+
 def _tag_parent(config: DictConfig, study_name: str, tags: dict[str, str]) -> None:
-    """Set tags of the study's parent run; a store that fails costs a warning, as everywhere in a sweep."""
+    """Set tags of the confirmation's parent run; a store that fails costs a warning, as everywhere in a sweep."""
     if "uri" not in config.tracking:
         return
     from densenet_sweep.compare.asked import answering
-    from densenet_sweep.tracking.run import find_parent
-    from densenet_sweep.tracking.store import connect
 
-    uri = str(config.tracking.uri)
     try:
-        with answering(uri):
-            client = connect(uri)
-            experiment = client.get_experiment_by_name(config.tracking.experiment)
-            parent = None if experiment is None else find_parent(client, experiment.experiment_id, study_name)
+        with answering(str(config.tracking.uri)):
+            client, parent = _parent(config, study_name)
             if parent is not None:
                 for key, value in tags.items():
                     client.set_tag(parent, key, value)
     except ConnectionError as error:
         log.warning("%s; the confirmation's own run is not marked", error)
+
+
+def _keep_in_parent(config: DictConfig, study_name: str, folder: Path) -> None:
+    client, parent = _parent(config, study_name)
+    if parent is not None:
+        for path in (folder / "confirmation.json", folder / "experiment" / "champion.yaml"):
+            client.log_artifact(parent, str(path))
+
+
+def _parent(config: DictConfig, study_name: str) -> "tuple[MlflowClient, str | None]":
+    from densenet_sweep.tracking.run import find_parent
+    from densenet_sweep.tracking.store import connect
+
+    client = connect(str(config.tracking.uri))
+    experiment = client.get_experiment_by_name(config.tracking.experiment)
+    return client, None if experiment is None else find_parent(client, experiment.experiment_id, study_name)
 
 
 def _write_experiment(folder: Path, shown: Path, found: "Verdict") -> Path:

@@ -109,6 +109,13 @@ def test_a_sweep_is_confirmed_and_names_a_champion(command, tmp_path, empty_data
         [metric] = client.get_metric_history(run.info.run_id, "test_accuracy")
         assert metric.step == 2
 
+    version = client.get_model_version_by_alias("densenet-sweep", "champion")
+    assert version.tags["study"] == "small"
+    assert version.tags["trial"] == str(said["champion"])
+    assert f"Champion: trial {said['champion']}" in version.description
+    assert client.get_run(version.run_id).data.params["seed"] == "1000"
+    assert {file.path for file in client.list_artifacts(parent.info.run_id)} >= {"confirmation.json", "champion.yaml"}
+
     # The champion's file gives the same numbers again.
     champion = yaml.safe_load((folder(swept) / "experiment" / "champion.yaml").read_text())
     assert champion["seed"] == 1000

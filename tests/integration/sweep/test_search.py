@@ -90,3 +90,19 @@ def test_config_files_that_change_under_way_reach_no_trial(toy):
     code, output = toy.run("seconds=0.3", "hydra.sweeper.n_trials=4")
     assert code != 0
     assert "surprise: now 1, but the study toy has nothing" in output
+
+
+def test_repetitions_are_what_was_enqueued_and_have_no_best(toy):
+    repeats = ("hydra.sweeper.repeats=true", "hydra.sweeper.n_trials=5", "hydra.sweeper.command='type this again'")
+    code, output = toy.run(*repeats, "hydra.sweeper.enqueue=[{x:0.5},{x:0.25},{x:0.9}]", "fail_above=0.8")
+    assert code == 0, output
+    assert "the sweep has ended: no configuration is left" in output
+    assert "best" not in output
+    assert [(trial.params["x"], trial.state.name) for trial in toy.study().trials] == [
+        (0.5, "COMPLETE"), (0.25, "COMPLETE"), (0.9, "FAIL"),
+    ]  # fmt: skip
+    assert not (toy.folder / "sweep" / "experiment").exists()
+    assert "command: type this again" in (toy.folder / "sweep" / "study.yaml").read_text()
+    code, output = toy.run(*repeats, "hydra.sweeper.enqueue=[{x:0.25},{x:0.75}]", "fail_above=0.8")
+    assert code == 0, output
+    assert [trial.params["x"] for trial in toy.study().trials] == [0.5, 0.25, 0.9, 0.75]
