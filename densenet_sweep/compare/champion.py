@@ -24,7 +24,7 @@ _NUM_EXAMPLES = 3
 class Crown(Callback):
     """Marks a confirmation's parent run in MLflow, prints what was found, and keeps and registers the champion."""
 
-    def on_study_open(self, config: DictConfig, study_name: str, sweep_dir: str) -> None:
+    def on_study_open(self, config: DictConfig, study_name: str, sweep_dir: str, **_: Any) -> None:
         """Say in the parent run which study is confirmed."""
         read = finalists.read(Path(sweep_dir))
         if read is not None:
