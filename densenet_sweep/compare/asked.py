@@ -2,10 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from densenet_sweep import composition
 from densenet_sweep.config import ConfigError, MlflowConfig
 from densenet_sweep.tracking.store import cause, redacted
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 
 def separated(words: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -47,3 +52,21 @@ def answering(uri: str) -> Iterator[None]:
         yield
     except (MlflowException, SQLAlchemyError, OSError) as error:
         raise ConnectionError(f"tracking.uri={redacted(uri)}: cannot be used ({cause(error)})") from error
+
+
+def the_run(client: "MlflowClient", uri: str, run_id: str) -> "Run":
+    """Return the run `run_id` in the store at `uri`, whose client is `client`.
+
+    Raises:
+        ValueError: there is none in the store.
+        mlflow.exceptions.MlflowException: the store cannot be used; see `answering`.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise
+        where = f"tracking.uri={redacted(uri)}"
+        raise ValueError(f"{run_id}: no such run in {where}; densenet-sweep ui shows those that exist") from None

@@ -6,11 +6,11 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from densenet_sweep.compare.asked import answering, mlflow_config
+from densenet_sweep.compare.asked import answering, mlflow_config, the_run
 from densenet_sweep.composition import Command
 from densenet_sweep.config import ConfigError
 from densenet_sweep.config_file import OF_THE_MACHINE, as_overrides
-from densenet_sweep.tracking.store import connect, redacted
+from densenet_sweep.tracking.store import connect
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -37,17 +37,9 @@ def main(arguments: list[str]) -> Command:
 
 def _stored(uri: str, run_id: str) -> tuple[list[str], bool]:
     """Return the overrides that give the config of the run, which it keeps as `config.yaml`, and whether it was a final one."""
-    from mlflow.exceptions import MlflowException
-
     with answering(uri), tempfile.TemporaryDirectory() as folder:
         client = connect(uri)
-        try:
-            is_final = client.get_run(run_id).data.tags.get("final") == "true"
-        except MlflowException as error:
-            if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-                raise
-            where = f"tracking.uri={redacted(uri)}"
-            raise ValueError(f"{run_id}: no such run in {where}; densenet-sweep ui shows those that exist") from None
+        is_final = the_run(client, uri, run_id).data.tags.get("final") == "true"
         try:
             return as_overrides(downloaded_config(client, run_id, folder), ignored=OF_THE_MACHINE), is_final
         except ConfigError:

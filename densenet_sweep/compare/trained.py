@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from densenet_sweep import composition, config_file, train
-from densenet_sweep.classifier import Classifier
+from densenet_sweep.classifier import Classifier, Signature
 from densenet_sweep.training import checkpoint
 
 # A final run's last epoch, or an ordinary run's best one.
@@ -32,10 +32,11 @@ def classifier(folder: Path) -> Classifier:
     try:
         network.load_state_dict(kept["network"])
         mean_C, std_C = torch.tensor(kept["mean"]), torch.tensor(kept["std"])
-        names = list(kept["class_names"])
+        names = [str(name) for name in kept["class_names"]]
     except (RuntimeError, KeyError, TypeError, ValueError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ValueError(f"{path}: does not fit {folder / 'config.yaml'} ({reason})") from None
     assert config.architecture.num_classes is not None, "build_network refuses a config without"
     names += [f"class {index}" for index in range(len(names), config.architecture.num_classes)]
-    return Classifier(network, image_size=config.data.image_size, mean_C=mean_C, std_C=std_C, class_names=names)
+    signature = Signature(config.data.num_channels, config.data.image_size, tuple(names))
+    return Classifier(network, signature=signature, mean_C=mean_C, std_C=std_C)

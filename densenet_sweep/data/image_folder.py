@@ -76,18 +76,22 @@ def _decoded(root: Path, folder: Path, classes: Sequence[str], image_size: int, 
     if cached is not None:
         return cached
     with ThreadPoolExecutor() as threads:  # PIL decodes outside Python's lock
-        decoded = list(threads.map(lambda file: _decode(file[0], image_size, num_channels), files))
+        decoded = list(threads.map(lambda file: decode(file[0], image_size, num_channels), files))
     images = Images(torch.stack(decoded), torch.tensor([label for _, label in files]))
     _store(cache, images)
     return images
 
 
-def _decode(path: Path, image_size: int, num_channels: int) -> Tensor:
-    """Return one picture as uint8 of (num_channels, image_size, image_size)."""
+def decode(path: Path, image_size: int, num_channels: int) -> Tensor:
+    """Return one picture as uint8 of (num_channels, image_size, image_size), cut to a centred square.
+
+    Raises:
+        ValueError: it cannot be decoded.
+    """
     try:
         with Image.open(path) as picture:
             converted = picture.convert(_MODES[num_channels])
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
         raise ValueError(f"{path}: cannot be decoded as a picture ({error}); remove or replace it") from None
     square = center_crop(converted, [min(converted.size)] * 2)
     tensor: Tensor = pil_to_tensor(resize(square, [image_size, image_size], antialias=True))

@@ -114,8 +114,8 @@ def _save(path: Path, classifier: Classifier, examples_BCHW: Tensor, model: "Log
     from mlflow.types import Schema, TensorSpec
 
     signature = ModelSignature(
-        inputs=Schema([TensorSpec(np.dtype(np.uint8), (-1, classifier.num_channels, -1, -1))]),
-        outputs=Schema([TensorSpec(np.dtype(np.float32), (-1, len(classifier.class_names)))]),
+        inputs=Schema([TensorSpec(np.dtype(np.uint8), (-1, classifier.signature.num_channels, -1, -1))]),
+        outputs=Schema([TensorSpec(np.dtype(np.float32), (-1, len(classifier.signature.class_names)))]),
     )
     with quietly():
         mlflow.pytorch.save_model(
@@ -126,7 +126,7 @@ def _save(path: Path, classifier: Classifier, examples_BCHW: Tensor, model: "Log
             ),
             signature=signature,
             input_example=examples_BCHW.cpu().numpy(),
-            metadata={"class_names": json.dumps(classifier.class_names), "image_size": classifier.image_size},
+            metadata=classifier.signature.as_texts(),
             pip_requirements=[f"torch=={torch.__version__.partition('+')[0]}", f"numpy=={np.__version__}"],
             serialization_format="pt2",
         )

@@ -27,6 +27,12 @@ def free_port() -> int:
     return port
 
 
+@pytest.fixture
+def port() -> int:
+    """A port of this machine that nobody listens on."""
+    return free_port()
+
+
 @dataclass
 class Server:
     """`mlflow server` on this machine, its store in `folder`."""

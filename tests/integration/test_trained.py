@@ -40,8 +40,8 @@ def test_it_is_right_where_the_run_was(final):
         right_N = classifier(test.images_NCHW).argmax(dim=1) == test.labels_N
     assert np.array_equal(right_N.numpy(), np.load(final / "test_right.npy"))
     assert 0.2 < right_N.float().mean() < 1
-    assert classifier.class_names == tuple("0123456789")
-    assert classifier.image_size == 12
+    assert classifier.signature.class_names == tuple("0123456789")
+    assert classifier.signature.image_size == 12
 
 
 def test_the_drawing_of_other_numbers_is_not_disturbed(final):
@@ -56,7 +56,7 @@ def test_outputs_without_a_class_in_the_data_have_a_name(final, tmp_path):
     folder = shutil.copytree(final, tmp_path / "artifacts")
     kept = torch.load(folder / "final.pt", weights_only=True)
     torch.save({**kept, "class_names": kept["class_names"][:9]}, folder / "final.pt")
-    assert trained.classifier(folder).class_names[8:] == ("8", "class 9")
+    assert trained.classifier(folder).signature.class_names[8:] == ("8", "class 9")
 
 
 def test_what_cannot_be_used_is_said(final, tmp_path):

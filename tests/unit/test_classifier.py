@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import densenet_sweep
-from densenet_sweep.classifier import Classifier
+from densenet_sweep.classifier import Classifier, Signature
 from densenet_sweep.data.preprocessing import Preprocessing
 
 NETWORKS = {
@@ -20,9 +20,8 @@ def made(overrides: list[str], image_size: int, num_channels: int) -> Classifier
     network.train()(torch.randn(8, num_channels, image_size, image_size))
     torch.nn.init.normal_(network.classifier.weight)
     mean_C, std_C = torch.full((num_channels,), 0.3), torch.full((num_channels,), 0.4)
-    return Classifier(
-        network, image_size=image_size, mean_C=mean_C, std_C=std_C, class_names=[f"class {index}" for index in range(10)]
-    )
+    signature = Signature(num_channels, image_size, tuple(f"class {index}" for index in range(10)))
+    return Classifier(network, signature=signature, mean_C=mean_C, std_C=std_C)
 
 
 def images(batch: int, channels: int, height: int, width: int) -> torch.Tensor:
@@ -37,10 +36,10 @@ def classifier(request: pytest.FixtureRequest) -> Classifier:
 
 
 def test_probabilities_are_those_of_the_network_after_training_preprocessing(classifier):
-    size = classifier.image_size
+    size = classifier.signature.image_size
     preprocessing = Preprocessing(size, classifier.mean_C, classifier.std_C)
     for height in (size, 2 * size):
-        images_BCHW = images(3, classifier.num_channels, height, height)
+        images_BCHW = images(3, classifier.signature.num_channels, height, height)
         with torch.inference_mode():
             floats_BCHW = preprocessing.normalize(preprocessing.resize(images_BCHW))
             expected_BK = classifier.network(floats_BCHW).softmax(dim=1)
@@ -51,7 +50,7 @@ def test_probabilities_are_those_of_the_network_after_training_preprocessing(cla
 
 
 def test_the_exported_graph_takes_any_batch_and_size(classifier):
-    size, channels = classifier.image_size, classifier.num_channels
+    size, channels = classifier.signature.image_size, classifier.signature.num_channels
     module = classifier.export().module()
     for batch, height, width in ((1, size, size), (5, size, size), (2, 1, 1), (3, 2 * size, size), (1, 7, 3 * size)):
         images_BCHW = images(batch, channels, height, width)
@@ -69,5 +68,13 @@ def test_dropout_and_batch_statistics_are_off():
 
 def test_weights_of_a_narrower_type_become_fp32():
     network = densenet_sweep.build(NETWORKS["BC"]).bfloat16()
-    classifier = Classifier(network, image_size=8, mean_C=torch.zeros(1), std_C=torch.ones(1), class_names=["a"] * 10)
+    classifier = Classifier(network, signature=Signature(1, 8, ("a",) * 10), mean_C=torch.zeros(1), std_C=torch.ones(1))
     assert {tensor.dtype for tensor in classifier.parameters()} == {torch.float32}
+
+
+def test_a_signature_survives_as_texts():
+    signature = Signature(3, 32, ("a, b", "[c]", "\u00e9"))
+    assert Signature.from_texts({**signature.as_texts(), "other": "text"}) == signature
+    for texts in ({}, {**signature.as_texts(), "class_names": "a, b"}, {**signature.as_texts(), "image_size": "big"}):
+        with pytest.raises(ValueError, match="says nothing of its classes and images"):
+            Signature.from_texts(texts)

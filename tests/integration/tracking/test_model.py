@@ -1,17 +1,28 @@
 """The registry: what is registered loads and serves where this package does not exist."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
+import urllib.error
+import urllib.request
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 import densenet_sweep
-from densenet_sweep.classifier import Classifier
+from densenet_sweep.classifier import Classifier, Signature
 from densenet_sweep.tracking import store
 from densenet_sweep.tracking.model import CHAMPION, REGISTERED_NAME, register
+
+# Where uvicorn is, which MLflow starts by its name.
+BIN = Path(sys.executable).parent
 
 EXAMPLES_BCHW = torch.randint(0, 256, (5, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
@@ -29,15 +40,10 @@ numpy.savez(out, module=module(torch.from_numpy(images)).detach().numpy(), pyfun
 """
 
 
-def classifier(**changes) -> Classifier:
+def classifier() -> Classifier:
     network = densenet_sweep.build(["data=digits", "architecture.depth=10", "architecture.growth_rate=4"])
-    settings = {
-        "image_size": 8,
-        "mean_C": torch.tensor([0.3]),
-        "std_C": torch.tensor([0.4]),
-        "class_names": [str(digit) for digit in range(10)],
-    }
-    return Classifier(network, **{**settings, **changes})
+    signature = Signature(1, 8, tuple("0123456789"))
+    return Classifier(network, signature=signature, mean_C=torch.tensor([0.3]), std_C=torch.tensor([0.4]))
 
 
 def a_run(uri: str, folder) -> str:
@@ -48,17 +54,11 @@ def a_run(uri: str, folder) -> str:
     return run.info.run_id
 
 
-@pytest.fixture(params=["file", "server"])
-def uri(request, tracking):
-    return tracking["uri"] if request.param == "file" else request.getfixturevalue("server").uri
-
-
-def test_a_registered_model_loads_without_this_package(uri, tmp_path, capfd):
+def registered(uri: str, folder) -> Classifier:
+    """Register a fresh classifier and return it; what the store holds of it then is checked."""
     ours = classifier()
-    run_id = a_run(uri, tmp_path)
+    run_id = a_run(uri, folder)
     version = register(uri, run_id, ours, EXAMPLES_BCHW, tags={"study": "it's", "test_accuracy_mean": "0.9"}, description="It.")
-    assert capfd.readouterr() == ("", "")
-
     client = store.connect(uri)
     found = client.get_model_version_by_alias(REGISTERED_NAME, CHAMPION)
     assert (str(found.version), found.run_id, found.description) == (version, run_id, "It.")
@@ -68,10 +68,15 @@ def test_a_registered_model_loads_without_this_package(uri, tmp_path, capfd):
     assert (logged.status.name, logged.params, logged.source_run_id) == ("READY", {"optimizer.lr": "0.1"}, run_id)
     assert json.loads(logged.tags["mlflow.modelVersions"]) == [{"name": REGISTERED_NAME, "version": found.version}]
     assert found.source == logged.artifact_location
+    return ours
 
+
+def test_it_loads_without_this_package(tracking, tmp_path, capfd):
+    ours = registered(tracking["uri"], tmp_path)
+    assert capfd.readouterr() == ("", "")
     images_BCHW = torch.randint(0, 256, (4, 1, 12, 9), dtype=torch.uint8)
     np.save(tmp_path / "images.npy", images_BCHW.numpy())
-    words = [sys.executable, "-c", ELSEWHERE, uri, str(tmp_path / "images.npy"), str(tmp_path / "out.npz")]
+    words = [sys.executable, "-c", ELSEWHERE, tracking["uri"], str(tmp_path / "images.npy"), str(tmp_path / "out.npz")]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     with torch.inference_mode():
@@ -79,6 +84,33 @@ def test_a_registered_model_loads_without_this_package(uri, tmp_path, capfd):
     with np.load(tmp_path / "out.npz") as found:
         assert np.allclose(found["module"], expected_BK, atol=1e-6)
         assert np.allclose(found["pyfunc"], expected_BK, atol=1e-6)
+
+
+def test_it_is_served_from_an_mlflow_server(server, tmp_path, port):
+    ours = registered(server.uri, tmp_path)
+    words = [sys.executable, "-m", "mlflow", "models", "serve", "-m", f"models:/{REGISTERED_NAME}@{CHAMPION}"]
+    words += ["--env-manager", "local", "--port", str(port), "--workers", "1"]
+    with (tmp_path / "serve.log").open("wb") as output:
+        environment = {**os.environ, "MLFLOW_TRACKING_URI": server.uri, "PATH": f"{BIN}:{os.environ['PATH']}"}
+        serving = subprocess.Popen(words, cwd=tmp_path, env=environment, stdout=output, stderr=output, start_new_session=True)
+        try:
+            answer = asked(f"http://127.0.0.1:{port}/invocations", {"inputs": EXAMPLES_BCHW[:1].tolist()}, serving)
+        finally:
+            os.killpg(serving.pid, signal.SIGKILL)
+            serving.wait()
+    assert answer is not None, (tmp_path / "serve.log").read_text()
+    with torch.inference_mode():
+        assert np.allclose(answer["predictions"], ours(EXAMPLES_BCHW[:1]).numpy(), atol=1e-6)
+
+
+def asked(url: str, question: Any, serving: subprocess.Popen[bytes]) -> Any:
+    """Return the answer to `question`, once there is somebody who gives one, or nothing where the process ends before."""
+    request = urllib.request.Request(url, json.dumps(question).encode(), {"Content-Type": "application/json"})
+    while serving.poll() is None:
+        with suppress(urllib.error.URLError), urllib.request.urlopen(request, timeout=30) as answer:
+            return json.load(answer)
+        time.sleep(0.2)
+    return None
 
 
 def test_a_run_is_registered_once_and_the_alias_moves(tracking, tmp_path):
