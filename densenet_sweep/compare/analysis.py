@@ -1,9 +1,9 @@
 """What the trials of a study say beyond their ranking: what mattered, what pruning saved, how early one could have known."""
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from densenet_sweep.compare import noise
 from densenet_sweep.sweep.table import NUM_STEPS, SECONDS
 
 if TYPE_CHECKING:
@@ -79,28 +79,10 @@ def rank_correlations(study: "optuna.Study") -> dict[int, float]:
     return found
 
 
-def noise(study: "optuna.Study") -> str:
-    """Return what a difference of two accuracies must exceed, from the size of the validation split; or nothing."""
-    complete = sorted(_complete(study), key=lambda trial: -trial.values[0])
-    objective = study.user_attrs.get("config", {}).get("objective")
-    if objective != "valid_accuracy" or len(study.directions) > 1 or not complete:
-        return ""
-    accuracy, num_valid = complete[0].values[0], complete[0].user_attrs.get("num_valid")
-    if not num_valid or not 0 < accuracy < 1:
-        return ""
-    deviation = math.sqrt(accuracy * (1 - accuracy) / num_valid)
-    # Two accuracies differ for certain, as people use the word, by two standard deviations of their difference.
-    close = sum(accuracy - trial.values[0] < 2 * math.sqrt(2) * deviation for trial in complete[1:])
-    verdict = f"{close} of the other complete trials cannot be told from the best" if close else "the best stands out"
-    return (
-        f"One accuracy on {num_valid:,} validation images is uncertain by {deviation:.4f} (one standard deviation, from the "
-        f"number of images alone): {verdict}."
-    )
-
-
 def sentences(study: "optuna.Study") -> list[str]:
     """Return all of it as lines to be read."""
-    lines = [line] if (line := noise(study)) else []
+    found = noise.of(study)
+    lines = [] if found is None else [noise.sentence(found)]
     shares = importance(study)
     if shares:
         named = ", ".join(f"{name.rpartition('.')[2]} {share:.2f}" for name, share in shares.items())

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from densenet_sweep import composition
 from densenet_sweep.config import ConfigError, MlflowConfig
-from densenet_sweep.tracking.store import cause, redacted
+from densenet_sweep.tracking.store import cause, redacted, sqlite_file
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -36,6 +36,25 @@ def mlflow_config(overrides: Sequence[str], what_for: str) -> MlflowConfig:
     if not isinstance(tracking, MlflowConfig):
         raise ConfigError(f"tracking: {what_for} needs tracking=mlflow")
     return tracking
+
+
+def names_and_overrides(words: Sequence[str], command: str) -> tuple[list[str], list[str]]:
+    """Return the names among `words`, and the overrides, of which only those of `tracking` make sense to `command`.
+
+    Raises:
+        ConfigError: another override.
+    """
+    names, overrides = separated(words)
+    for override in overrides:
+        if not override.lstrip("+~").startswith("tracking"):
+            raise ConfigError(f"{override}: {command} takes names of studies and tracking.key=value")
+    return names, overrides
+
+
+def exists(uri: str) -> bool:
+    """Tell whether there can be a store at `uri`: a file that is not there would be made by looking into it."""
+    database = sqlite_file(uri)
+    return database is None or database.is_file()
 
 
 @contextmanager

@@ -4,22 +4,33 @@ import csv
 import io
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from densenet_sweep.compare import analysis, ranking
+from densenet_sweep.compare import analysis, noise, ranking, rebuilt, summary
 
 if TYPE_CHECKING:
     import optuna
 
+    from densenet_sweep.compare.metric import Metric
+
 FORMATS = ("csv", "json", "md")
 
 
-def render(studies: "Sequence[optuna.Study]", form: str, top: int) -> str:
-    """Return the `top` trials of each study in the format `form`, one of `FORMATS`."""
+def render(studies: "Sequence[optuna.Study]", form: str, top: int, metrics: "Sequence[Metric | None] | None" = None) -> str:
+    """Return the `top` trials of each study in the format `form`, one of `FORMATS`.
+
+    Args:
+        studies: to show.
+        form: of the text.
+        top: trials of each.
+        metrics: of each study the metric to rank by, or nothing.
+    """
+    pairs = list(zip(studies, metrics or [None] * len(studies), strict=True))
     if form == "json":
-        return json.dumps([_as_object(study, top) for study in studies], indent=2)
-    columns = _columns(studies)
-    entries = [_entry(study, row) for study in studies for row in ranking.rows(study)[:top]]
+        return json.dumps([_as_object(study, top, metric) for study, metric in pairs], indent=2)
+    columns = _columns(studies, next((metric for _, metric in pairs if metric is not None), None))
+    entries = [_entry(study, row, metric) for study, metric in pairs for row in ranking.rows(study, metric)[:top]]
     if form == "csv":
         text = io.StringIO()
         writer = csv.DictWriter(text, columns, lineterminator="\n")
@@ -31,35 +42,43 @@ def render(studies: "Sequence[optuna.Study]", form: str, top: int) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _as_object(study: "optuna.Study", top: int) -> dict[str, Any]:
+def _as_object(study: "optuna.Study", top: int, metric: "Metric | None") -> dict[str, Any]:
     saved = analysis.saving(study)
+    known = noise.of(study)
     return {
         "study": study.study_name,
         "directions": [direction.name.lower() for direction in study.directions],
-        "trials": [_entry(study, row) for row in ranking.rows(study)[:top]],
+        **({} if metric is None else {"ranked_by": metric.name, "order": metric.order}),
+        "summary": asdict(summary.of(study)),
+        "trials": [_entry(study, row, metric) for row in ranking.rows(study, metric)[:top]],
+        "noise": None if known is None else asdict(known),
         "importance": analysis.importance(study),
         "rank_correlation": analysis.rank_correlations(study),
         "seconds_saved_by_pruning": None if saved is None else saved.seconds,
+        "origin": study.user_attrs.get(rebuilt.ORIGIN),
     }
 
 
-def _columns(studies: "Sequence[optuna.Study]") -> list[str]:
+def _columns(studies: "Sequence[optuna.Study]", metric: "Metric | None") -> list[str]:
     objectives = dict.fromkeys(name for study in studies for name in ranking.objectives(study))
     searched = sorted({name for study in studies for name in ranking.parameters(study)})
-    names = ["study", "trial", *objectives, *searched, "num_parameters", "epochs", "seconds", "state"]
+    asked = [] if metric is None else [f"metrics.{metric.name}"]
+    names = ["study", "trial", *objectives, *asked, *searched, "num_parameters", "epochs", "seconds", "state", "is_tied"]
     return list(dict.fromkeys(names))
 
 
-def _entry(study: "optuna.Study", row: ranking.Row) -> dict[str, Any]:
+def _entry(study: "optuna.Study", row: ranking.Row, metric: "Metric | None") -> dict[str, Any]:
     return {
         "study": study.study_name,
         "trial": row.number,
         **dict(zip(ranking.objectives(study), row.values, strict=False)),
+        **({} if metric is None else {f"metrics.{metric.name}": row.metric}),
         **row.params,
         "num_parameters": row.num_parameters,
         "epochs": row.epochs,
         "seconds": row.seconds,
         "state": row.state,
+        "is_tied": row.is_tied,
     }
 
 

@@ -1,7 +1,8 @@
-"""`densenet-sweep compare [STUDY ...] [--top N] [--format table|csv|json|md]`: the trials of studies, best first."""
+"""`densenet-sweep compare [STUDY ...] [--metric M] [--top N] [--format FORMAT]`: the trials of studies, best first."""
 
 import argparse
 from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -9,7 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from densenet_sweep.compare import analysis, ranking
+from densenet_sweep.compare import analysis, ranking, rebuilt
+from densenet_sweep.compare.asked import mlflow_config, names_and_overrides
 from densenet_sweep.compare.cells import cell, short_names, value
 from densenet_sweep.compare.formats import FORMATS, render
 from densenet_sweep.compare.studies import find
@@ -17,10 +19,13 @@ from densenet_sweep.compare.studies import find
 if TYPE_CHECKING:
     import optuna
 
+    from densenet_sweep.compare.metric import Metric
+
 # As many different reasons for failures as one wants to read below the table.
 _SHOWN_FAILURES = 5
 
 _WIDTH_OF_A_FILE = 120
+_ANY_WIDTH = 10_000
 
 # How wide the cells below a heading may become.
 _WIDTHS = {"trial": 5, "weights": 9, "seconds": 7, "state": 8}
@@ -31,30 +36,58 @@ def main(arguments: list[str]) -> None:
     """Print the leaderboards of the studies that `arguments` name.
 
     Raises:
-        ValueError: no such study, or no such format.
+        ValueError: no such study, format or metric.
+        ConnectionError: MLflow's store is needed, and cannot be used.
     """
     parser = argparse.ArgumentParser(prog="densenet-sweep compare", description=__doc__)
-    parser.add_argument("studies", nargs="*", metavar="STUDY", help="their names; the study used last unless given")
+    parser.add_argument(
+        "studies",
+        nargs="*",
+        metavar="STUDY",
+        help="their names; the study used last unless given; tracking.uri=... for those that another MLflow store knows",
+    )
+    parser.add_argument("--metric", metavar="M", help="rank by what the runs logged in MLflow, such as valid_loss")
     parser.add_argument("--top", type=int, default=10, metavar="N", help="how many trials to show of each (10)")
     parser.add_argument("--format", default="table", metavar="FORMAT", help=f"table, {', '.join(FORMATS)}")
-    asked = parser.parse_args(arguments)
+    asked = parser.parse_intermixed_args(arguments)
     if asked.top < 1:
         raise ValueError(f"--top {asked.top}: a whole number of at least 1 is accepted")
     if asked.format not in ("table", *FORMATS):
         raise ValueError(f"--format {asked.format}: one of table, {', '.join(FORMATS)} is accepted")
-    studies = [find(name).load() for name in asked.studies or [None]]
+    names, overrides = names_and_overrides(asked.studies, "compare")
+    asked_for: list[str | None] = [*dict.fromkeys(names)] or [None]
+    studies = [find(name, overrides).load() for name in asked_for]
+    metrics = _metrics(studies, asked.metric, overrides, asked.top)
     if asked.format != "table":
-        print(render(studies, asked.format, asked.top))
+        print(render(studies, asked.format, asked.top, metrics))
         return
-    for study in studies:
-        show(study, top=asked.top)
+    if len(studies) > 1:
+        from densenet_sweep.compare.summary import show_summary
+
+        show_summary(studies, console=wide_console())
+    for study, metric in zip(studies, metrics, strict=True):
+        show(study, top=asked.top, metric=metric)
 
 
-def show(study: "optuna.Study", *, top: int = 10, console: Console | None = None) -> None:
+def _metrics(
+    studies: "Sequence[optuna.Study]", name: str | None, overrides: Sequence[str], top: int
+) -> "Sequence[Metric | None]":
+    """Return the metric of each study, or nothing of each where none was asked for."""
+    if name is None:
+        return [None] * len(studies)
+    from densenet_sweep.compare import metric
+
+    tracking = mlflow_config(overrides, f"--metric {name}")
+    return [metric.read(study, name, tracking, top) for study in studies]
+
+
+def show(study: "optuna.Study", *, top: int = 10, metric: "Metric | None" = None, console: Console | None = None) -> None:
     """Print the `top` trials of `study`, how many there are in each state, and what they say together."""
     console = console or wide_console()
-    rows = ranking.rows(study)
-    console.print(_table(study, rows[:top]))
+    rows = ranking.rows(study, metric)
+    table = _table(study, rows[:top], metric, gap=1)
+    is_narrow = console.measure(table, options=console.options.update(width=_ANY_WIDTH)).maximum > console.width
+    console.print(_table(study, rows[:top], metric, gap=0) if is_narrow else table)
     trials = [trial for trial in study.get_trials(deepcopy=False) if trial.state.name in ranking.STATES]
     counts = Counter(ranking.STATES[trial.state.name] for trial in trials)
     console.print(", ".join(f"{counts[state]} {state}" for state in ranking.STATES.values() if counts[state]))
@@ -68,21 +101,25 @@ def show(study: "optuna.Study", *, top: int = 10, console: Console | None = None
             "objective and as good in the rest.",
             highlight=False,
         )
-    for line in analysis.sentences(study):
+    origin = study.user_attrs.get(rebuilt.ORIGIN)
+    for line in [*analysis.sentences(study), *([origin] if origin else [])]:
         console.print(line, highlight=False, markup=False)
 
 
-def _table(study: "optuna.Study", rows: list[ranking.Row]) -> Table:
+def _table(study: "optuna.Study", rows: list[ranking.Row], metric: "Metric | None", *, gap: int) -> Table:
+    ranked = "" if metric is None else f" by {metric.name}, {metric.order}"
     table = Table(
-        title=f"study {escape(study.study_name)}",
+        title=f"study {escape(study.study_name + ranked)}",
         title_justify="left",
         box=box.SIMPLE_HEAD,
+        padding=(0, gap),
         pad_edge=False,
         collapse_padding=True,
     )
     objectives = ranking.objectives(study) if len(study.directions) > 1 else ["value"]
     parameters = ranking.parameters(study)
-    for heading in ("trial", *objectives, *short_names(parameters), "weights", "epochs", "seconds", "state"):
+    asked = [] if metric is None or metric.is_shown_by(study) else [metric.name]
+    for heading in ("trial", *objectives, *asked, *short_names(parameters), "weights", "epochs", "seconds", "state"):
         # Broken at its underscores a heading is hardly wider than its numbers, so that 80 columns are enough. Where they are
         # not, what was searched is folded; the rest stays readable.
         is_searched = heading in short_names(parameters)
@@ -97,7 +134,8 @@ def _table(study: "optuna.Study", rows: list[ranking.Row]) -> Table:
     for row in rows:
         cells = (
             str(row.number),
-            *([value(number) for number in row.values] or [""] * len(objectives)),
+            *([f"{'~ ' if row.is_tied else ''}{value(number)}" for number in row.values] or [""] * len(objectives)),
+            *(["" if row.metric is None else value(row.metric)] if asked else []),
             *(cell(row.params.get(name)) for name in parameters),
             cell(row.num_parameters),
             cell(row.epochs),

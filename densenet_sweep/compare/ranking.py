@@ -4,17 +4,23 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from densenet_sweep.compare import noise
 from densenet_sweep.sweep.first_trials import WARM_START
 
 if TYPE_CHECKING:
     import optuna
+
+    from densenet_sweep.compare.metric import Metric
 
 STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running"}
 
 
 @dataclass(frozen=True)
 class Row:
-    """One trial; `state` also says what stands out: on the Pareto front, too big to be trained, taken over from elsewhere."""
+    """One trial; `state` also says what stands out: on the Pareto front, too big to be trained, taken over from elsewhere.
+
+    `is_tied` where the trial cannot be told from the best; `metric` is the value of the metric that was asked for.
+    """
 
     number: int
     values: list[float]
@@ -24,6 +30,8 @@ class Row:
     seconds: float | None
     state: str
     is_complete: bool
+    is_tied: bool = False
+    metric: float | None = None
 
 
 def objectives(study: "optuna.Study") -> list[str]:
@@ -41,21 +49,32 @@ def parameters(study: "optuna.Study") -> list[str]:
     return sorted({name for trial in study.get_trials(deepcopy=False) if trial.state.name in STATES for name in trial.params})
 
 
-def rows(study: "optuna.Study") -> list[Row]:
-    """Return complete trials best first (the Pareto front, where there is one), pruned ones by their last value, the rest."""
+def rows(study: "optuna.Study", metric: "Metric | None" = None) -> list[Row]:
+    """Return complete trials best first (the Pareto front, where there is one), pruned ones by their last value, the rest.
+
+    Where a `metric` is asked for, it is what best means; trials without one come after those that have it.
+    """
     sign = -1 if study.directions[0].name == "MAXIMIZE" else 1
     order = list(STATES)
     front = {trial.number for trial in study.best_trials} if len(study.directions) > 1 else set()
 
     def key(trial: "optuna.trial.FrozenTrial") -> tuple[int, bool, float, int]:
+        state = order.index(trial.state.name)
+        if metric is not None:
+            found = metric.values.get(trial.number)
+            value = math.inf if found is None else -found if metric.is_larger_better else found
+            return state, found is None, value, trial.number
         value = trial.values[0] if trial.values else math.inf * sign
-        return order.index(trial.state.name), trial.number not in front, sign * value, trial.number
+        return state, trial.number not in front, sign * value, trial.number
 
     shown = [trial for trial in study.get_trials(deepcopy=False) if trial.state.name in STATES]
-    return [_row(trial, front) for trial in sorted(shown, key=key)]
+    found = noise.of(study)
+    tied = frozenset(found.tied) if found is not None else frozenset[int]()
+    metrics = {} if metric is None else metric.values
+    return [_row(trial, front, trial.number in tied, metrics.get(trial.number)) for trial in sorted(shown, key=key)]
 
 
-def _row(trial: "optuna.trial.FrozenTrial", front: set[int]) -> Row:
+def _row(trial: "optuna.trial.FrozenTrial", front: set[int], is_tied: bool, metric: float | None) -> Row:
     return Row(
         number=trial.number,
         values=list(trial.values or []),
@@ -65,6 +84,8 @@ def _row(trial: "optuna.trial.FrozenTrial", front: set[int]) -> Row:
         seconds=trial.user_attrs.get("seconds"),
         state=_state(trial, front),
         is_complete=trial.state.name == "COMPLETE",
+        is_tied=is_tied,
+        metric=metric,
     )
 
 

@@ -4,15 +4,23 @@ import argparse
 import contextlib
 import datetime
 import time
+from typing import TYPE_CHECKING
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from densenet_sweep.compare.studies import FoundStudy, find
+from densenet_sweep.compare import rebuilt
+from densenet_sweep.compare.asked import names_and_overrides
+from densenet_sweep.compare.studies import AnyStudy, find
 from densenet_sweep.sweep import table
 
+if TYPE_CHECKING:
+    import optuna
+
 _DRAW_SECONDS = 1.0
+# Between two looks at all the runs of a study in MLflow.
+_ASK_SECONDS = 5.0
 
 
 def main(arguments: list[str]) -> None:
@@ -20,34 +28,49 @@ def main(arguments: list[str]) -> None:
 
     Raises:
         ValueError: no such study.
+        ConnectionError: it is known to MLflow alone, whose store cannot be used.
     """
     parser = argparse.ArgumentParser(prog="densenet-sweep status", description=__doc__)
-    parser.add_argument("study", nargs="?", metavar="STUDY", help="its name; the study used last unless given")
+    parser.add_argument(
+        "study",
+        nargs="*",
+        metavar="STUDY",
+        help="its name; the study used last unless given; tracking.uri=... for one that another MLflow store knows",
+    )
     parser.add_argument("--watch", action="store_true", help="every second, until Ctrl-C or until its n_trials are finished")
-    asked = parser.parse_args(arguments)
-    found = find(asked.study)
+    asked = parser.parse_intermixed_args(arguments)
+    names, overrides = names_and_overrides(asked.study, "status")
+    if len(names) > 1:
+        raise ValueError(f"{' '.join(names)}: the name of one study is accepted")
+    found = find(names[0] if names else None, overrides)
     if asked.watch:
         watch(found)
     else:
         show(found)
 
 
-def show(found: FoundStudy, console: Console | None = None) -> None:
+def show(found: AnyStudy, console: Console | None = None) -> None:
     """Print how far the study is, what runs and what ended last."""
-    (console or Console()).print(_drawn(table.read(found.load()), found.n_trials))
+    (console or Console()).print(_drawn(found.load(), found.n_trials))
 
 
-def watch(found: FoundStudy, console: Console | None = None) -> None:
+def watch(found: AnyStudy, console: Console | None = None) -> None:
     """Show the same every second until the budget is finished or the user has seen enough; the last state stays."""
     study = found.load()
     with contextlib.suppress(KeyboardInterrupt), Live(console=console or Console(), auto_refresh=False) as live:
         while True:
-            seen = table.read(study)
-            live.update(_drawn(seen, found.n_trials), refresh=True)
-            if found.n_trials is not None and len(seen.finished()) >= found.n_trials:
+            live.update(_drawn(study, found.n_trials), refresh=True)
+            if found.n_trials is not None and len(table.read(study).finished()) >= found.n_trials:
                 return
-            time.sleep(_DRAW_SECONDS)
+            if rebuilt.ORIGIN in study.user_attrs:  # it is a copy
+                time.sleep(_ASK_SECONDS)
+                study = found.load()
+            else:
+                time.sleep(_DRAW_SECONDS)
 
 
-def _drawn(seen: table.Snapshot, n_trials: int | None) -> RenderableType:
-    return Group(Text(f"study {seen.name}"), table.of(seen, n_trials, datetime.datetime.now()))
+def _drawn(study: "optuna.Study", n_trials: int | None) -> RenderableType:
+    seen = table.read(study)
+    origin = study.user_attrs.get(rebuilt.ORIGIN)
+    note = [Text(origin, style="dim")] if origin else []
+    return Group(Text(f"study {seen.name}"), table.of(seen, n_trials, datetime.datetime.now()), *note)

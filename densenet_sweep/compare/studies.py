@@ -1,16 +1,24 @@
-"""The studies below `outputs/`, found by the description that each sweep leaves in its folder."""
+"""Where a study is found by its name: below `outputs/`, by what each sweep leaves in its folder, else in MLflow."""
 
 import difflib
 import logging
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
+from densenet_sweep.compare.asked import mlflow_config
+from densenet_sweep.compare.recorded import RecordedStudy, recorded, what_run
+from densenet_sweep.config import ConfigError, MlflowConfig
 from densenet_sweep.sweep.description import DESCRIPTION, FoundStudy, read
+from densenet_sweep.tracking.store import redacted
 
-__all__ = ["FoundStudy", "find", "found"]
+__all__ = ["AnyStudy", "FoundStudy", "find", "found"]
 
 log = logging.getLogger("densenet_sweep")
 
 OUTPUTS = Path("outputs")
+
+AnyStudy = FoundStudy | RecordedStudy
 
 
 def found(outputs: Path = OUTPUTS) -> list[FoundStudy]:
@@ -24,24 +32,57 @@ def found(outputs: Path = OUTPUTS) -> list[FoundStudy]:
     return studies
 
 
-def find(name: str | None, outputs: Path = OUTPUTS) -> FoundStudy:
-    """Return the study called `name`, or the one used last.
+def find(name: str | None, overrides: Sequence[str] = (), *, outputs: Path = OUTPUTS) -> AnyStudy:
+    """Return the study called `name`, or the one used last: of those below `outputs`, else of those in MLflow.
+
+    Args:
+        name: of the study.
+        overrides: of the section `tracking`, which say where MLflow's store is; the project's own unless given.
+        outputs: where sweeps have their folders.
 
     Raises:
         ValueError: there is none, or none of that name; the message lists those that exist.
+        ConnectionError: it is not below `outputs`, and MLflow's store cannot be used.
+        Exception: Hydra's, for an override that does not fit; see `errors.one_line`.
     """
+    tracking = mlflow_config(overrides, "a study's runs") if overrides else None
     existing = found(outputs)
-    if not existing:
-        raise ValueError(f"no study in {outputs.absolute()}; densenet-sweep sweep=quickstart makes one")
-    if name is None:
-        return existing[0]
     for study in existing:
-        if study.name == name:
+        if name is None or study.name == name:
             return study
-    names = list(dict.fromkeys(study.name for study in existing))
-    close = difflib.get_close_matches(name, names, n=1)
+    tracking = tracking or _project_store()
+    try:
+        in_mlflow = [] if tracking is None else recorded(tracking, name)
+        if in_mlflow:
+            return in_mlflow[0]
+        everywhere: list[AnyStudy] = [*existing, *([] if tracking is None else recorded(tracking))]
+        names = list(dict.fromkeys(study.name for study in everywhere))
+        run = None if tracking is None or name is None else _what_run(tracking, name)
+    except ConnectionError as error:
+        if name is None:
+            raise ConnectionError(f"no study in {outputs.absolute()}, and {error}") from error
+        here = ", ".join(dict.fromkeys(study.name for study in existing)) or "none"
+        raise ConnectionError(f"{name}: no such study in {outputs.absolute()} (there are {here}), and {error}") from error
+    if run is not None:
+        raise ValueError(f"{name}: {run}; the name of a study is accepted")
+    if not names:
+        where = "" if tracking is None else f" nor in tracking.uri={redacted(tracking.uri)}"
+        raise ValueError(f"no study in {outputs.absolute()}{where}; densenet-sweep sweep=quickstart makes one")
+    close = difflib.get_close_matches(name or "", names, n=1)
     hint = f"; did you mean {close[0]}?" if close else ""
     raise ValueError(f"{name}: no such study{hint}; there are {', '.join(names)}")
+
+
+def _project_store() -> MlflowConfig | None:
+    """Return the section `tracking` without overrides, or None where the project is set up to record nothing."""
+    try:
+        return mlflow_config([], "a study's runs")
+    except ConfigError:
+        return None
+
+
+def _what_run(tracking: MlflowConfig, name: str) -> str | None:
+    return what_run(tracking, name) if re.fullmatch(r"[0-9a-f]{32}", name) else None
 
 
 def _last_use(description: Path) -> float:

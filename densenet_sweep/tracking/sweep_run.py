@@ -101,7 +101,7 @@ def _open_parent(
     parent = find_parent(client, experiment, study_name)
     params: dict[str, str] = {}
     if parent is None:
-        tags = {"study": study_name, "role": "study", "sweep.dir": sweep_dir, **git_tags()}
+        tags = {"study": study_name, "role": "study", "sweep.dir": sweep_dir, **_of_study(config), **git_tags()}
         parent = str(client.create_run(experiment, run_name=study_name, tags=tags).info.run_id)
         params = _searched(config.hydra.sweeper.params or {}, typed)
     now = {
@@ -135,6 +135,16 @@ def _note(config: DictConfig, study_name: str, command: str, ended: str = "") ->
         typed=command,
         ending=ended,
     )
+
+
+def _of_study(config: DictConfig) -> dict[str, str]:
+    """Return the tags by which whoever has only the MLflow server finds the study, or understands its runs."""
+    sweeper: Any = OmegaConf.to_container(config.hydra.sweeper, resolve=True)
+    directions = [sweeper["direction"]] if isinstance(sweeper["direction"], str) else sweeper["direction"]
+    return {
+        "study.storage": redacted(sweeper.get("storage") or "journal"),
+        "study.directions": " ".join(directions),
+    }
 
 
 def _searched(params: Mapping[str, Any], typed: Sequence[str]) -> dict[str, str]:

@@ -8,6 +8,7 @@ from optuna.trial import TrialState
 from rich.console import Console
 
 from densenet_sweep.compare import leaderboard
+from densenet_sweep.compare.metric import Metric
 
 DISTRIBUTIONS = {
     "architecture.growth_rate": CategoricalDistribution([12, 24]),
@@ -35,9 +36,9 @@ def add(study: optuna.Study, state: str, value: float | None = None, *, epochs: 
     )
 
 
-def shown(study: optuna.Study, *, width: int = 80, top: int = 10) -> str:
+def shown(study: optuna.Study, *, width: int = 80, top: int = 10, metric: Metric | None = None) -> str:
     console = Console(file=io.StringIO(), width=width)
-    leaderboard.show(study, top=top, console=console)
+    leaderboard.show(study, top=top, metric=metric, console=console)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -128,15 +129,48 @@ def test_parameters_with_one_last_part_keep_their_paths():
     assert "schedule.lr" in text
 
 
-def test_the_noise_of_the_validation_split():
+def test_the_noise_of_the_validation_split_and_who_is_within_it():
     study = study_of()
-    # With 1,000 images and 0.9 one standard deviation is sqrt(0.9 * 0.1 / 1000) = 0.0095; two of a difference are 0.0268.
+    # With 1,000 images and 0.9 one standard deviation is sqrt(0.9 * 0.1 / 1000) = 0.0095; 1.96 of a difference are 0.0263.
     for value in (0.9, 0.88, 0.87):
         add(study, "COMPLETE", value)
     add(study, "PRUNED", 0.9, epochs=1)
+    text = shown(study)
+    assert [row[:3] for row in rows(text)[:2]] == [["0", "0.9000", "[6,6,6]"], ["1", "~", "0.8800"]]
+    assert text.count("~ ") == 1
+    sentence = " ".join(text.split())
+    assert "One accuracy on 1,000 validation images is uncertain by 0.0095" in sentence
+    assert "1 of the other 2 complete trials (~) cannot be told from the best, trial 0." in sentence
+    assert "Of 2 equally good ones the best looks 0.0054 better than it is." in sentence
+
+
+def test_one_trial_alone_is_compared_with_nothing():
+    study = study_of()
+    add(study, "COMPLETE", 0.9)
     text = " ".join(shown(study).split())
-    assert "One accuracy on 1,000 validation images is uncertain by 0.0095" in text
-    assert "1 of the other complete trials cannot be told from the best" in text
+    assert "from the number of images alone)." in text
+    assert "stands out" not in text
+
+
+def test_by_a_metric_the_trials_have_another_order_and_a_column(mixed):
+    text = shown(mixed, metric=Metric("valid_loss", is_larger_better=False, values={3: 0.25, 5: 0.5, 2: 0.125, 1: 0.75}))
+    assert text.startswith("study growth by valid_loss, the smallest first ")
+    assert [(row[0], row[-1]) for row in rows(text)] == [
+        ("3", "complete"),
+        ("5", "complete"),
+        ("2", "pruned"),
+        ("4", "pruned"),
+        ("1", "failed"),
+        ("0", "running"),
+    ]
+    assert rows(text)[0][:4] == ["3", "0.9000", "0.2500", "[6,6,6]"]
+    assert max(map(len, text.splitlines())) <= 80
+    assert "…" not in text
+
+
+def test_a_metric_that_is_shown_anyway_has_no_second_column(mixed):
+    text = shown(mixed, metric=Metric("num_parameters", is_larger_better=False, values={3: 1_234_567, 5: 1_234_567}))
+    assert rows(text)[0] == rows(shown(mixed))[1]
 
 
 def test_a_best_that_stands_out():
@@ -148,7 +182,7 @@ def test_a_best_that_stands_out():
 
 @pytest.mark.parametrize(
     ("direction", "objective", "value"),
-    [("minimize", "valid_loss", 0.3), ("maximize", "train_accuracy", 0.9), ("maximize", "valid_accuracy", 1.0)],
+    [("minimize", "valid_loss", 0.3), ("maximize", "train_accuracy", 0.9)],
 )
 def test_no_noise_is_claimed_for_what_is_no_uncertain_accuracy(direction, objective, value):
     study = study_of(direction, objective)
@@ -170,7 +204,8 @@ def test_compare_as_it_is_typed(command, tmp_path):
     from densenet_sweep.sweep.storage import open_storage
 
     assert command("compare").err == (
-        f"densenet-sweep: error: no study in {tmp_path}/outputs; densenet-sweep sweep=quickstart makes one\n"
+        f"densenet-sweep: error: no study in {tmp_path}/outputs nor in tracking.uri=sqlite:///mlruns/mlflow.db; "
+        "densenet-sweep sweep=quickstart makes one\n"
     )
     folder = tmp_path / "outputs" / "sweeps" / "mine"
     study = optuna.create_study(study_name="mine", storage=open_storage(None, folder), direction="maximize")

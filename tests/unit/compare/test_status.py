@@ -22,7 +22,7 @@ def study(tmp_path) -> optuna.Study:
 
 def shown(tmp_path) -> str:
     console = Console(file=io.StringIO(), width=140)
-    status.show(find("mine", tmp_path / "outputs"), console)
+    status.show(find("mine", outputs=tmp_path / "outputs"), console)
     return console.file.getvalue()
 
 
@@ -55,7 +55,7 @@ def test_watching_ends_with_the_budget_and_leaves_the_last_state(study, tmp_path
 
     monkeypatch.setattr(status.time, "sleep", finish_one)
     console = Console(file=io.StringIO(), force_terminal=True, width=100)
-    status.watch(find("mine", tmp_path / "outputs"), console)
+    status.watch(find("mine", outputs=tmp_path / "outputs"), console)
     assert [number for number in range(12) if f"{number} of 9 finished" in console.file.getvalue()] == list(range(10))
 
 

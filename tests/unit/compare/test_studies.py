@@ -15,6 +15,11 @@ def described(folder: Path, name: str, *, used: float, storage: str | None = Non
     return folder
 
 
+@pytest.fixture(autouse=True)
+def _nothing_is_recorded(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/no.db")
+
+
 @pytest.fixture
 def outputs(tmp_path):
     described(tmp_path / "sweeps" / "growth", "growth", used=100.0)
@@ -23,32 +28,34 @@ def outputs(tmp_path):
 
 
 def test_nothing_to_find(tmp_path):
-    with pytest.raises(ValueError, match=rf"^no study in {tmp_path}/none; densenet-sweep sweep=quickstart makes one$"):
-        studies.find(None, tmp_path / "none")
+    with pytest.raises(
+        ValueError, match=rf"^no study in {tmp_path}/none nor in tracking.uri=\S+; densenet-sweep sweep=quickstart makes one$"
+    ):
+        studies.find(None, outputs=tmp_path / "none")
 
 
 def test_the_study_used_last_unless_named(outputs):
-    assert studies.find(None, outputs).name == "depth"
-    assert studies.find("growth", outputs) == studies.FoundStudy("growth", outputs / "sweeps" / "growth", None)
+    assert studies.find(None, outputs=outputs).name == "depth"
+    assert studies.find("growth", outputs=outputs) == studies.FoundStudy("growth", outputs / "sweeps" / "growth", None)
 
 
 def test_a_journal_that_grew_is_a_use(outputs):
     (outputs / "sweeps" / "growth" / "study.journal").touch()
-    assert studies.find(None, outputs).name == "growth"
+    assert studies.find(None, outputs=outputs).name == "growth"
 
 
 def test_an_unknown_study_lists_those_that_exist(outputs):
     with pytest.raises(ValueError, match=r"^xyzzy: no such study; there are depth, growth$"):
-        studies.find("xyzzy", outputs)
+        studies.find("xyzzy", outputs=outputs)
     with pytest.raises(ValueError, match=r"^grwth: no such study; did you mean growth\?; there are depth, growth$"):
-        studies.find("grwth", outputs)
+        studies.find("grwth", outputs=outputs)
 
 
 def test_of_two_with_one_name_the_one_used_last(outputs):
     newer = described(outputs / "elsewhere", "growth", used=300.0)
-    assert studies.find("growth", outputs).folder == newer
+    assert studies.find("growth", outputs=outputs).folder == newer
     with pytest.raises(ValueError, match=r"there are growth, depth$"):
-        studies.find("xyzzy", outputs)
+        studies.find("xyzzy", outputs=outputs)
 
 
 @pytest.mark.parametrize("text", ["", "- a list\n", "study_name: x\n", "{", "storage: null\n"])
@@ -64,12 +71,12 @@ def test_a_study_is_loaded_from_its_journal(outputs):
 
     folder = outputs / "sweeps" / "growth"
     optuna.create_study(study_name="growth", storage=open_storage(None, folder)).add_trial(optuna.trial.create_trial(value=1.0))
-    assert studies.find("growth", outputs).load().best_value == 1.0
+    assert studies.find("growth", outputs=outputs).load().best_value == 1.0
 
 
 def test_a_journal_that_has_gone_is_not_made(outputs):
     with pytest.raises(ValueError, match=r"growth/study\.journal: has gone, and with it the study growth$"):
-        studies.find("growth", outputs).load()
+        studies.find("growth", outputs=outputs).load()
     assert not (outputs / "sweeps" / "growth" / "study.journal").exists()
 
 
@@ -78,4 +85,4 @@ def test_a_storage_without_the_study(outputs):
 
     optuna.create_study(study_name="another", storage=open_storage(None, outputs / "sweeps" / "growth"))
     with pytest.raises(ValueError, match=r"growth: the storage no longer holds the study growth$"):
-        studies.find("growth", outputs).load()
+        studies.find("growth", outputs=outputs).load()
