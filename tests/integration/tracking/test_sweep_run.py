@@ -257,3 +257,22 @@ def test_a_server_that_is_dead_costs_a_warning(config, tmp_path, caplog):
 def test_an_end_without_a_beginning_changes_nothing(config, client, tmp_path):
     ended(SweepRun(), config, tmp_path, "done")
     assert runs(client) == []
+
+
+@pytest.mark.parametrize(
+    ("storage", "direction", "tags"),
+    [
+        (None, "maximize", {"study.storage": "journal", "study.directions": "maximize"}),
+        (
+            "postgresql+psycopg://me:secret@host/sweeps",
+            ["maximize", "minimize"],
+            {"study.storage": "postgresql+psycopg://me:***@host/sweeps", "study.directions": "maximize minimize"},
+        ),
+    ],
+)
+def test_the_parent_says_where_the_study_is_without_a_password(config, client, tmp_path, storage, direction, tags):
+    config.hydra.sweeper.storage = storage
+    config.hydra.sweeper.direction = direction
+    opened(config, tmp_path)
+    (parent,) = runs(client)
+    assert tags.items() <= parent.data.tags.items()
