@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from densenet_sweep import composition
-from densenet_sweep.config import ConfigError, MlflowConfig
+from densenet_sweep.config import ConfigError, MlflowConfig, TrackingConfig
 from densenet_sweep.tracking.store import cause, redacted, sqlite_file
 
 if TYPE_CHECKING:
@@ -20,6 +20,16 @@ def separated(words: Sequence[str]) -> tuple[list[str], list[str]]:
     return names, [word for word, override in zip(words, is_override, strict=True) if override]
 
 
+def tracking_config(overrides: Sequence[str]) -> TrackingConfig:
+    """Return the section `tracking` that `overrides` give, of which those of other sections are left alone.
+
+    Raises:
+        Exception: Hydra's, for an override that does not fit; see `errors.one_line`.
+    """
+    given = [override for override in overrides if override.lstrip("+~").startswith("tracking")]
+    return composition.typed(composition.compose(given)).tracking
+
+
 def mlflow_config(overrides: Sequence[str], what_for: str) -> MlflowConfig:
     """Return the section `tracking` that `overrides` give, or the project's own store.
 
@@ -31,8 +41,7 @@ def mlflow_config(overrides: Sequence[str], what_for: str) -> MlflowConfig:
         ConfigError: `tracking=none`.
         Exception: Hydra's, for an override that does not fit; see `errors.one_line`.
     """
-    given = [override for override in overrides if override.lstrip("+~").startswith("tracking")]
-    tracking = composition.typed(composition.compose(given)).tracking
+    tracking = tracking_config(overrides)
     if not isinstance(tracking, MlflowConfig):
         raise ConfigError(f"tracking: {what_for} needs tracking=mlflow")
     return tracking

@@ -16,7 +16,7 @@ from densenet_sweep import composition
 from densenet_sweep.compare import finalists as finalist_files
 from densenet_sweep.compare.asked import answering, mlflow_config, separated
 from densenet_sweep.compare.rerun import downloaded_config
-from densenet_sweep.compare.studies import FoundStudy, find
+from densenet_sweep.compare.studies import AnyStudy, find
 from densenet_sweep.tracking.store import connect
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> composition.Command:
         raise ValueError(
             f"--seeds {asked.seeds}: a whole number of at least {_FEWEST_SEEDS} is accepted; one says nothing of noise"
         )
-    found = find(names[0] if names else None)
+    found = find(names[0] if names else None, overrides)
     if finalist_files.read(found.folder) is not None:
         raise ValueError(f"{found.name}: is a confirmation itself")
     composition.typed(composition.compose(overrides, config_name="confirm"))  # a mistake there costs nothing yet
@@ -66,7 +66,7 @@ def main(arguments: list[str]) -> composition.Command:
 
 
 def _write_config(
-    folder: Path, found: FoundStudy, study: "optuna.Study", finalist: finalist_files.Finalist, overrides: Sequence[str]
+    folder: Path, found: AnyStudy, study: "optuna.Study", finalist: finalist_files.Finalist, overrides: Sequence[str]
 ) -> None:
     """Write the config of a finalist as an option file: as its folder keeps it, or else its run in MLflow.
 

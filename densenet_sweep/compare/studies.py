@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from densenet_sweep.compare.asked import mlflow_config
+from densenet_sweep.compare.asked import tracking_config
 from densenet_sweep.compare.recorded import RecordedStudy, recorded, what_run
-from densenet_sweep.config import ConfigError, MlflowConfig
+from densenet_sweep.config import MlflowConfig
 from densenet_sweep.sweep.description import DESCRIPTION, FoundStudy, read
 from densenet_sweep.tracking.store import redacted
 
@@ -37,7 +37,7 @@ def find(name: str | None, overrides: Sequence[str] = (), *, outputs: Path = OUT
 
     Args:
         name: of the study.
-        overrides: of the section `tracking`, which say where MLflow's store is; the project's own unless given.
+        overrides: of which those of `tracking` say where MLflow's store is; the project's own unless given.
         outputs: where sweeps have their folders.
 
     Raises:
@@ -45,12 +45,14 @@ def find(name: str | None, overrides: Sequence[str] = (), *, outputs: Path = OUT
         ConnectionError: it is not below `outputs`, and MLflow's store cannot be used.
         Exception: Hydra's, for an override that does not fit; see `errors.one_line`.
     """
-    tracking = mlflow_config(overrides, "a study's runs") if overrides else None
+    tracking = tracking_config(overrides) if overrides else None
     existing = found(outputs)
     for study in existing:
         if name is None or study.name == name:
             return study
-    tracking = tracking or _project_store()
+    tracking = tracking or tracking_config([])
+    if not isinstance(tracking, MlflowConfig):  # nothing is recorded
+        tracking = None
     try:
         in_mlflow = [] if tracking is None else recorded(tracking, name)
         if in_mlflow:
@@ -71,14 +73,6 @@ def find(name: str | None, overrides: Sequence[str] = (), *, outputs: Path = OUT
     close = difflib.get_close_matches(name or "", names, n=1)
     hint = f"; did you mean {close[0]}?" if close else ""
     raise ValueError(f"{name}: no such study{hint}; there are {', '.join(names)}")
-
-
-def _project_store() -> MlflowConfig | None:
-    """Return the section `tracking` without overrides, or None where the project is set up to record nothing."""
-    try:
-        return mlflow_config([], "a study's runs")
-    except ConfigError:
-        return None
 
 
 def _what_run(tracking: MlflowConfig, name: str) -> str | None:
