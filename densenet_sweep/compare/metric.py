@@ -131,6 +131,6 @@ def _logged(client: "MlflowClient", experiment: str, study: "optuna.Study") -> l
 
 
 def _of_trials(study: "optuna.Study") -> str:
-    from densenet_sweep.tracking.mlflow_record import quoted
+    from densenet_sweep.tracking.run import quoted
 
     return f"tags.`study` = {quoted(study.study_name)} AND tags.`trial.number` LIKE '%'"

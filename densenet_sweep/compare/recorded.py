@@ -86,7 +86,7 @@ def recorded(tracking: MlflowConfig, name: str | None = None) -> list[RecordedSt
     """
     if not exists(tracking.uri):
         return []
-    from densenet_sweep.tracking.mlflow_record import quoted
+    from densenet_sweep.tracking.run import quoted
 
     query = "tags.`role` = 'study'" + ("" if name is None else f" AND tags.`study` = {quoted(name)}")
     with answering(tracking.uri):
