@@ -1,17 +1,49 @@
-"""What a user reads at the end of a sweep: the leaderboard and what to type next."""
+"""What a sweep leaves for its user: views of it in MLflow's UI, and at its end the leaderboard and what to type next."""
 
+import logging
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
+
+from densenet_sweep.tracking.sweep_run import SweepRun
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+log = logging.getLogger("densenet_sweep")
+
+
+class ViewedSweepRun(SweepRun):
+    """The parent run of a sweep, with the saved views of its study beside it from the start.
+
+    A confirmation has none of its own: it is seen in those of the study that it confirms.
+    """
+
+    def written(self, client: "MlflowClient", experiment: str, study_name: str, sweep_dir: str) -> None:
+        """Install the views; a store that takes runs and not these costs a warning."""
+        from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
+
+        from densenet_sweep.compare import finalists
+        from densenet_sweep.compare.saved_views import install
+        from densenet_sweep.tracking.store import cause
+
+        confirmed = finalists.read(Path(sweep_dir))
+        try:
+            install(client, experiment, confirmed.study if confirmed else study_name)
+        except (MlflowException, SQLAlchemyError, OSError) as error:
+            log.warning("the study's views were not saved in MLflow (%s)", cause(error))
 
 
 class PrintLeaderboard(Callback):
-    """Prints the leaderboard of a study that has ended, and the next three commands."""
+    """Prints the leaderboard of a study that has ended, where it is in MLflow, and the next commands."""
 
     def on_study_end(self, config: DictConfig, study_name: str, sweep_dir: str, **_: Any) -> None:
-        """Print both; an interrupted study is shown as far as it came."""
+        """Print all of it; an interrupted study is shown as far as it came."""
         from densenet_sweep.compare.leaderboard import show, wide_console
         from densenet_sweep.compare.studies import FoundStudy
 
@@ -23,12 +55,51 @@ class PrintLeaderboard(Callback):
         console.print()
         show(study, console=console)
         shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+        tracking = _tracking(config)
+        page = _page_on_server(tracking, study_name)
+        if page:
+            console.print(f"\nIn MLflow: {page}", highlight=False, soft_wrap=True)
         console.print("\nNext:", style="bold")
-        lines = (
-            ("densenet-sweep ui", "look at the runs in MLflow"),
-            (f"densenet-sweep compare {study_name}", "this table again"),
-            (f"densenet-sweep --config-dir {shown} experiment=best", "train the best one again"),
-        )
+        lines = [
+            (shlex.join(["densenet-sweep", "compare", study_name]), "this table again"),
+            (shlex.join(["densenet-sweep", "--config-dir", str(shown), "experiment=best"]), "train the best one again"),
+        ]
+        if tracking and not page:
+            lines.insert(0, (shlex.join(["densenet-sweep", "ui", study_name, *_typed(config)]), "look at the trials in MLflow"))
         width = max(len(command) for command, _ in lines)
         for command, purpose in lines:
             console.print(f"  {command:<{width}}  # {purpose}", highlight=False, soft_wrap=True)
+
+
+def _page_on_server(tracking: Mapping[str, Any], study: str) -> str:
+    """Return the whole address of the study's first view, where its runs are on a server that answers; otherwise nothing."""
+    from densenet_sweep.tracking.store import is_server
+
+    uri = str(tracking.get("uri", ""))
+    if not is_server(uri):
+        return ""
+    from mlflow.exceptions import MlflowException
+
+    from densenet_sweep.compare.saved_views import address, install, site
+    from densenet_sweep.tracking.store import connect
+
+    try:
+        client = connect(uri)
+        experiment = client.get_experiment_by_name(tracking["experiment"])
+        if experiment is None:
+            return ""
+        return site(uri) + address(install(client, experiment.experiment_id, study), experiment.experiment_id)
+    except (MlflowException, OSError):  # which was said when the study's run was closed
+        return ""
+
+
+def _tracking(config: DictConfig) -> dict[str, Any]:
+    """Return the section `tracking` of a sweep that is recorded in MLflow, or nothing."""
+    section: Any = OmegaConf.to_container(config.get("tracking") or OmegaConf.create({}), resolve=True)
+    return section if "uri" in section else {}
+
+
+def _typed(config: DictConfig) -> list[str]:
+    """Return the overrides that say where the runs are recorded, as they were typed."""
+    typed: Any = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
+    return [text for text in typed if text.startswith("tracking.")]

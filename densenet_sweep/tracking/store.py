@@ -3,6 +3,7 @@
 MLflow is told nothing globally: every function here returns a client of its own.
 """
 
+import importlib.resources
 import logging
 import os
 import re
@@ -66,7 +67,24 @@ def cause(error: BaseException) -> str:
             return "no answer"
         seen.add(id(link))
         link = link.__cause__ or link.__context__
-    return redacted((str(error).strip().splitlines() or [type(error).__name__])[0])
+    message = str(error).strip()
+    schema = re.search(r"out-of-date database schema \(found version (\w+)", message)
+    if schema:
+        return _other_version(schema[1])
+    status = re.search(r"too many (\d{3}) error responses|failed with error code (\d{3})", message)
+    if status:
+        return f"it answers with status {status[1] or status[2]}"
+    return redacted((message.splitlines() or [type(error).__name__])[0])
+
+
+def _other_version(schema: str) -> str:
+    """Return what to do about a database whose tables have another form: MLflow calls it out of date, whatever its age."""
+    import mlflow
+
+    known = importlib.resources.files("mlflow.store.db_migrations") / "versions"
+    if any(file.name.startswith(f"{schema}_") for file in known.iterdir()):
+        return f"it was written by an older MLflow than {mlflow.__version__}; `mlflow db upgrade`, after a backup, converts it"
+    return f"it was written by a newer MLflow than {mlflow.__version__}, which does not know its schema {schema}"
 
 
 def absolute(uri: str) -> str:

@@ -29,16 +29,21 @@ _FAILED = re.compile(r"^\w+: |trials failed")
 class SweepRun(Callback):
     """Opens the parent run of a study, closes the runs of dead trials, and closes the parent, naming the best trial.
 
-    Does nothing for `tracking=none`. A store that fails costs a warning; where it is required, the sweep is refused.
+    Does nothing for `tracking=none`. A store that fails costs a warning; where it is required, the sweep is refused. What is
+    derived from it may add to what was written, in `written`.
     """
+
+    def written(self, client: "MlflowClient", experiment: str, study_name: str, sweep_dir: str) -> None:
+        """Do nothing."""
 
     def on_study_open(self, config: DictConfig, study_name: str, sweep_dir: str, command: str) -> None:
         """Open the study's parent run, again where it is continued."""
-        _in_store(
-            config,
-            lambda client, experiment: _open_parent(client, experiment, config, study_name, sweep_dir, command),
-            may_refuse=True,
-        )
+
+        def write(client: "MlflowClient", experiment: str) -> None:
+            _open_parent(client, experiment, config, study_name, sweep_dir, command)
+            self.written(client, experiment, study_name, sweep_dir)
+
+        _in_store(config, write, may_refuse=True)
 
     def on_trial_end(self, config: DictConfig, study_name: str, number: int, state: str, reason: str | None) -> None:
         """Close the trial's runs where their own processes could not: they died, or the store was away."""
@@ -57,6 +62,7 @@ class SweepRun(Callback):
         def write(client: "MlflowClient", experiment: str) -> None:
             _close_left_open(client, experiment, study_name, states)
             _close_parent(client, experiment, config, study_name, sweep_dir, reason, states)
+            self.written(client, experiment, study_name, sweep_dir)
 
         _in_store(config, write)
 
@@ -122,16 +128,13 @@ def _open_parent(
 def _note(config: DictConfig, study_name: str, command: str, ended: str = "") -> str:
     """Return the description of the sweep, as its page shows it."""
     typed: Any = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
-    together: list[list[str]] = [
-        [str(it) for it in given] if isinstance(given, ListConfig) else [str(given)]
-        for given in (config.objective, config.hydra.sweeper.direction)
-    ]
+    together = (_as_list(config.objective), _as_list(config.hydra.sweeper.direction))
     searched = _searched(config.hydra.sweeper.params or {}, typed)
     return description.of_sweep(
         study_name=study_name,
         objectives=dict(zip(*together, strict=False)),
         n_trials=config.hydra.sweeper.n_trials,
-        searched={key: text for key, text in searched.items() if _is_search(text)},
+        searched={key: text for key, text in searched.items() if is_search(text)},
         typed=command,
         ending=ended,
     )
@@ -139,12 +142,15 @@ def _note(config: DictConfig, study_name: str, command: str, ended: str = "") ->
 
 def _of_study(config: DictConfig) -> dict[str, str]:
     """Return the tags by which whoever has only the MLflow server finds the study, or understands its runs."""
-    sweeper: Any = OmegaConf.to_container(config.hydra.sweeper, resolve=True)
-    directions = [sweeper["direction"]] if isinstance(sweeper["direction"], str) else sweeper["direction"]
     return {
-        "study.storage": redacted(sweeper.get("storage") or "journal"),
-        "study.directions": " ".join(directions),
+        "study.storage": redacted(config.hydra.sweeper.get("storage") or "journal"),
+        "study.directions": " ".join(_as_list(config.hydra.sweeper.direction)),
+        "study.objectives": " ".join(_as_list(config.objective)),
     }
+
+
+def _as_list(one_or_more: Any) -> list[str]:
+    return [str(it) for it in one_or_more] if isinstance(one_or_more, ListConfig) else [str(one_or_more)]
 
 
 def _searched(params: Mapping[str, Any], typed: Sequence[str]) -> dict[str, str]:
@@ -157,7 +163,8 @@ def _searched(params: Mapping[str, Any], typed: Sequence[str]) -> dict[str, str]
     return searched
 
 
-def _is_search(text: str) -> bool:
+def is_search(text: str) -> bool:
+    """Tell whether `text` gives a key several values to try, and not one."""
     try:
         return bool(OverridesParser.create().parse_overrides([f"x={text}"])[0].is_sweep_override())
     except HydraException:  # a conditional one, which is no text

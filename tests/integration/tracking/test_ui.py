@@ -20,11 +20,12 @@ main()
 
 
 def test_the_ui_serves_the_store_until_it_is_interrupted(tracking, tmp_path):
+    tracking["uri"] += "?timeout=21"  # stands for the password of a database
     record: Any = instantiate(tracking, name="a run", parameters={}, tags={}, study_name=None, run_id=None)
     (tmp_path / "made").mkdir()
     (tmp_path / "made" / "config.yaml").write_text("seed: 1\n")
     record.artifacts(tmp_path / "made")
-    command = [sys.executable, "-c", _HEARING, "ui", f"tracking.uri={tracking['uri']}"]
+    command = [sys.executable, "-c", _HEARING, "ui", f"tracking.uri='{tracking['uri']}'"]
     command += [f"tracking.experiment={tracking['experiment']}", f"tracking.artifact_location={tracking['artifact_location']}"]
     ui = subprocess.Popen(
         command,
@@ -36,14 +37,16 @@ def test_the_ui_serves_the_store_until_it_is_interrupted(tracking, tmp_path):
     )
     assert ui.stdout is not None
     try:
+        assert ui.stdout.readline() == "MLflow UI\n"
         announced = ui.stdout.readline()
         assert ui.stdout.readline() == "Ctrl-C ends it.\n"
-        assert announced.startswith("MLflow UI: http://127.0.0.1:")
+        assert announced.startswith("  All runs         http://127.0.0.1:")
         address = announced.split()[-1]
         assert address.endswith("/#/experiments/1/runs?workflowType=machine_learning")
         root = address.partition("#")[0]
         processes = psutil.Process(ui.pid).children(recursive=True)
         assert 2 <= len(processes) <= 4
+        assert not any("timeout=21" in word for process in processes for word in process.cmdline())
         with urllib.request.urlopen(root, timeout=30) as page:
             assert page.status == 200
             assert b"MLflow" in page.read()

@@ -1,4 +1,8 @@
+import shutil
 import socket
+import sqlite3
+import threading
+from contextlib import closing, suppress
 
 import pytest
 
@@ -51,6 +55,7 @@ def test_a_store_that_is_not_there_is_refused_and_not_made(command, tmp_path):
         ("tracking=none", "tracking: the UI needs tracking=mlflow"),
         ("tracking.uri=mlruns", "tracking.uri=mlruns: a database"),
         ("tracking.ui=x", "did you mean uri"),
+        ("tracking.uri=http://127.0.0.1:1", "tracking.uri=http://127.0.0.1:1: cannot be used (Connection refused)"),
     ],
 )
 def test_bad_input_in_one_line(command, override, message):
@@ -60,9 +65,74 @@ def test_bad_input_in_one_line(command, override, message):
     assert typed.err.count("\n") == 1
 
 
-def test_the_runs_on_a_server_are_looked_at_there(command):
-    typed = command("ui", "tracking.uri=http://me:secret@host:5000")
-    assert (typed.exit_code, typed.out) == (0, "The runs are on the server http://me:***@host:5000\n")
+def test_two_studies_are_one_too_many(command):
+    typed = command("ui", "one", "two")
+    assert (typed.exit_code, typed.err) == (1, "densenet-sweep: error: one two: the name of one study is accepted\n")
+
+
+@pytest.fixture
+def bad_server(monkeypatch):
+    """Start a server that gives an answer to all that it is asked, or none."""
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+
+        def answer(text: bytes) -> None:
+            with suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    with connection:
+                        connection.recv(65536)
+                        connection.sendall(text)
+
+        def start(text: bytes | None) -> str:
+            if text is not None:
+                threading.Thread(target=answer, args=(text,), daemon=True).start()
+            return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+        yield start
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (b"HTTP/1.1 500 Oh no\r\nContent-Length: 6\r\nConnection: close\r\n\r\noh no\n", "it answers with status 500"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello", "JSON"),
+        (None, "no answer"),
+    ],
+)
+def test_a_server_that_is_no_good_costs_one_line(command, bad_server, answer, message):
+    uri = bad_server(answer)
+    typed = command("ui", f"tracking.uri={uri}")
+    assert typed.exit_code == 1
+    assert typed.err.startswith(f"densenet-sweep: error: tracking.uri={uri}: cannot be used (")
+    assert message in typed.err
+    assert typed.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("schema", "message"),
+    [
+        ("fedcba987654", "it was written by a newer MLflow than {}, which does not know its schema fedcba987654"),
+        ("451aebb31d03", "it was written by an older MLflow than {}; `mlflow db upgrade`, after a backup, converts it"),
+    ],
+)
+def test_a_store_of_another_mlflow(command, tmp_path, schema, message):
+    import mlflow
+
+    from densenet_sweep.tracking import store
+
+    store.connect(f"sqlite:///{tmp_path}/made.db")
+    shutil.copy(tmp_path / "made.db", tmp_path / "mlflow.db")  # MLflow looks at a file's schema once in a process
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = ?", [schema])
+    typed = command("ui", f"tracking.uri=sqlite:///{tmp_path}/mlflow.db")
+    assert typed.exit_code == 1
+    reason = message.format(mlflow.__version__)
+    assert typed.err == f"densenet-sweep: error: tracking.uri=sqlite:///{tmp_path}/mlflow.db: cannot be used ({reason})\n"
 
 
 def test_a_file_that_is_no_store(command, tmp_path):
