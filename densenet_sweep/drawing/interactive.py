@@ -1,0 +1,181 @@
+"""Pictures for a browser: the data and layouts that plotly.js draws, one an axis pair, so that a page can arrange them.
+
+What studies call things reaches plotly.js escaped, which reads a few HTML tags in its texts.
+"""
+
+import html
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from densenet_sweep.drawing import look
+from densenet_sweep.drawing.png import shortened
+from densenet_sweep.drawing.scene import Axis, Bars, Curves, Line, Mark, Panel, Picture, Points, Surface
+
+_SYMBOLS = {
+    "circle": "circle",
+    "ring": "circle-open",
+    "cross": "x-thin-open",
+    "diamond": "diamond",
+    "down": "triangle-down",
+    "up": "triangle-up",
+}
+_HEIGHT = 420
+_PANEL_HEIGHT = 320
+_SHORT_WAY = 300.0
+_NUM_LEVELS = 14
+
+
+def figures(picture: Picture) -> list[dict[str, Any]]:
+    """Return a plotly.js figure for each panel; colours of text and ground are the page's business."""
+    height = _HEIGHT if len(picture.panels) == 1 else _PANEL_HEIGHT
+    if any(isinstance(mark, Bars) for mark in picture.panels[0].marks):
+        height = 90 + 34 * len(picture.panels[0].y.ticks or ())
+    return [_figure(panel, height) for panel in picture.panels]
+
+
+def _figure(panel: Panel, height: int) -> dict[str, Any]:
+    data = [trace for mark in panel.marks for trace in _traces(mark)]
+    layout: dict[str, Any] = {
+        "height": height,
+        "margin": {"l": 64, "r": 16, "t": 34 if panel.title else 12, "b": 48},
+        "showlegend": False,
+        "hovermode": "closest",
+        "xaxis": _axis(panel.x, 24),
+        "yaxis": _axis(panel.y, 48),
+    }
+    if panel.title:
+        layout["title"] = {"text": _text(panel.title), "font": {"size": 13}, "x": 0, "xref": "paper", "xanchor": "left"}
+    if any(isinstance(mark, Bars) for mark in panel.marks):
+        layout["yaxis"] |= {"autorange": "reversed", "automargin": True, "showgrid": False}
+        layout["margin"]["r"] = 40
+    return {"data": data, "layout": layout}
+
+
+def _axis(axis: Axis, length: int) -> dict[str, Any]:
+    # Only names need room that is not known; plotly.js measures it again and again.
+    is_named = axis.ticks is not None and any(not _is_number(text) for _, text in axis.ticks)
+    title = {"text": _text(axis.label), "standoff": 8}
+    drawn: dict[str, Any] = {"title": title, "automargin": is_named, "zeroline": False}
+    if axis.limits is not None:
+        drawn["range"] = [math.log10(limit) for limit in axis.limits] if axis.is_log else list(axis.limits)
+    if axis.is_log:
+        drawn["type"] = "log"
+        if axis.limits is not None:
+            places = _round_places(*axis.limits)
+            drawn["tickvals"] = places
+            if not axis.is_short:
+                drawn["ticktext"] = [f"{place:g}" for place in places]
+    if axis.is_short:
+        drawn["tickformat"] = "~s"
+    if axis.ticks is not None:
+        drawn |= {
+            "tickmode": "array",
+            "tickvals": [place for place, _ in axis.ticks],
+            "ticktext": [_text(shortened(text, length)) for _, text in axis.ticks],
+        }
+    elif axis.is_whole:
+        drawn["tickformat"] = "~s" if axis.is_short else "d"
+        if axis.limits is not None and axis.limits[1] - axis.limits[0] < _NUM_LEVELS:
+            drawn["dtick"] = 1
+    elif axis.limits is not None and not axis.is_log and not axis.is_short:
+        decimals = math.ceil(-math.log10((axis.limits[1] - axis.limits[0]) / 8))
+        drawn |= {"tickformat": f".{decimals}f"} if decimals > 0 else {}
+    return drawn
+
+
+def _is_number(text: str) -> bool:
+    return text.replace(".", "", 1).replace("-", "", 1).isdigit()
+
+
+def _round_places(low: float, high: float) -> list[float]:
+    """Return the powers of ten between `low` and `high`, and over a short way 2 and 5 times them, too."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    places = [float(f"{digit}e{power}") for power in powers for digit in ((1, 2, 5) if high / low < _SHORT_WAY else (1,))]
+    return [place for place in places if low <= place <= high]
+
+
+def _traces(mark: Mark) -> list[dict[str, Any]]:
+    if isinstance(mark, Points):
+        marker: dict[str, Any] = {"color": mark.colour, "size": mark.size * 1.25, "symbol": _SYMBOLS[mark.symbol]}
+        marker |= {"opacity": mark.opacity, "line": {"width": 1.5 if mark.symbol in ("ring", "cross") else bool(mark.edge)}}
+        if mark.symbol == "cross":
+            marker["line"]["color"] = mark.colour
+        elif mark.edge:
+            marker["line"]["color"] = mark.edge
+        trace = {"type": "scatter", "mode": "markers", "x": _numbers(mark.x), "y": _numbers(mark.y), "marker": marker}
+        return [{**trace, "name": _text(mark.name), **_about(mark.about), "cliponaxis": False}]
+    if isinstance(mark, Line):
+        line = {"color": mark.colour, "width": mark.width, "dash": "dash" if mark.is_dashed else "solid"}
+        line["shape"] = "hv" if mark.is_step else "linear"
+        trace = {"type": "scatter", "mode": "lines", "x": _numbers(mark.x), "y": _numbers(mark.y), "line": line}
+        return [{**trace, "name": _text(mark.name), "opacity": mark.opacity, "hoverinfo": "skip"}]
+    if isinstance(mark, Curves):
+        return [_curves(mark)]
+    if isinstance(mark, Bars):
+        trace = {"type": "bar", "orientation": "h", "x": _numbers(mark.values), "y": list(range(len(mark.values)))}
+        texts = {"text": [_text(text) for text in mark.texts], "textposition": "outside", "cliponaxis": False}
+        return [{**trace, **texts, "marker": {"color": mark.colour}, "hoverinfo": "skip", "width": 0.62}]
+    return [_surface(mark)]
+
+
+def _curves(mark: Curves) -> dict[str, Any]:
+    """Return all lines as one trace with gaps: a trace for each would take the browser seconds."""
+    x: list[float | None] = []
+    y: list[float | None] = []
+    about: list[str] = []
+    for index, (xs, ys) in enumerate(mark.paths):
+        x += [*_numbers(xs), None]
+        y += [*_numbers(ys), None]
+        about += [mark.about[index] if mark.about else ""] * (len(xs) + 1)
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "x": x,
+        "y": y,
+        "name": _text(mark.name),
+        "line": {"color": mark.colour, "width": mark.width},
+        "opacity": mark.opacity,
+        "connectgaps": False,
+        **_about(about),
+    }
+
+
+def _surface(mark: Surface) -> dict[str, Any]:
+    known = [value for row in mark.z for value in row if not math.isnan(value)]
+    low, high = min(known), max(known)
+    size = (high - low) / _NUM_LEVELS
+    z = [[None if math.isnan(value) else _number(value) for value in row] for row in mark.z]
+    return {
+        "type": "contour",
+        "x": _numbers(mark.x),
+        "y": _numbers(mark.y),
+        "z": z,
+        "colorscale": look.SURFACE.capitalize(),
+        "autocontour": False,
+        "contours": {"start": _number(low + size), "end": _number(high - size), "size": _number(size)},
+        "zmin": _number(low),
+        "zmax": _number(high),
+        "line": {"width": 0},
+        "colorbar": {"title": {"text": _text(mark.label), "side": "right"}, "thickness": 14, "outlinewidth": 0},
+        "hoverinfo": "skip",
+    }
+
+
+def _about(texts: Sequence[str]) -> dict[str, Any]:
+    if not any(texts):
+        return {"hoverinfo": "skip"}
+    return {"text": ["<br>".join(map(_text, text.split("\n"))) for text in texts], "hovertemplate": "%{text}<extra></extra>"}
+
+
+def _numbers(values: Sequence[float]) -> list[float]:
+    return [_number(value) for value in values]
+
+
+def _number(value: float) -> float:
+    """Return `value` as short as it can be told from others on a screen."""
+    return float(f"{value:.6g}")
+
+
+def _text(text: str) -> str:
+    return html.escape(text, quote=False)

@@ -1,0 +1,173 @@
+"""Pictures as PNG files by Matplotlib: no browser, no display, and nothing left behind in a long-lived worker."""
+
+import math
+import textwrap
+from io import BytesIO
+from typing import Any
+
+from densenet_sweep.drawing import look
+from densenet_sweep.drawing.scene import Axis, Bars, Curves, Line, Mark, Panel, Picture, Points, Surface
+
+_MARKERS = {"circle": "o", "ring": "o", "cross": "x", "diamond": "D", "down": "v", "up": "^"}
+_MOST_COLUMNS = 3
+_LABEL_LENGTH = 24
+
+
+def draw(picture: Picture) -> bytes:
+    """Return `picture` as the bytes of a PNG file."""
+    # The object interface: pyplot would keep every figure of a long-lived worker alive.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    num_panels = len(picture.panels)
+    columns = _num_columns(num_panels)
+    rows = math.ceil(num_panels / columns)
+    width, height = look.SINGLE if num_panels == 1 else (look.PANEL[0] * columns, look.PANEL[1] * rows)
+    if any(isinstance(mark, Bars) for mark in picture.panels[0].marks):
+        height = 0.6 + 0.42 * len(picture.panels[0].y.ticks or ())
+    figure = Figure(figsize=(width, height + 0.4), dpi=look.DPI, layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    for index, panel in enumerate(picture.panels):
+        axes = figure.add_subplot(rows, columns, index + 1)
+        _draw_panel(figure, axes, panel)
+        if index % columns and panel.y.label == picture.panels[index - 1].y.label:
+            axes.set_ylabel("")
+    _write_heading(figure, picture, width)
+    file = BytesIO()
+    figure.savefig(file, format="png", bbox_inches="tight", pad_inches=0.15)
+    return file.getvalue()
+
+
+def dress(axes: Any) -> None:
+    """Give `axes` the house's look: two spines, a quiet grid, dark grey text."""
+    axes.set_axisbelow(True)
+    axes.grid(visible=True, color=look.GRID, linewidth=0.8)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_color(look.NOTE)
+    axes.tick_params(colors=look.TEXT, labelsize=9, which="both", color=look.NOTE)
+
+
+def _num_columns(num_panels: int) -> int:
+    return 2 if num_panels in (2, 4) else min(num_panels, _MOST_COLUMNS)
+
+
+def _write_heading(figure: Any, picture: Picture, width: float) -> None:
+    """Write title, note and legend above the panels."""
+    from matplotlib.lines import Line2D
+
+    handles = [Line2D([], [], label=mark.name, **_key(mark)) for mark in picture.legend()]
+    title = "\n".join(textwrap.wrap(picture.title, int(width * 9)))
+    note = "\n".join(textwrap.wrap(picture.note, int(width * 13)))
+    inch = 1 / figure.get_figheight()
+    top = 1 + 0.08 * inch
+    if handles:
+        legend = figure.legend(
+            handles=handles, loc="lower left", bbox_to_anchor=(0.01, top), frameon=False, fontsize=9,
+            ncols=len(handles), handletextpad=0.5, columnspacing=1.4, borderpad=0.0, borderaxespad=0.0,
+        )  # fmt: skip
+        for text in legend.get_texts():
+            text.set_parse_math(False)
+        top += 0.27 * inch
+    if note:
+        figure.text(0.01, top, note, ha="left", va="bottom", fontsize=9, color=look.NOTE, parse_math=False)
+        top += (0.10 + 0.155 * (note.count("\n") + 1)) * inch
+    figure.text(0.01, top, title, ha="left", va="bottom", fontsize=13, color=look.TEXT, weight="bold", parse_math=False)
+
+
+def _key(mark: Points | Line | Curves) -> dict[str, Any]:
+    if not isinstance(mark, Points):
+        return {"color": mark.colour, "linewidth": 2.0, "linestyle": "--" if isinstance(mark, Line) and mark.is_dashed else "-"}
+    face = "none" if mark.symbol == "ring" else mark.colour
+    look_of_it = {"color": mark.colour, "marker": _MARKERS[mark.symbol], "markerfacecolor": face}
+    return {**look_of_it, "linestyle": "none", "markersize": 6}
+
+
+def _draw_panel(figure: Any, axes: Any, panel: Panel) -> None:
+    dress(axes)
+    for mark in panel.marks:
+        _draw_mark(figure, axes, mark)
+    _set_axis(axes, axes.xaxis, panel.x, is_x=True)
+    _set_axis(axes, axes.yaxis, panel.y, is_x=False)
+    if panel.title:
+        axes.set_title(panel.title, loc="left", fontsize=10, color=look.TEXT, parse_math=False)
+
+
+def _draw_mark(figure: Any, axes: Any, mark: Mark) -> None:
+    if isinstance(mark, Points):
+        face = "none" if mark.symbol == "ring" else mark.colour
+        edge = mark.edge or ("white" if mark.symbol not in ("ring", "cross") else mark.colour)
+        axes.scatter(
+            mark.x, mark.y, s=mark.size**2, marker=_MARKERS[mark.symbol], alpha=mark.opacity, zorder=3, clip_on=False,
+            **({"color": mark.colour} if mark.symbol == "cross" else {"facecolors": face, "edgecolors": edge}),
+            linewidths=1.3 if mark.symbol in ("ring", "cross") else 0.8 if mark.edge else 0.4,
+        )  # fmt: skip
+    elif isinstance(mark, Line):
+        axes.plot(
+            mark.x, mark.y, color=mark.colour, linewidth=mark.width, alpha=mark.opacity,
+            drawstyle="steps-post" if mark.is_step else "default", linestyle="--" if mark.is_dashed else "-",
+        )  # fmt: skip
+    elif isinstance(mark, Curves):
+        from matplotlib.collections import LineCollection
+
+        paths = [list(zip(*path, strict=True)) for path in mark.paths]
+        axes.add_collection(LineCollection(paths, colors=mark.colour, linewidths=mark.width, alpha=mark.opacity))
+        axes.autoscale_view()
+    elif isinstance(mark, Bars):
+        axes.barh(range(len(mark.values)), mark.values, color=mark.colour, height=0.62)
+        axes.set_xlim(0, max(mark.values) * 1.15)
+        for index, (value, text) in enumerate(zip(mark.values, mark.texts, strict=True)):
+            axes.text(value, index, f" {text}", va="center", fontsize=9, color=look.TEXT, parse_math=False)
+        axes.invert_yaxis()
+        axes.grid(visible=False, axis="y")
+    else:
+        _draw_surface(figure, axes, mark)
+
+
+def _draw_surface(figure: Any, axes: Any, mark: Surface) -> None:
+    import numpy as np
+
+    z = np.ma.masked_invalid(np.asarray(mark.z, dtype=float))
+    drawn = axes.contourf(mark.x, mark.y, z, levels=14, cmap=look.SURFACE)
+    bar = figure.colorbar(drawn, ax=axes, pad=0.02)
+    bar.set_label(mark.label, fontsize=9, color=look.TEXT, parse_math=False)
+    bar.ax.tick_params(labelsize=9)
+    bar.outline.set_visible(False)
+    axes.grid(visible=False)
+
+
+def _set_axis(axes: Any, which: Any, axis: Axis, *, is_x: bool) -> None:
+    from matplotlib import ticker
+
+    set_label, set_scale, set_limits = (
+        (axes.set_xlabel, axes.set_xscale, axes.set_xlim) if is_x else (axes.set_ylabel, axes.set_yscale, axes.set_ylim)
+    )
+    set_label(axis.label, fontsize=10, color=look.TEXT, parse_math=False)
+    if axis.is_log:
+        set_scale("log")
+        decades = math.log10(axis.limits[1] / axis.limits[0]) if axis.limits else 1.0
+        which.set_major_locator(ticker.LogLocator(subs=(1, 2, 5) if decades < 2.5 else (1,)))
+        which.set_minor_formatter(ticker.NullFormatter())
+    if axis.limits is not None:
+        set_limits(*axis.limits)
+    if axis.ticks is not None:
+        names = [shortened(text, _LABEL_LENGTH if is_x else 2 * _LABEL_LENGTH) for _, text in axis.ticks]
+        which.set_minor_locator(ticker.NullLocator())
+        which.set_ticks([place for place, _ in axis.ticks], names, parse_math=False)
+        if is_x and sum(map(len, names)) > 30:
+            axes.tick_params(axis="x", labelrotation=30)
+            for label in axes.get_xticklabels():
+                label.set_ha("right")
+    elif axis.is_short:
+        which.set_major_formatter(ticker.EngFormatter(sep=""))
+    elif axis.is_log:
+        which.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}"))
+    elif axis.is_whole:
+        which.set_major_locator(ticker.MaxNLocator(integer=True))
+
+
+def shortened(text: str, length: int = _LABEL_LENGTH) -> str:
+    """Return `text`, cut in the middle where it is longer than `length`."""
+    half = (length - 1) // 2
+    return text if len(text) <= length else f"{text[:half]}…{text[-half:]}"

@@ -1,0 +1,123 @@
+"""What a picture shows: panels with axes and marks, as immutable values.
+
+A place on a category axis is the position of the category; its name is the axis's business.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Symbol = Literal["circle", "ring", "cross", "diamond", "down", "up"]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis.
+
+    Attributes:
+        label: what it measures, with its unit.
+        is_log: a logarithmic scale.
+        limits: the part that is shown, in the axis's own unit; None leaves it to the marks.
+        ticks: where ticks stand and what they say, None for round numbers.
+        is_whole: it counts, so that no tick stands between two numbers.
+        is_short: large numbers are written as 80k.
+    """
+
+    label: str
+    is_log: bool = False
+    limits: tuple[float, float] | None = None
+    ticks: tuple[tuple[float, str], ...] | None = None
+    is_whole: bool = False
+    is_short: bool = False
+
+
+@dataclass(frozen=True)
+class Points:
+    """Marks at places; `about` says of each what a pointer over it shows, `name` stands in the legend, `edge` is a colour."""
+
+    x: Sequence[float]
+    y: Sequence[float]
+    colour: str
+    name: str = ""
+    symbol: Symbol = "circle"
+    size: float = 6.0
+    opacity: float = 0.8
+    about: Sequence[str] = ()
+    edge: str | None = None
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line through places; `is_step` holds each value until the next place."""
+
+    x: Sequence[float]
+    y: Sequence[float]
+    colour: str
+    name: str = ""
+    width: float = 2.0
+    opacity: float = 1.0
+    is_step: bool = False
+    is_dashed: bool = False
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Many lines of one kind, one entry in the legend; `about` names each."""
+
+    paths: Sequence[tuple[Sequence[float], Sequence[float]]]
+    colour: str
+    name: str
+    width: float = 1.2
+    opacity: float = 0.6
+    about: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Bars:
+    """Horizontal bars, the first at the top, each with a text at its end; labels are the ticks of the axis `y`."""
+
+    values: Sequence[float]
+    texts: Sequence[str]
+    colour: str
+
+
+@dataclass(frozen=True)
+class Surface:
+    """A quantity over a grid, `z[row][column]` at (`x[column]`, `y[row]`), NaN where nothing is known."""
+
+    x: Sequence[float]
+    y: Sequence[float]
+    z: Sequence[Sequence[float]]
+    label: str
+
+
+Mark = Points | Line | Curves | Bars | Surface
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Two axes and the marks between them, drawn in order."""
+
+    x: Axis
+    y: Axis
+    marks: tuple[Mark, ...]
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture; `name` is its file's, `title` says what it is about, `note` how it is to be read."""
+
+    name: str
+    title: str
+    note: str
+    panels: tuple[Panel, ...]
+
+    def legend(self) -> Iterator[Points | Line | Curves]:
+        """Yield one mark of each name, what is drawn on top first."""
+        seen = set()
+        for panel in self.panels:
+            for mark in reversed(panel.marks):
+                if isinstance(mark, Points | Line | Curves) and mark.name and mark.name not in seen:
+                    seen.add(mark.name)
+                    yield mark

@@ -1,0 +1,66 @@
+import json
+
+import plotly.graph_objects as go
+import pytest
+
+from densenet_sweep.drawing import interactive, look
+from densenet_sweep.drawing.scene import Axis, Bars, Curves, Line, Panel, Picture, Points, Surface
+
+NAN = float("nan")
+MARKS = (
+    Surface([1, 10], [1, 2], [[0.1, NAN], [0.3, 0.4]], "accuracy"),
+    Curves([([1, 2], [0.1, 0.2]), ([1, 2, 3], [0.3, 0.4, 0.5])], look.BLUE, "complete", about=["first", "second"]),
+    Line([1, 2], [3, 4], look.GREEN, "best", is_step=True, is_dashed=True),
+    *[
+        Points([1], [2], look.RED, "it", symbol, about=["<b>\nx"])
+        for symbol in ("circle", "ring", "cross", "diamond", "down", "up")
+    ],
+)
+
+
+def figure(x: Axis, *marks) -> dict:
+    return interactive.figures(Picture("it", "", "", (Panel(x, Axis("y", limits=(0.8, 0.9)), marks or MARKS, title="a < b"),)))[
+        0
+    ]
+
+
+@pytest.mark.parametrize(
+    "axis",
+    [
+        Axis("x"),
+        Axis("x", is_log=True, limits=(0.01, 1)),
+        Axis("x", is_log=True, limits=(1e-6, 1), is_short=True),
+        Axis("x", ticks=((0.0, "[6,6,6]"), (1.0, "<b>"))),
+        Axis("x", limits=(0, 10), is_whole=True),
+        Axis("x", limits=(0, 1e6), is_short=True),
+    ],
+    ids=str,
+)
+def test_plotly_takes_every_mark_and_axis(axis):
+    drawn = figure(axis)
+    go.Figure(drawn)  # refuses a property that does not exist, and a value that it cannot have
+    assert "NaN" not in json.dumps(drawn)
+    bars = figure(axis, Bars([0.7, 0.3], ["0.70", "0.30"], look.BLUE))
+    assert go.Figure(bars).layout.yaxis.autorange == "reversed"
+
+
+def test_a_log_axis_is_given_in_powers_and_says_numbers():
+    axis = figure(Axis("lr", is_log=True, limits=(0.01, 1)))["layout"]["xaxis"]
+    assert axis["type"] == "log"
+    assert axis["range"] == [-2, 0]
+    assert axis["ticktext"] == ["0.01", "0.02", "0.05", "0.1", "0.2", "0.5", "1"]
+    wide = figure(Axis("decay", is_log=True, limits=(1e-6, 0.01)))["layout"]["xaxis"]
+    assert wide["ticktext"] == ["1e-06", "1e-05", "0.0001", "0.001", "0.01"]
+
+
+def test_many_curves_are_one_trace_with_gaps():
+    (trace,) = figure(Axis("x"), MARKS[1])["data"]
+    assert trace["x"] == [1, 2, None, 1, 2, 3, None]
+    assert trace["text"] == ["first"] * 3 + ["second"] * 4
+
+
+def test_what_a_study_calls_things_is_no_markup():
+    drawn = figure(Axis("<i>x"))
+    assert drawn["layout"]["xaxis"]["title"]["text"] == "&lt;i&gt;x"
+    assert drawn["layout"]["title"]["text"] == "a &lt; b"
+    assert drawn["data"][-1]["text"] == ["&lt;b&gt;<br>x"]

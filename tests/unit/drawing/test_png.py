@@ -1,0 +1,73 @@
+from io import BytesIO
+
+import numpy as np
+import pytest
+
+from densenet_sweep.drawing import look, png
+from densenet_sweep.drawing.scene import Axis, Bars, Curves, Line, Panel, Picture, Points, Surface
+
+POINTS = Points([1, 10, 100], [0.1, 0.2, 0.3], look.BLUE, "complete")
+PANEL = Panel(
+    Axis("lr", is_log=True, limits=(0.5, 200)),
+    Axis("accuracy", limits=(0, 1)),
+    (
+        POINTS,
+        Line([1, 10], [0.5, 0.6], look.GREEN, "best", is_step=True),
+        Curves([([1, 2], [0.1, 0.2]), ([1], [0.4])], look.ORANGE, "pruned"),
+    ),
+)
+
+
+def pixels(picture: Picture) -> np.ndarray:
+    from matplotlib.image import imread
+
+    image = np.asarray(imread(BytesIO(png.draw(picture))))
+    assert image.ndim == 3
+    return image
+
+
+def has_colour(image: np.ndarray, colour: str) -> bool:
+    wanted = [int(colour[index : index + 2], 16) / 255 for index in (1, 3, 5)]
+    return bool((np.abs(image[..., :3] - wanted).max(axis=-1) < 0.02).any())
+
+
+def picture(*panels: Panel, title: str = "A title", note: str = "A note.") -> Picture:
+    return Picture("it", title, note, panels or (PANEL,))
+
+
+def test_every_mark_is_drawn_in_its_colour():
+    image = pixels(picture())
+    assert all(has_colour(image, colour) for colour in (look.BLUE, look.GREEN, look.ORANGE))
+    assert not has_colour(image, look.RED)
+
+
+def test_bars_and_a_surface_with_a_hole():
+    bars = Panel(
+        Axis("share", limits=(0, 1)),
+        Axis("", ticks=((0.0, "a_b^c"), (1.0, "$x"))),
+        (Bars([0.7, 0.3], ["0.7", "$"], look.BLUE),),
+    )
+    assert has_colour(pixels(picture(bars)), look.BLUE)
+    surface = Surface([1, 2, 3], [1, 2], [[0.1, 0.2, float("nan")], [0.2, 0.3, 0.4]], "accuracy")
+    assert pixels(picture(Panel(Axis("x"), Axis("y"), (surface,)))).size
+
+
+def test_nothing_touches_the_edge_however_long_the_title():
+    image = pixels(picture(*[PANEL] * 7, title="a long title " * 12, note="a note $that looks like a formula^ " * 12))[..., :3]
+    for edge in (image[:4], image[-4:], image[:, :4], image[:, -4:]):
+        assert (edge == 1.0).all()
+
+
+def test_a_worker_keeps_no_figure_and_no_setting():
+    import matplotlib
+    import matplotlib.pyplot
+
+    before = dict(matplotlib.rcParams)
+    png.draw(picture())
+    assert matplotlib.pyplot.get_fignums() == []
+    assert dict(matplotlib.rcParams) == before
+
+
+@pytest.mark.parametrize(("text", "shown"), [("short", "short"), ("x" * 30, f"{'x' * 11}…{'x' * 11}")])
+def test_long_names_lose_their_middle(text, shown):
+    assert png.shortened(text) == shown
