@@ -1,0 +1,250 @@
+"""What the pictures of a study are about: its ended trials, its objectives and parameters, and what axes they need."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from densenet_sweep.compare import analysis, ranking
+from densenet_sweep.drawing import look
+from densenet_sweep.drawing.scene import Axis, Symbol
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.distributions import BaseDistribution
+    from optuna.trial import FrozenTrial
+
+# What a metric is called on an axis, and its unit.
+_WORDS = {
+    "valid_accuracy": ("validation accuracy", ""),
+    "valid_loss": ("validation loss", "nats per image"),
+    "train_accuracy": ("training accuracy", ""),
+    "train_loss": ("training loss", "nats per image"),
+    "num_parameters": ("parameters", ""),
+    "seconds": ("time of an epoch", "s"),
+    "images_per_second": ("images per second", ""),
+    "peak_memory_bytes": ("peak memory", "bytes"),
+}
+_SHORT = ("num_parameters", "images_per_second", "peak_memory_bytes")
+
+# By Optuna's name: what a state is called, its colour and its symbol.
+STATES: dict[str, tuple[str, str, Symbol]] = {
+    "COMPLETE": ("complete", look.BLUE, "circle"),
+    "PRUNED": ("pruned", look.ORANGE, "ring"),
+    "FAIL": ("failed", look.RED, "cross"),
+}
+
+# An axis reaches this many times as far as from the best to three quarters of the trials.
+_REACH = 2.5
+
+# More values than this on an axis are not ticked one by one.
+_MOST_TICKS = 9
+# A list of numbers to choose from that spans so much is read on a log scale.
+_LOG_RATIO = 30.0
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What is optimized; `index` counts from 0 among several."""
+
+    index: int
+    name: str
+    is_maximized: bool
+
+    @property
+    def words(self) -> str:
+        """What it is called in a sentence."""
+        return _WORDS.get(self.name, (self.name, ""))[0]
+
+    @property
+    def label(self) -> str:
+        """What it is called on an axis."""
+        words, unit = _WORDS.get(self.name, (self.name, ""))
+        return f"{words} ({unit})" if unit else words
+
+    @property
+    def is_accuracy(self) -> bool:
+        """Whether it lies between 0 and 1."""
+        return self.name.endswith("accuracy")
+
+    def value(self, trial: "FrozenTrial") -> float | None:
+        """Return the trial's value, a pruned one's last report; None where there is none that can be drawn."""
+        values = trial.values
+        if not values and trial.state.name == "PRUNED" and self.index == 0 and trial.intermediate_values:
+            values = [trial.intermediate_values[max(trial.intermediate_values)]]
+        return values[self.index] if values and math.isfinite(values[self.index]) else None
+
+    def best(self, values: Sequence[float]) -> float:
+        """Return the best of `values`."""
+        return max(values) if self.is_maximized else min(values)
+
+    def axis(self, values: Sequence[float]) -> Axis:
+        """Return an axis on which the good half of `values` can be told apart; what lies far on the bad side is beyond it."""
+        is_short = self.name in _SHORT
+        low, high = min(values), max(values)
+        if is_short and low > 0 and high / low >= 10:
+            return Axis(self.label, is_log=True, limits=(low / 1.2, high * 1.2), is_short=True)
+        ordered = sorted(values, reverse=self.is_maximized)
+        reach = _REACH * abs(ordered[math.ceil(0.75 * (len(ordered) - 1))] - ordered[0])
+        if self.is_maximized and reach > 0:
+            low = max(low, high - reach)
+        elif reach > 0:
+            high = min(high, low + reach)
+        pad = 0.05 * (high - low) or 0.05 * abs(high) or 0.5
+        limits = (low - pad, high + pad)
+        if self.is_accuracy:
+            limits = (max(limits[0], 0.0), min(limits[1], 1.0))
+        return Axis(self.label, limits=limits, is_short=is_short)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A study as its pictures see it.
+
+    Attributes:
+        name: of the study.
+        objectives: in order.
+        trials: that have ended, by number.
+        shares: of importance by parameter, the largest first; empty where nothing can be said.
+        varied: the parameters of which ended trials have more than one value, the most important first.
+        front: the numbers of the trials on the Pareto front, where there are several objectives.
+        metric: the objective that trials report after each epoch.
+    """
+
+    name: str
+    objectives: tuple[Objective, ...]
+    trials: tuple["FrozenTrial", ...]
+    shares: dict[str, float]
+    varied: tuple[str, ...]
+    front: frozenset[int]
+
+    @property
+    def metric(self) -> Objective:
+        """The first objective, which is what trials report."""
+        return self.objectives[0]
+
+    def complete(self) -> list["FrozenTrial"]:
+        """Return the complete trials."""
+        return [trial for trial in self.trials if trial.state.name == "COMPLETE"]
+
+    def counts(self) -> str:
+        """Return how many trials ended in which state."""
+        return counted(self.trials)
+
+    def about(self, trial: "FrozenTrial") -> str:
+        """Return what is known of `trial`, a line a fact."""
+        lines = [f"trial {trial.number}: {STATES[trial.state.name][0]}"]
+        for objective in self.objectives:
+            value = objective.value(trial)
+            lines += [] if value is None else [f"{objective.name} = {value:.5g}"]
+        lines += [f"{name} = {_shown(value)}" for name, value in sorted(trial.params.items())]
+        weights, seconds = (trial.user_attrs.get(name) for name in ("num_parameters", "seconds"))
+        facts = [f"{weights:,} parameters" if weights else "", f"{seconds:.4g} s" if seconds else ""]
+        return "\n".join([*lines, *filter(None, [", ".join(filter(None, facts))])])
+
+
+def read(study: "optuna.Study") -> Subject:
+    """Return what is to be seen of `study`."""
+    objectives = tuple(
+        Objective(index, name, direction.name == "MAXIMIZE")
+        for index, (name, direction) in enumerate(zip(ranking.objectives(study), study.directions, strict=True))
+    )
+    trials = [trial for trial in study.get_trials(deepcopy=False) if trial.state.name in STATES]
+    shares = analysis.importance(study)
+    names = sorted({name for trial in trials for name in trial.params})
+    varied = [name for name in names if len({repr(trial.params[name]) for trial in trials if name in trial.params}) > 1]
+    varied.sort(key=lambda name: -shares.get(name, 0.0))
+    front = frozenset(trial.number for trial in study.best_trials) if len(objectives) > 1 else frozenset()
+    return Subject(study.study_name, objectives, tuple(trials), shares, tuple(varied), front)
+
+
+def counted(trials: Sequence["FrozenTrial"]) -> str:
+    """Return how many of `trials` ended in which state, as text."""
+    found = Counter(STATES[trial.state.name][0] if not is_too_big(trial) else "too big" for trial in trials)
+    return ", ".join(
+        f"{found[word]:,} {word}" for word in (*(word for word, _, _ in STATES.values()), "too big") if found[word]
+    )
+
+
+def is_too_big(trial: "FrozenTrial") -> bool:
+    """Tell whether `trial` exceeded a limit and was not trained."""
+    return str(trial.user_attrs.get("reason", "")).startswith("infeasible")
+
+
+def by_state(trials: Sequence["FrozenTrial"]) -> Iterator[tuple[str, str, Symbol, list["FrozenTrial"]]]:
+    """Yield name, colour and symbol of each state among `trials`, with its trials; complete ones come last, on top."""
+    for state in reversed(STATES):
+        found = [trial for trial in trials if trial.state.name == state]
+        if found:
+            yield (*STATES[state], found)
+
+
+def thinned(trials: Sequence["FrozenTrial"], objective: Objective, most: int) -> list["FrozenTrial"]:
+    """Return at most `most` trials: the best ones, and an even selection of the rest."""
+    if len(trials) <= most:
+        return list(trials)
+
+    def badness(trial: "FrozenTrial") -> float:
+        value = objective.value(trial) if trial.state.name == "COMPLETE" else None
+        return math.inf if value is None else -value if objective.is_maximized else value
+
+    best = sorted(trials, key=badness)[: most // 4]
+    chosen = {trial.number for trial in best}
+    rest = [trial for trial in trials if trial.number not in chosen]
+    wanted = most - len(best)
+    chosen |= {rest[index * len(rest) // wanted].number for index in range(wanted)}
+    return [trial for trial in trials if trial.number in chosen]
+
+
+def shown_of(num_shown: int, num_all: int) -> str:
+    """Return what a title must say where not all trials are drawn, or nothing."""
+    return f" ({num_shown:,} of {num_all:,} trials drawn)" if num_shown < num_all else ""
+
+
+def is_numeric(distribution: "BaseDistribution") -> bool:
+    """Tell whether all values are numbers, be they a range or a choice."""
+    choices = getattr(distribution, "choices", ())
+    return all(isinstance(choice, int | float) and not isinstance(choice, bool) for choice in choices)
+
+
+def distribution_of(name: str, trials: Sequence["FrozenTrial"]) -> "BaseDistribution":
+    """Return the distribution that the last of `trials` drew `name` from."""
+    return next(trial.distributions[name] for trial in reversed(trials) if name in trial.distributions)
+
+
+def parameter_axis(name: str, trials: Sequence["FrozenTrial"]) -> tuple[Axis, Callable[[Any], float]]:
+    """Return the axis of a parameter over the whole range that was searched, and a function from its values to places."""
+    distribution: Any = distribution_of(name, trials)
+    searched = [trial.params[name] for trial in trials if name in trial.params]
+    if not is_numeric(distribution):
+        choices = list(distribution.choices)
+        names = [_shown(choice) for choice in choices]
+        axis = Axis(name, limits=(-0.5, len(choices) - 0.5), ticks=tuple((float(i), text) for i, text in enumerate(names)))
+        return axis, lambda value: float(names.index(_shown(value)))
+    if hasattr(distribution, "choices"):
+        low, high = min(distribution.choices), max(distribution.choices)
+        is_log = low > 0 and high / low >= _LOG_RATIO
+        searched = list(distribution.choices)
+    else:
+        low, high, is_log = distribution.low, distribution.high, distribution.log
+        if distribution.step and (high - low) / distribution.step < _MOST_TICKS and not is_log:
+            searched = [low + index * distribution.step for index in range(round((high - low) / distribution.step) + 1)]
+    places = sorted(set(searched))
+    is_whole = all(isinstance(value, int) for value in places)
+    is_listed = len(places) <= _MOST_TICKS and (is_whole or hasattr(distribution, "choices"))
+    ticks = tuple((float(place), f"{place:g}") for place in places) if is_listed else None
+    return Axis(name, is_log=is_log, limits=padded(low, high, is_log=is_log), ticks=ticks, is_whole=is_whole), float
+
+
+def padded(low: float, high: float, *, is_log: bool) -> tuple[float, float]:
+    """Return the limits of an axis that shows `low` to `high` with some room on both sides."""
+    if is_log:
+        room = (high / low) ** 0.05 if high > low else 2.0
+        return low / room, high * room
+    room = 0.05 * (high - low) or 0.5
+    return low - room, high + room
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
