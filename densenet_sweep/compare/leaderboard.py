@@ -1,8 +1,10 @@
-"""`densenet-sweep compare [STUDY ...] [--metric M] [--top N] [--format FORMAT]`: the trials of studies, best first."""
+"""`densenet-sweep compare [STUDY ...] [--metric M] [--top N] [--format FORMAT] [--html FILE]`: studies' trials, best first."""
 
 import argparse
+import sys
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -10,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from densenet_sweep.compare import analysis, ranking, rebuilt
+from densenet_sweep.compare import analysis, ranking, rebuilt, report
 from densenet_sweep.compare.asked import mlflow_config, names_and_overrides
 from densenet_sweep.compare.cells import cell, short_names, value
 from densenet_sweep.compare.formats import FORMATS, render
@@ -49,24 +51,36 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--metric", metavar="M", help="rank by what the runs logged in MLflow, such as valid_loss")
     parser.add_argument("--top", type=int, default=10, metavar="N", help="how many trials to show of each (10)")
     parser.add_argument("--format", default="table", metavar="FORMAT", help=f"table, {', '.join(FORMATS)}")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write a report with pictures, too: one file, to be mailed")
     asked = parser.parse_intermixed_args(arguments)
     if asked.top < 1:
         raise ValueError(f"--top {asked.top}: a whole number of at least 1 is accepted")
     if asked.format not in ("table", *FORMATS):
         raise ValueError(f"--format {asked.format}: one of table, {', '.join(FORMATS)} is accepted")
+    if asked.html is not None:
+        report.check(asked.html)
     names, overrides = names_and_overrides(asked.studies, "compare")
     asked_for: list[str | None] = [*dict.fromkeys(names)] or [None]
-    studies = [find(name, overrides).load() for name in asked_for]
+    found = [find(name, overrides) for name in asked_for]
+    studies = [it.load() for it in found]
     metrics = _metrics(studies, asked.metric, overrides, asked.top)
-    if asked.format != "table":
+    if asked.format == "table":
+        _show_all(studies, metrics, asked.top)
+    else:
         print(render(studies, asked.format, asked.top, metrics))
-        return
+    if asked.html is not None:
+        commands = [getattr(it, "command", None) for it in found]
+        report.write(asked.html, report.reported(studies, commands, metrics, overrides), top=asked.top)
+        print(f"\nreport: {asked.html}", file=sys.stdout if asked.format == "table" else sys.stderr)
+
+
+def _show_all(studies: "Sequence[optuna.Study]", metrics: "Sequence[Metric | None]", top: int) -> None:
     if len(studies) > 1:
         from densenet_sweep.compare.summary import show_summary
 
         show_summary(studies, console=wide_console())
     for study, metric in zip(studies, metrics, strict=True):
-        show(study, top=asked.top, metric=metric)
+        show(study, top=top, metric=metric)
 
 
 def _metrics(

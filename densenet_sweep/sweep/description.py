@@ -22,6 +22,7 @@ class FoundStudy:
     folder: Path
     storage: str | None
     n_trials: int | None = None
+    command: str | None = None
 
     def load(self) -> "optuna.Study":
         """Return the study as it stands.
@@ -49,7 +50,7 @@ def read(folder: Path) -> FoundStudy:
     path = folder / DESCRIPTION
     try:
         entry = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return FoundStudy(str(entry["study_name"]), folder, entry["storage"], entry.get("n_trials"))
+        return FoundStudy(str(entry["study_name"]), folder, entry["storage"], entry.get("n_trials"), entry.get("command"))
     except (TypeError, KeyError, ValueError, yaml.YAMLError):
         raise ValueError(f"{path}: is not the description of a study") from None
 

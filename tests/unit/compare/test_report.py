@@ -1,0 +1,127 @@
+import re
+from html.parser import HTMLParser
+
+import optuna
+import pytest
+
+from densenet_sweep.compare import report
+from densenet_sweep.compare.report import Reported
+
+
+class Checked(HTMLParser):
+    """Keeps the open elements and the addresses of what a page would load."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.addresses: list[str] = []
+
+    def handle_starttag(self, tag, attrs):
+        self.addresses += [value for name, value in attrs if name in ("src", "href") and value]
+        if tag not in ("meta", "link", "img", "path", "circle"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag not in ("path", "circle"):
+            assert self.open.pop() == tag
+
+
+def checked(text: str) -> Checked:
+    page = Checked()
+    page.feed(text)
+    assert page.open == []
+    return page
+
+
+def test_one_study(swept):
+    tags = {"git.commit": "0123456789abcdef", "git.dirty": "true", "device.name": "H100", "torch.version": "2.12"}
+    text = report.page([Reported(swept(40), "densenet-sweep sweep=mine", tags)])
+    checked(text)
+    for line in (
+        "<title>Sweep made up</title>",
+        "densenet-sweep sweep=mine",
+        "0123456789 with changes",
+        "H100, PyTorch 2.12",
+        "26 complete, 12 pruned, 2 failed",
+        "Importance (PED-ANOVA, 26 complete trials)",
+        "30 more trials",
+        "Validation accuracy over growth rate and depth",
+    ):
+        assert line in text
+    assert text.count("<figure") == 6
+
+
+def test_it_loads_nothing_and_holds_plotly_once(swept):
+    text = report.page([Reported(swept(40, name="one")), Reported(swept(30, name="two"))])
+    assert all(address.startswith(("data:", "#study-")) for address in checked(text).addresses)
+    assert (
+        "//"
+        not in re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL)
+        .replace("data:image/png;base64,", "")
+        .split("<main>")[0]
+    )
+    assert text.count('id="packed-plotly"') == 1
+    assert len(text) < 5_000_000
+    assert "<h1>2 sweeps compared</h1>" in text
+    assert '<a href="#study-1">two</a>' in text
+
+
+def test_what_people_name_is_no_markup():
+    study = optuna.create_study(study_name="<script>alert(1)</script>", direction="maximize")
+    distribution = optuna.distributions.CategoricalDistribution(["</script><b>", "&"])
+    for index in range(6):
+        study.add_trial(
+            optuna.trial.create_trial(
+                value=index / 10, params={"<i>": distribution.choices[index % 2]}, distributions={"<i>": distribution}
+            )
+        )
+    text = report.page([Reported(study, "it '<u>'", {"device.name": "<s>"})])
+    checked(text)
+    for tag in ("<script>alert", "</script><b>", "<i>", "<u>", "<s>"):
+        assert tag not in text
+
+
+def test_a_password_that_was_typed_is_not_passed_on():
+    study = optuna.create_study(study_name="it")
+    assert "hunter2" not in report.page([Reported(study, "densenet-sweep storage.url=postgresql://me:hunter2@host/db")])
+
+
+def test_a_study_without_trials():
+    text = report.page([Reported(optuna.create_study(study_name="empty"))])
+    checked(text)
+    assert "no trial has ended" in text
+    assert "<figure" not in text
+
+
+def test_equal_studies_make_equal_pages(swept):
+    def page():
+        return re.sub(r"Made [^<]+ by", "", re.sub(r"<dt>When.*?</dd>", "", report.page([Reported(swept(12))])))
+
+    assert page() == page()
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        ("missing/it.html", r"--html .*missing/it\.html: there is no folder .*missing; a file in a folder that can be written"),
+        ("", r"--html .*: is a folder; a file"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_refused(tmp_path, file, message):
+    with pytest.raises(ValueError, match=message):
+        report.check(tmp_path / file)
+
+
+def test_a_disk_that_is_full_leaves_the_last_report(tmp_path, monkeypatch):
+    path = tmp_path / "it.html"
+    study = optuna.create_study(study_name="it")
+    report.write(path, [Reported(study)])
+    before = path.read_text()
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_text", full)
+    with pytest.raises(ValueError, match=r"it\.html: cannot be written \(No space left on device\)"):
+        report.write(path, [Reported(study)])
+    assert path.read_text() == before
