@@ -69,7 +69,7 @@ def main(arguments: list[str]) -> None:
     else:
         print(render(studies, asked.format, asked.top, metrics))
     if asked.html is not None:
-        commands = [getattr(it, "command", None) for it in found]
+        commands = [it.command for it in found]
         report.write(asked.html, report.reported(studies, commands, metrics, overrides), top=asked.top)
         print(f"\nreport: {asked.html}", file=sys.stdout if asked.format == "table" else sys.stderr)
 

@@ -44,6 +44,12 @@ class RecordedStudy:
     tracking: MlflowConfig
     parent: "Run"
 
+    @property
+    def command(self) -> str | None:
+        """What ran the sweep, as it was typed, where its run says so."""
+        typed: str | None = self.parent.data.tags.get("command")
+        return typed
+
     def load(self) -> "optuna.Study":
         """Return the study from its storage where that can be read from here, else rebuilt from its runs.
 

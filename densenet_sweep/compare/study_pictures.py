@@ -1,0 +1,70 @@
+"""The study's pictures beside its parent run in MLflow: a Hydra callback that stores them when a sweep has ended."""
+
+import logging
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
+
+if TYPE_CHECKING:
+    import optuna
+    from mlflow import MlflowClient
+
+log = logging.getLogger("densenet_sweep")
+
+# The run of a study keeps this file, and this folder.
+REPORT = "report.html"
+FOLDER = "pictures"
+
+
+class StorePictures(Callback):
+    """Stores PNG files and the report of a study that has ended, be it interrupted, with its parent run.
+
+    Does nothing for `tracking=none` or where no trial has ended; whatever fails costs a warning.
+    """
+
+    def on_study_end(self, config: DictConfig, study_name: str, sweep_dir: str, **_: Any) -> None:
+        """Draw and store them."""
+        tracking: Any = OmegaConf.to_container(config.tracking, resolve=True)
+        if "uri" not in tracking:
+            return
+        from densenet_sweep.compare.studies import FoundStudy
+
+        study = FoundStudy(study_name, Path(sweep_dir), config.hydra.sweeper.storage).load()
+        if not any(trial.state.is_finished() for trial in study.get_trials(deepcopy=False)):
+            return
+        from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
+
+        from densenet_sweep.tracking.run import find_parent
+        from densenet_sweep.tracking.store import cause, connect, redacted
+
+        uri = str(tracking["uri"])
+        try:
+            client = connect(uri)
+            experiment = client.get_experiment_by_name(tracking["experiment"])
+            parent = None if experiment is None else find_parent(client, experiment.experiment_id, study_name)
+            if parent is not None:
+                _store(client, parent, study, Path(sweep_dir))
+        except (MlflowException, SQLAlchemyError, OSError, ValueError) as error:
+            message = f"tracking.uri={redacted(uri)}: the pictures of the study are not stored"
+            log.warning("%s (%s); densenet-sweep compare --html FILE draws them", message, cause(error))
+
+
+def _store(client: "MlflowClient", parent: str, study: "optuna.Study", sweep_dir: Path) -> None:
+    from densenet_sweep.compare import report
+    from densenet_sweep.compare.origin import tags_of
+    from densenet_sweep.compare.pictures import draw
+    from densenet_sweep.sweep import description
+
+    drawn = draw(study)
+    found = description.read(sweep_dir)
+    reported = report.Reported(study, found.command, tags_of(client, study), drawn)
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / FOLDER).mkdir()
+        for it in drawn:
+            (Path(folder) / FOLDER / f"{it.picture.name}.png").write_bytes(it.still)
+        report.write(Path(folder) / REPORT, [reported])
+        client.log_artifacts(parent, folder)
