@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from densenet_sweep.compare import ranking
-from densenet_sweep.compare.studies import OUTPUTS
+from densenet_sweep.compare.studies import CONFIRMATIONS, OUTPUTS
 
 if TYPE_CHECKING:
     import optuna
 
-CONFIRMATIONS = "confirmations"
 FINALISTS = "finalists.yaml"
 
 # As many configurations can take part in one confirmation, so that more of them can be added to it later.

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from densenet_sweep.compare import analysis, ranking, rebuilt, report
+from densenet_sweep.compare import analysis, confirmation, finalists, ranking, rebuilt, report, verdict
 from densenet_sweep.compare.asked import mlflow_config, names_and_overrides
 from densenet_sweep.compare.cells import cell, short_names, value
 from densenet_sweep.compare.formats import FORMATS, render
@@ -65,7 +65,7 @@ def main(arguments: list[str]) -> None:
     studies = [it.load() for it in found]
     metrics = _metrics(studies, asked.metric, overrides, asked.top)
     if asked.format == "table":
-        _show_all(studies, metrics, asked.top)
+        _show_all([it.folder for it in found], studies, metrics, asked.top)
     else:
         print(render(studies, asked.format, asked.top, metrics))
     if asked.html is not None:
@@ -74,13 +74,18 @@ def main(arguments: list[str]) -> None:
         print(f"\nreport: {asked.html}", file=sys.stdout if asked.format == "table" else sys.stderr)
 
 
-def _show_all(studies: "Sequence[optuna.Study]", metrics: "Sequence[Metric | None]", top: int) -> None:
+def _show_all(folders: Sequence[Path], studies: "Sequence[optuna.Study]", metrics: "Sequence[Metric | None]", top: int) -> None:
+    """Print one after the other, a confirmation as such, after a summary where there are several."""
     if len(studies) > 1:
         from densenet_sweep.compare.summary import show_summary
 
         show_summary(studies, console=wide_console())
-    for study, metric in zip(studies, metrics, strict=True):
-        show(study, top=top, metric=metric)
+    for folder, study, metric in zip(folders, studies, metrics, strict=True):
+        confirmed = finalists.read(folder)
+        if confirmed is not None and metric is None:
+            confirmation.show(verdict.of(study, folder, confirmed), wide_console())
+        else:
+            show(study, top=top, metric=metric)
 
 
 def _metrics(

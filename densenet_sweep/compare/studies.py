@@ -17,6 +17,8 @@ __all__ = ["AnyStudy", "FoundStudy", "find", "found"]
 log = logging.getLogger("densenet_sweep")
 
 OUTPUTS = Path("outputs")
+# Below it, where `confirm` keeps its studies; one of these is meant only where it is named.
+CONFIRMATIONS = "confirmations"
 
 AnyStudy = FoundStudy | RecordedStudy
 
@@ -48,7 +50,7 @@ def find(name: str | None, overrides: Sequence[str] = (), *, outputs: Path = OUT
     tracking = tracking_config(overrides) if overrides else None
     existing = found(outputs)
     for study in existing:
-        if name is None or study.name == name:
+        if study.name == name or (name is None and study.folder.parent.name != CONFIRMATIONS):
             return study
     tracking = tracking or tracking_config([])
     if not isinstance(tracking, MlflowConfig):  # nothing is recorded

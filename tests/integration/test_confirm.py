@@ -116,6 +116,9 @@ def test_a_sweep_is_confirmed_and_names_a_champion(command, tmp_path, empty_data
     assert client.get_run(version.run_id).data.params["seed"] == "1000"
     assert {file.path for file in client.list_artifacts(parent.info.run_id)} >= {"confirmation.json", "champion.yaml"}
 
+    assert command("compare", NAME).out.strip() in typed.out  # the same table again
+    assert "study small" in command("compare").out  # the last search is meant, not what confirms it
+
     # The champion's file gives the same numbers again.
     champion = yaml.safe_load((folder(swept) / "experiment" / "champion.yaml").read_text())
     assert champion["seed"] == 1000
