@@ -27,6 +27,21 @@ def free_port() -> int:
     return port
 
 
+@pytest.fixture(scope="session")
+def final_artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a final run on digits, enlarged to 12 px, leaves; tests copy it before they change anything."""
+    from densenet_sweep import composition
+    from densenet_sweep.recording import Job
+    from densenet_sweep.train import train
+
+    folder = tmp_path_factory.mktemp("final")
+    tiny = ["architecture.depth=10", "architecture.growth_rate=4", "epochs=2", "tracking=none", "precision=fp32"]
+    overrides = ["data=digits", "data.image_size=12", *tiny]
+    choices = {"architecture": "densenet_bc", "optimizer": "nesterov", "schedule": "cosine", "data": "digits"}
+    train(composition.typed(composition.compose(overrides)), Job(folder, choices, overrides, final=True))
+    return folder / "artifacts"
+
+
 @pytest.fixture
 def port() -> int:
     """A port of this machine that nobody listens on."""

@@ -1,66 +1,43 @@
 """A classifier from what a run left behind."""
 
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from densenet_sweep import composition
 from densenet_sweep.compare import trained
 from densenet_sweep.data.sources import digits
-from densenet_sweep.recording import Job
-from densenet_sweep.train import train
-
-OVERRIDES = [
-    "data=digits",
-    "architecture.depth=10",
-    "architecture.growth_rate=4",
-    "epochs=2",
-    "tracking=none",
-    "precision=fp32",
-]
 
 
-@pytest.fixture(scope="module")
-def final(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The artifacts of a final run; tests copy them before they change anything."""
-    folder = tmp_path_factory.mktemp("final")
-    choices = {"architecture": "densenet_bc", "optimizer": "nesterov", "schedule": "cosine", "data": "digits"}
-    config = composition.typed(composition.compose([*OVERRIDES, "data.image_size=12"]))
-    train(config, Job(folder, choices, OVERRIDES, final=True))
-    return folder / "artifacts"
-
-
-def test_it_is_right_where_the_run_was(final):
-    classifier = trained.classifier(final)
+def test_it_is_right_where_the_run_was(final_artifacts):
+    classifier = trained.classifier(final_artifacts)
     test = digits("", download=False).load_test()
     with torch.inference_mode():
         right_N = classifier(test.images_NCHW).argmax(dim=1) == test.labels_N
-    assert np.array_equal(right_N.numpy(), np.load(final / "test_right.npy"))
+    assert np.array_equal(right_N.numpy(), np.load(final_artifacts / "test_right.npy"))
     assert 0.2 < right_N.float().mean() < 1
     assert classifier.signature.class_names == tuple("0123456789")
     assert classifier.signature.image_size == 12
 
 
-def test_the_drawing_of_other_numbers_is_not_disturbed(final):
+def test_the_drawing_of_other_numbers_is_not_disturbed(final_artifacts):
     torch.manual_seed(1)
     expected = torch.rand(1)
     torch.manual_seed(1)
-    trained.classifier(final)
+    trained.classifier(final_artifacts)
     assert torch.equal(torch.rand(1), expected)
 
 
-def test_outputs_without_a_class_in_the_data_have_a_name(final, tmp_path):
-    folder = shutil.copytree(final, tmp_path / "artifacts")
+def test_outputs_without_a_class_in_the_data_have_a_name(final_artifacts, tmp_path):
+    folder = shutil.copytree(final_artifacts, tmp_path / "artifacts")
     kept = torch.load(folder / "final.pt", weights_only=True)
     torch.save({**kept, "class_names": kept["class_names"][:9]}, folder / "final.pt")
     assert trained.classifier(folder).signature.class_names[8:] == ("8", "class 9")
 
 
-def test_what_cannot_be_used_is_said(final, tmp_path):
-    folder = shutil.copytree(final, tmp_path / "artifacts")
+def test_what_cannot_be_used_is_said(final_artifacts, tmp_path):
+    folder = shutil.copytree(final_artifacts, tmp_path / "artifacts")
     text = (folder / "config.yaml").read_text()
     (folder / "config.yaml").write_text(text.replace("growth_rate: 4", "growth_rate: 8"))
     with pytest.raises(ValueError, match=r"final\.pt: does not fit .*config\.yaml \(Error\(s\) in loading"):
