@@ -1,6 +1,5 @@
 """Trained models by the names that people have for them: a registered one, a run's, or the best of a study."""
 
-import os
 import re
 import tempfile
 from collections.abc import Callable, Iterator
@@ -73,7 +72,6 @@ def find(name: str, uri: str) -> Model:
 
 @contextmanager
 def _store(uri: str) -> Iterator["MlflowClient"]:
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     with answering(uri):
         yield connect(uri)
 

@@ -105,6 +105,8 @@ def connect(uri: str) -> "MlflowClient":
         OSError: the folder cannot be written.
     """
     check_uri(uri)
+    # Progress bars of small files say nothing, and litter a log.
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     for name, value in _PATIENCE.items():
         os.environ.setdefault(name, value)
     # Alembic and MLflow report every migration step of a new database, which says nothing to a user.
