@@ -69,6 +69,8 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
         _check_limits(config, job, dtype)
     if job.final:
         train_images = train_images.joined(valid_images)
+    else:
+        job = replace(job, tags={**job.tags, "num_valid": str(len(valid_images))})
     preprocessing = _preprocessing(config, train_images)
     train_batches = _train_batches(config, train_images, preprocessing)
 

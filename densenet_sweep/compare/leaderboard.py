@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from densenet_sweep.compare import analysis, confirmation, finalists, ranking, rebuilt, report, verdict
-from densenet_sweep.compare.asked import mlflow_config, names_and_overrides
+from densenet_sweep.compare.asked import mlflow_config, names_and_overrides, uncollected
 from densenet_sweep.compare.cells import cell, short_names, value
 from densenet_sweep.compare.formats import FORMATS, render
 from densenet_sweep.compare.studies import find
@@ -60,6 +60,11 @@ def main(arguments: list[str]) -> None:
     if asked.html is not None:
         report.check(asked.html)
     names, overrides = names_and_overrides(asked.studies, "compare")
+    with uncollected():
+        _compare(asked, names, overrides)
+
+
+def _compare(asked: argparse.Namespace, names: Sequence[str], overrides: Sequence[str]) -> None:
     asked_for: list[str | None] = [*dict.fromkeys(names)] or [None]
     found = [find(name, overrides) for name in asked_for]
     studies = [it.load() for it in found]

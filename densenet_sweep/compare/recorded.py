@@ -1,14 +1,11 @@
 """The studies that an MLflow store knows by the runs of their sweeps, for whoever is not where a sweep ran."""
 
-import gc
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from densenet_sweep.compare import rebuilt
-from densenet_sweep.compare.asked import answering, exists
+from densenet_sweep.compare.asked import answering, exists, uncollected
 from densenet_sweep.config import MlflowConfig
 from densenet_sweep.sweep.description import FoundStudy
 from densenet_sweep.tracking.store import connect
@@ -62,7 +59,7 @@ class RecordedStudy:
             return self._stored()
         except Exception as error:  # each driver has its own
             why = " ".join(str(error).split()) or type(error).__name__
-        with answering(self.tracking.uri), _uncollected():
+        with answering(self.tracking.uri), uncollected():
             runs = _trials_of(connect(self.tracking.uri), self.parent)
             return rebuilt.study(self.parent, runs, why)
 
@@ -147,15 +144,3 @@ def _trials_of(client: "MlflowClient", parent: "Run") -> "list[Run]":
         token = page.token
         if not token:
             return runs
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Make many objects without Python looking for garbage among them, which takes longer than making them."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
