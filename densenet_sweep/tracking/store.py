@@ -84,7 +84,8 @@ def _other_version(schema: str) -> str:
     known = importlib.resources.files("mlflow.store.db_migrations") / "versions"
     if any(file.name.startswith(f"{schema}_") for file in known.iterdir()):
         return f"it was written by an older MLflow than {mlflow.__version__}; `mlflow db upgrade`, after a backup, converts it"
-    return f"it was written by a newer MLflow than {mlflow.__version__}, which does not know its schema {schema}; pip install --upgrade mlflow"
+    newer = f"it was written by a newer MLflow than {mlflow.__version__}, which does not know its schema {schema}"
+    return f"{newer}; pip install --upgrade mlflow"
 
 
 def absolute(uri: str) -> str:

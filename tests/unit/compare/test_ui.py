@@ -116,7 +116,11 @@ def test_a_server_that_is_no_good_costs_one_line(command, bad_server, answer, me
 @pytest.mark.parametrize(
     ("schema", "message"),
     [
-        ("fedcba987654", "it was written by a newer MLflow than {}, which does not know its schema fedcba987654"),
+        (
+            "fedcba987654",
+            "it was written by a newer MLflow than {}, which does not know its schema fedcba987654; pip install --upgrade "
+            "mlflow",
+        ),
         ("451aebb31d03", "it was written by an older MLflow than {}; `mlflow db upgrade`, after a backup, converts it"),
     ],
 )
