@@ -61,9 +61,15 @@ class PrintLeaderboard(Callback):
             console.print(f"\nIn MLflow: {page}", highlight=False, soft_wrap=True)
         console.print("\nNext:", style="bold")
         lines = [
+            (
+                shlex.join(["densenet-sweep", "confirm", study_name, *_typed(config)]),
+                "train the best again, and test them once",
+            ),
             (shlex.join(["densenet-sweep", "compare", study_name]), "this table again"),
             (shlex.join(["densenet-sweep", "--config-dir", str(shown), "experiment=best"]), "train the best one again"),
         ]
+        if not any(trial.state.name == "COMPLETE" for trial in study.get_trials(deepcopy=False)):
+            del lines[0]
         if tracking and not page:
             lines.insert(0, (shlex.join(["densenet-sweep", "ui", study_name, *_typed(config)]), "look at the trials in MLflow"))
         width = max(len(command) for command, _ in lines)

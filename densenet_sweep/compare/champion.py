@@ -54,7 +54,7 @@ class Crown(Callback):
             lines = [
                 ("densenet-sweep ui", "look at the runs in MLflow"),
                 ("densenet-sweep predict champion image.png", "classify pictures with it"),
-                ("densenet-sweep export champion --to onnx champion.onnx", "take it elsewhere"),
+                ("densenet-sweep export champion champion.onnx --to onnx", "take it elsewhere"),
                 *lines,
             ]
         console.print("\nNext:", style="bold")

@@ -44,6 +44,9 @@ def sentences(verdict: Verdict) -> list[str]:
             f"{champion.runs.deviation:.4f} over {len(champion.runs.accuracies_S)} seeds; the mean is "
             f"known to within {champion.runs.half_interval():.4f} (95 %)."
         )
+    if verdict.champion:
+        behind = verdict.behind[verdict.champion].value
+        lines.append(f"Its mean is {behind:.4f} below the best one's, which is within the noise; more --seeds would tell more.")
     if verdict.finalists.objective == "valid_accuracy":
         lines.append(_flattery(verdict))
     return lines

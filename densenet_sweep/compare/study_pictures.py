@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
+from densenet_sweep.sweep.best import REPEATS
+
 if TYPE_CHECKING:
     import optuna
     from mlflow import MlflowClient
@@ -22,7 +24,8 @@ FOLDER = "pictures"
 class StorePictures(Callback):
     """Stores PNG files and the report of a study that has ended, be it interrupted, with its parent run.
 
-    Does nothing for `tracking=none` or where no trial has ended; whatever fails costs a warning.
+    Does nothing for `tracking=none`, for repetitions, which search nothing, or where no trial has ended; whatever fails costs
+    a warning.
     """
 
     def on_study_end(self, config: DictConfig, study_name: str, sweep_dir: str, **_: Any) -> None:
@@ -33,7 +36,7 @@ class StorePictures(Callback):
         from densenet_sweep.compare.studies import FoundStudy
 
         study = FoundStudy(study_name, Path(sweep_dir), config.hydra.sweeper.storage).load()
-        if not any(trial.state.is_finished() for trial in study.get_trials(deepcopy=False)):
+        if study.user_attrs.get(REPEATS) or not any(it.state.is_finished() for it in study.get_trials(deepcopy=False)):
             return
         from mlflow.exceptions import MlflowException
         from sqlalchemy.exc import SQLAlchemyError

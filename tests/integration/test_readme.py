@@ -31,7 +31,8 @@ def test_a_command_composes(words, monkeypatch):
     if arguments and arguments[0] in SUBCOMMANDS:
         arguments = arguments[1:]
     overrides = [argument for argument in arguments if "=" in argument]
-    composition.typed(composition.compose(overrides))
+    primary = "confirm" if words[1:2] == ["confirm"] else composition.CONFIG_NAME
+    composition.typed(composition.compose(overrides, config_name=primary))
 
 
 def test_every_option_of_every_group_is_in_the_table():
