@@ -9,6 +9,7 @@ start of the process to its end: with the study below `outputs/`, and from anoth
 
 import argparse
 import os
+import resource
 import sqlite3
 import statistics
 import subprocess
@@ -62,22 +63,35 @@ def main() -> None:
             (elsewhere, ["compare", STUDY, "--metric", "valid_loss", there]),
             (elsewhere, ["status", STUDY, there]),
         ):
-            seconds = [_timed(where, arguments) for _ in range(asked.rounds)]
+            timed = [_timed(where, arguments) for _ in range(asked.rounds)]
+            seconds, work = ([one[index] for one in timed] for index in (0, 1))
             what = " ".join(word for word in arguments if "=" not in word)
             source = "outputs/" if where == home else "MLflow alone"
             print(
-                f"{what:35} {source:13} median {statistics.median(seconds):5.2f} s, largest {max(seconds):5.2f} s", flush=True
+                f"{what:35} {source:13} median {statistics.median(seconds):5.2f} s, least {min(seconds):5.2f} s; "
+                f"of a processor {statistics.median(work):5.2f} s",
+                flush=True,
             )
 
 
-def _timed(folder: Path, arguments: list[str]) -> float:
+def _timed(folder: Path, arguments: list[str]) -> tuple[float, float]:
+    """Return the seconds that a command took, and those that it computed; other work on the machine adds to the former."""
     command = [sys.executable, "-m", "densenet_sweep", *arguments]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.perf_counter()
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env={**os.environ, "COLUMNS": "80"}, check=False)
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "COLUMNS": "80", "OMP_NUM_THREADS": "1"},
+        check=False,
+    )
     seconds = time.perf_counter() - began
     if done.returncode or STUDY not in done.stdout:
         raise RuntimeError(done.stderr or done.stdout)
-    return seconds
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def _make(home: Path, count: int) -> None:
