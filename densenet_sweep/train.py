@@ -27,6 +27,7 @@ from densenet_sweep.data.preprocessing import Preprocessing, channel_statistics
 from densenet_sweep.data.split import split
 from densenet_sweep.recording import Job, recorded
 from densenet_sweep.sweep import TrialPruned, current_trial
+from densenet_sweep.tracking.curves import write_curves
 from densenet_sweep.tracking.figures import write_evaluation
 from densenet_sweep.tracking.record import Record
 from densenet_sweep.training import checkpoint
@@ -142,7 +143,11 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
             save_last(record.run_id)
             trial.annotate("seconds", total_seconds)
             trial.report(metrics[reported], step=epoch.index + 1)
-            if epoch.index + 1 < config.epochs and trial.should_prune():
+            is_pruned = epoch.index + 1 < config.epochs and trial.should_prune()
+            if is_pruned or epoch.index + 1 == config.epochs:
+                with _going_on_without(artifacts):
+                    write_curves(artifacts, history)
+            if is_pruned:
                 raise TrialPruned(f"after epoch {epoch.index + 1} of {config.epochs}")
         if job.final:
             keep_weights("final.pt", config.epochs)

@@ -24,6 +24,7 @@ _HEIGHT = 420
 _PANEL_HEIGHT = 320
 _SHORT_WAY = 300.0
 _NUM_LEVELS = 14
+_NUM_TICKS = 8
 
 
 def figures(picture: Picture) -> list[dict[str, Any]]:
@@ -79,13 +80,23 @@ def _axis(axis: Axis, length: int) -> dict[str, Any]:
         if axis.limits is not None and axis.limits[1] - axis.limits[0] < _NUM_LEVELS:
             drawn["dtick"] = 1
     elif axis.limits is not None and not axis.is_log and not axis.is_short:
-        decimals = math.ceil(-math.log10((axis.limits[1] - axis.limits[0]) / 8))
-        drawn |= {"tickformat": f".{decimals}f"} if decimals > 0 else {}
+        drawn["tickformat"] = _decimals(_round_step((axis.limits[1] - axis.limits[0]) / _NUM_TICKS))
     return drawn
 
 
 def _is_number(text: str) -> bool:
     return text.replace(".", "", 1).replace("-", "", 1).isdigit()
+
+
+def _round_step(step: float) -> float:
+    """Return the smallest of 1, 2 and 5 times a power of ten that is at least `step`."""
+    power = 10.0 ** math.floor(math.log10(step))
+    return next(digit * power for digit in (1, 2, 5, 10) if digit * power >= step * (1 - 1e-9))
+
+
+def _decimals(step: float) -> str:
+    """Return the format that tells numbers apart which are `step` apart."""
+    return f".{max(0, -math.floor(math.log10(step) + 1e-9))}f"
 
 
 def _round_places(low: float, high: float) -> list[float]:
@@ -144,7 +155,8 @@ def _curves(mark: Curves) -> dict[str, Any]:
 def _surface(mark: Surface) -> dict[str, Any]:
     known = [value for row in mark.z for value in row if not math.isnan(value)]
     low, high = min(known), max(known)
-    size = (high - low) / _NUM_LEVELS
+    size = _round_step((high - low) / _NUM_LEVELS)
+    start, end = math.ceil(low / size) * size, math.floor(high / size) * size
     z = [[None if math.isnan(value) else _number(value) for value in row] for row in mark.z]
     return {
         "type": "contour",
@@ -153,11 +165,16 @@ def _surface(mark: Surface) -> dict[str, Any]:
         "z": z,
         "colorscale": look.SURFACE.capitalize(),
         "autocontour": False,
-        "contours": {"start": _number(low + size), "end": _number(high - size), "size": _number(size)},
+        "contours": {"start": _number(start), "end": _number(end), "size": _number(size)},
         "zmin": _number(low),
         "zmax": _number(high),
         "line": {"width": 0},
-        "colorbar": {"title": {"text": _text(mark.label), "side": "right"}, "thickness": 14, "outlinewidth": 0},
+        "colorbar": {
+            "title": {"text": _text(mark.label), "side": "right"},
+            "thickness": 14,
+            "outlinewidth": 0,
+            "tickformat": _decimals(size),
+        },
         "hoverinfo": "skip",
     }
 

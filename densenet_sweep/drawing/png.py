@@ -11,6 +11,9 @@ from densenet_sweep.drawing.scene import Axis, Bars, Curves, Line, Mark, Panel, 
 _MARKERS = {"circle": "o", "ring": "o", "cross": "x", "diamond": "D", "down": "v", "up": "^"}
 _MOST_COLUMNS = 3
 _LABEL_LENGTH = 24
+# Inches around everything.
+_PAD = 0.14
+_GAP = 0.05
 
 
 def draw(picture: Picture) -> bytes:
@@ -25,17 +28,58 @@ def draw(picture: Picture) -> bytes:
     width, height = look.SINGLE if num_panels == 1 else (look.PANEL[0] * columns, look.PANEL[1] * rows)
     if any(isinstance(mark, Bars) for mark in picture.panels[0].marks):
         height = 0.6 + 0.42 * len(picture.panels[0].y.ticks or ())
-    figure = Figure(figsize=(width, height + 0.4), dpi=look.DPI, layout="constrained", facecolor="white")
+    heading = _Heading(picture, width)
+    height += heading.height
+    figure = Figure(figsize=(width, height), dpi=look.DPI, facecolor="white")
+    left, bottom = _PAD / width, _PAD / height
+    room = (left, bottom, 1 - 2 * left, 1 - bottom - heading.height / height)
+    figure.set_layout_engine("constrained", rect=room)
     FigureCanvasAgg(figure)
     for index, panel in enumerate(picture.panels):
         axes = figure.add_subplot(rows, columns, index + 1)
         _draw_panel(figure, axes, panel)
         if index % columns and panel.y.label == picture.panels[index - 1].y.label:
             axes.set_ylabel("")
-    _write_heading(figure, picture, width)
+    heading.write(figure)
     file = BytesIO()
-    figure.savefig(file, format="png", bbox_inches="tight", pad_inches=0.15)
+    figure.savefig(file, format="png")
     return file.getvalue()
+
+
+class _Heading:
+    """Title, note and legend above the panels; `height` is the room in inches that they take."""
+
+    def __init__(self, picture: Picture, width: float) -> None:
+        self._title = textwrap.wrap(picture.title, int(width * 8.5))
+        self._note = textwrap.wrap(picture.note, int(width * 12.5))
+        self._marks = list(picture.legend())
+        length = sum(0.5 + 0.09 * len(mark.name) for mark in self._marks)
+        self._num_rows = math.ceil(length / (width - 2 * _PAD))
+        self._heights = (0.26 * len(self._title), 0.17 * len(self._note), 0.22 * self._num_rows)
+        self.height = _PAD + sum(height + _GAP for height in self._heights if height)
+
+    def write(self, figure: Any) -> None:
+        from matplotlib.lines import Line2D
+
+        left, inch = _PAD / figure.get_figwidth(), 1 / figure.get_figheight()
+        top = 1 - _PAD * inch
+        for lines, height, size, colour, weight in (
+            (self._title, self._heights[0], 13, look.TEXT, "bold"),
+            (self._note, self._heights[1], 9, look.NOTE, "normal"),
+        ):
+            if lines:
+                text = "\n".join(lines)
+                figure.text(left, top, text, va="top", fontsize=size, color=colour, weight=weight, parse_math=False)
+                top -= (height + _GAP) * inch
+        if self._marks:
+            legend = figure.legend(
+                handles=[Line2D([], [], label=mark.name, **_key(mark)) for mark in self._marks],
+                loc="upper left", bbox_to_anchor=(left, top), frameon=False, fontsize=9, borderpad=0.0, borderaxespad=0.0,
+                ncols=math.ceil(len(self._marks) / self._num_rows), handletextpad=0.5, columnspacing=1.4,
+            )  # fmt: skip
+            legend.set_in_layout(False)
+            for text in legend.get_texts():
+                text.set_parse_math(False)
 
 
 def dress(axes: Any) -> None:
@@ -51,29 +95,6 @@ def dress(axes: Any) -> None:
 
 def _num_columns(num_panels: int) -> int:
     return 2 if num_panels in (2, 4) else min(num_panels, _MOST_COLUMNS)
-
-
-def _write_heading(figure: Any, picture: Picture, width: float) -> None:
-    """Write title, note and legend above the panels."""
-    from matplotlib.lines import Line2D
-
-    handles = [Line2D([], [], label=mark.name, **_key(mark)) for mark in picture.legend()]
-    title = "\n".join(textwrap.wrap(picture.title, int(width * 9)))
-    note = "\n".join(textwrap.wrap(picture.note, int(width * 13)))
-    inch = 1 / figure.get_figheight()
-    top = 1 + 0.08 * inch
-    if handles:
-        legend = figure.legend(
-            handles=handles, loc="lower left", bbox_to_anchor=(0.01, top), frameon=False, fontsize=9,
-            ncols=len(handles), handletextpad=0.5, columnspacing=1.4, borderpad=0.0, borderaxespad=0.0,
-        )  # fmt: skip
-        for text in legend.get_texts():
-            text.set_parse_math(False)
-        top += 0.27 * inch
-    if note:
-        figure.text(0.01, top, note, ha="left", va="bottom", fontsize=9, color=look.NOTE, parse_math=False)
-        top += (0.10 + 0.155 * (note.count("\n") + 1)) * inch
-    figure.text(0.01, top, title, ha="left", va="bottom", fontsize=13, color=look.TEXT, weight="bold", parse_math=False)
 
 
 def _key(mark: Points | Line | Curves) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from densenet_sweep.drawing import look
+
 # Above this many classes numbers and names would overlap.
 _LABELLED_CLASSES = 20
 
@@ -48,16 +50,18 @@ def draw_confusion(path: Path, confusion_KK: np.ndarray, class_names: Sequence[s
     shares_KK = (confusion_KK / np.maximum(totals, 1))[:num_classes, :num_classes]
     is_labelled = num_classes <= _LABELLED_CLASSES
     side = 2.5 + 0.55 * num_classes if is_labelled else 9.0
-    figure = Figure(figsize=(side + 1, side), dpi=110)
+    figure = Figure(figsize=(side + 1, side), dpi=look.DPI)
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     # The errors are what one looks for, and they are small: a square-root scale makes one of 1 % visible.
     image = axes.imshow(shares_KK, cmap="Blues", norm=PowerNorm(0.5, vmin=0.0, vmax=1.0))
     figure.colorbar(image, ax=axes, label="share of the true class", fraction=0.046, pad=0.03, format=PercentFormatter(1.0))
     accuracy = confusion_KK.trace() / max(confusion_KK.sum(), 1)
-    axes.set_title(f"{split}: {accuracy:.2%} of {int(confusion_KK.sum()):,} images right")
-    axes.set_xlabel("predicted class")
-    axes.set_ylabel("true class")
+    title = f"{split}: {accuracy:.2%} of {int(confusion_KK.sum()):,} images right"
+    axes.set_title(title, loc="left", fontsize=13, weight="bold", color=look.TEXT)
+    axes.set_xlabel("predicted class", color=look.TEXT)
+    axes.set_ylabel("true class", color=look.TEXT)
+    axes.tick_params(labelcolor=look.TEXT, color=look.NOTE)
     if is_labelled:
         axes.set_xticks(range(num_classes), class_names, rotation=45, ha="right", parse_math=False)
         axes.set_yticks(range(num_classes), class_names, parse_math=False)

@@ -61,7 +61,7 @@ def test_a_run_leaves_what_is_needed_to_judge_and_repeat_it(command, tmp_path):
     assert typed.out.count("epoch ") == 2
     artifacts = tmp_path / "run" / "artifacts"
     assert {path.name for path in artifacts.iterdir()} == {
-        "best.pt", "class_accuracy.csv", "config.yaml", "confusion.csv", "confusion.png"
+        "best.pt", "class_accuracy.csv", "config.yaml", "confusion.csv", "confusion.png", "learning_curves.png"
     }  # fmt: skip
     assert yaml.safe_load((artifacts / "config.yaml").read_text())["architecture"]["growth_rate"] == 4
     (tmp_path / "experiment").mkdir()
@@ -262,7 +262,7 @@ def test_a_sweep_and_its_record(command, tmp_path):
     best = command("--config-dir", str(folder), "experiment=best", "--cfg", "job")
     from densenet_sweep.compare.studies import find
 
-    trial = find(None, tmp_path / "outputs").load().best_trial
+    trial = find(None).load().best_trial
     job = yaml.safe_load(best.out)
     assert job["architecture"]["growth_rate"] == trial.params["architecture.growth_rate"]
     assert job["optimizer"]["lr"] == trial.params["optimizer.lr"]

@@ -64,3 +64,17 @@ def test_what_a_study_calls_things_is_no_markup():
     assert drawn["layout"]["xaxis"]["title"]["text"] == "&lt;i&gt;x"
     assert drawn["layout"]["title"]["text"] == "a &lt; b"
     assert drawn["data"][-1]["text"] == ["&lt;b&gt;<br>x"]
+
+
+@pytest.mark.parametrize(
+    ("limits", "form"),
+    [((0.8, 1.0), ".2f"), ((0.91, 0.965), ".2f"), ((0.95, 0.97), ".3f"), ((0, 30), ".0f"), ((-1.0, 1.0), ".1f")],
+)
+def test_ticks_have_as_many_decimals_as_they_need(limits, form):
+    assert figure(Axis("x", limits=limits))["layout"]["xaxis"]["tickformat"] == form
+
+
+def test_the_levels_of_a_surface_are_round_numbers():
+    (trace,) = figure(Axis("x"), Surface([1, 2], [1, 2], [[0.8713, 0.9], [0.91, 0.9234]], "accuracy"))["data"]
+    assert trace["contours"] == {"start": 0.875, "end": 0.92, "size": 0.005}
+    assert trace["colorbar"]["tickformat"] == ".3f"

@@ -1,0 +1,127 @@
+"""The report of a study, opened from a file as whoever got it by mail opens it."""
+
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.distributions import FloatDistribution, IntDistribution
+from optuna.trial import TrialState, create_trial
+
+from densenet_sweep.compare import report
+
+pytestmark = pytest.mark.real("browser")
+
+DISTRIBUTIONS = {
+    "architecture.growth_rate": IntDistribution(4, 24, step=4),
+    "architecture.depth": IntDistribution(10, 40, step=6),
+    "optimizer.lr": FloatDistribution(0.01, 1, log=True),
+}
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of a study of 60 trials that nobody has trained."""
+    study = optuna.create_study(study_name="growth & <depth>", direction="maximize")
+    study.set_user_attr("config", {"objective": "valid_accuracy"})
+    for index in range(60):
+        params = {
+            "architecture.growth_rate": 4 + 4 * (index * 7 % 6),
+            "architecture.depth": 10 + 6 * (index * 5 % 11 % 6),
+            "optimizer.lr": 0.01 * 100 ** (index * 13 % 60 / 60),
+        }
+        final = 0.9 + params["architecture.growth_rate"] / 1000 - (params["optimizer.lr"] - 0.1) ** 2 / 10
+        state = "FAIL" if index % 20 == 7 else "PRUNED" if index % 3 == 1 else "COMPLETE"
+        curve = [final - 0.2 / epoch**2 for epoch in range(1, 10 if state == "COMPLETE" else 4)]
+        study.add_trial(
+            create_trial(
+                state=TrialState[state],
+                value=None if state == "FAIL" else curve[-1],
+                params=params,
+                distributions=DISTRIBUTIONS,
+                intermediate_values=dict(enumerate(curve, start=1)),
+                user_attrs={
+                    "num_parameters": 1000 * params["architecture.growth_rate"],
+                    "seconds": len(curve) * 2.5 + index / 10,
+                    "num_steps": 9,
+                    "num_valid": 6000,
+                },
+            )
+        )
+    path = tmp_path_factory.mktemp("report") / "it.html"
+    tags = {"git.commit": "0123456789abcdef", "device.name": "a processor", "torch.version": "2.12"}
+    report.write(path, [report.Reported(study, "densenet-sweep sweep=growth_depth_lr", tags)])
+    return path
+
+
+def opened(page, file: Path) -> list[str]:
+    """Open the report, wait until all is drawn, and return what the browser complained of or wanted from elsewhere."""
+    noise: list[str] = []
+    page.on("console", lambda message: noise.append(message.text))
+    page.on("pageerror", lambda error: noise.append(str(error)))
+    page.on("request", lambda request: noise.append(request.url) if not request.url.startswith(("file:", "data:")) else None)
+    page.goto(file.as_uri())
+    page.wait_for_selector("html[data-drawn]")
+    return noise
+
+
+def whole(page, width: int) -> None:
+    """Make the window as high as the page, for a screenshot of all of it."""
+    page.set_viewport_size({"width": width, "height": page.evaluate("document.documentElement.scrollHeight")})
+
+
+def overflow(page) -> int:
+    return page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_picture_is_drawn_without_the_network(page, screenshot, file, scheme):
+    page.emulate_media(color_scheme=scheme)
+    assert opened(page, file) == []
+    assert page.locator("h1").inner_text() == "Sweep growth & <depth>"
+    assert page.locator("figure").count() == 6
+    assert page.locator("figure.drawn").count() == 6
+    assert page.locator(".panels .js-plotly-plot").count() == 1 + 1 + 1 + 1 + 3 + 2
+    assert page.locator("figure img").first.is_hidden()
+    assert overflow(page) == 0
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (ground == "rgb(255, 255, 255)") == (scheme == "light")
+    whole(page, 1280)
+    screenshot(f"report-{scheme}")
+
+
+def test_a_pointer_over_a_trial_shows_what_it_was(page, file):
+    opened(page, file)
+    picture = page.locator("figure", has_text="Best validation accuracy")
+    picture.scroll_into_view_if_needed()
+    picture.locator(".scatterlayer .point").nth(-1).hover(force=True)
+    label = picture.locator(".hoverlayer .hovertext")
+    label.wait_for()
+    assert "optimizer.lr = " in label.text_content()
+
+
+def test_on_a_phone_one_picture_stands_below_the_other(page, screenshot, file):
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert opened(page, file) == []
+    assert overflow(page) == 0
+    lefts = {round(page.locator("figure").nth(index).bounding_box()["x"]) for index in range(6)}
+    assert len(lefts) == 1
+    whole(page, 390)
+    screenshot("report-phone")
+
+
+def test_on_paper_the_pictures_stand_still(page, file):
+    opened(page, file)
+    page.emulate_media(media="print", color_scheme="dark")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    for index in range(6):
+        assert page.locator("figure img").nth(index).is_visible()
+    assert page.locator(".js-plotly-plot:visible").count() == 0
+
+
+def test_without_scripts_it_has_its_pictures(browser, file):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(file.as_uri())
+    assert page.locator("figure img").first.is_visible()
+    assert page.locator("table").first.is_visible()
+    context.close()
