@@ -1,7 +1,6 @@
 """What a sweep leaves for its user: views of it in MLflow's UI, and at its end the leaderboard and what to type next."""
 
 import logging
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
+from densenet_sweep.compare import next_commands
+from densenet_sweep.compare.next_commands import command
 from densenet_sweep.tracking.sweep_run import SweepRun
 
 if TYPE_CHECKING:
@@ -59,22 +60,15 @@ class PrintLeaderboard(Callback):
         page = _page_on_server(tracking, study_name)
         if page:
             console.print(f"\nIn MLflow: {page}", highlight=False, soft_wrap=True)
-        console.print("\nNext:", style="bold")
         lines = [
-            (
-                shlex.join(["densenet-sweep", "confirm", study_name, *_typed(config)]),
-                "train the best again, and test them once",
-            ),
-            (shlex.join(["densenet-sweep", "compare", study_name]), "this table again"),
-            (shlex.join(["densenet-sweep", "--config-dir", str(shown), "experiment=best"]), "train the best one again"),
+            (command("compare", study_name, config=config), "this table again"),
+            (command("--config-dir", str(shown), "experiment=best"), "train the best one again"),
         ]
-        if not any(trial.state.name == "COMPLETE" for trial in study.get_trials(deepcopy=False)):
-            del lines[0]
+        if any(trial.state.name == "COMPLETE" for trial in study.get_trials(deepcopy=False)):
+            lines.insert(0, (command("confirm", study_name, config=config), "train the best again, and test them once"))
         if tracking and not page:
-            lines.insert(0, (shlex.join(["densenet-sweep", "ui", study_name, *_typed(config)]), "look at the trials in MLflow"))
-        width = max(len(command) for command, _ in lines)
-        for command, purpose in lines:
-            console.print(f"  {command:<{width}}  # {purpose}", highlight=False, soft_wrap=True)
+            lines.insert(0, (command("ui", study_name, config=config), "look at the trials in MLflow"))
+        next_commands.show(console, lines)
 
 
 def _page_on_server(tracking: Mapping[str, Any], study: str) -> str:
@@ -103,9 +97,3 @@ def _tracking(config: DictConfig) -> dict[str, Any]:
     """Return the section `tracking` of a sweep that is recorded in MLflow, or nothing."""
     section: Any = OmegaConf.to_container(config.get("tracking") or OmegaConf.create({}), resolve=True)
     return section if "uri" in section else {}
-
-
-def _typed(config: DictConfig) -> list[str]:
-    """Return the overrides that say where the runs are recorded, as they were typed."""
-    typed: Any = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
-    return [text for text in typed if text.startswith("tracking.")]

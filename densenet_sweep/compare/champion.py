@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from densenet_sweep.compare import confirmation, finalists, verdict
+from densenet_sweep.compare import confirmation, finalists, next_commands, verdict
+from densenet_sweep.compare.next_commands import command
 
 if TYPE_CHECKING:
     import optuna
@@ -49,18 +50,15 @@ class Crown(Callback):
             return
         shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
         _write_experiment(folder, shown, found)
-        lines = [(f"densenet-sweep final --config-dir {shown} experiment=champion", "train and test it again")]
+        lines = [(command("final", "--config-dir", str(shown), "experiment=champion"), "train and test it again")]
         if _registered(config, study, folder, found):
             lines = [
-                ("densenet-sweep ui", "look at the runs in MLflow"),
-                ("densenet-sweep predict champion image.png", "classify pictures with it"),
-                ("densenet-sweep export champion champion.onnx --to onnx", "take it elsewhere"),
+                (command("ui", read.study, config=config), "look at the runs in MLflow"),
+                (command("predict", "champion", "image.png", config=config), "classify pictures with it"),
+                (command("export", "champion", "champion.onnx", "--to=onnx", config=config), "take it elsewhere"),
                 *lines,
             ]
-        console.print("\nNext:", style="bold")
-        width = max(len(command) for command, _ in lines)
-        for command, purpose in lines:
-            console.print(f"  {command:<{width}}  # {purpose}", highlight=False, soft_wrap=True)
+        next_commands.show(console, lines)
 
 
 def _registered(config: DictConfig, study: "optuna.Study", folder: Path, found: "Verdict") -> bool:

@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
-# MLflow's own defaults keep a training waiting for minutes where a server has died. The user's settings win.
-_PATIENCE = {
+# MLflow's own defaults keep a training waiting for minutes where a server has died, and print two lines for each run that
+# ends. The user's settings win.
+_SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "8",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 
 
@@ -108,7 +110,7 @@ def connect(uri: str) -> "MlflowClient":
     check_uri(uri)
     # Progress bars of small files say nothing, and litter a log.
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    for name, value in _PATIENCE.items():
+    for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
     # Alembic and MLflow report every migration step of a new database, which says nothing to a user.
     for name in ("alembic", "mlflow", "mlflow.store.db.utils"):

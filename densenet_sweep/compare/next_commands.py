@@ -1,0 +1,31 @@
+"""The commands that a user may type next, as they are printed at the end of a sweep and of a confirmation."""
+
+import shlex
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig, OmegaConf
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+# A longer command has its purpose right behind it.
+_WIDTH = 64
+
+
+def command(*words: str, config: DictConfig | None = None) -> str:
+    """Return the words as one types them; with those overrides of a sweep's `config` that say where its runs are recorded."""
+    return shlex.join(["densenet-sweep", *words, *([] if config is None else _of_tracking(config))])
+
+
+def show(console: "Console", lines: Sequence[tuple[str, str]]) -> None:
+    """Print commands and their purposes."""
+    console.print("\nNext:", style="bold")
+    width = max((len(typed) for typed, _ in lines if len(typed) <= _WIDTH), default=0)
+    for typed, purpose in lines:
+        console.print(f"  {typed:<{width}}  # {purpose}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _of_tracking(config: DictConfig) -> list[str]:
+    typed: Any = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
+    return [text for text in typed if text.startswith("tracking.")]
