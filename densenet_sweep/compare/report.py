@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from densenet_sweep.compare import analysis, origin, ranking
+from densenet_sweep.compare import analysis, origin, ranking, rebuilt
 from densenet_sweep.compare.cells import cell, short_names, value
 from densenet_sweep.compare.pictures import Drawn, draw
 from densenet_sweep.compare.pictures.subject import counted
@@ -145,7 +145,7 @@ def _section(index: int, reported: Reported, top: int) -> dict[str, Any]:
         "best_number": None if best is None else best.number,
         "best_params": [] if best is None else [(name, cell(best.params[name])) for name in parameters if name in best.params],
         "objective": ", ".join(objectives),
-        "sentences": analysis.sentences(study),
+        "sentences": [*analysis.sentences(study), *filter(None, [study.user_attrs.get(rebuilt.ORIGIN)])],
         "ranked": "" if metric is None else f"Ranked by {metric.name}, {metric.order}.",
         "headings": ["trial", *objectives, *asked, *short_names(parameters), "weights", "epochs", "seconds", "state"],
         "keys": ["", *[""] * len(objectives), *asked, *parameters, "", "", "", ""],

@@ -5,6 +5,7 @@ import optuna
 import pytest
 
 from densenet_sweep.compare import report
+from densenet_sweep.compare.metric import Metric
 from densenet_sweep.compare.report import Reported
 
 
@@ -84,6 +85,21 @@ def test_what_people_name_is_no_markup():
 def test_a_password_that_was_typed_is_not_passed_on():
     study = optuna.create_study(study_name="it")
     assert "hunter2" not in report.page([Reported(study, "densenet-sweep storage.url=postgresql://me:hunter2@host/db")])
+
+
+def test_a_study_put_together_from_its_runs_says_what_it_lacks():
+    study = optuna.create_study(study_name="it")
+    study.set_user_attr("origin", "Read from the runs in MLflow, without rank correlations: it has gone.")
+    assert "without rank correlations: it has gone" in report.page([Reported(study)])
+
+
+def test_a_metric_that_was_asked_for_ranks_the_trials_and_has_a_column(swept):
+    study = swept(12)
+    metric = Metric("valid_loss", is_larger_better=False, values={trial.number: trial.number / 10 for trial in study.trials})
+    text = report.page([Reported(study, metric=metric)])
+    assert "Ranked by valid_loss, the smallest first." in text
+    assert re.search(r"<th[^>]*>valid_loss</th>", text)
+    assert f"trial {study.best_trial.number}</span>" in text
 
 
 def test_a_study_without_trials():
