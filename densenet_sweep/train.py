@@ -295,12 +295,12 @@ def _fingerprint(config: Config, job: Job) -> str:
 
 
 def _metrics(epoch: Epoch) -> dict[str, float]:
-    """Return the numbers of `epoch` under the names that MLflow shows."""
+    """Return the numbers of `epoch` under the names that MLflow shows; it compares runs by the first unless told otherwise."""
     names = ("train_loss", "train_accuracy", "lr", "seconds", "images_per_second", "peak_memory_bytes")
-    metrics: dict[str, float] = {name: getattr(epoch, name) for name in names}
+    metrics: dict[str, float] = {}
     if epoch.validation is not None:
-        metrics |= {"valid_loss": epoch.validation.loss, "valid_accuracy": epoch.validation.accuracy}
-    return metrics
+        metrics |= {"valid_accuracy": epoch.validation.accuracy, "valid_loss": epoch.validation.loss}
+    return {**metrics, **{name: getattr(epoch, name) for name in names}}
 
 
 def _keep_test(test: Evaluation, record: Record, artifacts: Path, class_names: Sequence[str], step: int) -> None:

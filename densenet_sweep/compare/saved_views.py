@@ -16,7 +16,7 @@ from densenet_sweep.tracking.sweep_run import is_search
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
+    from mlflow.entities import Experiment, Run
 
 # MLflow's own name for them, and ours beside; the page of experiments shows no tags that begin like this.
 _VIEW = "mlflow.sharedViewState."
@@ -26,34 +26,40 @@ _LOG_SCALE = re.compile(r"\btag\([^()]*\blog\b")
 _MANY = 1000
 
 
-def install(client: "MlflowClient", experiment: str, study: str) -> list[views.View]:
-    """Write the views of `study` into the experiment, and return those that are there; none where it has no run there.
+def install(client: "MlflowClient", experiment: str, study: str | None) -> list[views.View]:
+    """Write the views of `study`, and that of all runs, into the experiment, and return those that are there.
 
     Raises:
         MlflowException: the store fails.
     """
-    parent = find_parent(client, experiment, study)
-    if parent is None:
+    found = client.get_experiment(experiment)
+    wanted = [*_of_study(client, experiment, study), (views.of_all(), found.creation_time or 0)]
+    return [view for view, when in wanted if _is_there(client, found, view, view.saved(when))]
+
+
+def _of_study(client: "MlflowClient", experiment: str, study: str | None) -> list[tuple[views.View, int]]:
+    """Return the views of `study`, each with the time that gives it its place in the menu; none where it has no run."""
+    parent = None if study is None else find_parent(client, experiment, study)
+    if study is None or parent is None:
         return []
     run = client.get_run(parent)
     shown = _shown(client, run, study)
     wanted = views.of_trials(shown)
-    confirming = client.search_runs([experiment], f"tags.`confirms` = {quoted(study)}", max_results=1)
-    if confirming:
+    if client.search_runs([experiment], f"tags.`confirms` = {quoted(study)}", max_results=1):
         wanted.append(views.of_finalists(shown))
-    tags = client.get_experiment(experiment).tags
-    there = []
-    for index, view in enumerate(wanted):
-        value = view.saved(when=run.info.start_time + len(wanted) - index)
-        found, written = tags.get(_VIEW + view.id), tags.get(_WRITTEN + view.id)
-        if found is None and written is not None:  # deleted by somebody
-            continue
-        there.append(view)
-        is_ours = found is None or found == value or _digest(found) == written
-        if is_ours and (found, written) != (value, _digest(value)):
-            client.set_experiment_tag(experiment, _VIEW + view.id, value)
-            client.set_experiment_tag(experiment, _WRITTEN + view.id, _digest(value))
-    return there
+    return [(view, run.info.start_time + len(wanted) - index) for index, view in enumerate(wanted)]
+
+
+def _is_there(client: "MlflowClient", experiment: "Experiment", view: views.View, value: str) -> bool:
+    """Tell whether `view` is in the experiment, which it then is as `value`, unless it is the user's."""
+    found, written = experiment.tags.get(_VIEW + view.id), experiment.tags.get(_WRITTEN + view.id)
+    if found is None and written is not None:  # deleted by somebody
+        return False
+    is_ours = found is None or found == value or _digest(found) == written
+    if is_ours and (found, written) != (value, _digest(value)):
+        client.set_experiment_tag(experiment.experiment_id, _VIEW + view.id, value)
+        client.set_experiment_tag(experiment.experiment_id, _WRITTEN + view.id, _digest(value))
+    return True
 
 
 def studies(client: "MlflowClient", experiment: str) -> dict[str, str]:

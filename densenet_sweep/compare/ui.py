@@ -84,7 +84,7 @@ def _pages(tracking: MlflowConfig, study: str | None) -> dict[str, str]:
         client = connect(tracking.uri)
         experiment = client.get_experiment_by_name(tracking.experiment)
         if experiment is None:
-            return {"All runs": ""}
+            return {"Runs": ""}
         close_dead_runs(client, experiment.experiment_id)
         existing = saved_views.studies(client, experiment.experiment_id)
         if study is not None and study not in existing:
@@ -92,9 +92,9 @@ def _pages(tracking: MlflowConfig, study: str | None) -> dict[str, str]:
                 f"{study}: no such study in tracking.experiment={tracking.experiment}; there are {', '.join(existing)}"
             )
         shown = existing[study] if study is not None else next(iter(existing.values()), None)
-        found = [] if shown is None else saved_views.install(client, experiment.experiment_id, shown)
+        found = saved_views.install(client, experiment.experiment_id, shown)
     pages = {view.title: view.address(experiment.experiment_id) for view in found}
-    return {**pages, "All runs": saved_views.address([], experiment.experiment_id)}
+    return pages or {"Runs": saved_views.address([], experiment.experiment_id)}
 
 
 def _start(tracking: MlflowConfig, port: int, errors: IO[str]) -> "subprocess.Popen[str]":

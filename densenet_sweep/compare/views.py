@@ -16,8 +16,9 @@ from densenet_sweep.tracking.run import quoted
 
 # Where MLflow puts the charts of metrics that a view has none for.
 _GENERATED = ("Model metrics", "System metrics")
-_CURVES = ("valid_accuracy", "train_accuracy", "valid_loss", "train_loss", "lr", "images_per_second")
+_CURVES = ("valid_accuracy", "train_accuracy", "valid_loss", "train_loss")
 _COSTS = ("num_parameters", "seconds", "peak_memory_bytes")
+_EFFORT = ("num_parameters", "total_seconds", "images_per_second")
 _TEST = "test_accuracy"
 # A column that is always there.
 _NAME = "attributes.`Run Name`"
@@ -26,6 +27,7 @@ _CARD: Mapping[str, Any] = {"deleted": False, "isGenerated": False, "runsCountTo
 _LOGARITHMIC = ("valid_loss", "train_loss")
 # What the view that a study's links open is called.
 LEADERBOARD = "Leaderboard"
+ALL_RUNS = "All runs"
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,10 @@ class Shown:
 
 @dataclass(frozen=True)
 class View:
-    """One saved view: the id that links name, what it shows, the page's state, and whether that is drawn as charts."""
+    """One saved view: the id that links name, what it shows, the page's state, and whether that is drawn as charts.
+
+    `study` is empty where it shows all.
+    """
 
     id: str
     title: str
@@ -54,7 +59,8 @@ class View:
     def saved(self, when: int) -> str:
         """Return it as MLflow keeps it; the menu lists what was made at the latest time, in ms, first, and cuts long names."""
         state = "deflate;" + base64.b64encode(zlib.compress(json.dumps(self.state).encode(), 9)).decode()
-        return json.dumps({"name": f"{self.title}: {self.study}", "createdAt": when, "updatedAt": when, "state": state})
+        name = f"{self.title}: {self.study}" if self.study else self.title
+        return json.dumps({"name": name, "createdAt": when, "updatedAt": when, "state": state})
 
     def address(self, experiment: str) -> str:
         """Return its address within the UI, in which MLflow's workflow of agents shows none of it."""
@@ -65,7 +71,6 @@ class View:
 def of_trials(shown: Shown) -> list[View]:
     """Return the views of the study's trials, the leaderboard first."""
     objective = next(iter(shown.objectives))
-    named = " and ".join(shown.objectives)
     scatters = [_scatter(drawn, "PARAM", objective) for drawn in shown.searched.values()]
     curves = [_line(metric) for metric in dict.fromkeys((objective, *_CURVES)) if metric not in (*_COSTS, "total_seconds")]
     costs = [_scatter(cost, "METRIC", metric) for metric in shown.objectives for cost in _COSTS if metric != cost]
@@ -76,31 +81,44 @@ def of_trials(shown: Shown) -> list[View]:
             _Section(f"{objective} against each", 3, 340, scatters),
         ],
         "Learning curves": [_Section("Learning curves of all trials", 2, 340, curves)],
-        "Cost": [_Section(f"{named} against size, seconds an epoch and memory", 3, 400, costs)],
+        "Cost": [_Section(f"What {objective} costs", 3, 400, costs)],
     }
     columns = [
         *map(_metric, shown.objectives),
         _tag("trial.state"),
         *map(_parameter, shown.searched),
-        *(_metric(name) for name in ("num_parameters", "total_seconds", "images_per_second") if name not in shown.objectives),
+        *(_metric(name) for name in _EFFORT if name not in shown.objectives),
     ]
-    page = _Page(_children("study", shown.study), objective, shown.objectives[objective], columns)
+    page = _Page(_children("study", shown.study), _metric(objective), shown.objectives[objective], columns)
     return [_view(shown.study, title, page, charts) for title, charts in sections.items()]
 
 
 def of_finalists(shown: Shown) -> View:
     """Return the view of the runs that train the study's best configurations again, the seeds of each taken together."""
-    columns = [_metric(_TEST), *map(_parameter, shown.searched), _metric("num_parameters"), _parameter("seed")]
+    columns = [_metric(_TEST), *map(_parameter, shown.searched), _metric("num_parameters")]
     charts = [_bar(_TEST), _scatter("num_parameters", "METRIC", _TEST)]
-    page = _Page(_children("confirms", shown.study), _TEST, True, columns)
+    page = _Page(_children("confirms", shown.study), _metric(_TEST), True, columns)
     view = _view(shown.study, "Finalists", page, [_Section("Mean over the seeds", 2, 380, charts)])
     by_trial = {"aggregateFunction": "average", "groupByKeys": [{"mode": "tag", "groupByData": "confirms.trial"}]}
-    return replace(view, state={**view.state, "groupBy": by_trial}, is_drawn=False)
+    widths = {**view.state["columnWidths"], _metric(_TEST): 180}  # it says that it is an average
+    return replace(view, state={**view.state, "groupBy": by_trial, "columnWidths": widths}, is_drawn=False)
+
+
+def of_all() -> View:
+    """Return the view of all runs, the trials of each sweep folded under it."""
+    columns = [
+        _metric("valid_accuracy"),
+        *map(_tag, ("trial.state", "best.value")),
+        *map(_parameter, ("architecture.growth_rate", "optimizer.lr", "architecture.depth")),
+        *map(_metric, (*_EFFORT, _TEST)),
+        *map(_parameter, ("architecture", "data", "epochs")),
+    ]
+    return _view("", ALL_RUNS, _Page("", "attributes.start_time", True, columns), [])
 
 
 def id_of(study: str, title: str) -> str:
     """Return the id of a view of `study`: to be read, of what tags and addresses may contain, and no other study's."""
-    readable = re.sub(r"[^A-Za-z0-9]+", "-", study).strip("-")[:40]
+    readable = re.sub(r"[^A-Za-z0-9]+", "-", study).strip("-")[:40] or "densenet-sweep"
     digest = hashlib.sha256(study.encode()).hexdigest()[:6]
     return f"{readable}-{digest}-{title.lower().replace(' ', '-')}"
 
@@ -109,7 +127,7 @@ def id_of(study: str, title: str) -> str:
 class _Page:
     filtered: str
     order_by: str
-    more_is_better: bool
+    is_descending: bool
     columns: Sequence[str]
 
 
@@ -125,15 +143,15 @@ def _view(study: str, title: str, page: _Page, sections: Sequence[_Section]) -> 
     state: dict[str, Any] = {
         "searchFilter": page.filtered,
         # In any order but that of creation trials stand by themselves, and not folded under their sweep.
-        "orderByKey": _metric(page.order_by),
-        "orderByAsc": not page.more_is_better,
+        "orderByKey": page.order_by,
+        "orderByAsc": not page.is_descending,
         "startTime": "ALL",
         "lifecycleFilter": "Active",
         "datasetsFilter": [],
         "modelVersionFilter": "All Runs",
         "selectedColumns": list(page.columns),
         "columnOrder": [_NAME, *page.columns],
-        "columnWidths": {_NAME: 130, **{column: _width(column) for column in page.columns}},
+        "columnWidths": {_NAME: 160, **{column: _width(column) for column in page.columns}},
         "runsHiddenMode": "SHOW_ALL",
         "viewMaximized": False,
         "runListHidden": False,

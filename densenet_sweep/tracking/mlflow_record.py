@@ -75,14 +75,22 @@ def open_record(
             parent = find_parent(client, experiment_number, study_name)
             family = {"study": study_name, **({} if parent is None else {"mlflow.parentRunId": parent})}
         if run_id is None or not open_again(client, run_id, description):
-            run_id = begin(client, experiment_number, name, parameters, {**tags, **family}, description, numbers or {})
+            run_id = begin(client, experiment_number, name, parameters, {**tags, **family}, description)
     except (MlflowException, SQLAlchemyError, OSError) as error:
         message = f"tracking.uri={redacted(uri)}: cannot be used ({cause(error)})"
         if required:
             raise ConnectionError(f"{message}; tracking.required=false trains without it") from error
         log.warning("%s; this run is not recorded", message)
         return NullRecord()
-    return MlflowRecord(client, run_id, uri=uri, required=required, system_metrics=system_metrics, description=description)
+    return MlflowRecord(
+        client,
+        run_id,
+        uri=uri,
+        required=required,
+        system_metrics=system_metrics,
+        description=description,
+        numbers=numbers,
+    )
 
 
 class MlflowRecord:
@@ -97,7 +105,11 @@ class MlflowRecord:
         required: bool,
         system_metrics: bool,
         description: Description | None = None,
+        numbers: Mapping[str, float] | None = None,
     ) -> None:
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
         self.run_id: str | None = run_id
         self._id = run_id
         self._client = client
@@ -105,7 +117,7 @@ class MlflowRecord:
         self._required = required
         self._description = description
         self._last: dict[str, float] = {}
-        self._pending: list[Any] = []
+        self._pending = [Metric(key, float(value), now, 0) for key, value in (numbers or {}).items()]
         self._is_lost = False
         self._rests_until = 0.0
         self._monitor = _start_monitor(run_id, uri) if system_metrics else None
@@ -116,7 +128,8 @@ class MlflowRecord:
 
         self._last |= metrics
         now = int(time.time() * 1000)
-        self._pending += [Metric(key, float(value), now, step) for key, value in metrics.items()]
+        # What comes first is what MLflow's page of compared runs shows: the epoch's, and not what was known before it.
+        self._pending = [Metric(key, float(value), now, step) for key, value in metrics.items()] + self._pending
         if time.monotonic() >= self._rests_until:
             self._delivered(self._send_pending)
 

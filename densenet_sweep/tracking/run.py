@@ -32,19 +32,17 @@ def begin(
     parameters: Mapping[str, Any],
     tags: Mapping[str, str],
     description: Description | None,
-    numbers: Mapping[str, float],
 ) -> str:
     """Return the id of a new run that has all that is known of it; where that cannot be written, the run is closed."""
-    from mlflow.entities import Metric, Param, RunTag
+    from mlflow.entities import Param, RunTag
 
     all_tags = dict(tags) | process_tags() | {"trial.state": "running"}
     run = client.create_run(experiment_number, run_name=name, tags={key: value[:TAG_LENGTH] for key, value in all_tags.items()})
     run_id = str(run.info.run_id)
     params = [Param(key, _shown(value)[:_VALUE_LENGTH]) for key, value in parameters.items()]
-    metrics = [Metric(key, float(value), run.info.start_time, 0) for key, value in numbers.items()]
     notes = [] if description is None else [RunTag(NOTE, description.text(run_id))]
     try:
-        client.log_batch(run_id, metrics=metrics, params=params[:_PARAMETERS_PER_CALL], tags=notes)
+        client.log_batch(run_id, params=params[:_PARAMETERS_PER_CALL], tags=notes)
         for start in range(_PARAMETERS_PER_CALL, len(params), _PARAMETERS_PER_CALL):
             client.log_batch(run_id, params=params[start : start + _PARAMETERS_PER_CALL])
     except Exception as error:

@@ -1,11 +1,22 @@
 """A headless Chromium, in which a test opens pages of this machine and keeps screenshots for people to look at."""
 
+import os
+import re
 import shutil
-from collections.abc import Callable, Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from mlflow import MlflowClient
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from densenet_sweep.tracking import store
+from densenet_sweep.tracking.mlflow_record import open_record
+from densenet_sweep.tracking.record import State
 
 # Where a search finds Debian's Chromium, and what other systems call it.
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -21,6 +32,19 @@ _QUIET = (
 )
 # A page is given so long to show what a test waits for: machines are busy. Nothing waits longer than it must.
 _PATIENCE_MS = 30_000
+
+# The first five trials are complete, of the others some are pruned.
+_SWEEP = (
+    "sweep=quickstart",
+    "hydra/launcher=basic",
+    "hydra/sweeper/pruner=median",
+    "data=digits",
+    "data.num_train=null",
+    "epochs=3",
+    "hydra.sweeper.study_name=digits",
+    "hydra.sweeper.n_trials=10",
+    "tracking.system_metrics=false",
+)
 
 
 def _executable() -> str | None:
@@ -50,6 +74,9 @@ def page(browser: Browser) -> Iterator[Page]:
     """An empty page of its own, without cookies; `page.goto(uri)` opens one, a file's with `Path.as_uri()`."""
     context = browser.new_context(viewport={"width": 1440, "height": 900})
     context.set_default_timeout(_PATIENCE_MS)
+    expect.set_options(timeout=_PATIENCE_MS)
+    # MLflow opens a chat beside its first page.
+    context.add_init_script("localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad_v1', 'true')")
     yield context.new_page()
     context.close()
 
@@ -64,3 +91,63 @@ def screenshot(page: Page, project: Path) -> Callable[[str], Path]:
         return path
 
     return keep
+
+
+@dataclass(frozen=True)
+class Site:
+    """What `densenet-sweep ui` serves of a small sweep: the addresses that it printed, by what they show, and the store."""
+
+    pages: Mapping[str, str]
+    client: MlflowClient
+
+
+@pytest.fixture(scope="package")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A real small sweep with complete, pruned and failed trials, and finalists, served by the command that users type."""
+    folder = tmp_path_factory.mktemp("site")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MLFLOW_TRACKING_URI": "sqlite:///mlruns/mlflow.db"}
+    words = [sys.executable, "-m", "densenet_sweep"]
+    subprocess.run([*words, *_SWEEP], cwd=folder, env=environment, check=True, capture_output=True)
+    uri = f"sqlite:///{folder}/mlruns/mlflow.db"
+    client = store.connect(uri)
+    for run in client.search_runs(["1"], "tags.`trial.number` = '0'"):
+        _add(uri, "trial 10", run.data.params, {}, {"trial.number": "10"}, "failed", study_name="digits")
+        for seed, accuracy in ((1000, 0.953), (1001, 0.961)):
+            tags = {"confirms": "digits", "confirms.trial": "0", "mlflow.parentRunId": run.data.tags["mlflow.parentRunId"]}
+            _add(uri, f"trial 0, seed {seed}", {**run.data.params, "seed": seed}, {"test_accuracy": accuracy}, tags, "complete")
+    ui = subprocess.Popen([*words, "ui"], cwd=folder, env=environment, text=True, stdout=subprocess.PIPE)
+    assert ui.stdout is not None
+    try:
+        assert ui.stdout.readline() == "MLflow UI\n"
+        lines = iter(ui.stdout.readline, "Ctrl-C ends it.\n")
+        yield Site(dict(re.split(r"  +", line.strip()) for line in lines), client)
+    finally:
+        ui.terminate()
+        ui.communicate(timeout=30)
+
+
+def _add(
+    uri: str,
+    name: str,
+    parameters: Mapping[str, Any],
+    metrics: Mapping[str, float],
+    tags: Mapping[str, str],
+    state: State,
+    study_name: str | None = None,
+) -> None:
+    """Add a run that the sweep has not."""
+    record = open_record(
+        uri=uri,
+        artifact_location="unused",
+        experiment="densenet_sweep",
+        required=True,
+        system_metrics=False,
+        name=name,
+        parameters=parameters,
+        tags=tags,
+        study_name=study_name,
+        run_id=None,
+        numbers={"num_parameters": 43_978},
+    )
+    record.epoch(metrics, step=3)
+    record.finish(state, None)

@@ -191,7 +191,6 @@ def test_a_run_is_described_and_what_became_of_it_is_added(open_mlflow, client):
     said = Description("A net.", ["data=digits"], "Elsewhere:", ["tracking.uri=http://me:secret@host"], ["valid_accuracy"])
     record = open_mlflow(description=said, numbers={"num_parameters": 12})
     run = kept(client, record)
-    assert run.data.metrics == {"num_parameters": 12}
     note = run.data.tags["mlflow.note.content"]
     assert note.startswith("A net.")
     assert f"densenet-sweep rerun {record.run_id} tracking.uri=http://me:***@host" in note
@@ -203,8 +202,16 @@ def test_a_run_is_described_and_what_became_of_it_is_added(open_mlflow, client):
         kept(client, record).data.tags["mlflow.note.content"]
         == f"**Pruned** `after epoch 2 of 9`: valid_accuracy 0.5\n\n{note}"
     )
+    # Compared runs are shown by their first metric.
+    assert list(kept(client, record).data.metrics.items()) == [("valid_accuracy", 0.5), ("num_parameters", 12)]
     again = open_mlflow(run_id=record.run_id, description=said)
     assert kept(client, again).data.tags["mlflow.note.content"] == note
+
+
+def test_what_was_known_of_a_run_is_kept_where_it_fails_in_its_first_epoch(open_mlflow, client):
+    record = open_mlflow(numbers={"num_parameters": 12})
+    record.finish("failed", "out of memory")
+    assert kept(client, record).data.metrics == {"num_parameters": 12}
 
 
 def test_an_end_without_a_reason_has_none(open_mlflow, client):

@@ -35,6 +35,13 @@ def test_a_command_composes(words, monkeypatch):
     composition.typed(composition.compose(overrides, config_name=primary))
 
 
+def test_pictures_are_in_the_tree_and_small():
+    pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", README)
+    assert pictures
+    for picture in pictures:
+        assert (Path(__file__).parent.parent.parent / picture).stat().st_size < 200_000
+
+
 def test_every_option_of_every_group_is_in_the_table():
     folder = composition.config_folder()
     for group in ("data", "optimizer", "schedule", "tracking", "storage", "experiment", "sweep"):

@@ -18,6 +18,7 @@ from densenet_sweep.tracking import store
 
 STUDY = "it's a study"
 TITLES = ["Leaderboard", "Search", "Learning curves", "Cost"]
+MENU = [f"{title}: {STUDY}" for title in TITLES] + ["All runs"]
 
 
 @pytest.fixture
@@ -77,7 +78,7 @@ def key_of(title: str) -> str:
 
 
 def test_a_sweep_that_opens_has_its_views(client, experiment):
-    assert menu(client, experiment) == [f"{title}: {STUDY}" for title in TITLES]
+    assert menu(client, experiment) == MENU
     leaderboard = state(client, experiment, "Leaderboard")
     assert leaderboard["searchFilter"] == f"tags.`study` = \"{STUDY}\" AND tags.`mlflow.parentRunId` LIKE '%'"
     assert (leaderboard["orderByKey"], leaderboard["orderByAsc"]) == ("metrics.`valid_accuracy`", False)
@@ -87,6 +88,12 @@ def test_a_sweep_that_opens_has_its_views(client, experiment):
         "params.`architecture.depth`",
         "params.`optimizer.lr`",
     ]
+
+
+def test_among_all_runs_trials_are_folded_under_their_sweep(client, experiment):
+    page = json.loads(client.get_experiment(experiment).tags["mlflow.sharedViewState." + views.id_of("", "All runs")])
+    unpacked = json.loads(zlib.decompress(base64.b64decode(page["state"].split(";")[1])))
+    assert (unpacked["searchFilter"], unpacked["orderByKey"]) == ("", "attributes.start_time")
 
 
 def test_what_is_searched_on_a_log_scale_is_drawn_by_its_logarithm(client, experiment):
@@ -124,20 +131,20 @@ def test_installed_again_nothing_is_written(client, experiment, monkeypatch):
         raise AssertionError("written again")
 
     monkeypatch.setattr(MlflowClient, "set_experiment_tag", refuse)
-    assert [view.title for view in saved_views.install(client, experiment, STUDY)] == TITLES
+    assert [view.title for view in saved_views.install(client, experiment, STUDY)] == [*TITLES, "All runs"]
 
 
 def test_a_view_that_was_deleted_stays_so(client, experiment):
     client.delete_experiment_tag(experiment, key_of("Cost"))
     there = saved_views.install(client, experiment, STUDY)
-    assert [view.title for view in there] == ["Leaderboard", "Search", "Learning curves"]
-    assert len(menu(client, experiment)) == 3
+    assert [view.title for view in there] == ["Leaderboard", "Search", "Learning curves", "All runs"]
+    assert len(menu(client, experiment)) == 4
 
 
 def test_a_view_that_was_changed_stays_so(client, experiment):
     client.set_experiment_tag(experiment, key_of("Cost"), "the user's")
     there = saved_views.install(client, experiment, STUDY)
-    assert [view.title for view in there] == TITLES
+    assert [view.title for view in there] == [*TITLES, "All runs"]
     assert client.get_experiment(experiment).tags[key_of("Cost")] == "the user's"
 
 
@@ -158,8 +165,8 @@ def test_what_was_written_and_not_yet_remembered_is_ours(client, experiment):
 
 def test_finalists_have_a_view_as_soon_as_there_are_some(client, experiment, tracking):
     begun(tracking, {"seed": 3}, confirms=STUDY, **{"confirms.trial": "2"}).finish("complete", None)
-    assert [view.title for view in saved_views.install(client, experiment, STUDY)] == [*TITLES, "Finalists"]
-    assert menu(client, experiment) == [f"{title}: {STUDY}" for title in (*TITLES, "Finalists")]
+    assert [view.title for view in saved_views.install(client, experiment, STUDY)] == [*TITLES, "Finalists", "All runs"]
+    assert menu(client, experiment) == [*MENU[:-1], f"Finalists: {STUDY}", "All runs"]
     shown = state(client, experiment, "Finalists")
     assert shown["searchFilter"].startswith(f'tags.`confirms` = "{STUDY}"')
     assert shown["groupBy"]["groupByKeys"] == [{"mode": "tag", "groupByData": "confirms.trial"}]
@@ -173,11 +180,11 @@ def test_a_confirmation_is_seen_in_the_views_of_its_study(config, client, experi
     ViewedSweepRun().on_study_open(
         config=config, study_name="its confirmation", sweep_dir=str(tmp_path), command="densenet-sweep"
     )
-    assert menu(client, experiment) == [f"{title}: {STUDY}" for title in TITLES]
+    assert menu(client, experiment) == MENU
     begun(tracking, {"seed": 3}, confirms=STUDY, **{"confirms.trial": "2"}).finish("complete", None)
     ended = {"study_name": "its confirmation", "sweep_dir": str(tmp_path), "reason": "done", "states": {}}
     ViewedSweepRun().on_study_end(config=config, **ended)
-    assert menu(client, experiment)[-1] == f"Finalists: {STUDY}"
+    assert menu(client, experiment)[-2] == f"Finalists: {STUDY}"
     client.set_tag(client.search_runs([experiment], "tags.`study` = 'its confirmation'")[0].info.run_id, "confirms", STUDY)
     assert saved_views.studies(client, experiment) == {"its confirmation": STUDY, STUDY: STUDY}
 
@@ -206,8 +213,8 @@ def test_a_store_that_takes_no_tags_costs_a_warning(config, client, experiment, 
     assert list(saved_views.studies(client, experiment)) == ["another", STUDY]
 
 
-def test_a_study_that_was_never_recorded_has_none(client, experiment):
-    assert saved_views.install(client, experiment, "another") == []
+def test_a_study_that_was_never_recorded_has_none_of_its_own(client, experiment):
+    assert [view.title for view in saved_views.install(client, experiment, "another")] == ["All runs"]
     assert saved_views.address([], experiment) == f"#/experiments/{experiment}/runs?workflowType=machine_learning"
 
 

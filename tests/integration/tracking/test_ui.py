@@ -42,7 +42,7 @@ def test_the_ui_serves_the_store_until_it_is_interrupted(tracking, tmp_path):
         assert ui.stdout.readline() == "Ctrl-C ends it.\n"
         assert announced.startswith("  All runs         http://127.0.0.1:")
         address = announced.split()[-1]
-        assert address.endswith("/#/experiments/1/runs?workflowType=machine_learning")
+        assert address.endswith("-all-runs&workflowType=machine_learning")
         root = address.partition("#")[0]
         processes = psutil.Process(ui.pid).children(recursive=True)
         assert 2 <= len(processes) <= 4
