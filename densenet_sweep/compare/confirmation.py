@@ -83,31 +83,35 @@ def _entry(verdict: Verdict, index: int) -> dict[str, Any]:
     }
 
 
-def _table(verdict: Verdict) -> Table:
+def title(verdict: Verdict) -> str:
+    """Return what is confirmed and how often."""
+    return f"confirmation of {verdict.finalists.study}: test accuracy over {_num_seeds(verdict)} seeds"
+
+
+def rows(verdict: Verdict) -> tuple[list[str], list[list[str]]]:
+    """Return the headings of the table, and the cells of each finalist in the order of `verdict.results`."""
     searched = sorted({name for result in verdict.results for name in result.finalist.params})
-    headings = short_names(searched)
+    said = f"sweep's {verdict.finalists.objective}"
+    headings = ["trial", *short_names(searched), "weights", "mean", "sd", "± 95 %", "behind", "p", said]
+    return headings, [_cells(verdict, index, searched) for index in range(len(verdict.results))]
+
+
+def _table(verdict: Verdict) -> Table:
+    headings, cells = rows(verdict)
     table = Table(
-        title=f"confirmation of {escape(verdict.finalists.study)}: test accuracy over {_num_seeds(verdict)} seeds",
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        collapse_padding=True,
+        title=escape(title(verdict)), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True
     )
-    said = verdict.finalists.objective.replace("_", "\n")
-    for heading in ("trial", *headings, "weights", "mean", "sd", "± 95 %", "behind", "p", f"sweep's\n{said}"):
-        is_searched = heading in headings
+    num_searched = len(headings) - 8
+    for index, heading in enumerate(headings):
         table.add_column(
-            escape(heading.replace("_", "\n")),
+            escape(heading.replace("_", "\n").replace("'s ", "'s\n")),
             justify="right",
             vertical="bottom",
-            no_wrap=not is_searched,
+            no_wrap=not 1 <= index <= num_searched,
             overflow="fold",
         )
-    for index, result in enumerate(verdict.results):
-        table.add_row(
-            *map(escape, _cells(verdict, index, [cell(result.finalist.params.get(name)) for name in searched])),
-            style=_style(verdict, index),
-        )
+    for index, row in enumerate(cells):
+        table.add_row(*map(escape, row), style=_style(verdict, index))
     return table
 
 
@@ -116,7 +120,7 @@ def _cells(verdict: Verdict, index: int, searched: list[str]) -> list[str]:
     behind = verdict.behind.get(index)
     return [
         str(result.finalist.trial),
-        *searched,
+        *(cell(result.finalist.params.get(name)) for name in searched),
         cell(result.finalist.num_parameters),
         f"{result.runs.mean:.4f}",
         f"{result.runs.deviation:.4f}",

@@ -68,6 +68,9 @@ def _compare(asked: argparse.Namespace, names: Sequence[str], overrides: Sequenc
     asked_for: list[str | None] = [*dict.fromkeys(names)] or [None]
     found = [find(name, overrides) for name in asked_for]
     studies = [it.load() for it in found]
+    confirmations = [it.name for it in found if finalists.read(it.folder) is not None]
+    if asked.html is not None and confirmations:
+        raise ValueError(f"--html: {confirmations[0]} is a confirmation; the report of the study that it confirms tells of it")
     metrics = _metrics(studies, asked.metric, overrides, asked.top)
     if asked.format == "table":
         _show_all([it.folder for it in found], studies, metrics, asked.top)

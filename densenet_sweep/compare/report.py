@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from densenet_sweep.compare import analysis, origin, ranking, rebuilt
+from densenet_sweep.compare import analysis, confirmation, origin, ranking, rebuilt, verdict
 from densenet_sweep.compare.cells import cell, short_names, value
 from densenet_sweep.compare.pictures import Drawn, draw
 from densenet_sweep.compare.pictures.subject import counted
+from densenet_sweep.compare.verdict import Verdict
 from densenet_sweep.drawing import interactive, look
 from densenet_sweep.drawing.scene import Points
 from densenet_sweep.tracking.store import redacted
@@ -42,6 +43,7 @@ class Reported:
         tags: of the MLflow run of one of its trials, for code and machine.
         drawn: its pictures, where they were drawn already.
         metric: that its trials are ranked by instead of the objective.
+        verdicts: of its confirmations.
     """
 
     study: "optuna.Study"
@@ -49,6 +51,7 @@ class Reported:
     tags: Mapping[str, str] = field(default_factory=dict)
     drawn: Sequence[Drawn] | None = None
     metric: "Metric | None" = None
+    verdicts: Sequence[Verdict] = ()
 
 
 def check(path: Path) -> None:
@@ -79,7 +82,13 @@ def reported(
 ) -> list[Reported]:
     """Return the studies with what MLflow knows of them, in the store that `overrides` of `tracking` name."""
     return [
-        Reported(study, command, origin.known_tags(study, overrides), metric=metric)
+        Reported(
+            study,
+            command,
+            origin.known_tags(study, overrides),
+            metric=metric,
+            verdicts=verdict.of_study(study.study_name),
+        )
         for study, command, metric in zip(studies, commands, metrics, strict=True)
     ]
 
@@ -153,6 +162,17 @@ def _section(index: int, reported: Reported, top: int) -> dict[str, Any]:
         "top": top,
         "num_left_out": max(len(rows) - _MOST_ROWS, 0),
         "pictures": [_picture(index, it) for it in drawn],
+        "confirmed": [_confirmed(it) for it in reported.verdicts],
+    }
+
+
+def _confirmed(found: Verdict) -> dict[str, Any]:
+    headings, rows = confirmation.rows(found)
+    return {
+        "title": confirmation.title(found).capitalize(),
+        "sentences": confirmation.sentences(found),
+        "headings": headings,
+        "rows": [{"cells": cells, "is_complete": index in found.equals} for index, cells in enumerate(rows)],
     }
 
 

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from densenet_sweep.compare.finalists import Finalist, Finalists
+from densenet_sweep.compare import studies
+from densenet_sweep.compare.finalists import Finalist, Finalists, read
 from densenet_sweep.compare.statistics import Difference, Repetitions, indistinguishable
+from densenet_sweep.compare.studies import OUTPUTS
 
 if TYPE_CHECKING:
     import optuna
@@ -68,6 +70,16 @@ def of(study: "optuna.Study", folder: Path, finalists: Finalists) -> Verdict:
     if not missing:
         champion = min(equals, key=lambda index: (results[index].finalist.num_parameters or 0, index))
     return Verdict(finalists, tuple(results), behind, tuple(equals), champion, len(missing), failures)
+
+
+def of_study(name: str, outputs: Path = OUTPUTS) -> list[Verdict]:
+    """Return what the confirmations of the study `name` have found, the one used last first."""
+    found = []
+    for study in studies.found(outputs):
+        finalists = read(study.folder)
+        if finalists is not None and finalists.study == name:
+            found.append(of(study.load(), study.folder, finalists))
+    return [verdict for verdict in found if verdict.results]
 
 
 def _result(finalist: Finalist, trials: "list[optuna.trial.FrozenTrial]", folder: Path) -> Result:

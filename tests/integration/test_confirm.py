@@ -119,6 +119,15 @@ def test_a_sweep_is_confirmed_and_names_a_champion(command, tmp_path, empty_data
     assert command("compare", NAME).out.strip() in typed.out  # the same table again
     assert "study small" in command("compare").out  # the last search is meant, not what confirms it
 
+    # A report of the sweep tells of it.
+    assert command("compare", "small", "--html", "report.html").exit_code == 0
+    report = Path("report.html").read_text()
+    assert "Confirmation of small: test accuracy over 2 seeds" in report
+    assert "its confirmation reads them once a run" in report
+    assert command("compare", NAME, "--html", "other.html").err == (
+        f"densenet-sweep: error: --html: {NAME} is a confirmation; the report of the study that it confirms tells of it\n"
+    )
+
     # The champion's file gives the same numbers again.
     champion = yaml.safe_load((folder(swept) / "experiment" / "champion.yaml").read_text())
     assert champion["seed"] == 1000
