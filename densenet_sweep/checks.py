@@ -39,6 +39,7 @@ def check(config: Config) -> None:
     _check_schedule(config)
     _check_data(config)
     _check_architecture(config)
+    _whole(config, "tracking.keep_checkpoints", at_least=0)
     if isinstance(config.tracking, MlflowConfig):
         try:
             check_uri(config.tracking.uri)

@@ -155,9 +155,10 @@ class ImageFolderConfig(DataConfig):
 
 @dataclass
 class TrackingConfig:
-    """Where runs are recorded."""
+    """Where runs are recorded, and of how many of a sweep's trials, the best, the weights are kept."""
 
     _target_: str = MISSING
+    keep_checkpoints: int = MISSING
 
 
 @dataclass

@@ -14,11 +14,13 @@ import torch
 
 from densenet_sweep import config_file
 from densenet_sweep.config import Config, ImageFolderConfig
+from densenet_sweep.data.images import Images
 from densenet_sweep.sweep import Trial, TrialLost, TrialPruned, current_trial
 from densenet_sweep.tracking.description import Description
 from densenet_sweep.tracking.provenance import provenance_tags
-from densenet_sweep.tracking.record import Record, State
+from densenet_sweep.tracking.record import DataUsed, Record, State
 from densenet_sweep.tracking.store import redacted
+from densenet_sweep.tracking.weights import WEIGHTS
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ def recorded(
     device: torch.device,
     dtype: torch.dtype,
     numbers: Mapping[str, float],
+    data: Mapping[str, Images],
+    class_names: Sequence[str],
 ) -> Iterator[Record]:
     """Yield the run's record and close it with what became of the run, artifacts first.
 
@@ -58,6 +62,8 @@ def recorded(
         device: that trains.
         dtype: of the forward pass.
         numbers: what is known of the run before its first epoch, as metrics.
+        data: the images that it uses, by what for.
+        class_names: of these.
     """
     trial = current_trial()
     tags = {
@@ -80,6 +86,7 @@ def recorded(
         run_id=run_id,
         description=_description(config, job, trial),
         numbers=numbers,
+        inputs=lambda: [_data_used(config, job, context, images, class_names) for context, images in data.items()],
     )
     state: State | Literal["lost"] = "failed"
     reason: str | None = None
@@ -103,7 +110,8 @@ def recorded(
         raise
     finally:
         if state in ("complete", "pruned"):
-            record.artifacts(job.output_dir / "artifacts")
+            of_a_sweep = trial.number is not None and not job.final
+            record.artifacts(job.output_dir / "artifacts", without=(WEIGHTS,) if of_a_sweep else ())
             if trial.number is not None:  # a finished trial is never continued, and a study has many
                 (job.output_dir / "last.pt").unlink(missing_ok=True)
         if state != "lost":  # the run is another worker's by now
@@ -112,6 +120,19 @@ def recorded(
 
 def _what(job: Job) -> str:
     return f"{job.choices.get('architecture', 'network')} on {job.choices.get('data', 'data')}"
+
+
+def _data_used(config: Config, job: Job, context: str, images: Images, class_names: Sequence[str]) -> DataUsed:
+    counts = torch.bincount(images.labels_N, minlength=len(class_names)).tolist()
+    of_the_split = {key: getattr(config.data, key) for key in ("valid_fraction", "num_train", "split_seed")}
+    return DataUsed(
+        name=job.choices.get("data", config.data._target_.rpartition(".")[2]),
+        context=context,
+        digest=images.digest,
+        source={"function": config.data._target_, **config.data.source_arguments(), **of_the_split},
+        shape=tuple(images.images_NCHW.shape),
+        class_counts=dict(zip(class_names, counts, strict=False)),
+    )
 
 
 def _parameters(config: Config, job: Job, log_scaled: Collection[str]) -> dict[str, Any]:

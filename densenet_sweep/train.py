@@ -121,6 +121,7 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
     with recorded(
         _open_record(config), config, job,
         run_id=last.get("run_id"), device=device, dtype=dtype, numbers={"num_parameters": num_parameters},
+        data={"training": train_images, **({} if job.final else {"validation": valid_images})}, class_names=source.class_names,
     ) as record:  # fmt: skip
         if not history:  # whoever continues this knows its run in MLflow, even where it dies in the first epoch
             save_last(record.run_id)
@@ -207,6 +208,7 @@ def _check_limits(config: Config, job: Job, dtype: torch.dtype) -> None:
         with recorded(
             _open_record(config), config, job,
             run_id=None, device=torch.device("cpu"), dtype=dtype, numbers={"num_parameters": num_parameters},
+            data={}, class_names=(),
         ):  # fmt: skip
             raise TrialPruned(f"infeasible: {over}")
 
@@ -263,7 +265,9 @@ def _build_optimizer(config: Config, network: nn.Module) -> torch.optim.Optimize
 
 def _open_record(config: Config) -> Callable[..., Record]:
     # Partial: instantiate resolves what it is handed, and an override may hold ${oc.env:PASSWORD}.
-    open_record: Callable[..., Record] = instantiate(asdict(config.tracking), _partial_=True)
+    arguments = asdict(config.tracking)
+    del arguments["keep_checkpoints"]  # belongs to the sweep
+    open_record: Callable[..., Record] = instantiate(arguments, _partial_=True)
     return open_record
 
 

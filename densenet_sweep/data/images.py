@@ -3,6 +3,8 @@
 Shape suffixes: N images of a set, C channels, H height, W width.
 """
 
+import functools
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -22,6 +24,14 @@ class Images:
             raise ValueError(f"images are {self.images_NCHW.dtype} of {self.images_NCHW.ndim} dimensions, not uint8 of 4")
         if self.labels_N.dtype != torch.int64 or self.labels_N.shape != self.images_NCHW.shape[:1]:
             raise ValueError(f"{len(self.images_NCHW)} images do not go with labels of shape {tuple(self.labels_N.shape)}")
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """16 hexadecimal digits that tell these images and labels, in this order, from any others."""
+        content = hashlib.blake2b(repr(tuple(self.images_NCHW.shape)).encode(), digest_size=8)
+        for tensor in (self.images_NCHW, self.labels_N):
+            content.update(tensor.detach().cpu().contiguous().numpy().data)
+        return content.hexdigest()
 
     def __len__(self) -> int:
         return len(self.labels_N)

@@ -4,10 +4,12 @@ A callback in `hydra.callbacks` that defines one of these methods is called, in 
 
 - `on_study_open(config, study_name, sweep_dir, command)`: once a start, after everything was checked, before any worker;
   `command` is what was typed;
-- `on_trial_end(config, study_name, number, state, reason)`: after each trial (`state` is complete, pruned or failed), also one
-  whose worker had died; and where a dead worker's trial goes back into the queue (interrupted);
-- `on_study_end(config, study_name, sweep_dir, reason, states)`: when the workers have left; `reason` says why, and `states`
-  holds by number what became of each trial that nobody runs any more, and why.
+- `on_trial_end(config, study_name, sweep_dir, number, state, reason, best)`: after each trial (`state` is complete, pruned or
+  failed), also one whose worker had died; and where a dead worker's trial goes back into the queue (interrupted);
+- `on_study_end(config, study_name, sweep_dir, reason, states, best)`: when the workers have left; `reason` says why, and
+  `states` holds by number what became of each trial that nobody runs any more, and why.
+
+`best` are the numbers of the study's complete trials, best first; none where its trials are repetitions.
 """
 
 import logging

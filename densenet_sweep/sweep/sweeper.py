@@ -23,6 +23,7 @@ from densenet_sweep.sweep import study as studies
 from densenet_sweep.sweep.budget import Budget
 from densenet_sweep.sweep.errors import SweepError
 from densenet_sweep.sweep.events import emit
+from densenet_sweep.sweep.ranking import best_first
 from densenet_sweep.sweep.worker import Settings, Worker
 
 if TYPE_CHECKING:
@@ -81,13 +82,13 @@ def sweep(
             reason = launching.launch(worker, config, options["n_jobs"], study)
     except BaseException as error:
         why = "interrupted" if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}"
-        emit(context, "on_study_end", reason=why, states=_states(study), **told)
+        emit(context, "on_study_end", reason=why, states=_states(study), best=best_first(study), **told)
         if isinstance(error, KeyboardInterrupt):
             log.warning("interrupted; continue with:\n  %s", command)
         raise
     log.info("the sweep has ended: %s", reason)
     result = _report_best(study, config, context, space, sweep_dir, options["ignore_changes"] or [])
-    emit(context, "on_study_end", reason=reason, states=_states(study), **told)
+    emit(context, "on_study_end", reason=reason, states=_states(study), best=best_first(study), **told)
     if "trials failed" in reason:
         raise SweepError(f"{reason}; the last one: {_last_failure(study)}")
     return result

@@ -4,6 +4,7 @@ A trial has one number, one folder and one final state. It may be run by several
 interrupted or died leaves it in the queue, and the next continues it, in the same folder.
 """
 
+import functools
 import gc
 import logging
 import math
@@ -28,6 +29,7 @@ from densenet_sweep.sweep.events import emit
 from densenet_sweep.sweep.interruption import Interruption
 from densenet_sweep.sweep.lease import ATTEMPT, Lease, reclaim_dead
 from densenet_sweep.sweep.outage import is_full_disk, wait_out
+from densenet_sweep.sweep.ranking import best_first
 from densenet_sweep.sweep.running_trial import RunningTrial
 from densenet_sweep.sweep.space import Space
 from densenet_sweep.sweep.storage import open_storage
@@ -102,7 +104,7 @@ class Worker:
                     study,
                     lease_seconds=settings.lease_seconds,
                     max_retries=settings.max_retries,
-                    on_reclaimed=self._emit_end,
+                    on_reclaimed=functools.partial(self._emit_end, study),
                     seen=seen,
                 ):
                     seen = study.get_trials(deepcopy=False)
@@ -194,7 +196,7 @@ class Worker:
             log.warning("%s; what it does counts", lost)
             return
         announce.end(study, study._storage.get_trial(trial._trial_id), self.settings.sweep_dir)
-        self._emit_end(trial.number, {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}[state], reason)
+        self._emit_end(study, trial.number, {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}[state], reason)
 
     def _all_values(self, trial: "optuna.Trial") -> dict[str, Any]:
         """Return all that was suggested, after the conditional parameters and the user's own function have had their turn."""
@@ -232,15 +234,17 @@ class Worker:
         except OSError as error:
             return JobReturn(status=JobStatus.FAILED, _return_value=error)
 
-    def _emit_end(self, number: int, state: str, reason: str | None) -> None:
+    def _emit_end(self, study: "optuna.Study", number: int, state: str, reason: str | None) -> None:
         emit(
             self.context,
             "on_trial_end",
             config=self.config,
             study_name=self.settings.study_name,
+            sweep_dir=str(self.settings.sweep_dir),
             number=number,
             state=state,
             reason=reason,
+            best=best_first(study),
         )
 
 

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from densenet_sweep.tracking.dead_runs import close_dead_runs
 from densenet_sweep.tracking.description import Description
 from densenet_sweep.tracking.null_record import NullRecord
-from densenet_sweep.tracking.record import Record, State
+from densenet_sweep.tracking.record import DataUsed, Record, State
 from densenet_sweep.tracking.run import begin, close_run, find_parent, open_again
 from densenet_sweep.tracking.store import absolute, cause, check_uri, connect, experiment_id, redacted
 
@@ -40,6 +40,7 @@ def open_record(
     run_id: str | None,
     description: Description | None = None,
     numbers: Mapping[str, float] | None = None,
+    inputs: Callable[[], Sequence[DataUsed]] = tuple,
 ) -> Record:
     """Return the open record of a new run, or of the run `run_id` that is continued.
 
@@ -56,6 +57,7 @@ def open_record(
         run_id: of a run to continue.
         description: what its page says of it.
         numbers: metrics that are known before its first epoch.
+        inputs: returns the data that it uses.
 
     Raises:
         ValueError: `uri` is no store.
@@ -75,7 +77,7 @@ def open_record(
             parent = find_parent(client, experiment_number, study_name)
             family = {"study": study_name, **({} if parent is None else {"mlflow.parentRunId": parent})}
         if run_id is None or not open_again(client, run_id, description):
-            run_id = begin(client, experiment_number, name, parameters, {**tags, **family}, description)
+            run_id = begin(client, experiment_number, name, parameters, {**tags, **family}, description, inputs())
     except (MlflowException, SQLAlchemyError, OSError) as error:
         message = f"tracking.uri={redacted(uri)}: cannot be used ({cause(error)})"
         if required:
@@ -133,10 +135,17 @@ class MlflowRecord:
         if time.monotonic() >= self._rests_until:
             self._delivered(self._send_pending)
 
-    def artifacts(self, folder: Path) -> None:
+    def artifacts(self, folder: Path, *, without: Collection[str] = ()) -> None:
         """Upload the files in `folder`."""
-        if folder.is_dir() and any(folder.iterdir()):
-            self._delivered(lambda: self._client.log_artifacts(self._id, str(folder)))
+        paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in without]
+
+        def upload() -> None:
+            for path in paths:
+                place = path.parent.relative_to(folder).as_posix()
+                self._client.log_artifact(self._id, str(path), None if place == "." else place)
+
+        if paths:
+            self._delivered(upload)
 
     def finish(self, state: State, reason: str | None) -> None:
         """Close the run with MLflow's word for `state`, which also stands in the tag `trial.state`."""

@@ -1,6 +1,6 @@
 """The record that keeps nothing: `tracking=none`."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ class NullRecord:
     def epoch(self, metrics: Mapping[str, float], *, step: int) -> None:
         """Do nothing."""
 
-    def artifacts(self, folder: Path) -> None:
+    def artifacts(self, folder: Path, *, without: Collection[str] = ()) -> None:
         """Do nothing."""
 
     def finish(self, state: State, reason: str | None) -> None:

@@ -1,10 +1,32 @@
 """What a training run tells its record; implemented by MLflow's and by the null one."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 State = Literal["complete", "pruned", "failed", "interrupted"]
+
+
+@dataclass(frozen=True)
+class DataUsed:
+    """A data set as a run used it.
+
+    Args:
+        name: of the data set.
+        context: what it was used for, such as `training`.
+        digest: of its very images.
+        source: where they come from, plain values.
+        shape: of its images, their number first.
+        class_counts: images of each class.
+    """
+
+    name: str
+    context: str
+    digest: str
+    source: Mapping[str, Any]
+    shape: Sequence[int]
+    class_counts: Mapping[str, int]
 
 
 class Record(Protocol):
@@ -17,8 +39,8 @@ class Record(Protocol):
     def epoch(self, metrics: Mapping[str, float], *, step: int) -> None:
         """Record the metrics of one epoch; `step` counts epochs from 1."""
 
-    def artifacts(self, folder: Path) -> None:
-        """Store every file in `folder`, under its path in it."""
+    def artifacts(self, folder: Path, *, without: Collection[str] = ()) -> None:
+        """Store every file in `folder`, under its path in it, but those named `without`."""
 
     def finish(self, state: State, reason: str | None) -> None:
         """Close the run with what became of it, and why; called once, last."""

@@ -1,6 +1,8 @@
 """One run in an MLflow store: begun, opened again, found and closed, each in as few calls as MLflow allows."""
 
+import json
 import logging
+import math
 import os
 import socket
 from collections.abc import Mapping, Sequence
@@ -9,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from densenet_sweep.sweep.process import process_start
 from densenet_sweep.tracking.description import NOTE, Description
+from densenet_sweep.tracking.record import DataUsed
 from densenet_sweep.tracking.store import cause
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import DatasetInput
 
 log = logging.getLogger("densenet_sweep")
 
@@ -32,6 +36,7 @@ def begin(
     parameters: Mapping[str, Any],
     tags: Mapping[str, str],
     description: Description | None,
+    inputs: Sequence[DataUsed],
 ) -> str:
     """Return the id of a new run that has all that is known of it; where that cannot be written, the run is closed."""
     from mlflow.entities import Param, RunTag
@@ -45,9 +50,11 @@ def begin(
         client.log_batch(run_id, params=params[:_PARAMETERS_PER_CALL], tags=notes)
         for start in range(_PARAMETERS_PER_CALL, len(params), _PARAMETERS_PER_CALL):
             client.log_batch(run_id, params=params[start : start + _PARAMETERS_PER_CALL])
+        if inputs:
+            client.log_inputs(run_id, [_input(used) for used in inputs])
     except Exception as error:
         with suppress(Exception):  # nobody else would close it
-            close_run(client, run_id, "failed", f"its parameters were not recorded: {cause(error)}")
+            close_run(client, run_id, "failed", f"its parameters or its data were not recorded: {cause(error)}")
         raise
     return run_id
 
@@ -107,6 +114,27 @@ def quoted(text: str) -> str:
     """Return `text` as a string of MLflow's filter language, which knows no escapes."""
     quote = '"' if "'" in text else "'"
     return f"{quote}{text}{quote}"
+
+
+def _input(used: DataUsed) -> "DatasetInput":
+    """Return the data in MLflow's form, whose pages show its schema and its size."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    number, *image = used.shape
+    features, targets = (
+        json.dumps([{"type": "tensor", "tensor-spec": {"dtype": kind, "shape": [-1, *shape]}}])
+        for kind, shape in (("uint8", image), ("int64", []))
+    )
+    profile = {"num_rows": number, "num_elements": math.prod(used.shape), "class_counts": used.class_counts}
+    dataset = Dataset(
+        name=used.name,
+        digest=used.digest,
+        source_type="code",
+        source=json.dumps(used.source),
+        schema=json.dumps({"mlflow_tensorspec": {"features": features, "targets": targets}}),
+        profile=json.dumps(profile),
+    )
+    return DatasetInput(dataset, [InputTag("mlflow.data.context", used.context)])
 
 
 def _shown(value: Any) -> str:

@@ -1,8 +1,7 @@
 """The parent run of a sweep in MLflow, kept by a Hydra callback that the engine's events reach."""
 
-import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +10,8 @@ from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from densenet_sweep.sweep.errors import SweepError
 from densenet_sweep.tracking import description
+from densenet_sweep.tracking.configured import in_store
 from densenet_sweep.tracking.description import NOTE
 from densenet_sweep.tracking.store import redacted
 
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-log = logging.getLogger("densenet_sweep")
+_LOSS = "the sweep's own run is not recorded"
 
 # How the engine's reason begins where an exception ended the sweep, or what it contains where its trials did.
 _FAILED = re.compile(r"^\w+: |trials failed")
@@ -43,11 +42,13 @@ class SweepRun(Callback):
             _open_parent(client, experiment, config, study_name, sweep_dir, command)
             self.written(client, experiment, study_name, sweep_dir)
 
-        _in_store(config, write, may_refuse=True)
+        in_store(config, write, loss=_LOSS, may_refuse=True)
 
-    def on_trial_end(self, config: DictConfig, study_name: str, number: int, state: str, reason: str | None) -> None:
+    def on_trial_end(self, config: DictConfig, study_name: str, number: int, state: str, reason: str | None, **_: Any) -> None:
         """Close the trial's runs where their own processes could not: they died, or the store was away."""
-        _in_store(config, lambda client, experiment: _close_trial(client, experiment, study_name, number, state, reason))
+        in_store(
+            config, lambda client, experiment: _close_trial(client, experiment, study_name, number, state, reason), loss=_LOSS
+        )
 
     def on_study_end(
         self,
@@ -56,40 +57,16 @@ class SweepRun(Callback):
         sweep_dir: str,
         reason: str,
         states: Mapping[int, tuple[str, str | None]],
+        best: Sequence[int] = (),
     ) -> None:
         """Close the parent run with what became of the sweep, say which trial is best, and close what was left open."""
 
         def write(client: "MlflowClient", experiment: str) -> None:
             _close_left_open(client, experiment, study_name, states)
-            _close_parent(client, experiment, config, study_name, sweep_dir, reason, states)
+            _close_parent(client, experiment, config, study_name, sweep_dir, reason, states, best)
             self.written(client, experiment, study_name, sweep_dir)
 
-        _in_store(config, write)
-
-
-def _in_store(config: DictConfig, write: Callable[["MlflowClient", str], None], *, may_refuse: bool = False) -> None:
-    """Let `write` have a client and the experiment's id, for `tracking=mlflow`; a failing store costs a warning.
-
-    Raises:
-        SweepError: it fails, is required, and the sweep may still be refused.
-    """
-    tracking: Any = OmegaConf.to_container(config.tracking, resolve=True)
-    if "uri" not in tracking:
-        return
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
-
-    from densenet_sweep.tracking.store import cause, connect, experiment_id
-
-    uri = str(tracking["uri"])
-    try:
-        client = connect(uri)
-        write(client, experiment_id(client, uri, tracking["experiment"], tracking["artifact_location"]))
-    except (MlflowException, SQLAlchemyError, OSError) as error:
-        message = f"tracking.uri={redacted(uri)}: cannot be used ({cause(error)})"
-        if tracking["required"] and may_refuse:
-            raise SweepError(f"{message}; tracking.required=false sweeps without it") from error
-        log.warning("%s; the sweep's own run is not recorded", message)
+        in_store(config, write, loss=_LOSS)
 
 
 def _open_parent(
@@ -203,6 +180,7 @@ def _close_parent(
     sweep_dir: str,
     reason: str,
     states: Mapping[int, tuple[str, str | None]],
+    best: Sequence[int],
 ) -> None:
     from mlflow.entities import RunTag
 
@@ -211,18 +189,18 @@ def _close_parent(
     parent = find_parent(client, experiment, study_name)
     if parent is None:
         return
-    best = Path(sweep_dir) / "experiment" / "best.yaml"
-    if best.is_file():
-        client.log_artifact(parent, str(best))
-    run = _best_run(client, experiment, parent, config)
+    config_of_best = Path(sweep_dir) / "experiment" / "best.yaml"
+    if config_of_best.is_file():
+        client.log_artifact(parent, str(config_of_best))
     tags = {"sweep.ended": redacted(reason)}
     about_best = ""
-    if run is not None:
-        number, value = run.data.tags["trial.number"], f"{run.data.metrics[str(config.objective)]:.6g}"
+    run = _run_of(client, experiment, parent, best[0]) if best and isinstance(config.objective, str) else None
+    if run is not None and config.objective in run.data.metrics:
+        number, value = run.data.tags["trial.number"], f"{run.data.metrics[config.objective]:.6g}"
         tags |= {"best.trial": number, "best.value": value}
         link = f"[trial {number}](#/experiments/{experiment}/runs/{run.info.run_id})"
         about_best = f"The best is {link}: {config.objective} {value}."
-    if best.is_file():
+    if config_of_best.is_file():
         words = ["densenet-sweep", "--config-dir", _shown(Path(sweep_dir)), "experiment=best"]
         about_best += f" Train it again with\n\n{description.command(words)}"
     artifacts = sorted(file.path for file in client.list_artifacts(parent))
@@ -234,17 +212,11 @@ def _close_parent(
     client.set_terminated(parent, status=status)
 
 
-def _best_run(client: "MlflowClient", experiment: str, parent: str, config: DictConfig) -> "Run | None":
-    """Return the run of the best complete trial; nothing for several objectives."""
-    direction, objective = str(config.hydra.sweeper.direction), str(config.objective)
-    if direction not in ("minimize", "maximize"):
-        return None
-    query = f"tags.`mlflow.parentRunId` = '{parent}' AND tags.`trial.state` = 'complete'"
-    order = "DESC" if direction == "maximize" else "ASC"
-    for run in client.search_runs([experiment], query, order_by=[f"metrics.`{objective}` {order}"], max_results=1):
-        if objective in run.data.metrics:
-            return run
-    return None
+def _run_of(client: "MlflowClient", experiment: str, parent: str, number: int) -> "Run | None":
+    """Return the run of a trial, the last one where there were several attempts."""
+    query = f"tags.`mlflow.parentRunId` = '{parent}' AND tags.`trial.number` = '{number}'"
+    found = client.search_runs([experiment], query, order_by=["start_time DESC"], max_results=1)
+    return found[0] if found else None
 
 
 def _shown(folder: Path) -> str:

@@ -1,5 +1,6 @@
 """What every record promises, and what MLflow's keeps of a run: on sqlite, in a temporary folder."""
 
+import json
 import logging
 import math
 import shutil
@@ -19,7 +20,7 @@ from mlflow.exceptions import MlflowException
 
 from densenet_sweep.tracking import mlflow_record, null_record, store
 from densenet_sweep.tracking.description import Description
-from densenet_sweep.tracking.record import Record
+from densenet_sweep.tracking.record import DataUsed, Record
 
 Open = Callable[..., Record]
 
@@ -212,6 +213,26 @@ def test_what_was_known_of_a_run_is_kept_where_it_fails_in_its_first_epoch(open_
     record = open_mlflow(numbers={"num_parameters": 12})
     record.finish("failed", "out of memory")
     assert kept(client, record).data.metrics == {"num_parameters": 12}
+
+
+def test_the_data_that_a_run_uses(open_mlflow, client):
+    source = {"function": "sources.digits", "root": "data"}
+    used = [
+        DataUsed("digits", "training", "0123", source, (1437, 1, 8, 8), {"0": 700, "1": 737}),
+        DataUsed("digits", "validation", "4567", source, (288, 1, 8, 8), {"0": 144, "1": 144}),
+    ]
+    first, second = open_mlflow(inputs=lambda: used), open_mlflow(inputs=lambda: used)
+    for record in (first, second):
+        inputs = kept(client, record).inputs.dataset_inputs
+        assert {(it.dataset.name, it.dataset.digest, it.tags[0].key, it.tags[0].value) for it in inputs} == {
+            ("digits", "0123", "mlflow.data.context", "training"),
+            ("digits", "4567", "mlflow.data.context", "validation"),
+        }
+        training = next(it.dataset for it in inputs if it.dataset.digest == "0123")
+        assert json.loads(training.source) == source
+        profile = json.loads(training.profile)
+        assert (profile["num_rows"], profile["class_counts"]) == (1437, {"0": 700, "1": 737})
+        assert "[-1, 1, 8, 8]" in json.loads(training.schema)["mlflow_tensorspec"]["features"]
 
 
 def test_an_end_without_a_reason_has_none(open_mlflow, client):

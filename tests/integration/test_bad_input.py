@@ -59,6 +59,7 @@ CASES = {
         ["tracking.uri=mlruns"],
         "tracking.uri=mlruns: a database (sqlite:///mlruns/mlflow.db, postgresql://...) or a server (http://...) is accepted",
     ),
+    "fewer weights than none": (["tracking.keep_checkpoints=-1"], "tracking.keep_checkpoints=-1: a whole number of at least 0"),
     "too many training images": (["data=digits", "data.num_train=100000", "tracking=none"], "data.num_train=100000"),
 }
 

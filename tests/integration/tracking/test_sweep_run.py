@@ -1,6 +1,7 @@
 """The parent run of a sweep, as the engine's events make it."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +64,11 @@ def opened(config: DictConfig, folder: Path, study: str = STUDY) -> SweepRun:
     return callback
 
 
-def ended(callback: SweepRun, config: DictConfig, folder: Path, reason: str, states: Any = None) -> None:
-    callback.on_study_end(config=config, study_name=STUDY, sweep_dir=str(folder), reason=reason, states=states or {})
+def ended(
+    callback: SweepRun, config: DictConfig, folder: Path, reason: str, states: Any = None, best: Sequence[int] = ()
+) -> None:
+    told = {"sweep_dir": str(folder), "reason": reason, "states": states or {}, "best": best}
+    callback.on_study_end(config=config, study_name=STUDY, **told)
 
 
 def test_the_parent_says_what_is_swept(config, client, tmp_path):
@@ -208,33 +212,35 @@ def test_a_run_that_its_trial_could_not_close_gets_the_trials_state(config, clie
     assert (run.info.status, run.data.tags["trial.state"]) == ("KILLED", "pruned")
 
 
-@pytest.mark.parametrize(("direction", "best"), [("maximize", "1"), ("minimize", "0")])
-def test_the_parent_names_the_best_complete_trial(config, client, tmp_path, direction, best):
-    config.hydra.sweeper.direction = direction
+def test_the_parent_names_the_best_complete_trial(config, client, tmp_path):
     callback = opened(config, tmp_path)
     for number, (value, state) in enumerate([(0.5, "complete"), (0.75, "complete"), (0.9, "pruned"), (0.1, "failed")]):
         record = begun(config, number)
         record.epoch({"valid_accuracy": value}, step=1)
         record.finish(state, None)
-    begun(config, 4).finish("complete", None)  # its metrics never arrived
     (tmp_path / "experiment").mkdir()
     (tmp_path / "experiment" / "best.yaml").write_text("epochs: 2\n")
     states = {0: ("complete", None), 1: ("complete", None), 2: ("pruned", None), 3: ("failed", "nan")}
-    ended(callback, config, tmp_path, "5 of 5 trials are finished", states)
+    ended(callback, config, tmp_path, "4 of 4 trials are finished", states, [1, 0])
     (parent,) = runs(client)
-    assert parent.data.tags["best.trial"] == best
-    assert parent.data.tags["best.value"] == {"1": "0.75", "0": "0.5"}[best]
+    assert (parent.data.tags["best.trial"], parent.data.tags["best.value"]) == ("1", "0.75")
     assert [file.path for file in client.list_artifacts(parent.info.run_id)] == ["best.yaml"]
     note = parent.data.tags["mlflow.note.content"]
-    assert f"The best is [trial {best}](#/experiments/{parent.info.experiment_id}/runs/" in note
+    assert f"The best is [trial 1](#/experiments/{parent.info.experiment_id}/runs/" in note
     assert description.command(["densenet-sweep", "--config-dir", str(tmp_path), "experiment=best"]) in note
-    assert "**2 complete, 1 failed, 1 pruned**; ended: `5 of 5 trials are finished`" in note
+    assert "**2 complete, 1 failed, 1 pruned**; ended: `4 of 4 trials are finished`" in note
     assert "Kept here: `best.yaml`." in note
 
 
 def test_several_objectives_have_no_best(config, client, tmp_path):
+    config.objective = ["valid_accuracy", "num_parameters"]
     config.hydra.sweeper.direction = ["maximize", "minimize"]
-    ended(opened(config, tmp_path), config, tmp_path, "done")
+    callback = opened(config, tmp_path)
+    record = begun(config, 0)
+    record.epoch({"valid_accuracy": 0.5}, step=1)
+    record.finish("complete", None)
+    ended(callback, config, tmp_path, "done", best=[0])
+    assert "to maximize `valid_accuracy` and minimize `num_parameters`" in runs(client)[0].data.tags["mlflow.note.content"]
     assert "best.trial" not in runs(client)[0].data.tags
 
 

@@ -1,0 +1,28 @@
+"""The complete trials of a study in order: which are the best."""
+
+from typing import TYPE_CHECKING
+
+from densenet_sweep.sweep.best import REPEATS
+from densenet_sweep.sweep.first_trials import WARM_START
+
+if TYPE_CHECKING:
+    import optuna
+
+
+def best_first(study: "optuna.Study") -> list[int]:
+    """Return the numbers of the complete trials, best first; those taken over from another study have no part in it.
+
+    A study whose trials are repetitions has no best.
+
+    With several objectives the Pareto front comes first, and within it, and after it, the better in the first objective.
+    """
+    if study.user_attrs.get(REPEATS):
+        return []
+    sign = -1 if study.directions[0].name == "MAXIMIZE" else 1
+    trials = [trial for trial in study.get_trials(deepcopy=False) if trial.state.name == "COMPLETE"]
+    front = {trial.number for trial in study.best_trials} if len(study.directions) > 1 and trials else set()
+    own = [trial for trial in trials if WARM_START not in trial.user_attrs]
+    return [
+        trial.number
+        for trial in sorted(own, key=lambda trial: (trial.number not in front, sign * trial.values[0], trial.number))
+    ]

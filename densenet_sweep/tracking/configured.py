@@ -1,0 +1,45 @@
+"""The store that a sweep's config names, for the callbacks that write to it."""
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from densenet_sweep.sweep.errors import SweepError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+log = logging.getLogger("densenet_sweep")
+
+
+def in_store(config: DictConfig, write: Callable[["MlflowClient", str], None], *, loss: str, may_refuse: bool = False) -> None:
+    """Let `write` have a client and the experiment's id, for `tracking=mlflow`; a failing store costs a warning.
+
+    Args:
+        config: of the sweep.
+        write: what is to be done.
+        loss: what a failing store costs, for the warning.
+        may_refuse: the sweep may still be refused.
+
+    Raises:
+        SweepError: it fails, is required, and the sweep may still be refused.
+    """
+    tracking: Any = OmegaConf.to_container(config.tracking, resolve=True)
+    if "uri" not in tracking:
+        return
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from densenet_sweep.tracking.store import cause, connect, experiment_id, redacted
+
+    uri = str(tracking["uri"])
+    try:
+        client = connect(uri)
+        write(client, experiment_id(client, uri, tracking["experiment"], tracking["artifact_location"]))
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        message = f"tracking.uri={redacted(uri)}: cannot be used ({cause(error)})"
+        if tracking["required"] and may_refuse:
+            raise SweepError(f"{message}; tracking.required=false sweeps without it") from error
+        log.warning("%s; %s", message, loss)

@@ -1,0 +1,123 @@
+"""The weights that a sweep keeps: those of its best trials, in their folders and in MLflow.
+
+A trial's own process uploads everything but its weights; whether these are worth their room is known when its value is.
+"""
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+
+from densenet_sweep.tracking.configured import in_store
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+log = logging.getLogger("densenet_sweep")
+
+# What is kept of the best alone. A final run's weights have another name.
+WEIGHTS = "best.pt"
+_CHECKPOINT = "last.pt"
+
+# The tag of a run whose weights are in MLflow.
+_TAG = "weights"
+_KEPT = "kept"
+
+# Several trials may end at the same moment, and so many may fall out at once; the study's end looks at all.
+_AT_ONCE = 64
+
+_LOSS = "which weights it keeps is settled when the sweep is started again"
+
+
+class KeepBest(Callback):
+    """Keeps the weights of a study's `tracking.keep_checkpoints` best complete trials, and deletes the others'."""
+
+    def on_trial_end(
+        self, config: DictConfig, study_name: str, sweep_dir: str, number: int, state: str, best: Sequence[int], **_: Any
+    ) -> None:
+        """Delete the trial's weights, or those of the trials that it has displaced."""
+        if state == "interrupted":  # somebody continues it
+            return
+        keep, folder = int(config.tracking.keep_checkpoints), Path(sweep_dir)
+        if number not in best[:keep]:
+            _delete(folder, [number])  # they never were in MLflow
+            return
+        _delete(folder, best[keep : keep + _AT_ONCE])
+        if _weights(folder, number).is_file():
+            _settle(config, study_name, folder, best[:keep], [number])
+
+    def on_study_end(
+        self,
+        config: DictConfig,
+        study_name: str,
+        sweep_dir: str,
+        states: Mapping[int, tuple[str, str | None]],
+        best: Sequence[int],
+        **_: Any,
+    ) -> None:
+        """Settle what trials that ended at the same moment left, and say how much room the study takes."""
+        keep, folder = int(config.tracking.keep_checkpoints), Path(sweep_dir)
+        _delete(
+            folder, (number for number, (state, _) in states.items() if state != "interrupted" and number not in best[:keep])
+        )
+        kept = [number for number in best[:keep] if _weights(folder, number).is_file()]
+        _settle(config, study_name, folder, best[:keep], kept)
+        shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+        which = f"the {len(kept)} best trials" if len(kept) > 1 else "the best trial"
+        weights = f", weights of {which} (tracking.keep_checkpoints={keep})" if kept else ""
+        log.info("%s: %s%s", shown, _size(folder), weights)
+
+
+def _weights(sweep_dir: Path, number: int) -> Path:
+    return sweep_dir / str(number) / "artifacts" / WEIGHTS
+
+
+def _delete(sweep_dir: Path, numbers: Iterable[int]) -> None:
+    """Delete the weights in the folders of trials that have ended, and the checkpoints that nobody continues from."""
+    for number in numbers:
+        for path in (_weights(sweep_dir, number), sweep_dir / str(number) / _CHECKPOINT):
+            path.unlink(missing_ok=True)
+
+
+def _settle(config: DictConfig, study_name: str, sweep_dir: Path, best: Sequence[int], uploads: Sequence[int]) -> None:
+    """Delete from MLflow the weights of all trials but the `best`, and upload those of `uploads` that it does not have."""
+
+    def write(client: "MlflowClient", experiment: str) -> None:
+        from densenet_sweep.tracking.run import quoted
+
+        of_study = f"tags.`study` = {quoted(study_name)}"
+        there = client.search_runs([experiment], f"{of_study} AND tags.`{_TAG}` = '{_KEPT}'")
+        for run in there:
+            if int(run.data.tags["trial.number"]) not in best:
+                _delete_from_store(client, run.info.run_id, run.info.artifact_uri)
+        have = {run.info.run_id for run in there}
+        for number in uploads:
+            query = f"{of_study} AND tags.`trial.number` = '{number}'"
+            for run in client.search_runs([experiment], query, order_by=["start_time DESC"], max_results=1):
+                if run.info.run_id not in have:
+                    client.set_tag(run.info.run_id, _TAG, _KEPT)  # first: who deletes them looks for it
+                    client.log_artifact(run.info.run_id, str(_weights(sweep_dir, number)))
+
+    in_store(config, write, loss=_LOSS)
+
+
+def _delete_from_store(client: "MlflowClient", run_id: str, artifact_uri: str) -> None:
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    with suppress(NotImplementedError):  # some kinds of artifact store cannot delete
+        repository: Any = get_artifact_repository(artifact_uri, tracking_uri=client.tracking_uri)
+        repository.delete_artifacts(WEIGHTS)
+    client.delete_tag(run_id, _TAG)
+
+
+def _size(folder: Path) -> str:
+    """Return what the files in `folder` take, for people."""
+    total = 0
+    for path in folder.rglob("*"):
+        with suppress(OSError):  # another process's, gone by now
+            total += path.lstat().st_size if not path.is_dir() else 0
+    return f"{total / 1e6:,.1f} MB" if total < 1e9 else f"{total / 1e9:,.1f} GB"
