@@ -9,6 +9,9 @@ from omegaconf import DictConfig, OmegaConf
 if TYPE_CHECKING:
     from rich.console import Console
 
+# What says where the runs are recorded; how they are is of no use to who reads them.
+_WHERE = ("tracking.uri=", "tracking.experiment=", "tracking.artifact_location=")
+
 # A longer command has its purpose right behind it.
 _WIDTH = 64
 
@@ -28,4 +31,4 @@ def show(console: "Console", lines: Sequence[tuple[str, str]]) -> None:
 
 def _of_tracking(config: DictConfig) -> list[str]:
     typed: Any = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
-    return [text for text in typed if text.startswith("tracking.")]
+    return [text for text in typed if text.startswith(_WHERE)]
