@@ -48,7 +48,7 @@ def main(arguments: list[str]) -> None:
         from densenet_sweep.compare import exported, models
 
         exported.check_packages(asked.to)
-        model = models.find(asked.model, tracking.uri)
+        model = models.find(asked.model, tracking.uri, overrides)
         exported.write(unfinished, model.export(), model.signature, asked.to)
         signature, predictor = exported.read(unfinished)
         assert signature == model.signature

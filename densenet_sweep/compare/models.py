@@ -2,7 +2,7 @@
 
 import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,13 +41,14 @@ class Model:
         return probabilities_BK
 
 
-def find(name: str, uri: str) -> Model:
+def find(name: str, uri: str, overrides: Sequence[str] = ()) -> Model:
     """Return the model that `name` names.
 
     Args:
         name: `models:/...` as MLflow writes it, `champion`, a run's id, or a study's name: its champion, where one is
             confirmed, or the best complete trial whose weights are kept.
         uri: of the MLflow store, as `tracking.uri`.
+        overrides: that gave it, for the search for a study.
 
     Raises:
         ValueError: there is none of that name, or it has no weights; the message says what to do.
@@ -67,7 +68,7 @@ def find(name: str, uri: str) -> Model:
             version = _champion_of(client, name)
             if version is not None:
                 return _registered(client, uri, f"models:/{REGISTERED_NAME}/{version}", f", champion of study {name}")
-    return _best_of_study(name, uri)
+    return _best_of_study(name, uri, overrides)
 
 
 @contextmanager
@@ -142,9 +143,9 @@ def _of_classifier(classifier: Classifier, origin: str) -> Model:
     return Model(origin, classifier.signature, classifier, classifier.export)
 
 
-def _best_of_study(name: str, uri: str) -> Model:
+def _best_of_study(name: str, uri: str, overrides: Sequence[str]) -> Model:
     """Return the best complete trial whose weights are kept, in the study's folder or in MLflow."""
-    found = studies.find(name)
+    found = studies.find(name, overrides)
     study = found.load()
     run_ids = {trial.number: trial.user_attrs.get("mlflow_run_id") for trial in study.get_trials(deepcopy=False)}
     numbers = [row.number for row in ranking.rows(study) if row.is_complete]

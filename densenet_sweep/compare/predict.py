@@ -74,7 +74,7 @@ def _opened(name: str, overrides: Sequence[str]) -> "tuple[Signature, Predictor]
 
     if exported.is_exported(name):
         return exported.read(Path(name))
-    model = models.find(name, tracking.uri)
+    model = models.find(name, tracking.uri, overrides)
     return model.signature, model
 
 

@@ -189,6 +189,12 @@ def test_it_all_works_through_an_mlflow_server(command, server, a_run, pictures,
         typed = command("predict", name, pictures[0], where, "--format", "json")
         assert (typed.exit_code, typed.err) == (0, "")
         assert len(json.loads(typed.out)[0]["classes"]) == 3
+    parent = client.create_run(client.get_run(run_id).info.experiment_id, tags={"role": "study", "study": "only there"})
+    tags = {"study": "only there", "trial.number": "0", "trial.state": "complete", "mlflow.parentRunId": parent.info.run_id}
+    for key, value in tags.items():
+        client.set_tag(run_id, key, value)
+    client.log_metric(run_id, "valid_accuracy", 0.5)
+    assert json.loads(command("predict", "only there", pictures[0], where, "--format", "json").out) == json.loads(typed.out)
     typed = command("export", "champion", "digits.pt2", where, "--to", "torch_export")
     assert (typed.exit_code, typed.err) == (0, "")
 
