@@ -20,15 +20,15 @@ from densenet_sweep import composition, errors
 # Each is a module whose `main(arguments)` runs the subcommand; a `Command` that it returns is run as if it had been typed.
 SUBCOMMANDS = {
     "compare": "densenet_sweep.compare.leaderboard",
-    "confirm": "densenet_sweep.compare.confirm",
+    "confirm": "densenet_sweep.compare.confirmation.command",
     "describe": "densenet_sweep.describe",
-    "export": "densenet_sweep.compare.export",
+    "export": "densenet_sweep.compare.model.export",
     "final": "densenet_sweep.final",
-    "predict": "densenet_sweep.compare.predict",
+    "predict": "densenet_sweep.compare.model.predict",
     "rerun": "densenet_sweep.compare.rerun",
     "serve": "densenet_sweep.sweep.serve",
     "status": "densenet_sweep.compare.status",
-    "ui": "densenet_sweep.compare.ui",
+    "ui": "densenet_sweep.compare.mlflow_ui.serve",
 }
 
 
@@ -62,7 +62,7 @@ def final_task(job: DictConfig) -> float | tuple[float, ...]:
 
 def _train(job: DictConfig, *, final: bool) -> float | tuple[float, ...]:
     from densenet_sweep import train
-    from densenet_sweep.compare import finalists
+    from densenet_sweep.compare.confirmation import finalists
     from densenet_sweep.recording import Job
 
     runtime = HydraConfig.get()

@@ -29,8 +29,8 @@ class ViewedSweepRun(SweepRun):
         from mlflow.exceptions import MlflowException
         from sqlalchemy.exc import SQLAlchemyError
 
-        from densenet_sweep.compare import finalists
-        from densenet_sweep.compare.saved_views import install
+        from densenet_sweep.compare.confirmation import finalists
+        from densenet_sweep.compare.mlflow_ui.saved_views import install
         from densenet_sweep.tracking.store import cause
 
         confirmed = finalists.read(Path(sweep_dir))
@@ -80,7 +80,7 @@ def _page_on_server(tracking: Mapping[str, Any], study: str) -> str:
         return ""
     from mlflow.exceptions import MlflowException
 
-    from densenet_sweep.compare.saved_views import address, install, site
+    from densenet_sweep.compare.mlflow_ui.saved_views import address, install, site
     from densenet_sweep.tracking.store import connect
 
     try:

@@ -12,10 +12,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from densenet_sweep.compare import analysis, confirmation, finalists, ranking, rebuilt, report, verdict
+from densenet_sweep.compare import analysis, ranking, rebuilt
 from densenet_sweep.compare.asked import mlflow_config, names_and_overrides, uncollected
 from densenet_sweep.compare.cells import cell, short_names, value
+from densenet_sweep.compare.confirmation import finalists, verdict
+from densenet_sweep.compare.confirmation import text as confirmation
 from densenet_sweep.compare.formats import FORMATS, render
+from densenet_sweep.compare.report import page as report
 from densenet_sweep.compare.studies import find
 
 if TYPE_CHECKING:

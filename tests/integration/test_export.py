@@ -13,7 +13,8 @@ import yaml
 from mlflow import MlflowClient
 from PIL import Image
 
-from densenet_sweep.compare import export, exported, models, trained
+from densenet_sweep.compare.model import export, exported, trained
+from densenet_sweep.compare.model import named as models
 from densenet_sweep.data.sources import digits
 from densenet_sweep.sweep.storage import open_storage
 from densenet_sweep.tracking import store

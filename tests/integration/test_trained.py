@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from densenet_sweep.compare import trained
+from densenet_sweep.compare.model import trained
 from densenet_sweep.data.sources import digits
 
 

@@ -11,8 +11,9 @@ from hydra.utils import instantiate
 from mlflow import MlflowClient
 from omegaconf import DictConfig, OmegaConf
 
-from densenet_sweep.compare import finalists, saved_views, views
 from densenet_sweep.compare.callback import PrintLeaderboard, ViewedSweepRun
+from densenet_sweep.compare.confirmation import finalists
+from densenet_sweep.compare.mlflow_ui import saved_views, views
 from densenet_sweep.sweep.storage import open_storage
 from densenet_sweep.tracking import store
 

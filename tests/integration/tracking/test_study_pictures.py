@@ -12,7 +12,7 @@ from mlflow.entities import Run
 from omegaconf import DictConfig, OmegaConf
 from optuna.trial import TrialState, create_trial
 
-from densenet_sweep.compare.study_pictures import StorePictures
+from densenet_sweep.compare.report.stored import StorePictures
 from densenet_sweep.sweep import description
 from densenet_sweep.sweep.storage import open_storage
 from densenet_sweep.tracking import store
@@ -123,7 +123,7 @@ def test_a_sweep_without_an_ended_trial_has_none(config, tmp_path, states, caplo
 
 def test_without_mlflow_nothing_is_drawn(config, tmp_path, monkeypatch):
     config.tracking = {"_target_": "densenet_sweep.tracking.null_record.open_record"}
-    monkeypatch.setattr("densenet_sweep.compare.pictures.draw", lambda _: pytest.fail("drawn"))
+    monkeypatch.setattr("densenet_sweep.compare.report.pictures.draw", lambda _: pytest.fail("drawn"))
     study_in(tmp_path, "COMPLETE")
     ended(config, tmp_path)
 

@@ -9,8 +9,9 @@ from optuna.distributions import CategoricalDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 from rich.console import Console
 
-from densenet_sweep.compare import confirmation, verdict
-from densenet_sweep.compare.finalists import Finalist, Finalists
+from densenet_sweep.compare.confirmation import text as confirmation
+from densenet_sweep.compare.confirmation import verdict
+from densenet_sweep.compare.confirmation.finalists import Finalist, Finalists
 
 FINALISTS = Finalists(
     study="growth",

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from densenet_sweep.compare import exported
-from densenet_sweep.compare.export import TOLERANCE, TOLERANCE_RESIZED
+from densenet_sweep.compare.model import exported
+from densenet_sweep.compare.model.export import TOLERANCE, TOLERANCE_RESIZED
 
 
 @pytest.mark.parametrize("form", exported.FORMATS)

@@ -7,9 +7,9 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
-from densenet_sweep.compare import pictures
-from densenet_sweep.compare.pictures import cost, progress, search
-from densenet_sweep.compare.pictures.subject import Objective, parameter_axis, read, thinned
+from densenet_sweep.compare.report import pictures
+from densenet_sweep.compare.report.pictures import cost, progress, search
+from densenet_sweep.compare.report.pictures.subject import Objective, parameter_axis, read, thinned
 from densenet_sweep.drawing.scene import Bars, Curves, Line, Picture, Points, Surface
 
 ALL = ["optimization_history", "learning_curves", "importance", "contour", "slices", "pareto_front"]

@@ -4,9 +4,9 @@ from html.parser import HTMLParser
 import optuna
 import pytest
 
-from densenet_sweep.compare import report
 from densenet_sweep.compare.metric import Metric
-from densenet_sweep.compare.report import Reported
+from densenet_sweep.compare.report import page as report
+from densenet_sweep.compare.report.page import Reported
 
 
 class Checked(HTMLParser):

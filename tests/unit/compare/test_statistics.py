@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from densenet_sweep.compare.statistics import Repetitions, difference, indistinguishable
+from densenet_sweep.compare.confirmation.statistics import Repetitions, difference, indistinguishable
 
 
 def repetitions(accuracies, *, num_images=10_000, rights=None) -> Repetitions:

@@ -6,7 +6,7 @@ from contextlib import closing, suppress
 
 import pytest
 
-from densenet_sweep.compare import ui
+from densenet_sweep.compare.mlflow_ui import serve as ui
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from densenet_sweep.compare.pictures import cost, progress, search
-from densenet_sweep.compare.pictures.subject import Subject, read
+from densenet_sweep.compare.report.pictures import cost, progress, search
+from densenet_sweep.compare.report.pictures.subject import Subject, read
 from densenet_sweep.drawing import png
 from densenet_sweep.drawing.scene import Picture
 

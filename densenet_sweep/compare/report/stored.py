@@ -57,9 +57,9 @@ class StorePictures(Callback):
 
 
 def _store(client: "MlflowClient", parent: str, study: "optuna.Study", sweep_dir: Path) -> None:
-    from densenet_sweep.compare import report
     from densenet_sweep.compare.origin import tags_of
-    from densenet_sweep.compare.pictures import draw
+    from densenet_sweep.compare.report import page as report
+    from densenet_sweep.compare.report.pictures import draw
     from densenet_sweep.sweep import description
 
     drawn = draw(study)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from densenet_sweep.compare import studies
-from densenet_sweep.compare.finalists import Finalist, Finalists, read
-from densenet_sweep.compare.statistics import Difference, Repetitions, indistinguishable
+from densenet_sweep.compare.confirmation.finalists import Finalist, Finalists, read
+from densenet_sweep.compare.confirmation.statistics import Difference, Repetitions, indistinguishable
 from densenet_sweep.compare.studies import OUTPUTS
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from densenet_sweep.compare.asked import mlflow_config
 
 if TYPE_CHECKING:
     from densenet_sweep.classifier import Signature
-    from densenet_sweep.compare.exported import Predictor
+    from densenet_sweep.compare.model.exported import Predictor
 
 _FORMATS = ("table", "json")
 _BATCH_SIZE = 64
@@ -70,7 +70,8 @@ def main(arguments: list[str]) -> None:
 def _opened(name: str, overrides: Sequence[str]) -> "tuple[Signature, Predictor]":
     """Return what the model `name` takes and gives, and what calls it."""
     tracking = mlflow_config(overrides, "predict reads the model from MLflow, and")
-    from densenet_sweep.compare import exported, models
+    from densenet_sweep.compare.model import exported
+    from densenet_sweep.compare.model import named as models
 
     if exported.is_exported(name):
         return exported.read(Path(name))

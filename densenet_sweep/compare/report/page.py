@@ -14,11 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from densenet_sweep.compare import analysis, confirmation, origin, ranking, rebuilt, verdict
+from densenet_sweep.compare import analysis, origin, ranking, rebuilt
 from densenet_sweep.compare.cells import cell, short_names, value
-from densenet_sweep.compare.pictures import Drawn, draw
-from densenet_sweep.compare.pictures.subject import counted
-from densenet_sweep.compare.verdict import Verdict
+from densenet_sweep.compare.confirmation import text as confirmation
+from densenet_sweep.compare.confirmation import verdict
+from densenet_sweep.compare.confirmation.verdict import Verdict
+from densenet_sweep.compare.report.pictures import Drawn, draw
+from densenet_sweep.compare.report.pictures.subject import counted
 from densenet_sweep.drawing import interactive, look
 from densenet_sweep.drawing.scene import Points
 from densenet_sweep.tracking.store import redacted

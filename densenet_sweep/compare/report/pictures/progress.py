@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from densenet_sweep.compare.pictures.subject import Objective, Subject, by_state, padded, shown_of, thinned
+from densenet_sweep.compare.report.pictures.subject import Objective, Subject, by_state, padded, shown_of, thinned
 from densenet_sweep.drawing import look
 from densenet_sweep.drawing.scene import Axis, Curves, Line, Mark, Panel, Picture, Points
 

@@ -8,8 +8,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from densenet_sweep.compare.cells import cell, short_names, value
-from densenet_sweep.compare.statistics import LEVEL
-from densenet_sweep.compare.verdict import Result, Verdict
+from densenet_sweep.compare.confirmation.statistics import LEVEL
+from densenet_sweep.compare.confirmation.verdict import Result, Verdict
 
 
 def show(verdict: Verdict, console: Console) -> None:

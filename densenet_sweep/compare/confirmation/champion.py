@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from densenet_sweep.compare import confirmation, finalists, next_commands, verdict
+from densenet_sweep.compare import next_commands
+from densenet_sweep.compare.confirmation import finalists, verdict
+from densenet_sweep.compare.confirmation import text as confirmation
 from densenet_sweep.compare.next_commands import command
 
 if TYPE_CHECKING:
     import optuna
     from mlflow import MlflowClient
 
-    from densenet_sweep.compare.verdict import Verdict
+    from densenet_sweep.compare.confirmation.verdict import Verdict
 
 log = logging.getLogger("densenet_sweep")
 
@@ -71,7 +73,7 @@ def _registered(config: DictConfig, study: "optuna.Study", folder: Path, found: 
         return False
     from densenet_sweep import composition, config_file, train
     from densenet_sweep.compare.asked import answering
-    from densenet_sweep.compare.trained import classifier
+    from densenet_sweep.compare.model.trained import classifier
     from densenet_sweep.tracking.model import REGISTERED_NAME, register
 
     uri, runs = str(config.tracking.uri), champion.runs

@@ -4,8 +4,8 @@ import math
 import random
 from typing import TYPE_CHECKING
 
-from densenet_sweep.compare.pictures.progress import axis_of, points
-from densenet_sweep.compare.pictures.subject import (
+from densenet_sweep.compare.report.pictures.progress import axis_of, points
+from densenet_sweep.compare.report.pictures.subject import (
     Subject,
     counted,
     distribution_of,
@@ -17,7 +17,7 @@ from densenet_sweep.drawing import look
 from densenet_sweep.drawing.scene import Axis, Bars, Panel, Picture, Points, Surface
 
 if TYPE_CHECKING:
-    from densenet_sweep.compare.pictures.subject import Objective
+    from densenet_sweep.compare.report.pictures.subject import Objective
 
 _MOST_PANELS = 12
 _MOST_POINTS = 800

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from densenet_sweep.compare.pictures.subject import Objective, Subject, padded, shown_of, thinned
+from densenet_sweep.compare.report.pictures.subject import Objective, Subject, padded, shown_of, thinned
 from densenet_sweep.drawing import look
 from densenet_sweep.drawing.scene import Axis, Line, Mark, Panel, Picture, Points
 

@@ -10,7 +10,7 @@ import urllib.parse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from densenet_sweep.compare import views
+from densenet_sweep.compare.mlflow_ui import views
 from densenet_sweep.tracking.run import find_parent, quoted
 from densenet_sweep.tracking.sweep_run import is_search
 

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import IO
 
-from densenet_sweep.compare import saved_views
 from densenet_sweep.compare.asked import answering, mlflow_config, separated
+from densenet_sweep.compare.mlflow_ui import saved_views
 from densenet_sweep.config import ConfigError, MlflowConfig
 from densenet_sweep.tracking.dead_runs import close_dead_runs
 from densenet_sweep.tracking.store import artifact_uri, check_uri, connect, is_server, redacted, sqlite_file

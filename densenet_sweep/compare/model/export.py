@@ -15,7 +15,7 @@ from densenet_sweep.compare.asked import mlflow_config, separated
 
 if TYPE_CHECKING:
     from densenet_sweep.classifier import Signature
-    from densenet_sweep.compare.exported import Predictor
+    from densenet_sweep.compare.model.exported import Predictor
 
 # How far probabilities may be from the original's. Images of another size are resized, and what lies halfway between two
 # levels then may be rounded the other way by another program: 0.0012 was measured for noise, 0.000003 where none lies there.
@@ -45,7 +45,8 @@ def main(arguments: list[str]) -> None:
     _check_format(asked.to, path)
     tracking = mlflow_config(overrides, "export reads the model from MLflow, and")
     with _beside(path) as unfinished:
-        from densenet_sweep.compare import exported, models
+        from densenet_sweep.compare.model import exported
+        from densenet_sweep.compare.model import named as models
 
         exported.check_packages(asked.to)
         model = models.find(asked.model, tracking.uri, overrides)

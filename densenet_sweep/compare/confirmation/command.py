@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from densenet_sweep import composition
-from densenet_sweep.compare import finalists as finalist_files
 from densenet_sweep.compare.asked import answering, mlflow_config, separated
+from densenet_sweep.compare.confirmation import finalists as finalist_files
 from densenet_sweep.compare.rerun import downloaded_config
 from densenet_sweep.compare.studies import AnyStudy, find
 from densenet_sweep.tracking.store import connect

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from densenet_sweep.classifier import Classifier, Signature
-from densenet_sweep.compare import ranking, studies, trained
+from densenet_sweep.compare import ranking, studies
 from densenet_sweep.compare.asked import answering, the_run
+from densenet_sweep.compare.model import trained
 from densenet_sweep.tracking.model import CHAMPION, REGISTERED_NAME
 from densenet_sweep.tracking.quiet import quietly
 from densenet_sweep.tracking.run import quoted
