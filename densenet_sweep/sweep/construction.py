@@ -10,6 +10,9 @@ from typing import Any
 from densenet_sweep.sweep.errors import SweepError
 from densenet_sweep.sweep.space import Space
 
+# The seed of these says which sequence all workers go through together, so it must stay what it is.
+_SEED_IS_THE_SEQUENCE = (".GridSampler", ".QMCSampler")
+
 
 def sampler(section: Mapping[str, Any], space: Space) -> Any:
     """Return the sampler that `hydra.sweeper.sampler` describes, told what it must know of the space.
@@ -24,6 +27,19 @@ def sampler(section: Mapping[str, Any], space: Space) -> Any:
         # Jointly within each group of parameters that occur together, instead of each conditional one on its own.
         return build({"multivariate": True, "group": True, **section}, "hydra.sweeper.sampler")
     return build(section, "hydra.sweeper.sampler")
+
+
+def reseeded(section: Mapping[str, Any], num_trials: int | None) -> dict[str, Any]:
+    """Return a sampler's section for one trial: its seed follows from the configured one and `num_trials`, the trials so far.
+
+    Where that is None the seed is drawn anew. A section without a seed stays as it is.
+    """
+    from numpy.random import SeedSequence
+
+    if section.get("seed") is None or str(section["_target_"]).endswith(_SEED_IS_THE_SEQUENCE):
+        return dict(section)
+    entropy = None if num_trials is None else [int(section["seed"]), num_trials]
+    return {**section, "seed": int(SeedSequence(entropy).generate_state(1)[0])}
 
 
 def pruner(section: Mapping[str, Any], num_objectives: int) -> Any:

@@ -42,9 +42,6 @@ log = logging.getLogger("densenet_sweep.sweep")
 
 _POLL_SECONDS = 0.5
 
-# The seed of these says which sequence all workers go through together, so it must stay what it is.
-_SEED_IS_THE_SEQUENCE = (".GridSampler", ".QMCSampler")
-
 
 @dataclass(frozen=True)
 class Settings:
@@ -140,13 +137,8 @@ class Worker:
         same study gives the same trials again, and a continued one does not repeat its random start. Beside others, of
         which some may be another command's, it is drawn anew, so that no two suggest the same.
         """
-        from numpy.random import SeedSequence
-
-        section = dict(self.settings.sampler)
-        if section.get("seed") is not None and not str(section["_target_"]).endswith(_SEED_IS_THE_SEQUENCE):
-            is_alone = index == 0 and not any(trial.state.name == "RUNNING" for trial in seen)
-            entropy = [int(section["seed"]), len(seen)] if is_alone else None
-            section["seed"] = int(SeedSequence(entropy).generate_state(1)[0])
+        is_alone = index == 0 and not any(trial.state.name == "RUNNING" for trial in seen)
+        section = construction.reseeded(self.settings.sampler, len(seen) if is_alone else None)
         study.sampler = construction.sampler(section, self.space)
         # Samplers that enumerate call this after their last trial; Optuna's own works inside `optimize` only.
         setattr(study, "stop", lambda: study.set_user_attr(EXHAUSTED, True))  # noqa: B010 - a method, to mypy

@@ -1,0 +1,163 @@
+"""Sweeps replayed on recorded learning curves: sampler and pruner decide, a table answers, and the clock is simulated.
+
+A trial begins whenever a worker is free, reports after each epoch when the epoch's recorded seconds have passed, and ends as it
+would in a sweep: complete with its last epoch's value, pruned, or failed where the training diverged.
+"""
+
+import heapq
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import optuna
+from learning_curves import Curve
+
+from densenet_sweep.sweep import construction
+from densenet_sweep.sweep.space import Space
+
+# What a worker does next: yields the seconds of an epoch, and goes on when they have passed.
+Job = Iterator[float]
+
+
+@dataclass(frozen=True)
+class Improvement:
+    """A complete trial that was better than all before it, and what all workers had spent when it ended."""
+
+    epochs: int
+    seconds: float
+    value: float
+
+
+@dataclass
+class Ledger:
+    """What a replay has spent, and what its user would have been handed: the value of the best complete trial so far."""
+
+    epochs: int = 0
+    seconds: float = 0.0
+    improvements: list[Improvement] = field(default_factory=list)
+
+    def complete(self, value: float) -> None:
+        """Note a trial that came to its end."""
+        if value > self.best:
+            self.improvements.append(Improvement(self.epochs, self.seconds, value))
+
+    @property
+    def best(self) -> float:
+        """The best value so far; minus infinity before any."""
+        return self.improvements[-1].value if self.improvements else -math.inf
+
+    def best_within(self, epochs: float) -> float:
+        """Return the best value that was there after so many epochs of all workers together."""
+        return max((it.value for it in self.improvements if it.epochs <= epochs), default=-math.inf)
+
+    def reached(self, value: float) -> tuple[float, float]:
+        """Return after how many epochs and seconds the best was at least `value`; infinitely many where it never was."""
+        return next(((it.epochs, it.seconds) for it in self.improvements if it.value >= value), (math.inf, math.inf))
+
+
+def sweep(
+    look_up: Callable[[Mapping[str, Any]], Curve],
+    space: Space,
+    sampler: Mapping[str, Any],
+    pruner: Mapping[str, Any],
+    *,
+    num_epochs: int,
+    seed: int,
+    enqueue: Sequence[Mapping[str, Any]] = (),
+) -> Callable[[Ledger], Iterator[Job]]:
+    """Return the trials of a sweep, one after the other, as a worker of the engine asks for them.
+
+    Args:
+        look_up: parameters to their curve.
+        space: what is searched.
+        sampler: its config section; as a worker does, one is built anew for each trial, from the seed and the trials so far.
+        pruner: its config section.
+        num_epochs: of a complete trial.
+        seed: in place of the section's own.
+        enqueue: configurations to begin with.
+    """
+
+    def trials(ledger: Ledger) -> Iterator[Job]:
+        study = optuna.create_study(study_name=f"replay-{seed}", direction="maximize")
+        for parameters in enqueue:
+            study.enqueue_trial(dict(parameters))
+        number = 0
+        while True:
+            study.sampler = construction.sampler(construction.reseeded({**sampler, "seed": seed}, number), space)
+            study.pruner = construction.pruner(pruner, num_objectives=1)
+            trial = study.ask(space.distributions())
+            yield _trial(study, trial, look_up(trial.params), num_epochs, ledger)
+            number += 1
+
+    return trials
+
+
+def _trial(study: optuna.Study, trial: optuna.Trial, curve: Curve, num_epochs: int, ledger: Ledger) -> Job:
+    for index, seconds in enumerate(curve.seconds):
+        yield seconds
+        ledger.epochs += 1
+        if index == len(curve.values):
+            study.tell(trial, state=optuna.trial.TrialState.FAIL)
+            return
+        trial.report(curve.values[index], step=index + 1)
+        if index + 1 == num_epochs:
+            study.tell(trial, curve.values[index])
+            ledger.complete(curve.values[index])
+        elif trial.should_prune():
+            study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+            return
+
+
+def one_epoch_then_best(
+    curves: Sequence[Curve], *, num_first: int, k: int, num_epochs: int, seed: int
+) -> Callable[[Ledger], Iterator[Job]]:
+    """Return the jobs of the plain baseline: `num_first` random configurations for one epoch, then the best `k` to the end.
+
+    The chosen ones go on where they were, the best first; after them it begins again with others. Of several workers, one that
+    finds no first epoch left begins with the best that is known by then.
+    """
+
+    def jobs(ledger: Ledger) -> Iterator[Job]:
+        order = np.random.default_rng(seed).permutation(len(curves))
+        for start in range(0, len(order), num_first):
+            finished: list[Curve] = []
+            for index in order[start : start + num_first]:
+                yield _first_epoch(curves[index], finished, ledger)
+            for _ in range(min(k, len(finished))):
+                finished.sort(key=lambda curve: curve.values[0])
+                yield _other_epochs(finished.pop(), num_epochs, ledger)
+
+    return jobs
+
+
+def _first_epoch(curve: Curve, finished: list[Curve], ledger: Ledger) -> Job:
+    yield curve.seconds[0]
+    ledger.epochs += 1
+    if curve.values:
+        finished.append(curve)
+
+
+def _other_epochs(curve: Curve, num_epochs: int, ledger: Ledger) -> Job:
+    for seconds in curve.seconds[1:]:
+        yield seconds
+        ledger.epochs += 1
+    if len(curve.values) == num_epochs:
+        ledger.complete(curve.values[-1])
+
+
+def run(jobs: Callable[[Ledger], Iterator[Job]], *, num_workers: int, max_epochs: int, enough: float = math.inf) -> Ledger:
+    """Let workers take jobs until they have spent `max_epochs` together or have found a value of `enough`."""
+    ledger = Ledger()
+    waiting = jobs(ledger)
+    busy: list[tuple[float, int, Job]] = [(0.0, worker, iter(())) for worker in range(num_workers)]
+    while busy and ledger.epochs < max_epochs and ledger.best < enough:
+        ledger.seconds, worker, job = heapq.heappop(busy)
+        seconds = next(job, None)
+        if seconds is None:  # it is over
+            job = next(waiting, iter(()))
+            seconds = next(job, None)
+        if seconds is not None:
+            heapq.heappush(busy, (ledger.seconds + seconds, worker, job))
+    return ledger

