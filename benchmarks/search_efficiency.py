@@ -78,8 +78,9 @@ def ways() -> dict[str, Callable[[int], Jobs]]:
         "random, no pruning": partial(_sweep, section("sampler", "random"), none),
         "TPE, no pruning": partial(_sweep, tpe, none),
         "one epoch for 24, the best 3 to the end": partial(_one_epoch_then_best, 24, 3),
+        "the same, the schedule compressed into the one": partial(_one_epoch_then_best, 24, 3, compressed=True),
         "TPE, median": partial(_sweep, tpe, section("pruner", "median")),
-        "TPE, asha": partial(_sweep, tpe, section("pruner", "asha")),
+        "TPE, asha with factor 3": partial(_sweep, tpe, {**section("pruner", "asha"), "reduction_factor": 3}),
         "TPE, hyperband": partial(_sweep, tpe, section("pruner", "hyperband")),
         "TPE, top_k_after_one_epoch": partial(_sweep, tpe, section("pruner", "top_k_after_one_epoch")),
         "our default": partial(_sweep, *default),
@@ -103,8 +104,13 @@ def _default_sections() -> tuple[Section, Section]:
 
 
 @functools.cache
+def _recorded() -> dict[Training, Curve]:
+    return read()
+
+
+@functools.cache
 def _grid() -> dict[Training, Curve]:
-    return {training: curve for training, curve in read().items() if training.epochs == NUM_EPOCHS}
+    return {training: curve for training, curve in _recorded().items() if training.epochs == NUM_EPOCHS}
 
 
 @functools.cache
@@ -128,8 +134,14 @@ def _sweep(sampler: Section, pruner: Section, seed: int, enqueue: Sequence[Secti
     return sweep(_nearest, searched, sampler, pruner, num_epochs=NUM_EPOCHS, seed=seed, enqueue=enqueue)
 
 
-def _one_epoch_then_best(num_first: int, k: int, seed: int) -> Jobs:
-    return one_epoch_then_best(list(_grid().values()), num_first=num_first, k=k, num_epochs=NUM_EPOCHS, seed=seed)
+def _one_epoch_then_best(num_first: int, k: int, seed: int, *, compressed: bool = False) -> Jobs:
+    curves, num_epochs = list(_grid().values()), NUM_EPOCHS
+    if compressed:  # the first epoch is a training of its own, and those that are chosen begin anew
+        shorts = [_recorded()[training._replace(epochs=1)] for training in _grid()]
+        pairs = zip(shorts, curves, strict=True)
+        curves = [Curve(short.values + full.values, short.seconds + full.seconds) for short, full in pairs]
+        num_epochs += 1
+    return one_epoch_then_best(curves, num_first=num_first, k=k, num_epochs=num_epochs, seed=seed)
 
 
 def _replay(way: Callable[[int], Jobs], num_workers: int, seed: int) -> Ledger:
@@ -147,7 +159,7 @@ def _print_grid() -> None:
         print(f"rank correlation of epoch {epoch} with the last, Spearman: {_agreement(early):.2f}", end="")
         compressed = {
             training._replace(epochs=NUM_EPOCHS): curve.values[-1]
-            for training, curve in read().items()
+            for training, curve in _recorded().items()
             if training.epochs == epoch == len(curve.values) and training._replace(epochs=NUM_EPOCHS) in complete
         }
         print(f"; of a schedule of {epoch}: {_agreement(compressed):.2f} ({len(compressed)})" if compressed else "")
@@ -160,11 +172,11 @@ def _agreement(early: Mapping[Training, float]) -> float:
 def _print_ways(num_workers: int, num_seeds: int, pool: ProcessPoolExecutor) -> None:
     best = _finals()[0]
     print(f"\n{num_workers} workers, {num_seeds} seeds, at most {MAX_EPOCHS} epochs; medians (quartiles)")
-    print(f"{'':46}" + "".join(f"{f'epochs to {share:.1%}':>22}{'seconds':>9}" for share in SHARES), end="")
+    print(f"{'':48}" + "".join(f"{f'epochs to {share:.1%}':>22}{'seconds':>9}" for share in SHARES), end="")
     print("".join(f"{f'points short at {epochs}':>22}" for epochs in BUDGETS))
     for name, way in ways().items():
         ledgers = list(pool.map(partial(_replay, way, num_workers), range(num_seeds)))
-        print(f"{name:46}", end="")
+        print(f"{name:48}", end="")
         for share in SHARES:
             epochs, seconds = zip(*(ledger.reached(share * best) for ledger in ledgers), strict=True)
             print(f"{_quartiles(epochs):>22}{statistics.median(seconds):9.0f}", end="")
