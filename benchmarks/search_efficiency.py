@@ -66,7 +66,7 @@ def main() -> None:
     with ProcessPoolExecutor(asked.processes) as pool:
         for num_workers in (1, 4):
             _print_ways(num_workers, asked.seeds, pool)
-        _print_samplers(asked.seeds // 2, pool)
+        _print_samplers(asked.seeds // 5, pool)
 
 
 def ways() -> dict[str, Callable[[int], Jobs]]:
