@@ -1,147 +1,212 @@
-"""Images per second of a training step of the seed's net: ours against the plain fp32 loop of its text.
+"""Images per second of training, data included: ours against the seed's loop and against a plain loop in mixed precision.
 
-    python benchmarks/training_throughput.py
+    python benchmarks/training_throughput.py [--quick] [--case NAME ...]
 
-The two sides run in turn, each time in a process of its own, because settings of the memory allocator last for a process.
-Medians and the ratio round by round are printed. The data is random and in memory: a step's speed does not depend on it.
+Four networks, each trained in three ways, in turn and each time in a process of its own:
+
+    text    the loop as the seed's text writes it: fp32, plain SGD, PIL Resize and ToTensor an image, 4 loader processes
+    amp     a plain loop in mixed precision over the same pictures
+    ours    `fit` over our batches, in the precision that `precision=auto` takes
+
+In `text` and `amp` the seed's net is its text's, and the others are torchvision's DenseNet. Timed is one training pass without
+validation: the whole of Fashion-MNIST's 54,000 training images on a GPU, the stated part of them on a processor. Printed are
+medians over the rounds and the median of the ratios within a round.
+
+It runs from a checkout with torch and torchvision alone. Where Fashion-MNIST is not to be had, random images of its size take
+its place, since speed does not depend on what they show.
 """
 
 import argparse
+import json
 import platform
+import resource
 import statistics
 import subprocess
 import sys
-import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parent.parent))  # a checkout need not be installed
+
+import plain_training
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-import densenet_sweep
+from densenet_sweep.architectures.densenet import densenet
+from densenet_sweep.data.augmentation import Augmentation
+from densenet_sweep.data.batches import TrainBatches
+from densenet_sweep.data.images import Images
+from densenet_sweep.data.preprocessing import Preprocessing
+from densenet_sweep.data.sources import fashion_mnist
 from densenet_sweep.training import optimizers, schedules
 from densenet_sweep.training.fit import fit
 from densenet_sweep.training.memory import keep_freed_memory
 from densenet_sweep.training.precision import place, resolve_device, resolve_dtype
 
-LEARNING_RATE = 0.05
-BATCH_SIZE = 256
-IMAGE_SIZE = 96
+NUM_TRAIN = 54_000
+SIDES = ("text", "amp", "ours")
 
 
-class TextDenseBlock(nn.Module):
-    """A dense block as the text writes it."""
+@dataclass(frozen=True)
+class Case:
+    """A network and its images; `num_images` is what a pass on a processor takes of them.
 
-    def __init__(self, num_convs: int, in_channels: int, growth_rate: int) -> None:
-        super().__init__()
-        self.net = nn.Sequential(
-            *(_bn_relu_conv(in_channels + index * growth_rate, growth_rate, 3, 1) for index in range(num_convs))
-        )
+    `ours` are the arguments of `densenet`, those of the config `architecture`.
+    """
 
-    def forward(self, images_BCHW: Tensor) -> Tensor:
-        """Return the input with every layer's output appended."""
-        for layer in self.net:
-            images_BCHW = torch.cat((images_BCHW, layer(images_BCHW)), dim=1)
-        return images_BCHW
-
-
-def _bn_relu_conv(in_channels: int, out_channels: int, size: int, padding: int) -> nn.Sequential:
-    convolution = nn.Conv2d(in_channels, out_channels, size, padding=padding)
-    return nn.Sequential(nn.BatchNorm2d(in_channels), nn.ReLU(), convolution)
+    what: str
+    architecture: str
+    image_size: int
+    batch_size: int
+    num_images: int
+    ours: dict[str, Any]
+    theirs: Callable[[], nn.Module]
 
 
-def text_network() -> nn.Sequential:
-    """Return the seed's net as its text writes it."""
-    layers: list[nn.Module] = [
-        nn.Conv2d(1, 64, 7, stride=2, padding=3),
-        nn.BatchNorm2d(64),
-        nn.ReLU(),
-        nn.MaxPool2d(3, stride=2, padding=1),
-    ]
-    channels = 64
-    for index in range(4):
-        layers.append(TextDenseBlock(4, channels, 32))
-        channels += 4 * 32
-        if index < 3:
-            layers += [_bn_relu_conv(channels, channels // 2, 1, 0), nn.AvgPool2d(2, stride=2)]
-            channels //= 2
-    layers += [nn.BatchNorm2d(channels), nn.ReLU(), nn.AdaptiveAvgPool2d((1, 1)), nn.Flatten(), nn.Linear(channels, 10)]
-    return nn.Sequential(*layers)
+def _bc(growth_rate: int, layers: int) -> dict[str, Any]:
+    return {"growth_rate": growth_rate, "block_config": (layers,) * 3, "num_init_features": 2 * growth_rate, "bn_size": 4}
 
 
-def text_images_per_second(batches: list[tuple[Tensor, Tensor]], device: torch.device) -> float:
-    """Train two passes over `batches` with the text's loop (fp32, contiguous, plain SGD) and time the second."""
-    network = text_network().to(device)
-    optimizer = torch.optim.SGD(network.parameters(), lr=LEARNING_RATE)
-    loss_function = nn.CrossEntropyLoss()
-    seconds = 0.0
-    for _ in range(2):
-        start = time.perf_counter()
-        for images_BCHW, labels_B in batches:
-            optimizer.zero_grad()
-            loss = loss_function(network(images_BCHW), labels_B)
-            loss.backward()
-            optimizer.step()
-            loss.item()
-        seconds = time.perf_counter() - start
-    return len(batches) * BATCH_SIZE / seconds
+CASES = {
+    "seed": Case(
+        "the seed's net, 96 px, batch 256", "d2l", 96, 256, 2048,
+        {"growth_rate": 32, "block_config": (4, 4, 4, 4), "num_init_features": 64, "stem": "imagenet",
+         "initialization": "xavier", "conv_bias": True},
+        plain_training.text_network,
+    ),
+    "bc100_k12": Case(
+        "BC-100-12, 28 px, batch 64", "densenet_bc100_k12", 28, 64, 512, _bc(12, 16),
+        lambda: plain_training.torchvision_network(12, (16,) * 3, 24, stem="small"),
+    ),
+    "bc40_k48": Case(
+        "BC-40-48, 28 px, batch 64", "densenet_bc40_k48", 28, 64, 512, _bc(48, 6),
+        lambda: plain_training.torchvision_network(48, (6,) * 3, 96, stem="small"),
+    ),
+    "densenet121": Case(
+        "densenet121, 64 px, batch 64", "densenet121", 64, 64, 1024,
+        {"growth_rate": 32, "block_config": (6, 12, 24, 16), "num_init_features": 64, "bn_size": 4, "stem": "imagenet"},
+        lambda: plain_training.torchvision_network(32, (6, 12, 24, 16), 64, stem="imagenet"),
+    ),
+}  # fmt: skip
 
 
-def our_images_per_second(batches: list[tuple[Tensor, Tensor]], device: torch.device) -> float:
-    """Train two epochs over `batches` with `fit`, as `precision=auto` does on this device, and take the second's figure."""
+def our_network(case: Case, **changes: Any) -> nn.Module:
+    """Return the network of `case`, freshly initialised on the CPU."""
+    return densenet(**{"in_channels": 1, "num_classes": 10, "compression": 0.5, **case.ours, **changes})
+
+
+def training_images(count: int) -> Images:
+    """Return the first `count` training images of Fashion-MNIST, or random ones."""
+    try:
+        images = fashion_mnist("data", download=False).train
+    except (FileNotFoundError, ValueError):
+        print("Fashion-MNIST is not here: random images", file=sys.stderr)
+        generator = torch.Generator().manual_seed(0)
+        pixels = torch.randint(0, 256, (count, 1, 28, 28), generator=generator, dtype=torch.uint8)
+        return Images(pixels, torch.randint(0, 10, (count,), generator=generator))
+    return images.select(torch.arange(count))
+
+
+def our_images_per_second(case: Case, images: Images, device: torch.device, dtype: torch.dtype) -> float:
+    """Train two steps to warm the libraries up, then one pass that is timed, with `fit` as `train.py` calls it."""
     if device.type == "cpu":
         keep_freed_memory()
-    network = place(densenet_sweep.build(["architecture=d2l", "data.image_size=96"]), device)
+    network = place(our_network(case), device)
+    is_seed = case.architecture == "d2l"
     optimizer = optimizers.sgd(
-        network, lr=LEARNING_RATE, weight_decay=0.0, decay_norm_and_bias=True, momentum=0.0, nesterov=False
+        network,
+        lr=0.05 if is_seed else 0.1,
+        weight_decay=0.0 if is_seed else 1e-4,
+        decay_norm_and_bias=True,
+        momentum=0.0 if is_seed else 0.9,
+        nesterov=not is_seed,
     )
+    preprocessing = Preprocessing(case.image_size, torch.zeros(1, device=device), torch.ones(1, device=device))
+    batches = TrainBatches(images.to(device), preprocessing, Augmentation(), batch_size=case.batch_size, seed=0)
+
+    def train_batches(index: int) -> Any:
+        return islice(batches(index), 2 if index == 0 else None)
+
     epochs = fit(
         network,
         optimizer,
         schedules.constant(),
-        train_batches=lambda _: batches,
-        valid_batches=lambda: batches[:1],
-        num_batches=len(batches),
+        train_batches=train_batches,
+        valid_batches=None,
+        num_batches=batches.num_batches,
         epochs=2,
-        dtype=resolve_dtype("auto", device),
+        dtype=dtype,
     )
     return list(epochs)[-1].images_per_second
 
 
-SIDES = {"text": text_images_per_second, "ours": our_images_per_second}
+def run_side(side: str, case: Case, num_images: int) -> dict[str, float]:
+    """Return images per second and peak memory in bytes: a GPU's allocations, or the process's on a processor."""
+    device = resolve_device("auto")
+    dtype = resolve_dtype("auto", device)
+    images = training_images(num_images)
+    torch.manual_seed(0)
+    if side == "ours":
+        speed = our_images_per_second(case, images, device, dtype)
+    else:
+        pictures = plain_training.Pictures(images.images_NCHW, images.labels_N, case.image_size)
+        if side == "text":
+            speed = plain_training.text_images_per_second(case.theirs(), pictures, case.batch_size, device)
+        else:
+            speed = plain_training.amp_images_per_second(case.theirs(), pictures, case.batch_size, device, dtype)
+    is_gpu = device.type == "cuda"
+    peak = torch.cuda.max_memory_allocated(device) if is_gpu else 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {"images_per_second": speed, "peak_memory_bytes": peak}
+
+
+def measured(side: str, name: str, num_images: int) -> dict[str, float]:
+    """Return what `run_side` gives in a process of its own."""
+    command = [sys.executable, __file__, "--side", side, "--case", name, "--images", str(num_images)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+def print_case(case: Case, num_images: int, rounds: list[dict[str, dict[str, float]]]) -> None:
+    """Print one line a side: images per second, ours over it, peak memory."""
+    print(f"{case.what}; a pass of {num_images:,} images ({num_images / NUM_TRAIN:.3g} of an epoch), {len(rounds)} rounds")
+    for side in SIDES:
+        speed = statistics.median(found[side]["images_per_second"] for found in rounds)
+        ratios = [found["ours"]["images_per_second"] / found[side]["images_per_second"] for found in rounds]
+        peak = statistics.median(found[side]["peak_memory_bytes"] for found in rounds) / 2**20
+        ratio = (
+            "" if side == "ours" else f"ours {statistics.median(ratios):6.2f} times ({', '.join(f'{r:.2f}' for r in ratios)})"
+        )
+        print(f"  {side:<5} {speed:10,.1f} images/s  {peak:8,.0f} MiB  {ratio}".rstrip(), flush=True)
 
 
 def main() -> None:
-    """Run both sides in turn and print the table; with `--side`, run one and print its figure."""
+    """Run all sides in turn and print the table; with `--side`, run one and print its figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5, help="how often each side is timed")
-    parser.add_argument("--batches", type=int, default=4, help="batches of 256 images in a timed pass")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each side is timed")
+    parser.add_argument("--case", choices=CASES, nargs="+", default=list(CASES), help="which networks")
+    parser.add_argument("--images", type=int, help=f"images of a pass; {NUM_TRAIN} are an epoch")
+    parser.add_argument("--quick", action="store_true", help="one round, of a quarter of the images")
     parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
     asked = parser.parse_args()
-    device = resolve_device("auto")
     if asked.side:
-        generator = torch.Generator().manual_seed(0)
-        batches = [
-            (
-                torch.rand(BATCH_SIZE, 1, IMAGE_SIZE, IMAGE_SIZE, generator=generator).to(device),
-                torch.randint(0, 10, (BATCH_SIZE,), generator=generator).to(device),
-            )
-            for _ in range(asked.batches)
-        ]
-        print(SIDES[asked.side](batches, device))
+        print(json.dumps(run_side(asked.side, CASES[asked.case[0]], asked.images)))
         return
-
-    def measured(side: str) -> float:
-        command = [sys.executable, __file__, "--side", side, "--batches", str(asked.batches)]
-        return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-
-    rounds = [(measured("text"), measured("ours")) for _ in range(asked.rounds)]
+    device = resolve_device("auto")
+    is_gpu = device.type == "cuda"
+    hardware = torch.cuda.get_device_name(device) if is_gpu else f"{torch.get_num_threads()} threads, {platform.machine()}"
     precision = str(resolve_dtype("auto", device)).removeprefix("torch.")
-    print(f"{device}, {torch.get_num_threads()} threads, torch {torch.__version__}, {platform.machine()}")
     print(
-        f"seed's net, {IMAGE_SIZE} px, batch {BATCH_SIZE}, {asked.rounds} rounds of {asked.batches} batches in turn, medians:"
+        f"{device} ({hardware}), torch {torch.__version__}, torchvision {plain_training.torchvision.__version__}, {precision}"
     )
-    print(f"  the text's fp32 loop {statistics.median(text for text, _ in rounds):10.1f} images/s")
-    print(f"  ours, {precision:<14} {statistics.median(ours for _, ours in rounds):10.1f} images/s")
-    print(f"  ratio in a round     {statistics.median(ours / text for text, ours in rounds):10.2f}")
+    for name in asked.case:
+        case = CASES[name]
+        num_images = asked.images or (NUM_TRAIN if is_gpu else case.num_images) // (4 if asked.quick else 1)
+        rounds = [{side: measured(side, name, num_images) for side in SIDES} for _ in range(1 if asked.quick else asked.rounds)]
+        print_case(case, num_images, rounds)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ Modules are named as torchvision names them, so that torchvision's weights load 
 Shape suffixes: B images in a batch, C channels, H height, W width, K classes.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import cast
 
 import torch
@@ -91,7 +91,7 @@ class DenseBlock(nn.ModuleDict):
     def forward(self, images_BCHW: Tensor) -> Tensor:
         """Return (B, C + num_layers * growth_rate, H, W) for (B, C, H, W)."""
         if self.memory_efficient and self.training and torch.is_grad_enabled():
-            return recomputing(cast(Iterable[DenseLayer], self.values()), images_BCHW)
+            return recomputing(cast(Collection[DenseLayer], self.values()), images_BCHW)
         features_BCHW = images_BCHW
         for layer in self.values():
             features_BCHW = torch.cat((features_BCHW, layer(features_BCHW)), dim=1)

@@ -1,18 +1,18 @@
 """A dense block that keeps its narrow maps alone and recomputes the wide ones in the backward pass.
 
-Owns what is kept, what is recomputed, and that both passes give the numbers of the plain one to the bit.
+Owns what is kept, what is recomputed, and that the numbers are those of the plain pass to the bit.
 Shape suffixes: B images in a batch, C channels, H height, W width.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Collection
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
-from torch.utils.checkpoint import checkpoint
+from torch.autograd.graph import saved_tensors_hooks
+from torch.nn import functional
 
 Stage = tuple[nn.BatchNorm2d, nn.ReLU, nn.Conv2d]
 
@@ -27,84 +27,115 @@ class Layer(Protocol):
         """Return the maps with some set to zero."""
 
 
-def recomputing(layers: Iterable[Layer], images_BCHW: Tensor) -> Tensor:
+def recomputing(layers: Collection[Layer], images_BCHW: Tensor) -> Tensor:
     """Return the block's output for its input: that followed by the new maps of each layer.
 
     Kept are the output, in which every layer finds all that it has read, and what a bottleneck's first convolution returns.
-    Copies of the concatenation, which grow with the square of the depth, and normalised maps are made again. No convolution
-    is run again: each is the last of its stage, and nothing after it needs to be recomputed.
+    Made again are the layers' copies of the concatenation, which grow with the square of the depth, and the normalised maps;
+    no convolution is run again.
     """
-    maps = _Maps(images_BCHW.detach())
+    maps = _Maps(images_BCHW.detach(), len(layers))
     line_BCHW = _Line.apply(images_BCHW)
     for layer in layers:
-        first, *others = (_Recomputed(stage) for stage in layer.stages())
-        new_BCHW = layer.dropout(_checkpoint(_Reading(maps, first), line_BCHW))
-        for stage in others:
-            new_BCHW = layer.dropout(_checkpoint(stage, new_BCHW))
+        channels = line_BCHW.shape[1]
+        new_BCHW = _Joined.apply(line_BCHW, maps.first(channels))
+        for index, stage in enumerate(layer.stages()):
+            kept_BCHW = None if index == 0 else new_BCHW.detach()
+            new_BCHW = new_BCHW if index == 0 else _Kept.apply(new_BCHW)
+            recomputed = _Recomputed(stage, maps, channels, kept_BCHW)
+            new_BCHW = layer.dropout(recomputed(new_BCHW))
         maps.append(new_BCHW.detach())
         line_BCHW = _Lengthened.apply(line_BCHW, new_BCHW)
-    output_BCHW: Tensor = _Joined.apply(line_BCHW, maps.all_BCHW)
-    return output_BCHW
-
-
-def _checkpoint(stage: Callable[[Tensor], Tensor], maps_BCHW: Tensor) -> Tensor:
-    # Nothing in a stage is random, so the random state need not be kept.
-    output_BCHW: Tensor = checkpoint(stage, maps_BCHW, use_reentrant=False, preserve_rng_state=False)
+    output_BCHW: Tensor = _Joined.apply(line_BCHW, maps.first(line_BCHW.shape[1]))
     return output_BCHW
 
 
 class _Maps:
-    """The concatenation of a block's maps so far, outside of autograd's graph, which would be a cycle otherwise."""
+    """A block's maps so far, outside of autograd's graph, which would be a cycle otherwise.
 
-    def __init__(self, images_BCHW: Tensor) -> None:
-        self.all_BCHW = images_BCHW
+    They lie in one tensor that has room for all. A concatenation anew in each layer would leave holes behind, each too small
+    for the next, in the memory of a process that keeps what it has freed.
+    """
+
+    def __init__(self, images_BCHW: Tensor, num_layers: int) -> None:
+        self._all_BCHW = images_BCHW
+        self._num_layers = num_layers
+        self._num_channels = images_BCHW.shape[1]
 
     def append(self, new_BCHW: Tensor) -> None:
-        self.all_BCHW = torch.cat((self.all_BCHW, new_BCHW), dim=1)
+        start, self._num_channels = self._num_channels, self._num_channels + new_BCHW.shape[1]
+        if start == self._all_BCHW.shape[1]:  # the first layer's
+            joined_BCHW = torch.cat((self._all_BCHW, new_BCHW), dim=1)
+            self._all_BCHW = _roomy(joined_BCHW, start + self._num_layers * new_BCHW.shape[1])
+        else:
+            self._all_BCHW[:, start : self._num_channels] = new_BCHW
 
-    def of(self, line_BCHW: Tensor) -> Tensor:
-        """Return the maps that a line stands for, in memory of their own unless these are all so far."""
-        channels = line_BCHW.shape[1]
-        return self.all_BCHW if channels == self.all_BCHW.shape[1] else self.all_BCHW[:, :channels].clone()
+    def first(self, channels: int) -> Tensor:
+        """Return the first maps, in memory of their own unless these are all."""
+        return self._all_BCHW if channels == self._all_BCHW.shape[1] else self._all_BCHW[:, :channels].clone()
+
+
+def _roomy(maps_BCHW: Tensor, num_channels: int) -> Tensor:
+    """Return a tensor of the same layout with room for `num_channels`, which begins with the maps."""
+    batch, channels, height, width = maps_BCHW.shape
+    is_channels_last = maps_BCHW.stride(3) == channels
+    memory_format = torch.channels_last if is_channels_last else torch.contiguous_format
+    all_BCHW = torch.empty(
+        (batch, num_channels, height, width), dtype=maps_BCHW.dtype, device=maps_BCHW.device, memory_format=memory_format
+    )
+    all_BCHW[:, :channels] = maps_BCHW
+    return all_BCHW
 
 
 class _Recomputed:
-    """Calls a stage; from the second call on (the recomputation) its BatchNorm leaves its running statistics alone."""
+    """Calls a stage; in autograd's place it keeps neither what ReLU returns nor, in a first stage, what BatchNorm reads.
 
-    def __init__(self, stage: Stage) -> None:
-        self.stage = stage
-        self.called = False
+    Convolution, ReLU and BatchNorm ask for these in the backward pass, in this order. `torch.utils.checkpoint` does the same
+    for any function, at a cost in Python of 1.4 ms a stage (`benchmarks/LOG.md`).
+    """
+
+    def __init__(self, stage: Stage, maps: _Maps, channels: int, kept_BCHW: Tensor | None) -> None:
+        self._stage = stage
+        self._read: Callable[[], Tensor] = lambda: maps.first(channels) if kept_BCHW is None else kept_BCHW
+        self._keeps_input = kept_BCHW is not None
+        self._input_BCHW: Tensor | None = None
+        self._output_BCHW: Tensor | None = None
+        self._addresses: dict[int, Callable[[], Tensor]] = {}
 
     def __call__(self, maps_BCHW: Tensor) -> Tensor:
-        norm, relu, convolution = self.stage
-        with _statistics_apart(norm) if self.called else nullcontext():
-            self.called = True
-            output_BCHW: Tensor = convolution(relu(norm(maps_BCHW)))
+        norm, relu, convolution = self._stage
+        if not self._keeps_input:
+            self._addresses[maps_BCHW.data_ptr()] = self._take_input
+        with saved_tensors_hooks(self._pack, _unpack):
+            normalised_BCHW = norm(maps_BCHW)
+            self._addresses[normalised_BCHW.data_ptr()] = self._take_output  # ReLU works in place
+            output_BCHW: Tensor = convolution(relu(normalised_BCHW))
+        self._addresses.clear()  # from here on they may be other tensors'
         return output_BCHW
 
+    def _pack(self, tensor: Tensor) -> Tensor | Callable[[], Tensor]:
+        return self._addresses.get(tensor.data_ptr(), tensor)
 
-class _Reading:
-    """Calls a layer's first stage on the maps that a line stands for."""
+    def _take_input(self) -> Tensor:
+        found, self._input_BCHW = self._input_BCHW, None
+        return self._read() if found is None else found
 
-    def __init__(self, maps: _Maps, stage: _Recomputed) -> None:
-        self.maps = maps
-        self.stage = stage
+    def _take_output(self) -> Tensor:
+        found, self._output_BCHW = self._output_BCHW, None
+        if found is None:  # the convolution asks; ReLU will
+            norm = self._stage[0]
+            self._input_BCHW = self._read()
+            # Without running statistics, which the first pass has updated; in training they have no part in the output.
+            found = functional.batch_norm(self._input_BCHW, None, None, norm.weight, norm.bias, training=True, eps=norm.eps)
+            self._output_BCHW = found = found.relu_()
+        return found
 
-    def __call__(self, line_BCHW: Tensor) -> Tensor:
-        return self.stage(_Joined.apply(line_BCHW, self.maps.of(line_BCHW)))
 
-
-@contextmanager
-def _statistics_apart(norm: nn.BatchNorm2d) -> Iterator[None]:
-    mean, variance, count = norm.running_mean, norm.running_var, norm.num_batches_tracked
-    try:
-        # Batch statistics are used in training whatever the running ones are, so the maps come out the same.
-        norm.running_mean = torch.zeros_like(mean)  # type: ignore[arg-type]
-        norm.running_var = torch.ones_like(variance)  # type: ignore[arg-type]
-        norm.num_batches_tracked = torch.zeros_like(count)  # type: ignore[arg-type]
-        yield
-    finally:
-        norm.running_mean, norm.running_var, norm.num_batches_tracked = mean, variance, count
+def _unpack(packed: Tensor | Callable[[], Tensor]) -> Tensor:
+    if isinstance(packed, Tensor):
+        return packed
+    with torch.no_grad():
+        return packed()
 
 
 # The gradients of a block's maps are to be summed as in the plain path, in one tensor of all maps, although that tensor is
@@ -140,6 +171,20 @@ class _Lengthened(Function):
     @once_differentiable
     def backward(ctx: Any, gradient_BCHW: Tensor) -> tuple[Tensor, Tensor]:
         return gradient_BCHW[:, : ctx.channels], gradient_BCHW[:, ctx.channels :]
+
+
+class _Kept(Function):
+    """Returns its input, and saves it where whoever counts what autograd keeps can see it."""
+
+    @staticmethod
+    def forward(ctx: Any, maps_BCHW: Tensor) -> Tensor:
+        ctx.save_for_backward(maps_BCHW)
+        return maps_BCHW.view_as(maps_BCHW)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient_BCHW: Tensor) -> Tensor:  # noqa: ARG004
+        return gradient_BCHW
 
 
 class _Joined(Function):

@@ -1,0 +1,74 @@
+"""The benchmarks that must run where torch and torchvision are all that is installed."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from densenet_sweep import composition
+from densenet_sweep.train import build_network
+
+# Found by every Python process with its folder on the path, so by the benchmark's own as well.
+REFUSING = """
+import sys
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {refused}:
+            raise ModuleNotFoundError(f"{{name}} is not to be had here")
+
+sys.meta_path.insert(0, Refuse())
+"""
+# Not those that torch itself looks for, such as scipy.
+REFUSED = {
+    "hydra", "omegaconf", "hydra_plugins", "optuna", "cmaes", "mlflow", "matplotlib", "psutil", "pynvml", "rich", "jinja2",
+    "plotly", "cloudpickle", "filelock", "yaml",
+}  # fmt: skip
+
+
+@pytest.fixture
+def benchmark(project: Path, tmp_path: Path):
+    """Run a benchmark in an empty folder, without the packages of REFUSED, and return what it prints."""
+    (tmp_path / "sitecustomize.py").write_text(REFUSING.format(refused=sorted(REFUSED)), encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "OMP_NUM_THREADS": "1"}
+
+    def run(*arguments: str) -> str:
+        command = [sys.executable, str(project / "benchmarks" / arguments[0]), *arguments[1:]]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=110)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
+
+
+def test_the_packages_are_refused(benchmark, tmp_path):
+    (tmp_path / "imports.py").write_text("import hydra", encoding="utf-8")
+    with pytest.raises(AssertionError, match="hydra is not to be had here"):
+        benchmark(str(tmp_path / "imports.py"))
+
+
+def test_training_throughput_needs_torch_and_torchvision_alone(benchmark):
+    printed = benchmark("training_throughput.py", "--rounds", "1", "--images", "8", "--case", "bc40_k48")
+    lines = {line.split()[0]: line for line in printed.splitlines()}
+    assert lines.keys() >= {"text", "amp", "ours"}
+    assert "images/s" in lines["ours"]
+    assert "ours" in lines["text"].split("MiB")[1]
+
+
+@pytest.mark.parametrize("name", ["seed", "bc100_k12", "bc40_k48", "densenet121"])
+def test_both_sides_train_the_network_of_the_config(name, monkeypatch, project):
+    monkeypatch.syspath_prepend(str(project / "benchmarks"))
+    import training_throughput
+
+    case = training_throughput.CASES[name]
+    overrides = [f"architecture={case.architecture}", f"data.image_size={case.image_size}"]
+    with torch.random.fork_rng():
+        configured = build_network(composition.typed(composition.compose(overrides)))
+        ours = training_throughput.our_network(case)
+        theirs = case.theirs()
+    assert repr(ours) == repr(configured)
+    shapes = [sorted(tuple(p.shape) for p in network.parameters()) for network in (ours, theirs)]
+    assert shapes[0] == shapes[1]
