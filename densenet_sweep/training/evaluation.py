@@ -42,8 +42,9 @@ def evaluate(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], *, dt
     was_training = network.training
     network.eval()
     losses: list[Tensor] = []
-    confusions: list[Tensor] = []
+    pairs: list[Tensor] = []
     rights: list[Tensor] = []
+    num_classes = 0
     try:
         for images_BCHW, labels_B in batches:
             with autocast(images_BCHW.device, dtype):
@@ -53,13 +54,13 @@ def evaluate(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], *, dt
             losses.append(functional.cross_entropy(logits_BK, labels_B, reduction="sum"))
             predicted_B = logits_BK.argmax(dim=1)
             rights.append(predicted_B == labels_B)
-            pairs_B = labels_B * num_classes + predicted_B
-            confusions.append(torch.bincount(pairs_B, minlength=num_classes**2).view(num_classes, num_classes))
+            pairs.append(labels_B * num_classes + predicted_B)
     finally:
         network.train(was_training)
     if not losses:
         raise ValueError("nothing to evaluate: the split holds no image")
-    confusion_KK = torch.stack(confusions).sum(dim=0).cpu()
+    # Counted once: on a GPU each count makes the host wait.
+    confusion_KK = torch.bincount(torch.cat(pairs), minlength=num_classes**2).view(num_classes, num_classes).cpu()
     num_images = int(confusion_KK.sum())
     return Evaluation(
         loss=float(torch.stack(losses).sum(dtype=torch.float64)) / num_images,

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from densenet_sweep.training import optimizers, schedules
-from densenet_sweep.training.fit import DivergedError, Epoch, fit
+from densenet_sweep.training.fit import _STEPS_BETWEEN_LOSS_CHECKS, DivergedError, Epoch, fit
 
 NUM_BATCHES = 4
 
@@ -139,6 +140,32 @@ def test_bf16_stays_near_fp32():
     one, two = losses(run(full, sgd(full))), losses(run(half, sgd(half), dtype=torch.bfloat16))
     assert one != two
     assert [epoch[0] for epoch in one] == pytest.approx([epoch[0] for epoch in two], rel=0.05)
+
+
+class Reads(TorchDispatchMode):
+    """Counts what makes the host wait for a GPU: numbers that are read, and counts whose size depends on the data."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        if function in (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.bincount.default):
+            self.count += 1
+        return function(*args, **(kwargs or {}))
+
+
+def test_no_step_and_no_batch_makes_the_host_wait(monkeypatch):
+    monkeypatch.setitem(_STEPS_BETWEEN_LOSS_CHECKS, "cpu", 10**6)
+    counts = []
+    for num_batches in (2, 12):
+        pairs = list(train_batches(0))[:1] * num_batches
+        net = network()
+        with Reads() as reads:
+            batches = {"train_batches": lambda _, pairs=pairs: pairs, "valid_batches": lambda pairs=pairs: pairs}
+            list(run(net, sgd(net), epochs=1, num_batches=num_batches, max_grad_norm=1.0, **batches))
+        counts.append(reads.count)
+    assert counts[0] == counts[1] > 0
 
 
 @pytest.mark.gpu
