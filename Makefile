@@ -43,6 +43,7 @@ test: data lint
 
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/training_throughput.py
+	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/trial_overhead.py
 	$(BIN)/python benchmarks/search_efficiency.py
 	$(BIN)/python benchmarks/sweep_scheduling.py

@@ -16,6 +16,8 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 NUM_WORKERS = 4
+# The text says 4 processes, whatever the machine has.
+warnings.filterwarnings("ignore", "This DataLoader will create")
 
 
 class TextDenseBlock(nn.Module):
@@ -143,8 +145,6 @@ def _images_per_second(
     """Time one pass, the start of the loader's processes included, after a step that warms the libraries up."""
     images, labels = zip(*(pictures[index] for index in range(min(len(pictures), loader.batch_size or 1))), strict=True)
     step(torch.stack(images), torch.tensor(labels))
-    # The text says 4 processes, whatever the machine has.
-    warnings.filterwarnings("ignore", "This DataLoader will create")
     start = time.perf_counter()
     for images_BCHW, labels_B in loader:
         step(images_BCHW, labels_B)

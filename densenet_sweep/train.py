@@ -31,6 +31,7 @@ from densenet_sweep.tracking.curves import write_curves
 from densenet_sweep.tracking.figures import write_evaluation
 from densenet_sweep.tracking.record import Record
 from densenet_sweep.training import checkpoint
+from densenet_sweep.training.compilation import Compiled
 from densenet_sweep.training.evaluation import Evaluation, evaluate
 from densenet_sweep.training.fit import Epoch, fit
 from densenet_sweep.training.memory import keep_freed_memory
@@ -87,7 +88,7 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
         trial.report(past[reported], step=int(past["epoch"]))
 
     epochs = fit(
-        torch.compile(network) if config.compile else network,  # type: ignore[arg-type]
+        Compiled(network, config.batch_size) if config.compile else network,
         optimizer,
         instantiate(asdict(config.schedule)),
         train_batches=lambda index: progress.of_epoch(train_batches(index), train_batches.num_batches, index, config.epochs),

@@ -138,7 +138,9 @@ def test_a_compiled_run_trains_the_same_net(command, tmp_path, monkeypatch):
     # The backend that only captures: no compiler is needed, and the graph is really used.
     compiled = []
     original = torch.compile
-    monkeypatch.setattr(torch, "compile", lambda network: compiled.append(1) or original(network, backend="eager"))
+    monkeypatch.setattr(
+        torch, "compile", lambda network, **options: compiled.append(1) or original(network, backend="eager", **options)
+    )
     command(*TINY, *NOTHING, "epochs=1", f"hydra.run.dir={tmp_path / 'plain'}")
     command(*TINY, *NOTHING, "epochs=1", "compile=true", f"hydra.run.dir={tmp_path / 'compiled'}")
     assert compiled == [1]
