@@ -15,6 +15,7 @@ import torch
 from densenet_sweep import config_file
 from densenet_sweep.config import Config, ImageFolderConfig
 from densenet_sweep.data.images import Images
+from densenet_sweep.run_folder import LAST
 from densenet_sweep.sweep import Trial, TrialLost, TrialPruned, current_trial
 from densenet_sweep.tracking.description import Description
 from densenet_sweep.tracking.provenance import provenance_tags
@@ -113,7 +114,7 @@ def recorded(
             of_a_sweep = trial.number is not None and not job.final
             record.artifacts(job.output_dir / "artifacts", without=(WEIGHTS,) if of_a_sweep else ())
             if trial.number is not None:  # a finished trial is never continued, and a study has many
-                (job.output_dir / "last.pt").unlink(missing_ok=True)
+                (job.output_dir / LAST).unlink(missing_ok=True)
         if state != "lost":  # the run is another worker's by now
             record.finish(state, reason)
 

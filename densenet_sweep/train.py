@@ -7,13 +7,10 @@ import functools
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from hydra.utils import instantiate
 from torch import nn
@@ -26,13 +23,12 @@ from densenet_sweep.data.images import Images, Source
 from densenet_sweep.data.preprocessing import Preprocessing, channel_statistics
 from densenet_sweep.data.split import split
 from densenet_sweep.recording import Job, recorded
+from densenet_sweep.run_folder import LAST, RunFolder
 from densenet_sweep.sweep import TrialPruned, current_trial
-from densenet_sweep.tracking.curves import write_curves
-from densenet_sweep.tracking.figures import write_evaluation
 from densenet_sweep.tracking.record import Record
 from densenet_sweep.training import checkpoint
 from densenet_sweep.training.compilation import Compiled
-from densenet_sweep.training.evaluation import Evaluation, evaluate
+from densenet_sweep.training.evaluation import evaluate
 from densenet_sweep.training.fit import Epoch, fit
 from densenet_sweep.training.memory import keep_freed_memory
 from densenet_sweep.training.precision import place, resolve_device, resolve_dtype
@@ -102,21 +98,15 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
         seed=config.seed,
     )
     num_parameters = sum(parameter.numel() for parameter in network.parameters())
-    artifacts = job.output_dir / "artifacts"
-    artifacts.mkdir(parents=True, exist_ok=True)
-    config_file.write(artifacts / "config.yaml", config, job.choices)
-
-    def save_last(run_id: str | None) -> None:
-        state = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "history": history}
-        with _going_on_without(job.output_dir / "last.pt") as path:
-            checkpoint.save(path, {"config": _fingerprint(config, job), "run_id": run_id, **state})
-
-    def keep_weights(name: str, epoch: int) -> None:
-        """Keep what makes a classifier of images out of the config: the weights, and what the training images taught."""
-        seen = {"mean": preprocessing.mean_C.tolist(), "std": preprocessing.std_C.tolist()}
-        state = {"network": network.state_dict(), "epoch": epoch, "class_names": list(source.class_names), **seen}
-        with _going_on_without(artifacts / name) as path:
-            checkpoint.save(path, state)
+    folder = RunFolder(
+        job.output_dir,
+        network,
+        optimizer,
+        fingerprint=_fingerprint(config, job),
+        preprocessing=preprocessing,
+        class_names=source.class_names,
+    )
+    folder.keep_config(config, job.choices)
 
     prefix = "" if trial.number is None else f"trial {trial.number} "
     with recorded(
@@ -125,7 +115,7 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
         data={"training": train_images, **({} if job.final else {"validation": valid_images})}, class_names=source.class_names,
     ) as record:  # fmt: skip
         if not history:  # whoever continues this knows its run in MLflow, even where it dies in the first epoch
-            save_last(record.run_id)
+            folder.save_last(history, record.run_id)
         trial.annotate("num_parameters", num_parameters)
         trial.annotate("num_steps", config.epochs)
         if not job.final:
@@ -138,26 +128,25 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
             log.info("%s%s", prefix, _line(epoch, config.epochs))
             record.epoch(metrics, step=epoch.index + 1)
             if epoch.validation is not None and _is_best(metrics, history, reported):
-                keep_weights("best.pt", epoch.index + 1)
-                with _going_on_without(artifacts):
-                    write_evaluation(artifacts, epoch.validation.confusion_KK.numpy(), source.class_names)
+                folder.keep_weights("best.pt", epoch.index + 1)
+                folder.keep_evaluation(epoch.validation, split="Validation")
             history.append({"epoch": epoch.index + 1, **metrics})
-            save_last(record.run_id)
+            folder.save_last(history, record.run_id)
             trial.annotate("seconds", total_seconds)
             trial.report(metrics[reported], step=epoch.index + 1)
             is_pruned = epoch.index + 1 < config.epochs and trial.should_prune()
             if is_pruned or epoch.index + 1 == config.epochs:
-                with _going_on_without(artifacts):
-                    write_curves(artifacts, history)
+                folder.keep_curves(history)
             if is_pruned:
                 raise TrialPruned(f"after epoch {epoch.index + 1} of {config.epochs}")
         if job.final:
-            keep_weights("final.pt", config.epochs)
+            folder.keep_weights("final.pt", config.epochs)
             test_images = source.load_test().to(device)
             batches = EvalBatches(test_images, preprocessing, batch_size=_EVAL_BATCH_SIZE)
             test = evaluate(network, batches(), dtype=dtype)
             trial.annotate("num_test", len(test_images))
-            _keep_test(test, record, artifacts, source.class_names, config.epochs)
+            record.epoch({"test_loss": test.loss, "test_accuracy": test.accuracy}, step=config.epochs)
+            folder.keep_test(test)
             log.info("%stest loss %.4f accuracy %.4f on %s images", prefix, test.loss, test.accuracy, f"{len(test_images):,}")
             return test.accuracy
     values = tuple(history[-1][name] for name in config.objectives)
@@ -212,15 +201,6 @@ def _check_limits(config: Config, job: Job, dtype: torch.dtype) -> None:
             data={}, class_names=(),
         ):  # fmt: skip
             raise TrialPruned(f"infeasible: {over}")
-
-
-@contextmanager
-def _going_on_without(path: Path) -> Iterator[Path]:
-    """Let the context write `path`; a full disk costs what it would have kept, not the training."""
-    try:
-        yield path
-    except OSError as error:
-        log.warning("%s: not written (%s); training goes on without it", path, error.strerror or error)
 
 
 @functools.lru_cache(maxsize=2)
@@ -278,7 +258,7 @@ def _last_checkpoint(job: Job, config: Config) -> dict[str, Any]:
     Raises:
         ConfigError: it was written by another config, or this one trains for fewer epochs than it has.
     """
-    path = job.output_dir / "last.pt"
+    path = job.output_dir / LAST
     if not path.exists():
         return {}
     last = checkpoint.load(path)
@@ -306,14 +286,6 @@ def _metrics(epoch: Epoch) -> dict[str, float]:
     if epoch.validation is not None:
         metrics |= {"valid_accuracy": epoch.validation.accuracy, "valid_loss": epoch.validation.loss}
     return {**metrics, **{name: getattr(epoch, name) for name in names}}
-
-
-def _keep_test(test: Evaluation, record: Record, artifacts: Path, class_names: Sequence[str], step: int) -> None:
-    """Record what the test set says, once; which images were right is kept, so that networks can be compared image by image."""
-    record.epoch({"test_loss": test.loss, "test_accuracy": test.accuracy}, step=step)
-    with _going_on_without(artifacts):
-        np.save(artifacts / "test_right.npy", test.is_right_N.numpy())
-        write_evaluation(artifacts, test.confusion_KK.numpy(), class_names, split="Test")
 
 
 def _is_best(metrics: Mapping[str, float], history: Sequence[Mapping[str, float]], objective: str) -> bool:

@@ -1,0 +1,108 @@
+"""What a run leaves in its folder: the checkpoint that it continues from, and in `artifacts/` what is kept of it.
+
+A full disk costs what could not be written, with a warning, and never the training.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from densenet_sweep import config_file
+from densenet_sweep.config import Config
+from densenet_sweep.data.preprocessing import Preprocessing
+from densenet_sweep.tracking.curves import write_curves
+from densenet_sweep.tracking.figures import write_evaluation
+from densenet_sweep.training import checkpoint
+from densenet_sweep.training.evaluation import Evaluation
+
+log = logging.getLogger("densenet_sweep")
+
+# What a run continues from; it goes when a sweep's trial has ended.
+LAST = "last.pt"
+
+
+class RunFolder:
+    """The folder of one run while it trains."""
+
+    def __init__(
+        self,
+        folder: Path,
+        network: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        *,
+        fingerprint: str,
+        preprocessing: Preprocessing,
+        class_names: Sequence[str],
+    ) -> None:
+        """Make the folder.
+
+        Args:
+            folder: of the run, which may hold what an earlier start has left.
+            network: that is trained.
+            optimizer: that trains it.
+            fingerprint: what a start that continues must have in common with this one.
+            preprocessing: with what the training images taught.
+            class_names: of the data set.
+
+        Raises:
+            OSError: it cannot be made.
+        """
+        self.artifacts = folder / "artifacts"
+        self.artifacts.mkdir(parents=True, exist_ok=True)
+        self._last = folder / LAST
+        self._network = network
+        self._optimizer = optimizer
+        self._fingerprint = fingerprint
+        self._preprocessing = preprocessing
+        self._class_names = class_names
+
+    def keep_config(self, config: Config, choices: Mapping[str, str]) -> None:
+        """Write `config.yaml`, with which anyone can train the same again.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
+        config_file.write(self.artifacts / "config.yaml", config, choices)
+
+    def save_last(self, history: Sequence[Mapping[str, float]], run_id: str | None) -> None:
+        """Write what the run can be continued from, whole or not at all."""
+        state = {"network": self._network.state_dict(), "optimizer": self._optimizer.state_dict(), "history": list(history)}
+        with _going_on_without(self._last):
+            checkpoint.save(self._last, {"config": self._fingerprint, "run_id": run_id, **state})
+
+    def keep_weights(self, name: str, epoch: int) -> None:
+        """Write what makes a classifier of images out of the config: the weights, and what the training images taught."""
+        seen = {"mean": self._preprocessing.mean_C.tolist(), "std": self._preprocessing.std_C.tolist()}
+        state = {"network": self._network.state_dict(), "epoch": epoch, "class_names": list(self._class_names), **seen}
+        with _going_on_without(self.artifacts / name):
+            checkpoint.save(self.artifacts / name, state)
+
+    def keep_evaluation(self, evaluation: Evaluation, *, split: str) -> None:
+        """Write where the images of each class went, as tables and a picture."""
+        with _going_on_without(self.artifacts):
+            write_evaluation(self.artifacts, evaluation.confusion_KK.numpy(), self._class_names, split=split)
+
+    def keep_curves(self, history: Sequence[Mapping[str, float]]) -> None:
+        """Draw the losses and accuracies of the epochs."""
+        with _going_on_without(self.artifacts):
+            write_curves(self.artifacts, history)
+
+    def keep_test(self, test: Evaluation) -> None:
+        """Write what the test set says, and which images were right: so networks can be compared image by image."""
+        self.keep_evaluation(test, split="Test")
+        with _going_on_without(self.artifacts):
+            np.save(self.artifacts / "test_right.npy", test.is_right_N.numpy())
+
+
+@contextmanager
+def _going_on_without(path: Path) -> Iterator[None]:
+    """Let the context write `path`; a full disk costs what it would have kept, not the training."""
+    try:
+        yield
+    except OSError as error:
+        log.warning("%s: not written (%s); training goes on without it", path, error.strerror or error)
