@@ -116,6 +116,8 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
     ) as record:  # fmt: skip
         if not history:  # whoever continues this knows its run in MLflow, even where it dies in the first epoch
             folder.save_last(history, record.run_id)
+        for past in history[record.last_step :]:  # what was to arrive with a later epoch when the process was killed
+            record.epoch({name: value for name, value in past.items() if name != "epoch"}, step=int(past["epoch"]))
         trial.annotate("num_parameters", num_parameters)
         trial.annotate("num_steps", config.epochs)
         if not job.final:

@@ -22,8 +22,13 @@ log = logging.getLogger("densenet_sweep")
 # MLflow's limit, of which some are left to the tags of a run's end.
 _METRICS_PER_CALL = 900
 
-# After a call that failed no other is tried for this many times as long, so that an outage costs a tenth of the time.
+# The runs of studies, by store, experiment and name.
+_parents: dict[tuple[str, str, str], str] = {}
+
+# After a call that failed no other is tried for this many times as long, so that an outage costs a tenth of the time; and after
+# one of an epoch for so many times as long, so that short epochs share a call, and all of them cost a hundredth.
 _REST = 9
+_REST_OF_EPOCHS = 99
 
 
 def open_record(
@@ -74,9 +79,10 @@ def open_record(
             close_dead_runs(client, experiment_number)
             family: dict[str, str] = {}
         else:
-            parent = find_parent(client, experiment_number, study_name)
+            parent = _parent(client, experiment_number, study_name)
             family = {"study": study_name, **({} if parent is None else {"mlflow.parentRunId": parent})}
-        if run_id is None or not open_again(client, run_id, description):
+        last_step = None if run_id is None else open_again(client, run_id, description)
+        if run_id is None or last_step is None:
             run_id = begin(client, experiment_number, name, parameters, {**tags, **family}, description, inputs())
     except (MlflowException, SQLAlchemyError, OSError) as error:
         message = f"tracking.uri={redacted(uri)}: cannot be used ({cause(error)})"
@@ -92,7 +98,19 @@ def open_record(
         system_metrics=system_metrics,
         description=description,
         numbers=numbers,
+        last_step=last_step or 0,
     )
+
+
+def _parent(client: "MlflowClient", experiment_number: str, study_name: str) -> str | None:
+    """Return the id of the study's run; a worker, whose trials all belong to one study, looks for it until it is there."""
+    key = (str(client.tracking_uri), experiment_number, study_name)
+    if key not in _parents:
+        found = find_parent(client, experiment_number, study_name)
+        if found is None:
+            return None
+        _parents[key] = found
+    return _parents[key]
 
 
 class MlflowRecord:
@@ -108,11 +126,13 @@ class MlflowRecord:
         system_metrics: bool,
         description: Description | None = None,
         numbers: Mapping[str, float] | None = None,
+        last_step: int = 0,
     ) -> None:
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
         self.run_id: str | None = run_id
+        self.last_step = last_step
         self._id = run_id
         self._client = client
         self._uri = uri
@@ -122,7 +142,7 @@ class MlflowRecord:
         self._pending = [Metric(key, float(value), now, 0) for key, value in (numbers or {}).items()]
         self._is_lost = False
         self._rests_until = 0.0
-        self._monitor = _start_monitor(run_id, uri) if system_metrics else None
+        self._monitor = _start_monitor(run_id, uri, is_continued=last_step > 0) if system_metrics else None
 
     def epoch(self, metrics: Mapping[str, float], *, step: int) -> None:
         """Record `metrics`, with those that an earlier call could not deliver."""
@@ -132,8 +152,10 @@ class MlflowRecord:
         now = int(time.time() * 1000)
         # What comes first is what MLflow's page of compared runs shows: the epoch's, and not what was known before it.
         self._pending = [Metric(key, float(value), now, step) for key, value in metrics.items()] + self._pending
-        if time.monotonic() >= self._rests_until:
-            self._delivered(self._send_pending)
+        began = time.monotonic()
+        if began >= self._rests_until and self._delivered(self._send_pending):
+            ended = time.monotonic()
+            self._rests_until = ended + _REST_OF_EPOCHS * (ended - began)
 
     def artifacts(self, folder: Path, *, without: Collection[str] = ()) -> None:
         """Upload the files in `folder`."""
@@ -197,14 +219,15 @@ class MlflowRecord:
         return True
 
 
-def _start_monitor(run_id: str, uri: str) -> Any:
+def _start_monitor(run_id: str, uri: str, *, is_continued: bool) -> Any:
     """Return MLflow's monitor of this machine, running, or nothing where it cannot run."""
     from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
     # It reports a lost store in lines of its own; the record says so once.
     logging.getLogger("mlflow.system_metrics").setLevel(logging.CRITICAL)
     try:
-        monitor: Any = SystemMetricsMonitor(run_id, resume_logging=True, tracking_uri=absolute(uri))  # type: ignore[no-untyped-call]
+        settings = {"resume_logging": is_continued, "tracking_uri": absolute(uri)}
+        monitor: Any = SystemMetricsMonitor(run_id, **settings)  # type: ignore[no-untyped-call]
         monitor.start()
     except Exception as error:  # whatever a driver raises, a missing reading must not cost a training
         log.warning("system metrics are not recorded: %s", cause(error))

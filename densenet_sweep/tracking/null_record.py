@@ -11,6 +11,7 @@ class NullRecord:
     """Accepts what a record accepts."""
 
     run_id: str | None = None
+    last_step: int = 0
 
     def epoch(self, metrics: Mapping[str, float], *, step: int) -> None:
         """Do nothing."""

@@ -36,6 +36,10 @@ class Record(Protocol):
     def run_id(self) -> str | None:
         """The id under which the run can be continued, or None where nothing is recorded."""
 
+    @property
+    def last_step(self) -> int:
+        """The last step whose metrics had arrived when the run was opened; 0 for a new one. Later ones are to be sent again."""
+
     def epoch(self, metrics: Mapping[str, float], *, step: int) -> None:
         """Record the metrics of one epoch; `step` counts epochs from 1."""
 

@@ -59,8 +59,8 @@ def begin(
     return run_id
 
 
-def open_again(client: "MlflowClient", run_id: str, description: Description | None) -> bool:
-    """Tell whether the run `run_id` is in the store; it is running again then, and not what it had become."""
+def open_again(client: "MlflowClient", run_id: str, description: Description | None) -> int | None:
+    """Return the last step of the run `run_id`, which is running again and not what it had become; None if it is not there."""
     from mlflow.entities import RunTag
     from mlflow.exceptions import MlflowException
 
@@ -72,13 +72,15 @@ def open_again(client: "MlflowClient", run_id: str, description: Description | N
         run = None
     if run is None or run.info.lifecycle_stage == "deleted":
         log.warning("MLflow run %s is not in this store; a new run is begun", run_id)
-        return False
+        return None
     client.update_run(run_id, status="RUNNING")
     tags = {**process_tags(), "trial.state": "running"} | ({} if description is None else {NOTE: description.text(run_id)})
     client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
     if "trial.reason" in run.data.tags:
         client.delete_tag(run_id, "trial.reason")
-    return True
+    # The entities: MLflow's own monitor of a continued run looks at them, too, for want of a public name.
+    steps = [metric.step for metric in run.data._metric_objs if not metric.key.startswith("system/")]
+    return max(steps, default=0)
 
 
 def close_run(

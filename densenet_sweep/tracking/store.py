@@ -27,6 +27,10 @@ _SETTINGS = {
 }
 
 
+# Ids by store and name.
+_experiments: dict[tuple[str, str], str] = {}
+
+
 def check_uri(uri: str) -> None:
     """Refuse what MLflow cannot record to.
 
@@ -131,7 +135,17 @@ def connect(uri: str) -> "MlflowClient":
 
 
 def experiment_id(client: "MlflowClient", uri: str, name: str, artifact_location: str) -> str:
-    """Return the id of the experiment `name`, made on its first use; a server keeps artifacts where it wants to."""
+    """Return the id of the experiment `name`, made on its first use; a server keeps artifacts where it wants to.
+
+    A process asks the store once: the trials of a worker all belong to one experiment.
+    """
+    key = (str(client.tracking_uri), name)
+    if key not in _experiments:
+        _experiments[key] = _experiment_id(client, uri, name, artifact_location)
+    return _experiments[key]
+
+
+def _experiment_id(client: "MlflowClient", uri: str, name: str, artifact_location: str) -> str:
     found = client.get_experiment_by_name(name)
     if found is None:
         location = None if is_server(uri) else artifact_uri(artifact_location)

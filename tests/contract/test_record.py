@@ -156,6 +156,7 @@ def test_metrics_are_kept_for_every_step(open_mlflow, client):
     record = open_mlflow()
     for step, loss in enumerate([0.75, math.nan, math.inf, 0.5], start=1):
         record.epoch({"train_loss": loss, "num_parameters": 12}, step=step)
+    record.finish("complete", None)
     history = client.get_metric_history(record.run_id, "train_loss")
     assert [metric.step for metric in history] == [1, 2, 3, 4]
     assert history[0].value == 0.75
@@ -476,6 +477,28 @@ def test_a_long_outage_is_sent_in_calls_that_mlflow_takes(flaky, client):
     record.finish("complete", None)
     assert max(away.batch_sizes) == 900  # and the last call also takes the tags of the end
     assert len(client.get_metric_history(record.run_id, "metric8")) == 250
+
+
+def test_short_epochs_share_a_call_and_take_a_hundredth_of_the_time(flaky, client, monkeypatch):
+    record, store_of_it = flaky(required=True)
+    clock = [100.0]
+    monkeypatch.setattr(mlflow_record.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(Flaky, "__getattr__", _slowly(Flaky.__getattr__, clock, seconds=0.1))
+    for step in range(1, 31):  # a second each
+        clock[0] += 1.0
+        record.epoch({"loss": 1.0 / step}, step=step)
+    assert store_of_it.calls == ["log_batch"] * 3  # 0.1 s each, and 9.9 s of rest
+    record.finish("complete", None)
+    assert sorted(metric.step for metric in client.get_metric_history(record.run_id, "loss")) == list(range(1, 31))
+
+
+def test_a_continued_run_knows_what_has_arrived(open_mlflow):
+    killed = open_mlflow(numbers={"num_parameters": 12})
+    assert killed.last_step == 0
+    killed.epoch({"loss": 2.0}, step=1)
+    killed.epoch({"loss": 1.0}, step=2)  # waits for a later call, which does not come
+    assert open_mlflow(run_id=killed.run_id).last_step == 1
+    assert open_mlflow(run_id="0" * 32).last_step == 0
 
 
 def test_a_run_that_could_not_be_closed_is_named_at_its_end(flaky, caplog):

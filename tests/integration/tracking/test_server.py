@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from densenet_sweep.tracking import mlflow_record
 from densenet_sweep.tracking.mlflow_record import open_record
 from densenet_sweep.tracking.null_record import NullRecord
 from densenet_sweep.tracking.record import Record
@@ -30,6 +31,11 @@ def opened(uri: str, **changes: Any) -> Record:
         "run_id": None,
     }
     return open_record(uri=uri, **{**settings, **changes})
+
+
+@pytest.fixture(autouse=True)
+def _each_epoch_is_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mlflow_record, "_REST_OF_EPOCHS", 0)
 
 
 @pytest.fixture

@@ -1,0 +1,132 @@
+"""The share of a 20-second trial that is spent in tracking: MLflow in a sqlite file, and on a server on this machine.
+
+    python benchmarks/tracking_overhead.py
+
+Sweeps DenseNet-BC-40-12 on `digits`, ten epochs a trial, with one worker in a process of its own, and counts the seconds that
+this worker spends inside tracking: opening the run, each epoch's metrics, the artifacts, the end, what Hydra's callbacks do
+after a trial, and the processor time of the thread that reads system metrics. The first trial, which imports MLflow, is told
+apart. Seconds depend on the machine and on what else it does; the share is theirs to the whole trial's.
+"""
+
+import argparse
+import json
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+SWEEP = (
+    "sweep=growth_depth_lr", "data=digits", "hydra/launcher=basic", "hydra/sweeper/pruner=none", "hydra.sweeper.enqueue=null",
+    "architecture.growth_rate=12", "architecture.depth=40", "hydra.sweeper.study_name=benchmark", "device=cpu",
+)  # fmt: skip
+
+
+def main() -> None:
+    """Measure both stores, each in a process of its own, and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trials", type=int, default=4, help="of which the first is told apart (4)")
+    parser.add_argument("--epochs", type=int, default=10, help="of a trial (10)")
+    parser.add_argument("--worker", metavar="URI", help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.worker:
+        _sweep(asked.worker, asked.trials, asked.epochs)
+        return
+    print(f"{'store':<8} {'trial, s':>9} {'tracking, s':>12} {'share':>7} {'first, s':>9}   parts of a trial, s")
+    for kind in ("sqlite", "server"):
+        with tempfile.TemporaryDirectory() as name, _store(kind, Path(name)) as uri:
+            command = [sys.executable, str(Path(__file__).resolve()), "--worker", uri]
+            command += ["--trials", str(asked.trials), "--epochs", str(asked.epochs)]
+            subprocess.run(command, cwd=name, check=True, stdout=subprocess.DEVNULL)
+            _print(kind, json.loads((Path(name) / "seconds.json").read_text(encoding="utf-8")))
+
+
+def _print(kind: str, trials: list[dict[str, float]]) -> None:
+    first, *others = trials
+    whole = statistics.median(trial["whole"] for trial in others)
+    shares = [(sum(trial.values()) - trial["whole"]) / trial["whole"] for trial in others]
+    parts = {part: statistics.median(trial[part] for trial in others) for part in first if part != "whole"}
+    listed = ", ".join(f"{part} {seconds:.3f}" for part, seconds in parts.items())
+    at_first = sum(first.values()) - first["whole"]
+    share = statistics.median(shares)
+    print(f"{kind:<8} {whole:9.2f} {whole * share:12.3f} {share:7.1%} {at_first:9.2f}   {listed}")
+
+
+@contextmanager
+def _store(kind: str, folder: Path) -> Iterator[str]:
+    """Yield the URI of a fresh store in `folder`."""
+    database = f"sqlite:///{folder}/mlflow.db"
+    if kind == "sqlite":
+        yield database
+        return
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", database, "--port", str(port), "--workers", "1"]
+    command += ["--artifacts-destination", str(folder / "artifacts")]
+    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    server = subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        for _ in range(1200):
+            with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1):
+                break
+            time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait()
+
+
+def _sweep(uri: str, trials: int, epochs: int) -> None:
+    """Sweep in this process and leave the seconds of each trial's parts in `seconds.json`."""
+    from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+    from densenet_sweep.__main__ import main as densenet_sweep
+    from densenet_sweep.sweep.worker import Worker
+    from densenet_sweep.tracking import mlflow_record
+    from densenet_sweep.tracking.mlflow_record import MlflowRecord
+    from densenet_sweep.tracking.sweep_run import SweepRun
+    from densenet_sweep.tracking.weights import KeepBest
+
+    seconds: list[dict[str, float]] = []
+
+    def counted(part: str, owner: Any, name: str, clock: Callable[[], float] = time.perf_counter) -> None:
+        original = getattr(owner, name)
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            if part == "whole":
+                seconds.append(dict.fromkeys(("whole", "open", "epochs", "artifacts", "end", "after", "thread"), 0.0))
+            began = clock()
+            try:
+                return original(*arguments, **named)
+            finally:
+                seconds[-1][part] += clock() - began
+
+        setattr(owner, name, call)
+
+    counted("whole", Worker, "_run")
+    counted("open", mlflow_record, "open_record")
+    counted("epochs", MlflowRecord, "epoch")
+    counted("artifacts", MlflowRecord, "artifacts")
+    counted("end", MlflowRecord, "finish")
+    for callback in (SweepRun, KeepBest):
+        counted("after", callback, "on_trial_end")
+    counted("thread", SystemMetricsMonitor, "monitor", time.thread_time)
+    sys.argv[1:] = [*SWEEP, f"tracking.uri={uri}", f"epochs={epochs}", f"hydra.sweeper.n_trials={trials}"]
+    with suppress(SystemExit):
+        densenet_sweep()
+    Path("seconds.json").write_text(json.dumps(seconds), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
