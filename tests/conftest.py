@@ -1,5 +1,6 @@
 """What every test runs under: one thread, so that numbers repeat and tests run beside each other."""
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -15,8 +16,12 @@ torch.set_num_threads(1)
 
 @pytest.fixture(autouse=True)
 def _clean_hydra() -> Iterator[None]:
+    level = logging.root.level
     yield
     GlobalHydra.instance().clear()
+    # What Hydra's logging config has put there writes to the streams of this test; pytest's own handlers are of other classes.
+    logging.root.handlers = [it for it in logging.root.handlers if type(it) not in (logging.StreamHandler, logging.FileHandler)]
+    logging.root.setLevel(level)
 
 
 @pytest.fixture

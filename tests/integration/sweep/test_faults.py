@@ -79,7 +79,13 @@ def test_a_disk_that_is_full_for_a_while_costs_no_trial(small_disk):
 
 
 def test_an_mlflow_server_that_stops_under_way_costs_no_trial(tmp_path, server):
-    overrides = (f"tracking.uri={server.uri}", "epochs=8", "hydra.sweeper.n_trials=4", "hydra.launcher.num_workers=1")
+    overrides = (
+        f"tracking.uri={server.uri}",
+        "tracking.experiment=faults",
+        "epochs=8",
+        "hydra.sweeper.n_trials=4",
+        "hydra.launcher.num_workers=1",
+    )
     with start(tmp_path, *overrides) as process:
         wait_for(lambda: (tmp_path / "sweep" / "fault" / "1" / "last.pt").exists())
         server.kill()
@@ -90,7 +96,7 @@ def test_an_mlflow_server_that_stops_under_way_costs_no_trial(tmp_path, server):
     assert "lost (Connection refused); training goes on" in output or "this run is not recorded" in output
     assert [trial.state.name for trial in trials(tmp_path)] == ["COMPLETE"] * 4
     client = server.client()
-    experiment = client.get_experiment_by_name("densenet_sweep")
+    experiment = client.get_experiment_by_name("faults")
     runs = client.search_runs([experiment.experiment_id], "tags.`study` = 'fault'")
     states = {run.data.tags.get("trial.number"): run.info.status for run in runs}
     assert states["0"] == states["3"] == "FINISHED"

@@ -253,7 +253,8 @@ def test_on_a_server_the_end_of_a_sweep_and_the_ui_name_whole_addresses(config, 
     PrintLeaderboard().on_study_end(config=config, study_name="mine", sweep_dir=str(tmp_path))
     printed = capsys.readouterr().out
     view = views.id_of("mine", "Leaderboard")
-    page = f"{server.uri}/#/experiments/1/runs?viewStateShareKey={view}&workflowType=machine_learning"
+    number = server.client().get_experiment_by_name("served").experiment_id
+    page = f"{server.uri}/#/experiments/{number}/runs?viewStateShareKey={view}&workflowType=machine_learning"
     assert f"\nIn MLflow: {page}\n" in printed
     assert "densenet-sweep ui" not in printed
 
