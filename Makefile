@@ -45,6 +45,7 @@ bench: $(INSTALLED)
 	$(BIN)/python benchmarks/training_throughput.py
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/trial_overhead.py
+	$(BIN)/python benchmarks/tracking_overhead.py
 	$(BIN)/python benchmarks/search_efficiency.py
 	$(BIN)/python benchmarks/sweep_scheduling.py
 	$(BIN)/python benchmarks/shared_study.py
