@@ -20,7 +20,9 @@ def _clean_hydra() -> Iterator[None]:
     yield
     GlobalHydra.instance().clear()
     # What Hydra's logging config has put there writes to the streams of this test; pytest's own handlers are of other classes.
-    logging.root.handlers = [it for it in logging.root.handlers if type(it) not in (logging.StreamHandler, logging.FileHandler)]
+    for handler in [it for it in logging.root.handlers if type(it) in (logging.StreamHandler, logging.FileHandler)]:
+        logging.root.removeHandler(handler)
+        handler.close()
     logging.root.setLevel(level)
 
 
