@@ -48,7 +48,8 @@ class Description:
         from_store = command(["densenet-sweep", "rerun", run_id, *self.store])
         anywhere = command(["densenet-sweep", *self.overrides])
         again = "Train it again (on a CPU the same numbers come out):"
-        return _joined(*outcome, self.subject, again, from_store, self.elsewhere, anywhere)
+        # The page shows a few lines and folds the rest.
+        return _joined(*outcome, again, from_store, self.subject, self.elsewhere, anywhere)
 
 
 def of_sweep(

@@ -194,7 +194,7 @@ def test_a_run_is_described_and_what_became_of_it_is_added(open_mlflow, client):
     record = open_mlflow(description=said, numbers={"num_parameters": 12})
     run = kept(client, record)
     note = run.data.tags["mlflow.note.content"]
-    assert note.startswith("A net.")
+    assert "\n\nA net.\n\n" in note
     assert f"densenet-sweep rerun {record.run_id} tracking.uri=http://me:***@host" in note
     assert "densenet-sweep data=digits" in note
     record.epoch({"valid_accuracy": 0.25}, step=1)

@@ -78,5 +78,6 @@ def test_parent_and_children_hold_all_that_is_known(swept, tmp_path):
     assert "**2 complete, 1 failed, 1 pruned**" in note
     assert f"[trial 3](#/experiments/{experiment}/runs/{trials[3].info.run_id})" in note
     assert "experiment=best" in note
+    assert "Kept here: `best.yaml`, `pictures`" in note
     assert (parent.data.tags["best.trial"], parent.info.status) == ("3", "FINISHED")
     assert "best.yaml" in {file.path for file in swept.list_artifacts(parent.info.run_id)}
