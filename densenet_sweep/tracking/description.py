@@ -73,7 +73,7 @@ def of_sweep(
         f"Study {_code(study_name)}: {n_trials} trials, to {goal}.",
         table if rows else "",
         "Started, and continued where it stopped, by",
-        fenced(typed),
+        command(shlex.split(typed)),
     )
 
 

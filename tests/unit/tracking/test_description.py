@@ -39,10 +39,11 @@ def test_a_sweep_says_what_it_searches_and_what_came_out():
         objectives={"valid_accuracy": "maximize", "num_parameters": "minimize"},
         n_trials=3,
         searched={"optimizer.lr": "interval(0,1)"},
-        typed="densenet-sweep storage=http://me:secret@host",
+        typed=f"densenet-sweep storage=http://me:secret@host {' '.join(f'key{index}=value' for index in range(30))}",
         ending=ending,
     )
     assert text.splitlines()[0] == "**1 complete, 2 pruned**; ended: `3 of 3 trials are finished`"
     assert "to maximize `valid_accuracy` and minimize `num_parameters`" in text
     assert "| `optimizer.lr` | `interval(0,1)` |" in text
     assert "http://me:***@host" in text
+    assert max(len(line) for line in text.splitlines()) <= 102  # a longer one makes the page wider than the window
