@@ -60,12 +60,10 @@ class PrintLeaderboard(Callback):
         page = _page_on_server(tracking, study_name)
         if page:
             console.print(f"\nIn MLflow: {page}", highlight=False, soft_wrap=True)
-        lines = [
-            (command("compare", study_name, config=config), "this table again"),
-            (command("--config-dir", str(shown), "experiment=best"), "train the best one again"),
-        ]
+        lines = [(command("compare", study_name, config=config), "this table again")]
         if any(trial.state.name == "COMPLETE" for trial in study.get_trials(deepcopy=False)):
             lines.insert(0, (command("confirm", study_name, config=config), "train the best again, and test them once"))
+            lines.append((command("--config-dir", str(shown), "experiment=best"), "train the best one again"))
         if tracking and not page:
             lines.insert(0, (command("ui", study_name, config=config), "look at the trials in MLflow"))
         next_commands.show(console, lines)

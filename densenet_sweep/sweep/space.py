@@ -17,6 +17,7 @@ parameter keeps what the config gives.
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.config_loader import ConfigLoader
@@ -30,6 +31,9 @@ from densenet_sweep.sweep.errors import SweepError
 if TYPE_CHECKING:
     import optuna
     from optuna.distributions import BaseDistribution
+
+# Values of one range of floats.
+_MOST_FLOATS = 100_000
 
 
 @dataclass(frozen=True)
@@ -187,14 +191,20 @@ def _range(override: Override) -> "tuple[BaseDistribution, dict[str, str]]":
     sweep = override.value()
     assert isinstance(sweep, RangeSweep)
     _check_tags(override, sweep.tags)
-    values = sorted(sweep.range())
+    found = sweep.range()
+    if isinstance(found, range):
+        values: Sequence[Any] = found if found.step > 0 else found[::-1]
+    else:  # each of these is kept as Hydra would type it
+        values = sorted(islice(found, _MOST_FLOATS + 1))
+        if len(values) > _MOST_FLOATS:
+            raise SweepError(f"{override.input_line}: more than {_MOST_FLOATS:,} values; interval(a,b) is accepted")
     if not values:
         raise SweepError(f"{override.input_line}: an empty range; Hydra's range excludes its stop")
     step = abs(sweep.step) if len(values) > 1 else 1
     is_log = "log" in sweep.tags
     if is_log and (step != 1 or not isinstance(values[0], int)):
         raise SweepError(f"{override.input_line}: a log scale takes steps of 1; int(interval(a,b)) is accepted")
-    if all(isinstance(value, int) for value in values):
+    if isinstance(values[0], int):
         return IntDistribution(values[0], values[-1], step=int(step), log=is_log), {}
     # Optuna counts low + k * step in binary; what Hydra would give is typed instead.
     distribution = FloatDistribution(values[0], values[-1], step=float(step))

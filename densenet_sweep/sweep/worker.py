@@ -133,12 +133,13 @@ class Worker:
     def _equip(self, study: "optuna.Study", seen: "Sequence[optuna.trial.FrozenTrial]", index: int) -> None:
         """Give the study the pruner, and a sampler for the next trial.
 
-        Of a worker that is alone, the sampler's seed follows from the configured one and the number of trials so far: the
+        Of a worker that is alone, the sampler's seed follows from the configured one and the number of trials begun: the
         same study gives the same trials again, and a continued one does not repeat its random start. Beside others, of
         which some may be another command's, it is drawn anew, so that no two suggest the same.
         """
         is_alone = index == 0 and not any(trial.state.name == "RUNNING" for trial in seen)
-        section = construction.reseeded(self.settings.sampler, len(seen) if is_alone else None)
+        begun = sum(trial.state.name != "WAITING" for trial in seen)
+        section = construction.reseeded(self.settings.sampler, begun if is_alone else None)
         study.sampler = construction.sampler(section, self.space)
         # Samplers that enumerate call this after their last trial; Optuna's own works inside `optimize` only.
         setattr(study, "stop", lambda: study.set_user_attr(EXHAUSTED, True))  # noqa: B010 - a method, to mypy

@@ -170,6 +170,11 @@ def test_configurations_to_try_first(toy):
     assert len({x for _, x, _, _ in toy.ran()}) == 4
 
 
+def test_what_was_enqueued_in_part_is_not_completed_twice_alike(toy):
+    toy.run("hydra.sweeper.enqueue=[{x:0.125},{x:0.875}]", "+y=interval(0,1)", "hydra.sweeper.n_trials=3")
+    assert len({trial.params["y"] for trial in toy.study().trials}) == 3
+
+
 @pytest.mark.parametrize(
     ("override", "reason"),
     [

@@ -34,6 +34,7 @@ def distribution(text: str) -> optuna.distributions.BaseDistribution:
         ("range(16,40,6)", IntDistribution(16, 34, step=6)),
         ("range(5,0,-2)", IntDistribution(1, 5, step=2)),
         ("range(3,4)", IntDistribution(3, 3)),
+        ("range(0,1000000000000)", IntDistribution(0, 999_999_999_999)),
         ("range(0.1,0.5,0.1)", FloatDistribution(0.1, 0.4, step=0.1)),
         ("interval(40,100)", FloatDistribution(40, 100)),
         ("int(interval(40,100))", IntDistribution(40, 100)),
@@ -73,6 +74,7 @@ def test_a_range_is_searched_over_exactly_hydras_values(text):
     ("text", "message"),
     [
         ("range(4,4)", "an empty range; Hydra's range excludes its stop"),
+        ("range(0,1,0.000001)", "more than 100,000 values; interval"),
         ("interval(2,1)", "from a smaller to a larger number is accepted"),
         ("tag(log,interval(0,1))", "to a larger number above 0 is accepted"),
         ("tag(log,range(1,9,2))", "a log scale takes steps of 1"),
