@@ -58,7 +58,7 @@ class Ledger:
 
 
 def sweep(
-    look_up: Callable[[Mapping[str, Any]], Curve],
+    look_up: Callable[[Mapping[str, Any]], Sequence[Curve]],
     space: Space,
     sampler: Mapping[str, Any],
     pruner: Mapping[str, Any],
@@ -70,7 +70,7 @@ def sweep(
     """Return the trials of a sweep, one after the other, as a worker of the engine asks for them.
 
     Args:
-        look_up: parameters to their curve.
+        look_up: parameters to the curves of a trial's trainings: those of its rungs, the shortest first, and the whole one.
         space: what is searched.
         sampler: its config section; as a worker does, one is built anew for each trial, from the seed and the trials so far.
         pruner: its config section.
@@ -94,20 +94,27 @@ def sweep(
     return trials
 
 
-def _trial(study: optuna.Study, trial: optuna.Trial, curve: Curve, num_epochs: int, ledger: Ledger) -> Job:
-    for index, seconds in enumerate(curve.seconds):
-        yield seconds
-        ledger.epochs += 1
-        if index == len(curve.values):
-            study.tell(trial, state=optuna.trial.TrialState.FAIL)
-            return
-        trial.report(curve.values[index], step=index + 1)
-        if index + 1 == num_epochs:
-            study.tell(trial, curve.values[index])
-            ledger.complete(curve.values[index])
-        elif trial.should_prune():
-            study.tell(trial, state=optuna.trial.TrialState.PRUNED)
-            return
+def _trial(study: optuna.Study, trial: optuna.Trial, curves: Sequence[Curve], num_epochs: int, ledger: Ledger) -> Job:
+    """Train as `train.py` does: the rungs, each a training of its own that is judged at its end, then the whole training.
+
+    Without rungs it is judged after each of its epochs.
+    """
+    for curve in curves:
+        for index, seconds in enumerate(curve.seconds):
+            yield seconds
+            ledger.epochs += 1
+            if index == len(curve.values):
+                study.tell(trial, state=optuna.trial.TrialState.FAIL)
+                return
+            is_judged = index + 1 == len(curve.seconds) or len(curves) == 1
+            if is_judged:
+                trial.report(curve.values[index], step=index + 1)
+            if index + 1 == num_epochs:
+                study.tell(trial, curve.values[index])
+                ledger.complete(curve.values[index])
+            elif is_judged and trial.should_prune():
+                study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+                return
 
 
 def one_epoch_then_best(

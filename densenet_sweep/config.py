@@ -193,6 +193,7 @@ class Config:
 
     seed: int = MISSING
     epochs: int = MISSING
+    rungs: list[int] = MISSING
     batch_size: int = MISSING
     label_smoothing: float = MISSING
     precision: str = MISSING
@@ -221,7 +222,7 @@ OBJECTIVES = {
     "train_loss": "minimize",
     "num_parameters": "minimize",
     "seconds": "minimize",  # of an epoch
-    "total_seconds": "minimize",  # of all epochs so far
+    "total_seconds": "minimize",  # of all epochs so far, those of rungs included
     "images_per_second": "maximize",
     "peak_memory_bytes": "minimize",
 }

@@ -69,11 +69,20 @@ class RunFolder:
         """
         config_file.write(self.artifacts / "config.yaml", config, choices)
 
-    def save_last(self, history: Sequence[Mapping[str, float]], run_id: str | None) -> None:
-        """Write what the run can be continued from, whole or not at all."""
-        state = {"network": self._network.state_dict(), "optimizer": self._optimizer.state_dict(), "history": list(history)}
+    def save_last(
+        self, rungs: Sequence[Mapping[str, float]], history: Sequence[Mapping[str, float]], run_id: str | None
+    ) -> None:
+        """Write what the run can be continued from, whole or not at all.
+
+        Args:
+            rungs: what those before the training gave.
+            history: of the epochs so far.
+            run_id: in the record.
+        """
+        state = {"network": self._network.state_dict(), "optimizer": self._optimizer.state_dict()}
+        past = {"run_id": run_id, "rungs": list(rungs), "history": list(history)}
         with _going_on_without(self._last):
-            checkpoint.save(self._last, {"config": self._fingerprint, "run_id": run_id, **state})
+            checkpoint.save(self._last, {"config": self._fingerprint, **past, **state})
 
     def keep_weights(self, name: str, epoch: int) -> None:
         """Write what makes a classifier of images out of the config: the weights, and what the training images taught."""

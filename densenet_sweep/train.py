@@ -3,19 +3,19 @@
 The only place that turns the config into objects. It reads like the recipe that it is; each step lives elsewhere.
 """
 
+import copy
 import functools
 import json
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import Any
 
 import torch
 from hydra.utils import instantiate
 from torch import nn
 
-from densenet_sweep import config_file, limits, progress
+from densenet_sweep import continuing, limits, progress
 from densenet_sweep.config import OBJECTIVES, Config, ConfigError
 from densenet_sweep.data.augmentation import Augmentation
 from densenet_sweep.data.batches import EvalBatches, TrainBatches
@@ -23,10 +23,9 @@ from densenet_sweep.data.images import Images, Source
 from densenet_sweep.data.preprocessing import Preprocessing, channel_statistics
 from densenet_sweep.data.split import split
 from densenet_sweep.recording import Job, recorded
-from densenet_sweep.run_folder import LAST, RunFolder
+from densenet_sweep.run_folder import RunFolder
 from densenet_sweep.sweep import TrialPruned, current_trial
 from densenet_sweep.tracking.record import Record
-from densenet_sweep.training import checkpoint
 from densenet_sweep.training.compilation import Compiled
 from densenet_sweep.training.evaluation import evaluate
 from densenet_sweep.training.fit import Epoch, fit
@@ -57,7 +56,7 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
     if device.type == "cpu":
         keep_freed_memory()
         keep_to_the_job(os.environ)
-    last = _last_checkpoint(job, config)
+    last = continuing.last_checkpoint(job, config)
     is_complete = config.architecture.num_classes is not None
     if is_complete:
         _check_limits(config, job, dtype)
@@ -74,35 +73,41 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
 
     network = place(build_network(config), device)
     optimizer = _build_optimizer(config, network)
+    rungs = [rung for rung in config.rungs if rung < config.epochs] if trial.is_judged else []
+    judged: list[dict[str, float]] = last.get("rungs", [])
     history: list[dict[str, float]] = last.get("history", [])
+    untrained = copy.deepcopy((network.state_dict(), optimizer.state_dict()))
     if history:
         network.load_state_dict(last["network"])
         optimizer.load_state_dict(last["optimizer"])
         log.info("continuing after epoch %d of %d", len(history), config.epochs)
     reported = "train_accuracy" if job.final else config.objectives[0]
-    for past in history:
+    for past in (*judged, *history):
         trial.report(past[reported], step=int(past["epoch"]))
+    trained = Compiled(network, config.batch_size) if config.compile else network
 
-    epochs = fit(
-        Compiled(network, config.batch_size) if config.compile else network,
-        optimizer,
-        instantiate(asdict(config.schedule)),
-        train_batches=lambda index: progress.of_epoch(train_batches(index), train_batches.num_batches, index, config.epochs),
-        valid_batches=None if job.final else EvalBatches(valid_images, preprocessing, batch_size=_EVAL_BATCH_SIZE),
-        num_batches=train_batches.num_batches,
-        epochs=config.epochs,
-        first_epoch=len(history),
-        dtype=dtype,
-        label_smoothing=config.label_smoothing,
-        max_grad_norm=config.optimizer.max_grad_norm,
-        seed=config.seed,
-    )
+    def training(epochs: int, first_epoch: int = 0) -> Iterator[Epoch]:
+        return fit(
+            trained,
+            optimizer,
+            instantiate(asdict(config.schedule)),
+            train_batches=lambda index: progress.of_epoch(train_batches(index), train_batches.num_batches, index, epochs),
+            valid_batches=None if job.final else EvalBatches(valid_images, preprocessing, batch_size=_EVAL_BATCH_SIZE),
+            num_batches=train_batches.num_batches,
+            epochs=epochs,
+            first_epoch=first_epoch,
+            dtype=dtype,
+            label_smoothing=config.label_smoothing,
+            max_grad_norm=config.optimizer.max_grad_norm,
+            seed=config.seed,
+        )
+
     num_parameters = sum(parameter.numel() for parameter in network.parameters())
     folder = RunFolder(
         job.output_dir,
         network,
         optimizer,
-        fingerprint=_fingerprint(config, job),
+        fingerprint=continuing.fingerprint(config, job),
         preprocessing=preprocessing,
         class_names=source.class_names,
     )
@@ -115,17 +120,33 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
         data={"training": train_images, **({} if job.final else {"validation": valid_images})}, class_names=source.class_names,
     ) as record:  # fmt: skip
         if not history:  # whoever continues this knows its run in MLflow, even where it dies in the first epoch
-            folder.save_last(history, record.run_id)
+            folder.save_last(judged, history, record.run_id)
         for past in history[record.last_step :]:  # what was to arrive with a later epoch when the process was killed
             record.epoch({name: value for name, value in past.items() if name != "epoch"}, step=int(past["epoch"]))
         trial.annotate("num_parameters", num_parameters)
         trial.annotate("num_steps", config.epochs)
+        if rungs:
+            trial.annotate("rungs", rungs)
         if not job.final:
             trial.annotate("num_valid", len(valid_images))
         trial.annotate("mlflow_run_id", record.run_id)
-        for epoch in epochs:
+        for nth, rung in enumerate([] if history else rungs):
+            if nth == len(judged):
+                judged.append(_of_rung(rung, training(rung), sum(past["seconds"] for past in judged), prefix))
+                network.load_state_dict(untrained[0])
+                optimizer.load_state_dict(untrained[1])
+                folder.save_last(judged, history, record.run_id)
+            metrics = {name: value for name, value in judged[nth].items() if name != "epoch"}
+            trial.annotate("seconds", metrics["total_seconds"])
+            trial.report(metrics[reported], step=rung)
+            if trial.should_prune():
+                record.epoch({**metrics, "num_parameters": num_parameters}, step=rung)
+                folder.keep_curves([judged[nth]])
+                raise TrialPruned(f"after the rung of {_epochs(rung)}")
+            record.epoch({f"rung_{rung}_{reported}": metrics[reported]}, step=0)
+        for epoch in training(config.epochs, first_epoch=len(history)):
             trial.check_lease()
-            total_seconds = epoch.seconds + sum(past["seconds"] for past in history)
+            total_seconds = epoch.seconds + sum(past["seconds"] for past in (*judged, *history))
             metrics = {**_metrics(epoch), "total_seconds": total_seconds, "num_parameters": num_parameters}
             log.info("%s%s", prefix, _line(epoch, config.epochs))
             record.epoch(metrics, step=epoch.index + 1)
@@ -133,10 +154,10 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
                 folder.keep_weights("best.pt", epoch.index + 1)
                 folder.keep_evaluation(epoch.validation, split="Validation")
             history.append({"epoch": epoch.index + 1, **metrics})
-            folder.save_last(history, record.run_id)
+            folder.save_last(judged, history, record.run_id)
             trial.annotate("seconds", total_seconds)
             trial.report(metrics[reported], step=epoch.index + 1)
-            is_pruned = epoch.index + 1 < config.epochs and trial.should_prune()
+            is_pruned = not rungs and epoch.index + 1 < config.epochs and trial.should_prune()
             if is_pruned or epoch.index + 1 == config.epochs:
                 folder.keep_curves(history)
             if is_pruned:
@@ -254,31 +275,16 @@ def _open_record(config: Config) -> Callable[..., Record]:
     return open_record
 
 
-def _last_checkpoint(job: Job, config: Config) -> dict[str, Any]:
-    """Return the checkpoint to continue from, or nothing.
-
-    Raises:
-        ConfigError: it was written by another config, or this one trains for fewer epochs than it has.
-    """
-    path = job.output_dir / LAST
-    if not path.exists():
-        return {}
-    last = checkpoint.load(path)
-    then, now = json.loads(last["config"]), json.loads(_fingerprint(config, job))
-    for key in sorted(then.keys() | now.keys()):
-        if then.get(key) != now.get(key):
-            raise ConfigError(
-                f"{key}={now.get(key)}, but {path} was trained with {key}={then.get(key)}: "
-                "continue with the same config, or choose another hydra.run.dir"
-            )
-    return last
-
-
-def _fingerprint(config: Config, job: Job) -> str:
-    """Return what must not change over a continued run, as JSON; where and by whom it is recorded may change."""
-    leaves = {**config_file.flat(asdict(config)), "final": job.final}
-    ignored = ("tracking.", "storage.", "limits.", "device", "data.root", "data.download", "architecture.num_classes")
-    return json.dumps({key: value for key, value in leaves.items() if not key.startswith(ignored)}, sort_keys=True)
+def _of_rung(rung: int, epochs: Iterator[Epoch], seconds: float, prefix: str) -> dict[str, float]:
+    """Train a rung, which begins `seconds` after the trial, and return its last epoch's numbers with all of its own seconds."""
+    trial = current_trial()
+    start = seconds
+    for epoch in epochs:
+        trial.check_lease()
+        log.info("%srung of %s  %s", prefix, _epochs(rung), _line(epoch, rung))
+        trial.check_interruption()
+        seconds += epoch.seconds
+    return {"epoch": rung, **_metrics(epoch), "seconds": seconds - start, "total_seconds": seconds}
 
 
 def _metrics(epoch: Epoch) -> dict[str, float]:
@@ -294,6 +300,10 @@ def _is_best(metrics: Mapping[str, float], history: Sequence[Mapping[str, float]
     """Tell whether `metrics` are the best so far by the objective."""
     sign = 1 if OBJECTIVES[objective] == "maximize" else -1
     return all(sign * metrics[objective] > sign * past[objective] for past in history)
+
+
+def _epochs(number: int) -> str:
+    return f"{number} epoch{'s' if number > 1 else ''}"
 
 
 def _line(epoch: Epoch, epochs: int) -> str:

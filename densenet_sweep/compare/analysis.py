@@ -1,10 +1,12 @@
 """What the trials of a study say beyond their ranking: what mattered, what pruning saved, how early one could have known."""
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from densenet_sweep.compare import noise
-from densenet_sweep.sweep.table import NUM_STEPS, SECONDS
+from densenet_sweep.sweep.table import NUM_STEPS, RUNGS, SECONDS
 
 if TYPE_CHECKING:
     import optuna
@@ -44,21 +46,25 @@ def saving(study: "optuna.Study") -> Saving | None:
     trained = planned = 0
     seconds = 0.0
     for trial in study.get_trials(deepcopy=False):
-        num_planned, spent = trial.user_attrs.get(NUM_STEPS), trial.user_attrs.get(SECONDS)
-        num_trained = max(trial.intermediate_values, default=0)
-        if trial.state.name != "PRUNED" or num_planned is None or spent is None or num_trained == 0:
+        num_steps, spent = trial.user_attrs.get(NUM_STEPS), trial.user_attrs.get(SECONDS)
+        last = max(trial.intermediate_values, default=0)
+        if trial.state.name != "PRUNED" or num_steps is None or spent is None or last == 0:
             continue
+        rungs = trial.user_attrs.get(RUNGS, [])
+        num_trained = sum(rung for rung in rungs if rung <= last) if rungs else last
+        num_planned = sum(rungs) + int(num_steps)
         trained += num_trained
-        planned += int(num_planned)
-        seconds += float(spent) / num_trained * (int(num_planned) - num_trained)
+        planned += num_planned
+        seconds += float(spent) / num_trained * (num_planned - num_trained)
     return Saving(trained, planned, seconds) if planned else None
 
 
 def rank_correlations(study: "optuna.Study") -> dict[int, float]:
-    """Return, by epoch, how the order of the complete trials then agrees with the order at the end (Spearman's rho).
+    """Return how the order of the complete trials at an early time agrees with that at the end (Spearman's rho), by epochs.
 
-    For the epochs 1, 3, 9, ... before the last one. Where it is low, pruning at that epoch is a lottery. Pruned trials have
-    no end and are left out, so what was pruned on is flattered.
+    After each of their rungs, trainings of so many epochs; without these after epochs 1, 3, 9, ... before the last one.
+    Where it is low, pruning at that epoch is a lottery. Pruned trials have no end and are left out, so what was pruned on is
+    flattered.
     """
     from scipy.stats import spearmanr
 
@@ -67,15 +73,13 @@ def rank_correlations(study: "optuna.Study") -> dict[int, float]:
         return {}
     last = min(max(trial.intermediate_values) for trial in complete)
     found = {}
-    epoch = 1
-    while epoch < last:
+    for epoch in _rungs(complete) or itertools.takewhile(lambda epoch: epoch < last, (3**power for power in itertools.count())):
         pairs = [
             (trial.intermediate_values[epoch], trial.values[0]) for trial in complete if epoch in trial.intermediate_values
         ]
         early, final = zip(*pairs, strict=True) if pairs else ((), ())
         if len(pairs) >= _FEWEST_FOR_A_CORRELATION and len(set(early)) > 1 and len(set(final)) > 1:
             found[epoch] = float(spearmanr(early, final).statistic)
-        epoch *= 3
     return found
 
 
@@ -95,13 +99,18 @@ def sentences(study: "optuna.Study") -> list[str]:
         )
     correlations = rank_correlations(study)
     if correlations:
-        named = ", ".join(f"{rho:.2f} after epoch {epoch}" for epoch, rho in correlations.items())
+        time = "rung" if _rungs(_complete(study)) else "epoch"
+        named = ", ".join(f"{rho:.2f} after {time} {epoch}" for epoch, rho in correlations.items())
         lines.append(f"Rank correlation of complete trials with their end (Spearman): {named}.")
     return lines
 
 
 def _complete(study: "optuna.Study") -> list["optuna.trial.FrozenTrial"]:
     return [trial for trial in study.get_trials(deepcopy=False) if trial.state.name == "COMPLETE"]
+
+
+def _rungs(trials: "Sequence[optuna.trial.FrozenTrial]") -> list[int]:
+    return sorted({rung for trial in trials for rung in trial.user_attrs.get(RUNGS, [])})
 
 
 def _duration(seconds: float) -> str:

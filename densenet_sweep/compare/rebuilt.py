@@ -6,6 +6,7 @@ What is missing: the values of the epochs before the last one, and trials that n
 import ast
 import contextlib
 import datetime
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from hydra.errors import HydraException
 from densenet_sweep.config import OBJECTIVES
 from densenet_sweep.sweep import space as spaces
 from densenet_sweep.sweep.lease import LEASE
-from densenet_sweep.sweep.table import NUM_STEPS, SECONDS
+from densenet_sweep.sweep.table import NUM_STEPS, RUNGS, SECONDS
 
 if TYPE_CHECKING:
     import optuna
@@ -104,6 +105,8 @@ def _attributes(run: "Run", epoch: int) -> dict[str, Any]:
         attributes["num_parameters"] = int(metrics["num_parameters"])
     if run.data.params.get("epochs", "").isdigit():
         attributes[NUM_STEPS] = int(run.data.params["epochs"])
+    if run.data.params.get("rungs", "[]") != "[]":
+        attributes[RUNGS] = json.loads(run.data.params["rungs"])
     if tags.get("num_valid", "").isdigit():
         attributes["num_valid"] = int(tags["num_valid"])
     if "total_seconds" in metrics or "seconds" in metrics:

@@ -33,10 +33,22 @@ class RunningTrial:
         self._interruption = interruption
         self._reported = set(reported)
 
+    @property
+    def is_judged(self) -> bool:
+        """Whether there is a pruner, and one objective for it to prune by."""
+        from optuna.pruners import NopPruner
+
+        return len(self._study.directions) == 1 and not isinstance(self._study.pruner, NopPruner)
+
     def check_lease(self) -> None:
         """Raise `TrialLost` where another worker has taken the trial over."""
         if not self._lease.is_held():
             raise TrialLost(f"trial {self.number} was taken over by another worker")
+
+    def check_interruption(self) -> None:
+        """Raise `KeyboardInterrupt` where the user asked to stop."""
+        if self._interruption.is_asked_for:
+            raise KeyboardInterrupt
 
     def report(self, value: float, step: int) -> None:
         """Record `value` after `step`, and end here where the user asked to stop.
@@ -50,14 +62,11 @@ class RunningTrial:
             self._reported.add(step)
             # Past `Trial.report`, which refuses several objectives; what is reported is shown, even where it cannot prune.
             self._study._storage.set_trial_intermediate_value(self._trial._trial_id, step, float(value))
-        if self._interruption.is_asked_for:
-            raise KeyboardInterrupt
+        self.check_interruption()
 
     def should_prune(self) -> bool:
-        """Ask the pruner; with several objectives there is nothing to prune by."""
-        from optuna.pruners import NopPruner
-
-        if len(self._study.directions) > 1 or isinstance(self._study.pruner, NopPruner):
+        """Ask the pruner, where there is one."""
+        if not self.is_judged:
             return False
         return self._study.pruner.prune(self._study, self._study._storage.get_trial(self._trial._trial_id))
 

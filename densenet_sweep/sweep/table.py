@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 # What a task may say of its trial with `annotate`: how many steps it will report, and the seconds that it took for those so
 # far, in all of its attempts.
 NUM_STEPS = "num_steps"
+# The steps whose reports are those of short trainings before the trial's own.
+RUNGS = "rungs"
 SECONDS = "seconds"
 
 _NUM_LAST = 5

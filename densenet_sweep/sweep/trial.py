@@ -29,8 +29,15 @@ class Trial(Protocol):
     def log_scaled(self) -> frozenset[str]:
         """The searched keys whose values are spread over orders of magnitude: those of `tag(log, ...)`."""
 
+    @property
+    def is_judged(self) -> bool:
+        """Whether a pruner may give the trial up: not outside a sweep, nor with several objectives."""
+
     def check_lease(self) -> None:
         """Raise `TrialLost` where the trial is another worker's by now; to be called before writing anything."""
+
+    def check_interruption(self) -> None:
+        """Raise `KeyboardInterrupt` where the user asked to stop; `report` does so, too."""
 
     def report(self, value: float, step: int) -> None:
         """Tell the objective's value after `step` steps (epochs, from 1); a step reported before is ignored."""
@@ -42,7 +49,10 @@ class Trial(Protocol):
         """Tell by how much the trial exceeds the limit `name`; 0 or less is within it, and the sampler learns from both."""
 
     def annotate(self, key: str, value: object) -> None:
-        """Keep a JSON value beside the trial, under `key`; `num_steps` says how many steps it will report."""
+        """Keep a JSON value beside the trial, under `key`.
+
+        `num_steps` says how many steps it will report, `rungs` after which of them short trainings of their own were judged.
+        """
 
 
 class NullTrial:
@@ -51,8 +61,12 @@ class NullTrial:
     number: int | None = None
     study_name: str | None = None
     log_scaled: frozenset[str] = frozenset()
+    is_judged: bool = False
 
     def check_lease(self) -> None:
+        """Do nothing."""
+
+    def check_interruption(self) -> None:
         """Do nothing."""
 
     def report(self, value: float, step: int) -> None:

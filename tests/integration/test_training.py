@@ -243,7 +243,7 @@ SWEEP = [
 
 
 def test_a_sweep_and_its_record(command, tmp_path):
-    typed = command(*SWEEP, "hydra.sweeper.pruner.reduction_factor=2")
+    typed = command(*SWEEP, "hydra.sweeper.pruner.one_in=2")
     assert typed.exit_code == 0, typed.err
     folder = tmp_path / "outputs" / "sweeps" / "growth_depth_lr-digits"
     assert (folder / "study.journal").is_file()
@@ -293,6 +293,62 @@ def test_a_killed_command_leaves_no_run_open_after_the_next(tmp_path):
     runs = recorded(tmp_path)
     assert len(runs) == 2
     assert {run.info.status for run in runs} == {"KILLED"}
+
+
+RUNGS = [
+    *SWEEP, "hydra/launcher=basic", "precision=fp32", "epochs=4", "rungs=[1,3]", "hydra.sweeper.n_trials=4",
+    "hydra.sweeper.enqueue=[{architecture.growth_rate:6,optimizer.lr:0.1},{architecture.growth_rate:4,optimizer.lr:0.01}]",
+]  # fmt: skip
+
+
+def test_rungs_come_before_a_trial_and_change_nothing_in_it(command, tmp_path):
+    typed = command(*RUNGS)
+    assert typed.exit_code == 0, typed.err
+    assert "pruned after the rung of 1 epoch\n" in typed.out
+    from densenet_sweep.compare.studies import find
+
+    folder = tmp_path / "outputs" / "sweeps" / "growth_depth_lr-digits"
+    study = find(None).load()
+    best = study.best_trial
+    assert sorted(best.intermediate_values) == [1, 2, 3, 4]
+    plain = command("--config-dir", str(folder), "experiment=best", "device=cpu", f"hydra.run.dir={tmp_path / 'plain'}")
+    assert plain.exit_code == 0, plain.err
+    assert "rung" not in plain.out
+    alone = history(tmp_path / "plain")
+    assert alone[-1]["valid_accuracy"] == best.value
+    # What stands at a rung's epoch is what the rung gave: a cosine that had ended by then.
+    assert best.intermediate_values[1] != alone[0]["valid_accuracy"]
+    assert best.intermediate_values[2] == alone[1]["valid_accuracy"]
+    runs = {run.data.tags["trial.number"]: run for run in recorded(tmp_path) if "trial.number" in run.data.tags}
+    complete = runs[str(best.number)].data.metrics
+    assert complete["rung_1_valid_accuracy"] == best.intermediate_values[1]
+    assert complete["valid_accuracy"] == best.value
+    pruned = next(trial for trial in study.trials if trial.state.name == "PRUNED")
+    assert (
+        runs[str(pruned.number)].data.metrics["valid_accuracy"] == pruned.intermediate_values[max(pruned.intermediate_values)]
+    )
+
+
+def test_a_sweep_without_a_pruner_has_no_rungs(command):
+    typed = command(*RUNGS, "hydra/sweeper/pruner=none", "hydra.sweeper.n_trials=1")
+    assert typed.exit_code == 0, typed.err
+    assert "rung" not in typed.out
+
+
+def test_a_killed_trial_is_continued_behind_its_rungs(tmp_path):
+    arguments = [sys.executable, "-m", "densenet_sweep", *RUNGS, "epochs=30", "hydra.sweeper.n_trials=1"]
+    with subprocess.Popen(arguments, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
+        seen = ""
+        for line in process.stdout or ():
+            seen += line
+            if "epoch 2/30" in line:
+                process.send_signal(signal.SIGKILL)
+                break
+    assert "rung of 1 epoch  epoch 1/1" in seen
+    assert "rung of 3 epochs  epoch 3/3" in seen
+    again = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert "continuing after epoch" in again
+    assert "rung of" not in again
 
 
 def test_a_sweep_of_a_loss_minimizes_it(command, tmp_path):

@@ -15,7 +15,7 @@ IN_ORDER = [{"x": 0}, {"x": 1}, {"x": 2}]
 
 
 def trials(pruner=NONE, enqueue=IN_ORDER):
-    return sweep(lambda values: CURVES[values["x"]], SPACE, RANDOM, pruner, num_epochs=2, seed=0, enqueue=enqueue)
+    return sweep(lambda values: [CURVES[values["x"]]], SPACE, RANDOM, pruner, num_epochs=2, seed=0, enqueue=enqueue)
 
 
 def test_only_complete_trials_are_handed_out_and_every_epoch_is_counted():
@@ -37,6 +37,17 @@ def test_a_pruned_trial_ends_where_the_pruner_says_so_and_is_not_handed_out():
     pruner = {"_target_": "optuna.pruners.ThresholdPruner", "lower": 0.25}
     ledger = run(trials(pruner, enqueue=[{"x": 2}, {"x": 0}]), num_workers=1, max_epochs=3)
     assert [(it.epochs, it.value) for it in ledger.improvements] == [(3, 0.4)]
+
+
+def test_a_rung_is_judged_at_its_end_and_the_training_begins_anew():
+    pruner = {"_target_": "optuna.pruners.ThresholdPruner", "lower": 0.25}  # which the first epoch of GOOD is below
+    rungs = {0: Curve([0.2], [1.0]), 2: Curve([0.5], [1.0])}
+    jobs = sweep(
+        lambda values: [rungs[values["x"]], CURVES[values["x"]]], SPACE, RANDOM, pruner, num_epochs=2, seed=0,
+        enqueue=[{"x": 0}, {"x": 2}],
+    )  # fmt: skip
+    ledger = run(jobs, num_workers=1, max_epochs=4)
+    assert [(it.epochs, it.value) for it in ledger.improvements] == [(4, 0.9)]
 
 
 def test_the_budget_ends_a_sweep():

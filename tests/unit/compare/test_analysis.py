@@ -52,6 +52,20 @@ def test_the_order_after_an_epoch_against_the_order_at_the_end():
     assert correlations == {1: pytest.approx(-1), 3: pytest.approx(1), 9: pytest.approx(1)}
 
 
+def test_rungs_are_epochs_beside_the_training():
+    study = optuna.create_study(direction="maximize")
+    for index, state in enumerate([TrialState.COMPLETE] * 5 + [TrialState.PRUNED] * 2):
+        is_pruned = state == TrialState.PRUNED
+        curve = {1: -index, 3: index} | ({} if is_pruned else {2: 0.0, **dict.fromkeys(range(4, 10), float(index))})
+        if index == 6:
+            del curve[3]
+        attributes = {"num_steps": 9, "rungs": [1, 3], "seconds": 1.0 if index == 6 else 4.0 if is_pruned else 13.0}
+        study.add_trial(create_trial(state=state, value=index, intermediate_values=curve, user_attrs=attributes))
+    assert analysis.saving(study) == analysis.Saving(num_trained=5, num_planned=26, seconds=21.0)
+    assert analysis.rank_correlations(study) == {1: pytest.approx(-1), 3: pytest.approx(1)}
+    assert analysis.sentences(study)[-1].endswith("(Spearman): -1.00 after rung 1, 1.00 after rung 3.")
+
+
 def test_the_sentences():
     curves = [[0.1 * index, *[0.1 * index] * 3] for index in range(1, 7)]
     study = study_of(*curves, [0.05], planned=4, pruned=1)

@@ -2,7 +2,7 @@ import optuna
 import pytest
 
 from densenet_sweep.sweep.errors import SweepError
-from densenet_sweep.sweep.pruners import TopKAfterOneEpochPruner
+from densenet_sweep.sweep.pruners import BestSharePruner, TopKAfterOneEpochPruner
 
 
 @pytest.mark.parametrize(("direction", "sign"), [("maximize", 1), ("minimize", -1)])
@@ -32,7 +32,35 @@ def test_nothing_is_decided_before_the_epoch():
     assert second.should_prune()
 
 
-@pytest.mark.parametrize("arguments", [{"k": 0}, {"epoch": 0}])
-def test_numbers_below_one_are_refused(arguments):
-    with pytest.raises(SweepError, match=r"hydra\.sweeper\.pruner\.(k|epoch)=0: a whole number of at least 1 is accepted"):
-        TopKAfterOneEpochPruner(**arguments)
+@pytest.mark.parametrize(("direction", "sign"), [("maximize", 1), ("minimize", -1)])
+def test_one_trial_in_so_many_goes_on(direction, sign):
+    study = optuna.create_study(direction=direction, pruner=BestSharePruner(one_in=3))
+    decisions = []
+    for value in [0.5, 0.4, 0.6, 0.55, 0.5, 0.58, 0.57]:
+        trial = study.ask()
+        assert not trial.should_prune()  # nothing was reported
+        trial.report(sign * value, 1)
+        decisions.append(trial.should_prune())
+    # Of three or four the best; of six or seven the two best.
+    assert decisions == [False, True, False, True, True, False, True]
+
+
+def test_each_step_is_a_competition_of_its_own():
+    study = optuna.create_study(direction="maximize", pruner=BestSharePruner(one_in=2))
+    first, second = study.ask(), study.ask()
+    first.report(0.9, 1)
+    second.report(0.1, 1)
+    assert second.should_prune()
+    second.report(0.1, 3)
+    assert not second.should_prune()
+
+
+@pytest.mark.parametrize(
+    ("pruner", "arguments"),
+    [(TopKAfterOneEpochPruner, {"k": 0}), (TopKAfterOneEpochPruner, {"epoch": 0}), (BestSharePruner, {"one_in": 0})],
+)
+def test_numbers_below_one_are_refused(pruner, arguments):
+    with pytest.raises(
+        SweepError, match=r"hydra\.sweeper\.pruner\.(k|epoch|one_in)=0: a whole number of at least 1 is accepted"
+    ):
+        pruner(**arguments)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from densenet_sweep.compare.report.pictures.subject import Objective, Subject, by_state, padded, shown_of, thinned
 from densenet_sweep.drawing import look
 from densenet_sweep.drawing.scene import Axis, Curves, Line, Mark, Panel, Picture, Points
+from densenet_sweep.sweep.table import RUNGS
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -94,6 +95,12 @@ def _marked(subject: Subject, found: Sequence[tuple["FrozenTrial", float]], plac
     return Points(x, [y for _, y in found], like.colour, like.name, like.symbol, like.size, like.opacity, about)
 
 
+def _of_one_training(trial: "FrozenTrial") -> list[tuple[int, float]]:
+    """Return what the trial reported after its epochs; of one that was given up at a rung, after its rungs."""
+    rungs, reports = trial.user_attrs.get(RUNGS, []), trial.intermediate_values
+    return [(step, value) for step, value in reports.items() if step not in rungs or max(reports) in rungs]
+
+
 def learning_curves(subject: Subject) -> Picture | None:
     """Return the reports of each trial after its epochs, coloured by what became of it."""
     reporting = [trial for trial in subject.trials if trial.intermediate_values]
@@ -107,7 +114,7 @@ def learning_curves(subject: Subject) -> Picture | None:
     for name, colour, symbol, trials in by_state(drawn):
         paths = []
         for trial in trials:
-            reports = sorted((step, value) for step, value in trial.intermediate_values.items() if value == value)  # no NaN
+            reports = sorted((step, value) for step, value in _of_one_training(trial) if value == value)  # no NaN
             paths.append(([float(step) for step, _ in reports], [value for _, value in reports]))
         paths = [path for path in paths if path[0]]
         if not paths:
