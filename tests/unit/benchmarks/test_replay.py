@@ -41,7 +41,7 @@ def test_a_pruned_trial_ends_where_the_pruner_says_so_and_is_not_handed_out():
 
 def test_a_rung_is_judged_at_its_end_and_the_training_begins_anew():
     pruner = {"_target_": "optuna.pruners.ThresholdPruner", "lower": 0.25}  # which the first epoch of GOOD is below
-    rungs = {0: Curve([0.2], [1.0]), 2: Curve([0.5], [1.0])}
+    rungs = [Curve([0.2], [1.0]), SLOW, Curve([0.5], [1.0])]
     jobs = sweep(
         lambda values: [rungs[values["x"]], CURVES[values["x"]]], SPACE, RANDOM, pruner, num_epochs=2, seed=0,
         enqueue=[{"x": 0}, {"x": 2}],
