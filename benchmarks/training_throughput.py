@@ -23,7 +23,7 @@ import resource
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -42,7 +42,7 @@ from densenet_sweep.data.images import Images
 from densenet_sweep.data.preprocessing import Preprocessing
 from densenet_sweep.data.sources import fashion_mnist
 from densenet_sweep.training import optimizers, schedules
-from densenet_sweep.training.fit import fit
+from densenet_sweep.training.fit import Epoch, fit
 from densenet_sweep.training.memory import keep_freed_memory
 from densenet_sweep.training.precision import place, resolve_device, resolve_dtype
 
@@ -66,7 +66,8 @@ class Case:
     theirs: Callable[[], nn.Module]
 
 
-def _bc(growth_rate: int, layers: int) -> dict[str, Any]:
+def bc(growth_rate: int, layers: int) -> dict[str, Any]:
+    """Return the arguments of `densenet` for a DenseNet-BC of three blocks with so many layers each."""
     return {"growth_rate": growth_rate, "block_config": (layers,) * 3, "num_init_features": 2 * growth_rate, "bn_size": 4}
 
 
@@ -78,11 +79,11 @@ CASES = {
         plain_training.text_network,
     ),
     "bc100_k12": Case(
-        "BC-100-12, 28 px, batch 64", "densenet_bc100_k12", 28, 64, 512, _bc(12, 16),
+        "BC-100-12, 28 px, batch 64", "densenet_bc100_k12", 28, 64, 512, bc(12, 16),
         lambda: plain_training.torchvision_network(12, (16,) * 3, 24, stem="small"),
     ),
     "bc40_k48": Case(
-        "BC-40-48, 28 px, batch 64", "densenet_bc40_k48", 28, 64, 512, _bc(48, 6),
+        "BC-40-48, 28 px, batch 64", "densenet_bc40_k48", 28, 64, 512, bc(48, 6),
         lambda: plain_training.torchvision_network(48, (6,) * 3, 96, stem="small"),
     ),
     "densenet121": Case(
@@ -110,8 +111,8 @@ def training_images(count: int) -> Images:
     return images.select(torch.arange(count))
 
 
-def our_images_per_second(case: Case, images: Images, device: torch.device, dtype: torch.dtype) -> float:
-    """Train two steps to warm the libraries up, then one pass that is timed, with `fit` as `train.py` calls it."""
+def our_epochs(case: Case, images: Images, device: torch.device, dtype: torch.dtype, *, warm_up: int = 2) -> Iterator[Epoch]:
+    """Train with `fit` as `train.py` calls it, without end, on `images` an epoch; the first has `warm_up` steps alone."""
     if device.type == "cpu":
         keep_freed_memory()
     network = place(our_network(case), device)
@@ -126,21 +127,16 @@ def our_images_per_second(case: Case, images: Images, device: torch.device, dtyp
     )
     preprocessing = Preprocessing(case.image_size, torch.zeros(1, device=device), torch.ones(1, device=device))
     batches = TrainBatches(images.to(device), preprocessing, Augmentation(), batch_size=case.batch_size, seed=0)
-
-    def train_batches(index: int) -> Any:
-        return islice(batches(index), 2 if index == 0 else None)
-
-    epochs = fit(
+    return fit(
         network,
         optimizer,
         schedules.constant(),
-        train_batches=train_batches,
+        train_batches=lambda index: islice(batches(index), warm_up if index == 0 else None),
         valid_batches=None,
         num_batches=batches.num_batches,
-        epochs=2,
+        epochs=10**6,
         dtype=dtype,
     )
-    return list(epochs)[-1].images_per_second
 
 
 def run_side(side: str, case: Case, num_images: int) -> dict[str, float]:
@@ -150,7 +146,8 @@ def run_side(side: str, case: Case, num_images: int) -> dict[str, float]:
     images = training_images(num_images)
     torch.manual_seed(0)
     if side == "ours":
-        speed = our_images_per_second(case, images, device, dtype)
+        _, timed = islice(our_epochs(case, images, device, dtype), 2)
+        speed = timed.images_per_second
     else:
         pictures = plain_training.Pictures(images.images_NCHW, images.labels_N, case.image_size)
         if side == "text":

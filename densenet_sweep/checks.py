@@ -28,6 +28,8 @@ def check(config: Config) -> None:
         ConfigError: naming the key, the value and what is accepted.
     """
     _whole(config, "epochs", at_least=1)
+    if config.max_seconds is not None:
+        _between(config, "max_seconds", 0.0, math.inf, open_below=True, open_above=True)
     if config.rungs != sorted(set(config.rungs)) or not all(rung >= 1 for rung in config.rungs):
         raise ConfigError(f"rungs={config.rungs}: rising numbers of epochs are accepted, such as [1,3]")
     _whole(config, "batch_size", at_least=1)

@@ -193,6 +193,7 @@ class Config:
 
     seed: int = MISSING
     epochs: int = MISSING
+    max_seconds: float | None = MISSING
     rungs: list[int] = MISSING
     batch_size: int = MISSING
     label_smoothing: float = MISSING

@@ -86,7 +86,7 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
         trial.report(past[reported], step=int(past["epoch"]))
     trained = Compiled(network, config.batch_size) if config.compile else network
 
-    def training(epochs: int, first_epoch: int = 0) -> Iterator[Epoch]:
+    def training(epochs: int, past: Sequence[Mapping[str, float]] = ()) -> Iterator[Epoch]:
         return fit(
             trained,
             optimizer,
@@ -95,7 +95,9 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
             valid_batches=None if job.final else EvalBatches(valid_images, preprocessing, batch_size=_EVAL_BATCH_SIZE),
             num_batches=train_batches.num_batches,
             epochs=epochs,
-            first_epoch=first_epoch,
+            first_epoch=len(past),
+            max_seconds=config.max_seconds,
+            seconds_before=sum(epoch["seconds"] for epoch in past),
             dtype=dtype,
             label_smoothing=config.label_smoothing,
             max_grad_norm=config.optimizer.max_grad_norm,
@@ -144,7 +146,7 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
                 folder.keep_curves([judged[nth]])
                 raise TrialPruned(f"after the rung of {_epochs(rung)}")
             record.epoch({f"rung_{rung}_{reported}": metrics[reported]}, step=0)
-        for epoch in training(config.epochs, first_epoch=len(history)):
+        for epoch in training(config.epochs, past=tuple(history)):
             trial.check_lease()
             total_seconds = epoch.seconds + sum(past["seconds"] for past in (*judged, *history))
             metrics = {**_metrics(epoch), "total_seconds": total_seconds, "num_parameters": num_parameters}
@@ -157,18 +159,18 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
             folder.save_last(judged, history, record.run_id)
             trial.annotate("seconds", total_seconds)
             trial.report(metrics[reported], step=epoch.index + 1)
-            is_pruned = not rungs and epoch.index + 1 < config.epochs and trial.should_prune()
-            if is_pruned or epoch.index + 1 == config.epochs:
+            is_pruned = not rungs and not epoch.is_last and trial.should_prune()
+            if is_pruned or epoch.is_last:
                 folder.keep_curves(history)
             if is_pruned:
                 raise TrialPruned(f"after epoch {epoch.index + 1} of {config.epochs}")
         if job.final:
-            folder.keep_weights("final.pt", config.epochs)
+            folder.keep_weights("final.pt", len(history))
             test_images = source.load_test().to(device)
             batches = EvalBatches(test_images, preprocessing, batch_size=_EVAL_BATCH_SIZE)
             test = evaluate(network, batches(), dtype=dtype)
             trial.annotate("num_test", len(test_images))
-            record.epoch({"test_loss": test.loss, "test_accuracy": test.accuracy}, step=config.epochs)
+            record.epoch({"test_loss": test.loss, "test_accuracy": test.accuracy}, step=len(history))
             folder.keep_test(test)
             log.info("%stest loss %.4f accuracy %.4f on %s images", prefix, test.loss, test.accuracy, f"{len(test_images):,}")
             return test.accuracy

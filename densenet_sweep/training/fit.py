@@ -36,10 +36,11 @@ class Epoch:
     Losses are nats per image, accuracies fractions in [0, 1]; those of training are means over the epoch's own batches,
     augmented and in training mode. `lr` is that of the last step. `seconds` spans training and validation,
     `images_per_second` training alone. `peak_memory_bytes` is the device's for a GPU, the process's otherwise.
-    `validation` is None where nothing is held out.
+    `validation` is None where nothing is held out. `is_last` says that the training has come to its end.
     """
 
     index: int
+    is_last: bool
     train_loss: float
     train_accuracy: float
     validation: Evaluation | None
@@ -59,6 +60,8 @@ def fit(
     num_batches: int,
     epochs: int,
     first_epoch: int = 0,
+    max_seconds: float | None = None,
+    seconds_before: float = 0.0,
     dtype: torch.dtype = torch.float32,
     label_smoothing: float = 0.0,
     max_grad_norm: float | None = None,
@@ -79,6 +82,9 @@ def fit(
         num_batches: how many pairs `train_batches` gives in an epoch.
         epochs: index at which training ends.
         first_epoch: index to begin with.
+        max_seconds: when training ends, if that is before `epochs`; the schedule then runs by the time. A last validation
+            follows.
+        seconds_before: of these, what the epochs before `first_epoch` took.
         dtype: of the forward pass (autocast); parameters and loss stay fp32.
         label_smoothing: mass spread over the wrong classes, in [0, 1).
         max_grad_norm: bound of the gradient's global 2-norm, or None.
@@ -88,10 +94,14 @@ def fit(
         DivergedError: the training loss became infinite or not a number.
     """
     device = next(network.parameters()).device
+    spent = seconds_before
     # The peak is kept in the group itself, as torch's own schedulers do: it then survives a checkpoint.
     for group in optimizer.param_groups:
         group.setdefault("initial_lr", group["lr"])
+    is_last = max_seconds is not None and spent >= max_seconds
     for index in range(first_epoch, epochs):
+        if is_last:
+            return
         torch.manual_seed(_mix(seed, index))
         _reset_peak_memory(device)
         start = time.perf_counter()
@@ -101,7 +111,12 @@ def fit(
         num_images = 0
         lr = 0.0
         for step, (images_BCHW, labels_B) in enumerate(train_batches(index)):
-            factor = schedule((index * num_batches + step) / (epochs * num_batches))
+            progress = (index * num_batches + step) / (epochs * num_batches)
+            if max_seconds is not None:
+                progress = min(1.0, max(progress, (spent + time.perf_counter() - start) / max_seconds))
+                if progress == 1.0 and num_images > 0:
+                    break
+            factor = schedule(progress)
             for group in optimizer.param_groups:
                 group["lr"] = lr = group["initial_lr"] * factor
             with autocast(device, dtype):
@@ -122,13 +137,17 @@ def fit(
         _check_finite(loss_sum, index, num_batches - 1)
         trained = time.perf_counter()
         validation = None if valid_batches is None else evaluate(network, valid_batches(), dtype=dtype)
+        seconds = time.perf_counter() - start
+        spent += seconds
+        is_last = index + 1 == epochs or (max_seconds is not None and spent >= max_seconds)
         yield Epoch(
             index=index,
+            is_last=is_last,
             train_loss=loss_sum.item() / num_images,
             train_accuracy=num_correct.item() / num_images,
             validation=validation,
             lr=lr,
-            seconds=time.perf_counter() - start,
+            seconds=seconds,
             images_per_second=num_images / (trained - start),
             peak_memory_bytes=_peak_memory_bytes(device),
         )

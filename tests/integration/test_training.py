@@ -295,6 +295,19 @@ def test_a_killed_command_leaves_no_run_open_after_the_next(tmp_path):
     assert {run.info.status for run in runs} == {"KILLED"}
 
 
+def test_a_budget_of_seconds(command, tmp_path):
+    folder = tmp_path / "run"
+    typed = command(*TINY, *NOTHING, "epochs=10000", "max_seconds=2", f"hydra.run.dir={folder}")
+    assert typed.exit_code == 0, typed.err
+    trained = history(folder)
+    assert 1 <= len(trained) < 10000
+    assert sum(epoch["seconds"] for epoch in trained) >= 2
+    assert (folder / "artifacts" / "curves.png").is_file()
+    again = command(*TINY, *NOTHING, "epochs=10000", "max_seconds=2", f"hydra.run.dir={folder}")
+    assert again.exit_code == 0, again.err
+    assert history(folder) == trained
+
+
 RUNGS = [
     *SWEEP, "hydra/launcher=basic", "precision=fp32", "epochs=4", "rungs=[1,3]", "hydra.sweeper.n_trials=4",
     "hydra.sweeper.enqueue=[{architecture.growth_rate:6,optimizer.lr:0.1},{architecture.growth_rate:4,optimizer.lr:0.01}]",

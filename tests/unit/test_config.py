@@ -75,6 +75,7 @@ def test_the_papers_recipe_is_the_papers():
     [
         (["batch_size=0"], "batch_size=0: a whole number of at least 1 is accepted"),
         (["rungs=[3,1]"], r"rungs=[3, 1]: rising numbers of epochs are accepted"),
+        (["max_seconds=0"], "max_seconds=0: a number above 0 is accepted"),
         (["rungs=[0]"], r"rungs=[0]: rising numbers"),
         (["label_smoothing=1"], "label_smoothing=1: a number at least 0 and below 1 is accepted"),
         (["optimizer.max_grad_norm=0"], "optimizer.max_grad_norm=0: a number above 0 is accepted"),

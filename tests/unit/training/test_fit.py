@@ -50,6 +50,31 @@ def losses(epochs: Iterator[Epoch]) -> list[tuple[float, float, float]]:
     return [(epoch.train_loss, epoch.validation.loss, epoch.lr) for epoch in epochs]
 
 
+def test_a_budget_of_seconds_ends_an_epoch_and_leads_the_schedule(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr("densenet_sweep.training.fit.time.perf_counter", lambda: clock[0])
+    asked: list[float] = []
+
+    def ticking(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        for batch in train_batches(epoch):
+            yield batch
+            clock[0] += 1.0
+
+    def epochs(**changes) -> list[Epoch]:
+        asked.clear()
+        net = network()
+        schedule = lambda progress: asked.append(progress) or 1.0  # noqa: E731
+        return list(run(net, sgd(net), schedule=schedule, train_batches=ticking, max_seconds=6.0, **changes))
+
+    assert [(epoch.index, epoch.is_last, epoch.seconds) for epoch in epochs(epochs=100)] == [(0, False, 4), (1, True, 2)]
+    assert asked == [pytest.approx(second / 6) for second in range(6)]
+    assert [epoch.is_last for epoch in epochs(epochs=1)] == [True]  # where the epochs are over before
+    assert asked == [0.0, 0.25, 0.5, 0.75]
+    assert [epoch.index for epoch in epochs(epochs=100, first_epoch=1, seconds_before=4.0)] == [1]
+    assert asked == [pytest.approx(4 / 6), pytest.approx(5 / 6)]
+    assert epochs(epochs=100, first_epoch=2, seconds_before=6.0) == []
+
+
 def test_it_learns():
     net = network()
     epochs = list(run(net, sgd(net), epochs=12))
