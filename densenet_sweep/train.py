@@ -84,7 +84,8 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
     reported = "train_accuracy" if job.final else config.objectives[0]
     for past in (*judged, *history):
         trial.report(past[reported], step=int(past["epoch"]))
-    trained = Compiled(network, config.batch_size) if config.compile else network
+    num_steps = (config.epochs - len(history)) * train_batches.num_batches
+    trained = Compiled(network, config.batch_size, num_steps=num_steps) if config.compile else network
 
     def training(epochs: int, past: Sequence[Mapping[str, float]] = ()) -> Iterator[Epoch]:
         return fit(

@@ -1,30 +1,99 @@
-"""`torch.compile` for the training step alone, and never a silent return to eager.
+"""`torch.compile` for the training step alone: never a silent return to eager, and an account of whether it pays.
 
 Shape suffixes: B images in a batch, C channels, H height, W width, K classes.
 """
 
+import logging
+import os
+import statistics
+import time
+from pathlib import Path
+
 import torch
 from torch import Tensor, nn
+
+log = logging.getLogger(__name__)
+
+# Steps of which the first warms up and the others are timed.
+_TIMED = 4
 
 
 class Compiled(nn.Module):
     """A network whose training steps on full batches are compiled, once.
 
-    The last, smaller batch of an epoch and evaluation run eagerly: each would be compiled anew, at a cost of tens of seconds.
+    The first few steps run eagerly, to be timed; then it is compiled, and what that took and gave is logged. The last,
+    smaller batch of an epoch and evaluation run eagerly always: each would be compiled anew, at a cost of tens of seconds.
     What cannot be compiled as one graph is an error; so is a further recompilation beyond torch's limit, where it would go on
     eagerly without a word. The limit counts by source line, hence a process's earlier networks are forgotten first.
+
+    What was compiled is kept for later processes, in the folder that `TORCHINDUCTOR_CACHE_DIR` names, or the user's cache.
     """
 
-    def __init__(self, network: nn.Module, batch_size: int) -> None:
+    def __init__(self, network: nn.Module, batch_size: int, *, num_steps: int) -> None:
+        """Take the network, the size of a full batch, and how many steps there will be to win back the time in."""
         super().__init__()
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(_cache_home() / "densenet_sweep" / "inductor"))
         torch._dynamo.reset()
         self.network = network
         self._batch_size = batch_size
         # In a list, so that its parameters are not counted twice.
         self._compiled = [torch.compile(network, fullgraph=True, dynamic=False)]
+        self._account = _Account(num_steps)
 
     def forward(self, images_BCHW: Tensor) -> Tensor:
         """Return logits_BK."""
         is_full = self.training and len(images_BCHW) == self._batch_size
-        logits_BK: Tensor = self._compiled[0](images_BCHW) if is_full else self.network(images_BCHW)
+        is_compiled = self._account.step_begins(images_BCHW.device) if is_full else self._account.pauses()
+        logits_BK: Tensor = self._compiled[0](images_BCHW) if is_compiled else self.network(images_BCHW)
         return logits_BK
+
+
+class _Account:
+    """What compilation costs and saves, by the times at which steps begin."""
+
+    def __init__(self, num_steps: int) -> None:
+        self._num_steps = num_steps
+        self._begun = 0
+        self._before: float | None = None
+        self._seconds: dict[int, float] = {}  # of the steps that another one followed at once, by their place
+
+    def step_begins(self, device: torch.device) -> bool:
+        """Note it, log the account when there is one, and tell whether the step is to be compiled."""
+        place = self._begun
+        self._begun += 1
+        if place > 2 * _TIMED:
+            return True
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        now = time.perf_counter()
+        if self._before is not None:
+            self._seconds[place - 1] = now - self._before
+        self._before = now
+        if place == 2 * _TIMED:
+            self._log()
+        return place >= _TIMED
+
+    def pauses(self) -> bool:
+        """Note that something else comes between two steps; it is not compiled."""
+        self._before = None
+        return False
+
+    def _log(self) -> None:
+        eager = [seconds for place, seconds in self._seconds.items() if 0 < place < _TIMED]
+        compiled = [seconds for place, seconds in self._seconds.items() if place > _TIMED]
+        if not eager or not compiled or _TIMED not in self._seconds:
+            return
+        before, after = statistics.median(eager), statistics.median(compiled)
+        cost = self._seconds[_TIMED] - after
+        what = f"compile=true took {cost:.1f} s; a step takes {after:.3g} s instead of {before:.3g} s"
+        if after >= before:
+            log.warning("%s, so it does not pay", what)
+            return
+        needed = cost / (before - after)
+        whether = "pays" if needed < self._num_steps else "does not pay"
+        level = logging.INFO if needed < self._num_steps else logging.WARNING
+        log.log(level, "%s, so it %s here: after %.0f of %d steps", what, whether, needed, self._num_steps)
+
+
+def _cache_home() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")

@@ -2,12 +2,16 @@ import pytest
 import torch
 from torch import nn
 
+from densenet_sweep.training import compilation
 from densenet_sweep.training.compilation import Compiled
+
+CPU = torch.device("cpu")
 
 
 @pytest.fixture
 def graphs(monkeypatch):
     """The graphs that were captured; no compiler is needed."""
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "")  # put back what is set
     found = []
 
     def backend(graph, _):
@@ -26,18 +30,69 @@ def network() -> nn.Module:
 
 def test_full_training_batches_are_compiled_once_and_the_rest_is_eager(graphs):
     net = network()
-    compiled = Compiled(net, 8)
+    compiled = Compiled(net, 8, num_steps=100)
     assert len(list(compiled.parameters())) == len(list(net.parameters()))
-    for size, is_training in ((8, True), (8, True), (3, True), (8, False), (64, False), (8, True)):
+    for size, is_training in ((8, True), (8, True), (3, True), (8, False), (64, False), (8, True), (8, True)):
         assert compiled.train(is_training)(torch.randn(size, 1, 4, 4)).shape == (size, 3)
         assert net.training is is_training
+    assert not graphs  # the first full batches are timed
+    for _ in range(3):
+        compiled.train()(torch.randn(8, 1, 4, 4))
     assert len(graphs) == 1
 
 
 def test_each_of_many_networks_in_a_process_is_compiled(graphs):
     for _ in range(12):
-        Compiled(network(), 8)(torch.randn(8, 1, 4, 4))
+        compiled = Compiled(network(), 8, num_steps=100)
+        for _ in range(5):
+            compiled(torch.randn(8, 1, 4, 4))
     assert len(graphs) == 12
+
+
+@pytest.mark.parametrize(
+    ("eager", "compiled", "num_steps", "said"),
+    [
+        (0.5, 0.25, 1000, "took 10.0 s; a step takes 0.25 s instead of 0.5 s, so it pays here: after 40 of 1000 steps"),
+        (0.5, 0.25, 30, "so it does not pay here: after 40 of 30 steps"),
+        (0.5, 0.75, 30, "a step takes 0.75 s instead of 0.5 s, so it does not pay"),
+    ],
+)
+def test_what_it_cost_and_gave_is_said_once(monkeypatch, caplog, eager, compiled, num_steps, said):
+    caplog.set_level("INFO")
+    now = 0.0
+    monkeypatch.setattr(compilation.time, "perf_counter", lambda: now)
+    account = compilation._Account(num_steps)
+    was_compiled = []
+    for nth in range(20):
+        is_compiled = account.step_begins(CPU)
+        # The first step of all warms up, and the first compiled one compiles.
+        now += (
+            3.0
+            if nth == 0
+            else 10.0 + compiled
+            if is_compiled and True not in was_compiled
+            else compiled
+            if is_compiled
+            else eager
+        )
+        was_compiled.append(is_compiled)
+    assert was_compiled == [False] * 4 + [True] * 16
+    assert [record.levelname for record in caplog.records] == ["INFO" if "so it pays" in said else "WARNING"]
+    assert said in caplog.messages[0]
+
+
+def test_a_validation_between_two_steps_is_not_counted(monkeypatch, caplog):
+    caplog.set_level("INFO")
+    now = 0.0
+    monkeypatch.setattr(compilation.time, "perf_counter", lambda: now)
+    account = compilation._Account(100)
+    for nth in range(20):
+        is_compiled = account.step_begins(CPU)
+        now += 1.0 if is_compiled else 2.0
+        if nth in (2, 6):
+            assert not account.pauses()
+            now += 1000.0
+    assert "a step takes 1 s instead of 2 s" in caplog.messages[0]
 
 
 @pytest.mark.usefixtures("graphs")
@@ -46,5 +101,8 @@ def test_what_cannot_be_one_graph_is_an_error():
         def forward(self, images: torch.Tensor) -> torch.Tensor:
             return images * images.sum().item() if images.sum().item() > 0 else images
 
+    compiled = Compiled(Peeking(), 2, num_steps=100)
+    for _ in range(4):
+        compiled(torch.ones(2, 1, 2, 2))
     with pytest.raises(Exception, match=r"data-dependent|Tensor\.item|graph"):
-        Compiled(Peeking(), 2)(torch.ones(2, 1, 2, 2))
+        compiled(torch.ones(2, 1, 2, 2))
