@@ -44,6 +44,8 @@ test: data lint
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/training_throughput.py
 	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/packing.py
+	$(BIN)/python benchmarks/precision.py
 	$(BIN)/python benchmarks/trial_overhead.py
 	$(BIN)/python benchmarks/tracking_overhead.py
 	$(BIN)/python benchmarks/search_efficiency.py

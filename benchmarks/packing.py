@@ -37,14 +37,19 @@ def main() -> None:
     """Measure every number of workers in turn and print a table a network."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--case", choices=PACKED, nargs="+", default=["bc16_k12", "seed"], help="which networks")
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 3, 4])
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=8, help="of each measurement")
     asked = parser.parse_args()
     device = resolve_device("auto")
     threads = os.cpu_count() or 1
-    ways = [(1, threads), (1, 1), (2, 1), (3, 1), (4, 1), (2, threads)]
+    ways = [
+        (1, threads),
+        *((workers, 1) for workers in asked.workers),
+        *([(2, threads)] if 2 in asked.workers else []),
+    ]
     if device.type == "cuda":
-        ways = [(workers, 0) for workers in (1, 2, 3, 4)]
+        ways = [(workers, 0) for workers in asked.workers]
     for name in asked.case:
         rounds = [[images_per_second(name, *way, asked.seconds) for way in ways] for _ in range(asked.rounds)]
         print(f"{PACKED[name].what}, {device}, {asked.rounds} rounds of {asked.seconds:g} s")

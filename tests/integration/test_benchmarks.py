@@ -50,6 +50,12 @@ def test_the_packages_are_refused(benchmark, tmp_path):
         benchmark(str(tmp_path / "imports.py"))
 
 
+def test_packing_needs_torch_and_torchvision_alone(benchmark):
+    printed = benchmark("packing.py", "--rounds", "1", "--seconds", "0.1", "--case", "bc16_k12", "--workers", "1")
+    assert "1 workers" in printed
+    assert "trials an hour" in printed
+
+
 def test_training_throughput_needs_torch_and_torchvision_alone(benchmark):
     printed = benchmark("training_throughput.py", "--rounds", "1", "--images", "8", "--case", "bc40_k48")
     lines = {line.split()[0]: line for line in printed.splitlines()}
