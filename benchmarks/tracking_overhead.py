@@ -1,11 +1,13 @@
-"""The share of a 20-second trial that is spent in tracking: MLflow in a sqlite file, and on a server on this machine.
+"""The share of a 20-second trial that is spent in tracking, and beside training at all: MLflow in a file, and on a server here.
 
     python benchmarks/tracking_overhead.py
 
 Sweeps DenseNet-BC-40-12 on `digits`, 25 epochs a trial (20 s with one thread), with one worker in a process of its own, and
 counts the seconds that this worker spends inside tracking: opening the run, each epoch's metrics, the artifacts, the end, what
 Hydra's callbacks do after a trial, and the processor time of the thread that reads system metrics. The first trial, which
-imports MLflow, is told apart. Seconds depend on the machine and on what else it does; the share is theirs to the whole trial's.
+imports MLflow, is told apart. "Beside" training is all from the start of one trial to the start of the next but the epochs'
+own seconds: tracking, and composing, data, network, checkpoints, pictures, tell, ask. Seconds depend on the machine and on what
+else it does; the shares are theirs to the whole trial's.
 """
 
 import argparse
@@ -21,6 +23,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +43,7 @@ def main() -> None:
     if asked.worker:
         _sweep(asked.worker, asked.trials, asked.epochs)
         return
-    print(f"{'store':<8} {'trial, s':>9} {'tracking, s':>12} {'share':>7} {'first, s':>9}   parts of a trial, s")
+    print(f"{'store':<8} {'trial, s':>9} {'tracking, s':>12} {'share':>7} {'beside':>7} {'first, s':>9}   parts of a trial, s")
     for kind in ("sqlite", "server"):
         with tempfile.TemporaryDirectory() as name, _store(kind, Path(name)) as uri:
             command = [sys.executable, str(Path(__file__).resolve()), "--worker", uri]
@@ -50,6 +53,11 @@ def main() -> None:
 
 
 def _print(kind: str, trials: list[dict[str, float]]) -> None:
+    begun = [trial.pop("began") for trial in trials]
+    training = [trial.pop("training") for trial in trials]
+    beside = statistics.median(
+        1 - trained / (after - before) for trained, (before, after) in zip(training[1:-1], pairwise(begun[1:]), strict=True)
+    )
     first, *others = trials
     whole = statistics.median(trial["whole"] for trial in others)
     shares = [(sum(trial.values()) - trial["whole"]) / trial["whole"] for trial in others]
@@ -57,7 +65,7 @@ def _print(kind: str, trials: list[dict[str, float]]) -> None:
     listed = ", ".join(f"{part} {seconds:.3f}" for part, seconds in parts.items())
     at_first = sum(first.values()) - first["whole"]
     share = statistics.median(shares)
-    print(f"{kind:<8} {whole:9.2f} {whole * share:12.3f} {share:7.1%} {at_first:9.2f}   {listed}")
+    print(f"{kind:<8} {whole:9.2f} {whole * share:12.3f} {share:7.1%} {beside:7.1%} {at_first:9.2f}   {listed}")
 
 
 @contextmanager
@@ -91,6 +99,7 @@ def _sweep(uri: str, trials: int, epochs: int) -> None:
     """Sweep in this process and leave the seconds of each trial's parts in `seconds.json`."""
     from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
+    from densenet_sweep import train
     from densenet_sweep.__main__ import main as densenet_sweep
     from densenet_sweep.sweep.worker import Worker
     from densenet_sweep.tracking import mlflow_record
@@ -105,7 +114,8 @@ def _sweep(uri: str, trials: int, epochs: int) -> None:
 
         def call(*arguments: Any, **named: Any) -> Any:
             if part == "whole":
-                seconds.append(dict.fromkeys(("whole", "open", "epochs", "artifacts", "end", "after", "thread"), 0.0))
+                parts = ("whole", "open", "epochs", "artifacts", "end", "after", "thread", "training")
+                seconds.append(dict.fromkeys(parts, 0.0) | {"began": clock()})
             began = clock()
             try:
                 return original(*arguments, **named)
@@ -114,6 +124,11 @@ def _sweep(uri: str, trials: int, epochs: int) -> None:
 
         setattr(owner, name, call)
 
+    def metrics(epoch: Any) -> dict[str, float]:
+        seconds[-1]["training"] += epoch.seconds
+        return of_epoch(epoch)
+
+    of_epoch, train._metrics = train._metrics, metrics
     counted("whole", Worker, "_run")
     counted("open", mlflow_record, "open_record")
     counted("epochs", MlflowRecord, "epoch")
