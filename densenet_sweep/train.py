@@ -113,6 +113,7 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
         fingerprint=continuing.fingerprint(config, job),
         preprocessing=preprocessing,
         class_names=source.class_names,
+        confusion_KK=last.get("confusion"),
     )
     folder.keep_config(config, job.choices)
 
@@ -144,7 +145,6 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
             trial.report(metrics[reported], step=rung)
             if trial.should_prune():
                 record.epoch({**metrics, "num_parameters": num_parameters}, step=rung)
-                folder.keep_curves([judged[nth]])
                 raise TrialPruned(f"after the rung of {_epochs(rung)}")
             record.epoch({f"rung_{rung}_{reported}": metrics[reported]}, step=0)
         for epoch in training(config.epochs, past=tuple(history)):
@@ -154,15 +154,14 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
             log.info("%s%s", prefix, _line(epoch, config.epochs))
             record.epoch(metrics, step=epoch.index + 1)
             if epoch.validation is not None and _is_best(metrics, history, reported):
-                folder.keep_weights("best.pt", epoch.index + 1)
-                folder.keep_evaluation(epoch.validation, split="Validation")
+                folder.keep_best(epoch.index + 1, epoch.validation)
             history.append({"epoch": epoch.index + 1, **metrics})
             folder.save_last(judged, history, record.run_id)
             trial.annotate("seconds", total_seconds)
             trial.report(metrics[reported], step=epoch.index + 1)
             is_pruned = not rungs and not epoch.is_last and trial.should_prune()
             if is_pruned or epoch.is_last:
-                folder.keep_curves(history)
+                folder.keep_pictures(history)
             if is_pruned:
                 raise TrialPruned(f"after epoch {epoch.index + 1} of {config.epochs}")
         if job.final:
