@@ -146,7 +146,7 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
             if trial.should_prune():
                 record.epoch({**metrics, "num_parameters": num_parameters}, step=rung)
                 raise TrialPruned(f"after the rung of {_epochs(rung)}")
-            record.epoch({f"rung_{rung}_{reported}": metrics[reported]}, step=0)
+            record.epoch({f"rung_{rung}_{name}": metrics[name] for name in (reported, "seconds")}, step=0)
         for epoch in training(config.epochs, past=tuple(history)):
             trial.check_lease()
             total_seconds = epoch.seconds + sum(past["seconds"] for past in (*judged, *history))

@@ -302,7 +302,7 @@ def test_a_budget_of_seconds(command, tmp_path):
     trained = history(folder)
     assert 1 <= len(trained) < 10000
     assert sum(epoch["seconds"] for epoch in trained) >= 2
-    assert (folder / "artifacts" / "curves.png").is_file()
+    assert (folder / "artifacts" / "confusion.png").is_file()
     again = command(*TINY, *NOTHING, "epochs=10000", "max_seconds=2", f"hydra.run.dir={folder}")
     assert again.exit_code == 0, again.err
     assert history(folder) == trained
