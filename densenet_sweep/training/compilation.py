@@ -4,10 +4,8 @@ Shape suffixes: B images in a batch, C channels, H height, W width, K classes.
 """
 
 import logging
-import os
 import statistics
 import time
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -26,13 +24,12 @@ class Compiled(nn.Module):
     What cannot be compiled as one graph is an error; so is a further recompilation beyond torch's limit, where it would go on
     eagerly without a word. The limit counts by source line, hence a process's earlier networks are forgotten first.
 
-    What was compiled is kept for later processes, in the folder that `TORCHINDUCTOR_CACHE_DIR` names, or the user's cache.
+    torch keeps what was compiled for later processes, in `TORCHINDUCTOR_CACHE_DIR`, or else in the machine's temporary folder.
     """
 
     def __init__(self, network: nn.Module, batch_size: int, *, num_steps: int) -> None:
         """Take the network, the size of a full batch, and how many steps there will be to win back the time in."""
         super().__init__()
-        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(_cache_home() / "densenet_sweep" / "inductor"))
         torch._dynamo.reset()
         self.network = network
         self._batch_size = batch_size
@@ -93,7 +90,3 @@ class _Account:
         whether = "pays" if needed < self._num_steps else "does not pay"
         level = logging.INFO if needed < self._num_steps else logging.WARNING
         log.log(level, "%s, so it %s here: after %.0f of %d steps", what, whether, needed, self._num_steps)
-
-
-def _cache_home() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")

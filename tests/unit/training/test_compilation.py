@@ -11,7 +11,6 @@ CPU = torch.device("cpu")
 @pytest.fixture
 def graphs(monkeypatch):
     """The graphs that were captured; no compiler is needed."""
-    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "")  # put back what is set
     found = []
 
     def backend(graph, _):
