@@ -12,6 +12,7 @@ from densenet_sweep.config import (
     DenseNetConfig,
     ImageFolderConfig,
     MlflowConfig,
+    MuonConfig,
     OneCycleConfig,
     SGDConfig,
     StepConfig,
@@ -76,6 +77,9 @@ def _check_optimizer(config: Config) -> None:
         if not all(0 <= beta < 1 for beta in config.optimizer.betas):
             raise ConfigError(f"optimizer.betas={list(config.optimizer.betas)}: each must be at least 0 and below 1")
         _between(config, "optimizer.eps", 0.0, math.inf, open_below=True)
+    if isinstance(config.optimizer, MuonConfig):
+        _between(config, "optimizer.momentum", 0.0, 1.0, open_above=True)
+        _whole(config, "optimizer.ns_steps", at_least=1)
 
 
 def _check_schedule(config: Config) -> None:
@@ -102,6 +106,9 @@ def _check_data(config: Config) -> None:
     _between(config, "data.valid_fraction", 0.0, 1.0, open_below=True, open_above=True)
     _whole(config, "data.augment.crop_padding", at_least=0)
     _whole(config, "data.augment.cutout_size", at_least=0)
+    if config.data.augment.horizontal_flip not in (False, True, "alternating"):
+        flip = config.data.augment.horizontal_flip
+        raise ConfigError(f"data.augment.horizontal_flip={flip}: one of false, true, alternating is accepted")
     if isinstance(config.data, ImageFolderConfig):
         _between(config, "data.test_fraction", 0.0, 1.0, open_below=True, open_above=True)
     for ours, theirs in (("in_channels", "num_channels"), ("num_classes", "num_classes")):

@@ -75,6 +75,14 @@ class AdamWConfig(OptimizerConfig):
 
 
 @dataclass
+class MuonConfig(OptimizerConfig):
+    """Muon (Jordan et al., 2024) for kernels; `ns_steps` of its Newton-Schulz iteration."""
+
+    momentum: float = MISSING
+    ns_steps: int = MISSING
+
+
+@dataclass
 class ScheduleConfig:
     """A multiplier of the learning rate as a function of training progress in [0, 1]."""
 
@@ -108,10 +116,13 @@ class OneCycleConfig(ScheduleConfig):
 
 @dataclass
 class AugmentConfig:
-    """Random changes of a training image, in pixels; 0 and false switch them off."""
+    """Random changes of a training image, in pixels; 0 and false switch them off.
+
+    `horizontal_flip` is true for a coin each time, or `alternating` for every second epoch.
+    """
 
     crop_padding: int = MISSING
-    horizontal_flip: bool = MISSING
+    horizontal_flip: bool | str = MISSING
     cutout_size: int = MISSING
 
 
@@ -249,6 +260,7 @@ def register() -> None:
         ("architecture", "_resnet", ResNetConfig),
         ("optimizer", "_sgd", SGDConfig),
         ("optimizer", "_adamw", AdamWConfig),
+        ("optimizer", "_muon", MuonConfig),
         ("schedule", "_constant", ScheduleConfig),
         ("schedule", "_step", StepConfig),
         ("schedule", "_warmup", WarmupConfig),

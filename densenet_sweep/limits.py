@@ -5,7 +5,7 @@ from typing import Any
 from torch import nn
 
 from densenet_sweep.architectures.description import describe
-from densenet_sweep.config import AdamWConfig, Config, SGDConfig
+from densenet_sweep.config import AdamWConfig, Config, MuonConfig, SGDConfig
 
 
 def excesses(config: Config, network: nn.Module, bytes_per_activation: int) -> dict[str, float]:
@@ -54,4 +54,6 @@ def _num_states(optimizer: Any) -> int:
     """Return how many numbers the optimizer keeps for each weight."""
     if isinstance(optimizer, AdamWConfig):
         return 2
+    if isinstance(optimizer, MuonConfig):
+        return 1
     return int(isinstance(optimizer, SGDConfig) and optimizer.momentum > 0)

@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from densenet_sweep.training.muon import Muon
+
 
 def sgd(
     network: nn.Module, *, lr: float, weight_decay: float, decay_norm_and_bias: bool, momentum: float, nesterov: bool
@@ -27,6 +29,20 @@ def adamw(
     """Return AdamW with fused updates (Loshchilov and Hutter, ICLR 2019)."""
     groups = parameter_groups(network, weight_decay=weight_decay, decay_norm_and_bias=decay_norm_and_bias)
     return torch.optim.AdamW(groups, lr=lr, betas=(betas[0], betas[1]), eps=eps, fused=True)
+
+
+def muon(
+    network: nn.Module, *, lr: float, weight_decay: float, decay_norm_and_bias: bool, momentum: float, ns_steps: int
+) -> Muon:
+    """Return Muon for the convolution kernels and Nesterov's SGD for everything else, at the same learning rate."""
+    groups = parameter_groups(network, weight_decay=weight_decay, decay_norm_and_bias=decay_norm_and_bias)
+    by_kind = [
+        {**group, "params": chosen, "orthogonal": orthogonal}
+        for group in groups
+        for orthogonal in (True, False)
+        if (chosen := [parameter for parameter in group["params"] if (parameter.ndim == 4) == orthogonal])
+    ]
+    return Muon(by_kind, lr=lr, momentum=momentum, ns_steps=ns_steps)
 
 
 def parameter_groups(network: nn.Module, *, weight_decay: float, decay_norm_and_bias: bool) -> list[dict[str, Any]]:

@@ -23,7 +23,7 @@ CASES = {
     "no epochs": (["epochs=0"], "epochs=0: a whole number of at least 1 is accepted"),
     "no such option": (
         ["optimizer=adam"],
-        "optimizer=adam: no such option; did you mean adamw?; one of adamw, nesterov, sgd is accepted",
+        "optimizer=adam: no such option; did you mean adamw?; one of adamw, muon, nesterov, sgd is accepted",
     ),
     "an unknown precision": (["precision=fp8"], "precision=fp8: one of auto, fp32, bf16 is accepted"),
     "an objective that is not logged": (["objective=f1"], "objective=f1: one of valid_accuracy, valid_loss,"),

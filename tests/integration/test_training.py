@@ -76,8 +76,9 @@ def test_a_run_leaves_what_is_needed_to_judge_and_repeat_it(command, tmp_path):
     assert best["epoch"] == 1 + accuracies.index(max(accuracies))
 
 
-def test_an_interrupted_run_gives_the_numbers_of_an_uninterrupted_one(command, tmp_path, monkeypatch):
-    common = [*TINY, *NOTHING, "epochs=4", "architecture.drop_rate=0.2", "data.augment.crop_padding=1"]
+@pytest.mark.parametrize("recipe", [[], ["optimizer=muon", "data.augment.horizontal_flip=alternating"]])
+def test_an_interrupted_run_gives_the_numbers_of_an_uninterrupted_one(recipe, command, tmp_path, monkeypatch):
+    common = [*TINY, *NOTHING, "epochs=4", "architecture.drop_rate=0.2", "data.augment.crop_padding=1", *recipe]
     command(*common, f"hydra.run.dir={tmp_path / 'whole'}")
 
     from densenet_sweep.training import checkpoint

@@ -33,6 +33,7 @@ def test_memory_grows_with_the_batch_the_precision_and_the_optimizers_state():
     plain = estimate("optimizer=sgd")
     activations = plain - 2 * weights
     assert estimate("optimizer=nesterov") == plain + weights
+    assert estimate("optimizer=muon") == plain + weights
     assert estimate("optimizer=adamw") == plain + 2 * weights
     assert estimate("optimizer=sgd", size=2) == activations // 2 + 2 * weights
     assert estimate("optimizer=sgd", "batch_size=128") == 2 * activations + 2 * weights
