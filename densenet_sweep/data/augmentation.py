@@ -12,16 +12,23 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Which changes to draw, in pixels; 0 and False switch one off."""
+    """Which changes to draw, in pixels; 0 and False switch one off.
+
+    `horizontal_flip` is a coin for each image and epoch, or `"alternating"`: every image is mirrored in every second epoch,
+    the first at random, so that any two epochs in a row show both sides of it (Jordan, "94% on CIFAR-10 in 3.29 seconds on a
+    single GPU", 2024).
+    """
 
     crop_padding: int = 0
-    horizontal_flip: bool = False
+    horizontal_flip: bool | str = False
     cutout_size: int = 0
 
-    def before_normalizing(self, floats_BCHW: Tensor, generator: Generator) -> Tensor:
-        """Return the images moved and mirrored; what moves in is black."""
+    def before_normalizing(self, floats_BCHW: Tensor, generator: Generator, turn_B: Tensor) -> Tensor:
+        """Return the images moved and mirrored; what moves in is black. `turn_B` says whom the alternating flip mirrors."""
         if self.crop_padding:
             floats_BCHW = crop(floats_BCHW, self.crop_padding, generator)
+        if self.horizontal_flip == "alternating":
+            return mirror(floats_BCHW, turn_B)
         return flip(floats_BCHW, generator) if self.horizontal_flip else floats_BCHW
 
     def after_normalizing(self, floats_BCHW: Tensor, generator: Generator) -> Tensor:
@@ -42,6 +49,11 @@ def crop(images_BCHW: Tensor, padding: int, generator: Generator) -> Tensor:
 def flip(images_BCHW: Tensor, generator: Generator) -> Tensor:
     """Mirror each image left to right with probability one half."""
     mirrored_B = torch.rand(len(images_BCHW), generator=generator, device=images_BCHW.device) < 0.5
+    return mirror(images_BCHW, mirrored_B)
+
+
+def mirror(images_BCHW: Tensor, mirrored_B: Tensor) -> Tensor:
+    """Mirror those images left to right that are told to be."""
     return torch.where(mirrored_B.view(-1, 1, 1, 1), images_BCHW.flip(3), images_BCHW)
 
 

@@ -67,10 +67,13 @@ class TrainBatches:
         order = Generator().manual_seed(_mix(self._seed, epoch, 0))
         order_N = torch.randperm(len(self._images), generator=order).to(device)
         generator = Generator(device=device).manual_seed(_mix(self._seed, epoch, 1))
+        # The same draw in every epoch, and in every second one its opposite.
+        turn_N = torch.rand(len(self._images), generator=Generator().manual_seed(_mix(self._seed, 0, 2))) < 0.5
+        turn_N = (turn_N ^ (epoch % 2 == 1)).to(device)
         for start, stop in pairwise(self._bounds):
             chosen_B = order_N[start:stop]
             floats_BCHW = self._preprocessing.resize(self._images.images_NCHW[chosen_B])
-            floats_BCHW = self._augmentation.before_normalizing(floats_BCHW, generator)
+            floats_BCHW = self._augmentation.before_normalizing(floats_BCHW, generator, turn_N[chosen_B])
             floats_BCHW = self._preprocessing.normalize(floats_BCHW)
             yield self._augmentation.after_normalizing(floats_BCHW, generator), self._images.labels_N[chosen_B]
 

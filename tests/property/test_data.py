@@ -127,6 +127,40 @@ def test_half_of_the_images_are_mirrored_and_the_rest_untouched():
 
 
 @settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 99), epoch=st.integers(0, 9), batch_size=st.integers(10, 200))
+def test_an_alternating_flip_shows_both_sides_of_each_image_in_two_epochs(seed, epoch, batch_size):
+    images = numbered([0] * 200)
+
+    def mirrored(epoch: int, batch_size: int = batch_size) -> dict[int, bool]:
+        """Whether an image's own number stands right, which is left in the original."""
+        batches = TrainBatches(images, PLAIN, Augmentation(horizontal_flip="alternating"), batch_size=batch_size, seed=seed)
+        shown = torch.cat([batch for batch, _ in batches(epoch)]).round()
+        right = shown[:, 0, 0, 3].long() > 0
+        return {max(int(image[0, 0, 0]), int(image[0, 0, 3])): bool(side) for image, side in zip(shown, right, strict=True)}
+
+    sides, later, again = mirrored(epoch), mirrored(epoch + 1), mirrored(epoch + 2)
+    del sides[0], later[0], again[0]  # image 0 is black and the same from both sides
+    assert len(sides) == 199
+    assert all(later[number] != side for number, side in sides.items())
+    assert again == sides == {number: side for number, side in mirrored(epoch, 200).items() if number}
+    assert 60 < sum(sides.values()) < 140
+
+
+def test_a_coin_is_thrown_in_every_epoch_and_seeds_begin_differently():
+    images = numbered([0] * 200)
+
+    def shown(flip: bool | str, seed: int, epoch: int) -> dict[int, bool]:
+        batches = TrainBatches(images, PLAIN, Augmentation(horizontal_flip=flip), batch_size=200, seed=seed)
+        batch = next(batches(epoch))[0].round()
+        return {int(image.max()): bool(image[0, 0, 3] > 0) for image in batch}
+
+    coins = [shown(True, 0, epoch) for epoch in range(2)]
+    assert 50 < sum(coins[0][number] != coins[1][number] for number in coins[0]) < 150
+    first, second = (shown("alternating", seed, 0) for seed in range(2))
+    assert 50 < sum(first[number] != second[number] for number in first) < 150
+
+
+@settings(deadline=None, max_examples=30)
 @given(hole=st.integers(1, 6), seed=st.integers(0, 99))
 def test_cutout_clears_one_square_at_most_as_large_as_asked(hole, seed):
     images = torch.ones(50, 2, 9, 9)
