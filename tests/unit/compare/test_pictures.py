@@ -149,6 +149,17 @@ def test_a_report_that_is_no_number_leaves_a_gap():
     assert curves.paths == [([1.0, 3.0], [0.4, 0.5])]
 
 
+def test_a_rung_is_no_part_of_the_curve_that_follows_it():
+    study = optuna.create_study(direction="maximize")
+    rungs = {"rungs": [1]}
+    study.add_trial(create_trial(value=0.8, intermediate_values={1: 0.6, 2: 0.5, 3: 0.8}, user_attrs=rungs))
+    study.add_trial(create_trial(state=TrialState.PRUNED, intermediate_values={1: 0.4}, user_attrs=rungs))
+    picture = made(progress.learning_curves(read(study)))
+    found = {curves.name: curves.paths for curves in marks(picture, Curves)}
+    assert found == {"pruned": [([1.0], [0.4])], "complete": [([2.0, 3.0], [0.5, 0.8])]}
+    assert picture.note.endswith("last epoch of each; those given up after a rung had a whole schedule in it.")
+
+
 def test_thinning_keeps_the_best(swept):
     study = swept(500)
     kept = thinned(study.get_trials(), Objective(0, "valid_accuracy", True), 40)

@@ -131,12 +131,14 @@ def learning_curves(subject: Subject) -> Picture | None:
     axis = objective.axis(finals if len(finals) > 1 else values)
     assert axis.limits is not None
     marks = [_above(mark, axis.limits) for mark in marks]
+    is_at_rung = any(max(trial.intermediate_values) in trial.user_attrs.get(RUNGS, []) for trial in drawn)
+    at_rungs = "; those given up after a rung had a whole schedule in it" if is_at_rung else ""
     title = f"How {objective.words} grew" if objective.is_maximized else f"How {objective.words} fell"
     panel = Panel(Axis("epoch", limits=padded(first, last, is_log=False), is_whole=True), axis, tuple(marks))
     return Picture(
         "learning_curves",
         f"{title} in {f'{len(drawn):,} of ' if len(drawn) < len(reporting) else ''}{len(reporting):,} trials",
-        f"{subject.counts()}. A mark stands at the last epoch of each.",
+        f"{subject.counts()}. A mark stands at the last epoch of each{at_rungs}.",
         (panel,),
     )
 
