@@ -1,6 +1,6 @@
 # make sweep   install, get Fashion-MNIST, run a small sweep and show its leaderboard
 # make test    install, get Fashion-MNIST, run every check and test
-# make bench   install, run the benchmarks of benchmarks/RESULTS.md
+# make bench   install, run the benchmarks of benchmarks/RESULTS.md (about 35 minutes on two cores)
 .DEFAULT_GOAL := help
 .PHONY: help install data sweep test lint bench
 
@@ -49,5 +49,5 @@ bench: $(INSTALLED)
 	$(BIN)/python benchmarks/trial_overhead.py
 	$(BIN)/python benchmarks/tracking_overhead.py
 	$(BIN)/python benchmarks/search_efficiency.py
-	$(BIN)/python benchmarks/sweep_scheduling.py
+	$(BIN)/python benchmarks/sweep_scheduling.py --rounds 2
 	$(BIN)/python benchmarks/shared_study.py

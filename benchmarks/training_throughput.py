@@ -83,7 +83,7 @@ CASES = {
         lambda: plain_training.torchvision_network(12, (16,) * 3, 24, stem="small"),
     ),
     "bc40_k48": Case(
-        "BC-40-48, 28 px, batch 64", "densenet_bc40_k48", 28, 64, 512, bc(48, 6),
+        "BC-40-48, 28 px, batch 64", "densenet_bc40_k48", 28, 64, 256, bc(48, 6),
         lambda: plain_training.torchvision_network(48, (6,) * 3, 96, stem="small"),
     ),
     "densenet121": Case(
