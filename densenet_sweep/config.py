@@ -149,7 +149,7 @@ class DataConfig:
 
 @dataclass
 class ImageFolderConfig(DataConfig):
-    """A user's own pictures, one folder a class; decoded once into a cache beside them."""
+    """A user's own pictures, one folder a class; decoded once into a file beside them."""
 
     test_fraction: float = MISSING
 

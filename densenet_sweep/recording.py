@@ -131,7 +131,7 @@ def _data_used(config: Config, job: Job, context: str, images: Images, class_nam
         context=context,
         digest=images.digest,
         source={"function": config.data._target_, **config.data.source_arguments(), **of_the_split},
-        shape=tuple(images.images_NCHW.shape),
+        shape=images.shape,
         class_counts=dict(zip(class_names, counts, strict=False)),
     )
 

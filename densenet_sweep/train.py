@@ -234,6 +234,8 @@ def _read(
 ) -> tuple[Source, Images, Images]:
     """Read and split a data set once for all trials of a long-lived worker; `source` is its function's call as JSON."""
     loaded: Source = instantiate(json.loads(source))
+    if loaded.remark:
+        log.warning("%s", loaded.remark)
     train_images, valid_images = split(loaded.train, valid_fraction=fraction, num_train=num_train, seed=seed)
     return loaded, train_images.to(device), valid_images.to(device)
 

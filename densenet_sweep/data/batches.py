@@ -26,7 +26,7 @@ class EvalBatches:
         """Yield (images_BCHW of float32, labels_B)."""
         for start in range(0, len(self._images), self._batch_size):
             rows = slice(start, start + self._batch_size)
-            floats_BCHW = self._preprocessing.resize(self._images.images_NCHW[rows])
+            floats_BCHW = self._preprocessing.resize(self._images.pixels(rows))
             yield self._preprocessing.normalize(floats_BCHW), self._images.labels_N[rows]
 
 
@@ -72,7 +72,7 @@ class TrainBatches:
         turn_N = (turn_N ^ (epoch % 2 == 1)).to(device)
         for start, stop in pairwise(self._bounds):
             chosen_B = order_N[start:stop]
-            floats_BCHW = self._preprocessing.resize(self._images.images_NCHW[chosen_B])
+            floats_BCHW = self._preprocessing.resize(self._images.pixels(chosen_B))
             floats_BCHW = self._augmentation.before_normalizing(floats_BCHW, generator, turn_N[chosen_B])
             floats_BCHW = self._preprocessing.normalize(floats_BCHW)
             yield self._augmentation.after_normalizing(floats_BCHW, generator), self._images.labels_N[chosen_B]

@@ -1,14 +1,13 @@
-"""MNIST's idx files, plain or gzipped, read without unpacking them to the disk."""
+"""MNIST's idx files: plain ones are mapped, so that processes share their pixels; gzipped ones are unpacked in memory."""
 
 import gzip
 import zlib
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from densenet_sweep.data.images import Images
+from densenet_sweep.data.images import Images, as_tensor
 
 # The third byte of an idx file is its number type (yann.lecun.com's description); the MNIST family has only this one.
 _UINT8 = 0x08
@@ -20,24 +19,27 @@ def find(folder: Path, name: str) -> Path | None:
 
 
 def read(path: Path) -> Tensor:
-    """Return the array in the idx file at `path` as uint8.
+    """Return the array in the idx file at `path` as uint8, which nobody may write into.
 
     Raises:
         ValueError: truncated, or no idx file of bytes.
     """
     try:
-        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        if path.suffix == ".gz":
+            data = np.frombuffer(gzip.decompress(path.read_bytes()), np.uint8)
+        else:
+            data = np.memmap(path, np.uint8, mode="r")
+    except (EOFError, zlib.error, gzip.BadGzipFile, ValueError) as error:  # the last for an empty file
         raise ValueError(f"{path}: corrupt or truncated ({error}); delete it and get it again") from None
-    if len(data) < 4 or data[:2] != b"\0\0" or data[2] != _UINT8:
+    if len(data) < 4 or data[:3].tolist() != [0, 0, _UINT8]:
         raise ValueError(f"{path}: not an idx file of bytes; delete it and get it again")
-    num_dimensions = data[3]
+    num_dimensions = int(data[3])
     header = 4 + 4 * num_dimensions
     shape = tuple(np.frombuffer(data, ">u4", count=num_dimensions, offset=4).tolist()) if len(data) >= header else ()
     expected = header + int(np.prod(shape, dtype=np.int64))
     if len(data) < header or len(data) != expected:
         raise ValueError(f"{path}: {len(data)} bytes instead of {expected}; delete it and get it again")
-    return torch.from_numpy(np.frombuffer(data, np.uint8, offset=header).reshape(shape).copy())
+    return as_tensor(data[header:].reshape(shape))
 
 
 def read_images(images_path: Path, labels_path: Path) -> Images:

@@ -1,38 +1,34 @@
-"""A user's own pictures: one folder a class, decoded once into a cache beside them."""
+"""A user's own pictures: one folder a class, decoded once into a file beside them."""
 
-import hashlib
-import json
-import os
-import pickle
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import torch
+import numpy as np
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torchvision.transforms.functional import center_crop, pil_to_tensor, resize
 
-from densenet_sweep.data.images import HeldBack, Images, Source
+from densenet_sweep.data.decoded import Decoded, Decoding, file_name, kept
+from densenet_sweep.data.images import BLOCK_BYTES, HeldBack, Images, Source
 from densenet_sweep.data.split import split
 
 _SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 _MODES = {1: "L", 3: "RGB"}
-_CACHE = ".densenet_sweep"
 
 
 def image_folder(root: str, *, image_size: int, num_channels: int, test_fraction: float, split_seed: int) -> Source:
     """Return the pictures below `root`, each cut to a centred square and resized to `image_size` pixels.
 
     `root` holds one folder a class; or `train` and `test`, each with the same class folders. Without a test folder, a
-    stratified `test_fraction` is set apart. The decoded pictures are kept in a hidden folder in `root` (or in memory only,
-    where `root` cannot be written) and decoded again when a file's name, size or time has changed.
+    stratified `test_fraction` is set apart. The decoded pictures are kept in a file (see `decoded`), and are decoded again when
+    a picture's name, size or time has changed; neither this nor their use needs memory for all of them.
 
     Raises:
         FileNotFoundError: no such folder, or no pictures in it.
         ValueError: a picture that cannot be decoded (by name), class folders of train and test that differ, or another
             number of channels than 1 and 3.
+        OSError: the decoded pictures fit neither on a disk nor into memory.
     """
     folder = Path(root)
     if num_channels not in _MODES:
@@ -42,16 +38,17 @@ def image_folder(root: str, *, image_size: int, num_channels: int, test_fraction
     if not (folder / "train").is_dir():
         classes = _classes(folder)
         everything = _decoded(folder, folder, classes, image_size, num_channels)
-        train, test = split(everything, valid_fraction=test_fraction, num_train=None, seed=split_seed)
-        return Source(tuple(classes), train, HeldBack(lambda: test))
+        train, test = split(everything.images, valid_fraction=test_fraction, num_train=None, seed=split_seed)
+        return Source(tuple(classes), train, HeldBack(lambda: test), everything.remark)
     classes = _classes(folder / "train")
 
     def load_test() -> Images:
         if _classes(folder / "test") != classes:
             raise ValueError(f"{folder / 'test'}: its class folders differ from those in {folder / 'train'}")
-        return _decoded(folder, folder / "test", classes, image_size, num_channels)
+        return _decoded(folder, folder / "test", classes, image_size, num_channels).images
 
-    return Source(tuple(classes), _decoded(folder, folder / "train", classes, image_size, num_channels), HeldBack(load_test))
+    decoded = _decoded(folder, folder / "train", classes, image_size, num_channels)
+    return Source(tuple(classes), decoded.images, HeldBack(load_test), decoded.remark)
 
 
 def _classes(folder: Path) -> list[str]:
@@ -61,25 +58,31 @@ def _classes(folder: Path) -> list[str]:
     return classes
 
 
-def _decoded(root: Path, folder: Path, classes: Sequence[str], image_size: int, num_channels: int) -> Images:
-    """Return the pictures in the class folders of `folder`, from the cache in `root` where it is current."""
+def _decoded(root: Path, folder: Path, classes: Sequence[str], image_size: int, num_channels: int) -> Decoded:
+    """Return the pictures in the class folders of `folder`, from the file in `root` where it is current."""
+    # As texts: there may be millions, and a Path is several times as large.
     files = [
-        (path, label)
+        (str(path), label)
         for label, name in enumerate(classes)
         for path in sorted((folder / name).rglob("*"))
         if path.suffix.lower() in _SUFFIXES
     ]
     if not files:
         raise FileNotFoundError(f"{folder}: no pictures in its class folders; {', '.join(_SUFFIXES)} are read")
-    cache = root / _CACHE / f"{_fingerprint(folder, files, image_size, num_channels)}.pt"
-    cached = _cached(cache)
-    if cached is not None:
-        return cached
+    name = file_name(f"{folder.name}-{image_size}px", num_channels, *_identities(folder, files))
+    shape_CHW = (num_channels, image_size, image_size)
+    labels = [label for _, label in files]
+    paths = [path for path, _ in files]
+    return kept(name, root, lambda: Decoding(classes, labels, shape_CHW, lambda: _blocks(paths, image_size, num_channels)))
+
+
+def _blocks(paths: Sequence[str], image_size: int, num_channels: int) -> Iterator[np.ndarray]:
+    """Yield the decoded pictures, some at a time."""
+    size = max(1, BLOCK_BYTES // (num_channels * image_size**2))
     with ThreadPoolExecutor() as threads:  # PIL decodes outside Python's lock
-        decoded = list(threads.map(lambda file: decode(file[0], image_size, num_channels), files))
-    images = Images(torch.stack(decoded), torch.tensor([label for _, label in files]))
-    _store(cache, images)
-    return images
+        for start in range(0, len(paths), size):
+            some = paths[start : start + size]
+            yield np.stack(list(threads.map(lambda path: decode(Path(path), image_size, num_channels).numpy(), some)))
 
 
 def decode(path: Path, image_size: int, num_channels: int) -> Tensor:
@@ -98,28 +101,8 @@ def decode(path: Path, image_size: int, num_channels: int) -> Tensor:
     return tensor
 
 
-def _fingerprint(folder: Path, files: Sequence[tuple[Path, int]], image_size: int, num_channels: int) -> str:
-    listed = [(str(path.relative_to(folder)), label, path.stat().st_size, path.stat().st_mtime_ns) for path, label in files]
-    described = json.dumps([str(folder.name), image_size, num_channels, listed])
-    return hashlib.sha256(described.encode()).hexdigest()[:16]
-
-
-def _cached(cache: Path) -> Images | None:
-    """Return what `_store` kept; nothing where it kept nothing, or the file has been damaged since."""
-    try:
-        stored = torch.load(cache, weights_only=True)
-        return Images(stored["images"], stored["labels"])
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, KeyError):
-        return None
-
-
-def _store(cache: Path, images: Images) -> None:
-    """Write the cache whole or not at all: several processes may do so at once, and `root` may be read-only."""
-    try:
-        cache.parent.mkdir(exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=cache.parent)
-    except OSError:
-        return
-    with os.fdopen(descriptor, "wb") as file:
-        torch.save({"images": images.images_NCHW, "labels": images.labels_N}, file)
-    Path(name).replace(cache)
+def _identities(folder: Path, files: Sequence[tuple[str, int]]) -> Iterator[tuple[str, int, int, int]]:
+    """Yield name, label, size and time of each file."""
+    for path, label in files:
+        stat = Path(path).stat()
+        yield path.removeprefix(str(folder)), label, stat.st_size, stat.st_mtime_ns

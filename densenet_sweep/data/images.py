@@ -1,52 +1,95 @@
-"""Labelled images in memory.
+"""Labelled images, of which several sets may share the pixels.
 
-Shape suffixes: N images of a set, C channels, H height, W width.
+Shape suffixes: M images of a data set, N images of a set of them, B images of a part, C channels, H height, W width.
 """
 
 import functools
 import hashlib
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
+
+# Whoever needs all images of a set takes so many bytes of them at a time: they may be more than the memory holds.
+BLOCK_BYTES = 2**23
 
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """Images and their labels: images_NCHW of uint8 and labels_N of int64, on one device."""
+    """Images and their labels: the rows_N of pixels_MCHW of uint8, or all of them; and labels_N of int64, on one device.
 
-    images_NCHW: Tensor
+    A selection refers to the pixels that it was taken from, so the splits of a data set share them; and where they are a
+    mapped file, so do all processes of a machine. Nobody writes into them.
+    """
+
+    pixels_MCHW: Tensor
     labels_N: Tensor
+    rows_N: Tensor | None = None
 
     def __post_init__(self) -> None:
-        if self.images_NCHW.dtype != torch.uint8 or self.images_NCHW.ndim != 4:
-            raise ValueError(f"images are {self.images_NCHW.dtype} of {self.images_NCHW.ndim} dimensions, not uint8 of 4")
-        if self.labels_N.dtype != torch.int64 or self.labels_N.shape != self.images_NCHW.shape[:1]:
-            raise ValueError(f"{len(self.images_NCHW)} images do not go with labels of shape {tuple(self.labels_N.shape)}")
+        if self.pixels_MCHW.dtype != torch.uint8 or self.pixels_MCHW.ndim != 4:
+            raise ValueError(f"images are {self.pixels_MCHW.dtype} of {self.pixels_MCHW.ndim} dimensions, not uint8 of 4")
+        rows_N = self.pixels_MCHW if self.rows_N is None else self.rows_N
+        if self.labels_N.dtype != torch.int64 or self.labels_N.shape != rows_N.shape[:1]:
+            raise ValueError(f"{len(rows_N)} images do not go with labels of shape {tuple(self.labels_N.shape)}")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, C, H, W)."""
+        return (len(self), *self.pixels_MCHW.shape[1:])
+
+    @property
+    def images_NCHW(self) -> Tensor:
+        """All images: a copy where these are a selection."""
+        return self.pixels(slice(None))
 
     @functools.cached_property
     def digest(self) -> str:
         """16 hexadecimal digits that tell these images and labels, in this order, from any others."""
-        content = hashlib.blake2b(repr(tuple(self.images_NCHW.shape)).encode(), digest_size=8)
-        for tensor in (self.images_NCHW, self.labels_N):
-            content.update(tensor.detach().cpu().contiguous().numpy().data)
+        content = hashlib.blake2b(repr(self.shape).encode(), digest_size=8)
+        for block_BCHW in self.blocks():
+            content.update(block_BCHW.detach().cpu().contiguous().numpy().data)
+        content.update(self.labels_N.detach().cpu().contiguous().numpy().data)
         return content.hexdigest()
 
     def __len__(self) -> int:
         return len(self.labels_N)
 
+    def pixels(self, chosen: slice | Tensor) -> Tensor:
+        """Return images_BCHW at these places of the set."""
+        return self.pixels_MCHW[chosen if self.rows_N is None else self.rows_N[chosen]]
+
+    def blocks(self) -> Iterator[Tensor]:
+        """Yield all images in order, as images_BCHW of about `BLOCK_BYTES`."""
+        size = max(1, BLOCK_BYTES // max(1, self.pixels_MCHW.shape[1:].numel()))
+        for start in range(0, len(self), size):
+            yield self.pixels(slice(start, start + size))
+
     def select(self, indices: Tensor) -> "Images":
         """Return the images at `indices`, in that order."""
-        return Images(self.images_NCHW[indices], self.labels_N[indices])
+        rows_B = indices if self.rows_N is None else self.rows_N[indices]
+        return Images(self.pixels_MCHW, self.labels_N[indices], rows_B)
 
     def joined(self, others: "Images") -> "Images":
         """Return these images followed by `others`."""
-        return Images(torch.cat([self.images_NCHW, others.images_NCHW]), torch.cat([self.labels_N, others.labels_N]))
+        labels_B = torch.cat([self.labels_N, others.labels_N])
+        if self.pixels_MCHW is others.pixels_MCHW and self.rows_N is not None and others.rows_N is not None:
+            return Images(self.pixels_MCHW, labels_B, torch.cat([self.rows_N, others.rows_N]))
+        return Images(torch.cat([self.images_NCHW, others.images_NCHW]), labels_B)
 
     def to(self, device: torch.device) -> "Images":
-        """Return the same images on `device`."""
-        return Images(self.images_NCHW.to(device), self.labels_N.to(device))
+        """Return the same images on `device`, and no others."""
+        if device.type == self.labels_N.device.type == "cpu":
+            return self
+        images_NCHW = torch.empty(self.shape, dtype=torch.uint8, device=device)
+        start = 0
+        for block_BCHW in self.blocks():
+            images_NCHW[start : start + len(block_BCHW)] = block_BCHW
+            start += len(block_BCHW)
+        return Images(images_NCHW, self.labels_N.to(device))
 
 
 class HeldBack:
@@ -64,8 +107,16 @@ class HeldBack:
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A data set: its training images, and its test images, which are read by a call alone."""
+    """A data set: its training images, its test images, which are read by a call alone, and what the user should be told."""
 
     class_names: tuple[str, ...]
     train: Images
     load_test: HeldBack
+    remark: str = ""
+
+
+def as_tensor(array: np.ndarray) -> Tensor:
+    """Return a tensor over the memory of `array`, which may be read-only: whoever writes into the tensor then crashes."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return torch.from_numpy(array)

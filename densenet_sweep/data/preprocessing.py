@@ -59,14 +59,15 @@ def channel_statistics(images: Images, *, normalize: bool) -> tuple[Tensor, Tens
 
     Take those of the training split alone: they are learned from the data like anything else.
     """
-    channels, device = images.images_NCHW.shape[1], images.images_NCHW.device
+    channels, device = images.shape[1], images.labels_N.device
     if not normalize:
         return torch.zeros(channels, device=device), torch.ones(channels, device=device)
-    counts_CV = torch.stack(
-        [torch.bincount(images.images_NCHW[:, index].flatten(), minlength=_NUM_LEVELS) for index in range(channels)]
-    ).double()
+    counts_CV = torch.zeros(channels, _NUM_LEVELS, dtype=torch.int64, device=device)
+    for block_BCHW in images.blocks():
+        for index in range(channels):
+            counts_CV[index] += torch.bincount(block_BCHW[:, index].flatten(), minlength=_NUM_LEVELS)
     levels_V = torch.arange(_NUM_LEVELS, device=device, dtype=torch.float64) / (_NUM_LEVELS - 1)
-    shares_CV = counts_CV / counts_CV.sum(dim=1, keepdim=True)
+    shares_CV = counts_CV.double() / counts_CV.sum(dim=1, keepdim=True)
     mean_C = shares_CV @ levels_V
     variance_C = (shares_CV * (levels_V - mean_C[:, None]) ** 2).sum(dim=1)
     # A channel of one value says nothing; it is centred and left alone.

@@ -1,7 +1,8 @@
 """The supplied data sets, each a function from a folder to a `Source`.
 
-torchvision downloads and checks the files; this module finds them, says what to do when they are not there, and turns them
-into uint8 tensors once. A test file is opened only when `load_test` is called.
+torchvision downloads and checks the files; this module finds them, says what to do when they are not there, and has them
+decoded once for all processes (see `decoded`; plain idx files need not be). A test file is opened only when `load_test` is
+called.
 """
 
 import pickle
@@ -16,6 +17,7 @@ import torch
 from torchvision import datasets
 
 from densenet_sweep.data import idx
+from densenet_sweep.data.decoded import Decoded, Decoding, file_name, kept
 from densenet_sweep.data.images import HeldBack, Images, Source
 from densenet_sweep.data.split import split
 
@@ -59,17 +61,18 @@ def kmnist(root: str, *, download: bool) -> Source:
 
 def cifar10(root: str, *, download: bool) -> Source:
     """Return CIFAR-10 (Krizhevsky, 2009): 50,000 + 10,000 colour images of 32 px. Raises as `fashion_mnist`."""
-    return _torchvision("cifar10", datasets.CIFAR10, root, download, {"train": True}, {"train": False})
+    return _torchvision("cifar10", datasets.CIFAR10, root, download=download, which=({"train": True}, {"train": False}))
 
 
 def cifar100(root: str, *, download: bool) -> Source:
     """Return CIFAR-100 (Krizhevsky, 2009): 50,000 + 10,000 colour images of 32 px. Raises as `fashion_mnist`."""
-    return _torchvision("cifar100", datasets.CIFAR100, root, download, {"train": True}, {"train": False})
+    return _torchvision("cifar100", datasets.CIFAR100, root, download=download, which=({"train": True}, {"train": False}))
 
 
 def svhn(root: str, *, download: bool) -> Source:
     """Return SVHN (Netzer et al., 2011): 73,257 + 26,032 colour digits of 32 px. Raises as `fashion_mnist`."""
-    return _torchvision("svhn", datasets.SVHN, str(Path(root) / "svhn"), download, {"split": "train"}, {"split": "test"})
+    folder, which = str(Path(root) / "svhn"), ({"split": "train"}, {"split": "test"})
+    return _torchvision("svhn", datasets.SVHN, folder, download=download, which=which)
 
 
 def digits(root: str, *, download: bool) -> Source:  # noqa: ARG001 - every source is called alike
@@ -112,27 +115,47 @@ def _mnist_like(
     if not found():
         _download(lambda: dataset(root, train=True, download=True), name, root, download=download, package=package)
     files = found()[0]
-    return Source(
-        tuple(dataset.classes),
-        idx.read_images(*(files[file] for file in train_names)),
-        HeldBack(lambda: idx.read_images(*(files[file] for file in test_names))),
-    )
+
+    def read(part: str, names: tuple[str, str]) -> Decoded:
+        images_path, labels_path = files[names[0]], files[names[1]]
+        if images_path.suffix != ".gz":
+            return Decoded(tuple(dataset.classes), idx.read_images(images_path, labels_path))
+        stats = [path.stat() for path in (images_path, labels_path)]
+        cached = file_name(f"{name}-{part}", *((stat.st_size, stat.st_mtime_ns) for stat in stats))
+        return kept(cached, Path(root), lambda: Decoding.of(dataset.classes, idx.read_images(images_path, labels_path)))
+
+    train = read("train", train_names)
+    return Source(train.class_names, train.images, HeldBack(lambda: read("test", test_names).images), train.remark)
 
 
 def _torchvision(
-    name: str, dataset: type[Any], root: str, download: bool, train: dict[str, Any], test: dict[str, Any]
+    name: str, dataset: type[Any], root: str, *, download: bool, which: tuple[dict[str, Any], dict[str, Any]]
 ) -> Source:
-    """Return a data set that torchvision reads; its checksums are checked at every start."""
+    """Return a data set that torchvision reads, whose checksums are checked when it is decoded.
 
-    def load(which: dict[str, Any]) -> Any:
+    Args:
+        name: of the data set.
+        dataset: torchvision's class.
+        root: what the class takes as its root.
+        download: whether it may be.
+        which: what the class takes for the training images, and for the test images.
+    """
+
+    def load(arguments: dict[str, Any]) -> Decoding:
         try:
-            return _readable(lambda: dataset(root, **which, download=False), root)
+            loaded = _readable(lambda: dataset(root, **arguments, download=False), root)
         except FileNotFoundError:
-            return _download(lambda: dataset(root, **which, download=True), name, root, download=download)
+            loaded = _download(lambda: dataset(root, **arguments, download=True), name, root, download=download)
+        classes = getattr(loaded, "classes", None) or [str(label) for label in range(10)]
+        return Decoding.of(classes, _as_images(loaded))
 
-    loaded = load(train)
-    classes = getattr(loaded, "classes", None) or [str(label) for label in range(10)]
-    return Source(tuple(classes), _as_images(loaded), HeldBack(lambda: _as_images(load(test))))
+    def read(part: str, arguments: dict[str, Any]) -> Decoded:
+        # The files' checksums say what is in them, so it is the same wherever they are.
+        checksums = dataset.split_list[part] if "split" in arguments else getattr(dataset, f"{part}_list")
+        return kept(file_name(f"{name}-{part}", checksums), Path(root), lambda: load(arguments))
+
+    train = read("train", which[0])
+    return Source(train.class_names, train.images, HeldBack(lambda: read("test", which[1]).images), train.remark)
 
 
 def _as_images(dataset: Any) -> Images:

@@ -65,9 +65,34 @@ def test_pictures_are_decoded_once_and_again_when_they_change(tmp_path, monkeypa
 def test_a_broken_cache_is_not_trusted(tmp_path):
     write_pictures(tmp_path)
     image_folder(str(tmp_path), **ARGUMENTS)
-    [cache] = (tmp_path / ".densenet_sweep").iterdir()
-    cache.write_bytes(cache.read_bytes()[:100])
+    [cache] = (tmp_path / ".densenet_sweep").glob("*.npy")
+    whole = cache.read_bytes()
+    cache.write_bytes(whole[:100])
     assert len(image_folder(str(tmp_path), **ARGUMENTS).train) == 12
+    assert cache.read_bytes() == whole
+
+
+def test_pictures_are_decoded_in_blocks_and_keep_their_order(tmp_path, monkeypatch):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        for index in range(10):
+            Image.new("L", (8, 8), 20 * index + (name == "b")).save(tmp_path / name / f"{index}.png")
+    monkeypatch.setattr("densenet_sweep.data.image_folder.BLOCK_BYTES", 3 * 8 * 8)
+    source = image_folder(str(tmp_path), **{**ARGUMENTS, "num_channels": 1})
+    test = source.load_test()
+    levels = [*source.train.images_NCHW[:, 0, 0, 0].tolist(), *test.images_NCHW[:, 0, 0, 0].tolist()]
+    labels = [*source.train.labels_N.tolist(), *test.labels_N.tolist()]
+    assert sorted(levels) == sorted(20 * index + label for index in range(10) for label in (0, 1))
+    assert all(level % 2 == label for level, label in zip(levels, labels, strict=True))
+    assert source.train.images_NCHW[:, 0, 0, 0].tolist()[:3] == sorted(levels[:3])
+
+
+def test_a_full_disk_is_remarked(tmp_path, monkeypatch):
+    write_pictures(tmp_path)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 0}))
+    source = image_folder(str(tmp_path), **ARGUMENTS)
+    assert len(source.train) == 12
+    assert "No space left on device" in source.remark
 
 
 def test_a_picture_that_is_none_is_named(tmp_path):

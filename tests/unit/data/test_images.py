@@ -1,8 +1,12 @@
-"""Labelled images in memory."""
+"""Labelled images, of which several sets may share the pixels."""
 
+import pytest
 import torch
 
+from densenet_sweep.data import images as module
 from densenet_sweep.data.images import Images
+from densenet_sweep.data.preprocessing import channel_statistics
+from densenet_sweep.data.split import split
 
 
 def some(count: int = 4) -> Images:
@@ -15,3 +19,58 @@ def test_the_digest_is_that_of_the_images_the_labels_and_their_order():
     others = [some(3), some().select(torch.tensor([1, 0, 2, 3])), Images(some().images_NCHW, torch.zeros(4, dtype=torch.int64))]
     others += [Images(some().images_NCHW.reshape(4, 1, 1, 4), some().labels_N), some().joined(some(1))]
     assert len({some().digest, *(other.digest for other in others)}) == 6
+
+
+def test_selections_and_what_is_joined_of_them_share_the_pixels():
+    everything = some(40)
+    train, valid = split(Images(everything.pixels_MCHW, torch.arange(40) % 2), valid_fraction=0.25, num_train=None, seed=0)
+    again, rest = split(train, valid_fraction=0.5, num_train=10, seed=1)
+    for images in (
+        train,
+        valid,
+        again,
+        rest,
+        again.joined(rest),
+        train.select(torch.tensor([3])),
+        train.to(torch.device("cpu")),
+    ):
+        assert images.pixels_MCHW is everything.pixels_MCHW
+
+
+def test_a_selection_is_what_a_copy_of_its_images_would_be(monkeypatch):
+    everything = some(60)
+    rows = torch.tensor([7, 3, 59, 3, 20])
+    selected, copied = everything.select(rows), Images(everything.images_NCHW[rows], everything.labels_N[rows])
+    assert (selected.shape, len(selected)) == (copied.shape, 5)
+    assert torch.equal(selected.images_NCHW, copied.images_NCHW)
+    assert selected.digest == copied.digest
+    twice = torch.tensor([4, 0])
+    assert torch.equal(selected.select(twice).images_NCHW, copied.select(twice).images_NCHW)
+    for others in (everything, selected, copied):
+        assert selected.joined(others).digest == copied.joined(others).digest
+        assert others.joined(selected).digest == others.joined(copied).digest
+    assert selected.select(twice).labels_N.tolist() == [20, 7]
+    # The digests of what has been recorded already do not depend on how much is read at a time.
+    digest, statistics = selected.digest, channel_statistics(selected, normalize=True)
+    monkeypatch.setattr(module, "BLOCK_BYTES", 9)
+    assert [len(block) for block in selected.blocks()] == [2, 2, 1]
+    assert Images(selected.pixels_MCHW, selected.labels_N, rows).digest == digest
+    assert channel_statistics(selected, normalize=True) == statistics
+
+
+def test_rows_must_go_with_labels():
+    with pytest.raises(ValueError, match="3 images do not go with labels"):
+        Images(some().pixels_MCHW, some().labels_N, torch.arange(3))
+
+
+@pytest.mark.gpu
+def test_only_the_chosen_images_go_to_a_gpu(monkeypatch):
+    monkeypatch.setattr(module, "BLOCK_BYTES", 9)
+    selected = some(50).select(torch.tensor([9, 2, 30, 31, 1]))
+    there = selected.to(torch.device("cuda"))
+    assert there.pixels_MCHW.shape == (5, 1, 2, 2)
+    assert there.digest == selected.digest
+    assert (
+        there.joined(there.select(torch.tensor([1]).cuda())).digest
+        == selected.joined(selected.select(torch.tensor([1]))).digest
+    )

@@ -13,6 +13,8 @@ import torch
 from torchvision import datasets
 
 from densenet_sweep.data import sources
+from densenet_sweep.data.decoded import FOLDER
+from densenet_sweep.data.split import split
 
 
 def write_idx(folder: Path, *, suffix: str = ".gz", num_train: int = 30, num_test: int = 20) -> None:
@@ -50,6 +52,28 @@ def test_fashion_mnist_is_found_in_the_data_root(tmp_path, folder, suffix):
     assert source.train.images_NCHW.dtype == torch.uint8
     assert source.class_names[0] == "T-shirt/top"
     assert len(source.load_test()) == 20
+
+
+@pytest.mark.usefixtures("_no_system_folder")
+@pytest.mark.parametrize(("suffix", "files"), [("", 0), (".gz", 2)])
+def test_what_is_packed_is_decoded_once(tmp_path, monkeypatch, suffix, files):
+    write_idx(tmp_path, suffix=suffix)
+    first = sources.fashion_mnist(str(tmp_path), download=False)
+    digests = [first.train.digest, first.load_test().digest]
+    assert len(list(tmp_path.glob(f"{FOLDER}/*.npy"))) == files
+    if files:
+        monkeypatch.setattr(gzip, "decompress", None)
+    second = sources.fashion_mnist(str(tmp_path), download=False)
+    assert [second.train.digest, second.load_test().digest] == digests
+    assert second.class_names == first.class_names
+
+
+@pytest.mark.usefixtures("_no_system_folder")
+def test_other_files_are_decoded_anew(tmp_path):
+    write_idx(tmp_path)
+    assert len(sources.fashion_mnist(str(tmp_path), download=False).train) == 30
+    write_idx(tmp_path, num_train=40)
+    assert len(sources.fashion_mnist(str(tmp_path), download=False).train) == 40
 
 
 @pytest.mark.usefixtures("_no_system_folder")
@@ -99,6 +123,10 @@ def test_the_real_fashion_mnist():
     pixels = source.train.images_NCHW.double() / 255
     assert pixels.mean().item() == pytest.approx(0.2860, abs=1e-4)
     assert pixels.std().item() == pytest.approx(0.3530, abs=1e-4)
+    # MLflow's runs are compared by these.
+    train, valid = split(source.train, valid_fraction=0.1, num_train=None, seed=0)
+    digests = [train.digest, valid.digest, source.load_test().digest]
+    assert digests == ["bbc933e945e5a72b", "0f624306798ea0ee", "ab13b48aa39ffe6b"]
 
 
 def write_cifar(root: Path, monkeypatch: pytest.MonkeyPatch, dataset: type, label_key: str, classes: list[str]) -> None:
@@ -136,6 +164,9 @@ def test_cifar10(tmp_path, monkeypatch):
         first = pickle.load(file)
     assert np.array_equal(source.train.images_NCHW[0].numpy().ravel(), first["data"][0])
     assert source.train.labels_N[:3].tolist() == [0, 1, 2]
+    monkeypatch.setattr(datasets.CIFAR10, "__init__", None)  # decoded once
+    again = sources.cifar10(str(tmp_path), download=False)
+    assert (again.class_names, again.train.digest) == (source.class_names, source.train.digest)
 
 
 def test_cifar100(tmp_path, monkeypatch):
@@ -159,13 +190,13 @@ def test_svhn(tmp_path, monkeypatch):
     generator = np.random.default_rng(0)
     folder = tmp_path / "svhn"
     folder.mkdir()
-    for split in ("train", "test"):
-        url, filename, _ = splits[split]
+    for part in ("train", "test"):
+        url, filename, _ = splits[part]
         images = generator.integers(0, 256, (32, 32, 3, 12), dtype=np.uint8)
         # SVHN calls the digit 0 class 10.
         scipy.io.savemat(folder / filename, {"X": images, "y": np.array([[10], [1], [2]] * 4, dtype=np.uint8)})
         checksum = hashlib.md5((folder / filename).read_bytes(), usedforsecurity=False).hexdigest()
-        splits[split] = [url, filename, checksum]
+        splits[part] = [url, filename, checksum]
     monkeypatch.setattr(datasets.SVHN, "split_list", splits)
     source = sources.svhn(str(tmp_path), download=False)
     assert source.train.images_NCHW.shape == (12, 3, 32, 32)

@@ -1,0 +1,171 @@
+"""Decoded data sets in files that all processes of a machine map, so that they share one copy of the pixels in memory.
+
+A file holds what `numpy.load(path, mmap_mode="r")` reads, uint8 of NCHW, and behind it the labels and the names of the
+classes as JSON. It appears whole or not at all and is never changed, so whoever has mapped it is safe. It lies in a hidden
+folder of the data root, or, where that cannot be written, in the user's cache folder.
+"""
+
+import errno
+import fcntl
+import hashlib
+import json
+import math
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from densenet_sweep.data.images import Images, as_tensor
+
+FOLDER = ".densenet_sweep"
+
+
+@dataclass(frozen=True, eq=False)
+class Decoding:
+    """A data set to be decoded: `blocks`, called, yields its images in order as arrays of BCHW, and raises no OSError."""
+
+    class_names: Sequence[str]
+    labels: Sequence[int]
+    shape_CHW: tuple[int, ...]
+    blocks: Callable[[], Iterable[np.ndarray]]
+
+    @classmethod
+    def of(cls, class_names: Sequence[str], images: Images) -> "Decoding":
+        """Return one that is done already."""
+        arrays = [images.images_NCHW.numpy()]
+        return cls(class_names, images.labels_N.tolist(), images.shape[1:], lambda: arrays)
+
+    @property
+    def shape_NCHW(self) -> tuple[int, ...]:
+        """Of all images."""
+        return (len(self.labels), *self.shape_CHW)
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """A data set, and what the user should be told of where it is kept."""
+
+    class_names: tuple[str, ...]
+    images: Images
+    remark: str = ""
+
+
+def file_name(stem: str, *described: object) -> str:
+    """Return a name that begins with `stem` and differs wherever what is described (by its repr) does."""
+    content = hashlib.sha256()
+    for part in described:
+        content.update(repr(part).encode() + b"\0")
+    return f"{stem}-{content.hexdigest()[:16]}.npy"
+
+
+def kept(name: str, root: Path, decode: Callable[[], Decoding]) -> Decoded:
+    """Return the data set that is kept under `name`; decoded and kept now, where it is not or has been damaged.
+
+    Of several processes that ask at once, one decodes and the others wait for it. Where no file can be written, the images are
+    held in the memory of this process, and a remark says why.
+
+    Raises:
+        OSError: they fit neither into a file nor into memory; or `decode` raised it.
+        ValueError: `decode` raised it.
+    """
+    folders = _folders(root)
+    for folder in folders:
+        if found := _read(folder / name):
+            return found
+    decoding, reasons = None, []
+    for folder in folders:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = (folder / "lock").open("ab")
+        except OSError as error:
+            reasons.append(f"{folder}: {error.strerror}")
+            continue
+        with lock, _alone(folder, lock.fileno()):
+            if found := _read(folder / name):
+                return found
+            decoding = decoding or decode()
+            try:
+                _write(folder / name, decoding)
+            except OSError as error:
+                reasons.append(f"{folder}: {error.strerror}")
+                continue
+            if found := _read(folder / name):
+                return found
+            reasons.append(f"{folder}: what was written cannot be read")
+    return _in_memory(decoding or decode(), "; ".join(reasons))
+
+
+def _folders(root: Path) -> list[Path]:
+    """Return where files may be kept, the best place first."""
+    folders = [root / FOLDER] if root.is_dir() else []
+    with suppress(RuntimeError):  # no home
+        folders.append(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "densenet-sweep")
+    return folders
+
+
+@contextmanager
+def _alone(folder: Path, lock: int) -> Iterator[None]:
+    """Wait until nobody else writes in `folder`; on a file system without locks several may, each into a file of its own."""
+    with suppress(OSError):
+        fcntl.flock(lock, fcntl.LOCK_EX)  # ends with the open file, however the process does
+        for left_by_a_dead_process in folder.glob("*.partial"):
+            left_by_a_dead_process.unlink()
+    yield
+
+
+def _read(path: Path) -> Decoded | None:
+    """Return what `_write` kept; nothing where it kept nothing, or the file has been cut or its frame damaged since."""
+    try:
+        array_NCHW = np.lib.format.open_memmap(path, mode="r")
+        with path.open("rb") as file:
+            file.seek(array_NCHW.offset + array_NCHW.nbytes)
+            about = json.loads(file.read())
+        labels_N = torch.tensor(about["labels"], dtype=torch.int64)
+        return Decoded(tuple(about["class_names"]), Images(as_tensor(array_NCHW), labels_N))
+    except (OSError, EOFError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _write(path: Path, decoding: Decoding) -> None:
+    """Write the file whole or not at all.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    if shutil.disk_usage(path.parent).free < math.prod(decoding.shape_NCHW):  # others need what is left on the disk
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}.partial")
+    try:
+        with partial.open("xb") as file:
+            header = {"descr": "|u1", "fortran_order": False, "shape": decoding.shape_NCHW}
+            np.lib.format.write_array_header_1_0(file, header)
+            for block_BCHW in decoding.blocks():
+                file.write(np.ascontiguousarray(block_BCHW).data)
+            about = {"class_names": list(decoding.class_names), "labels": list(decoding.labels)}
+            file.write(json.dumps(about).encode())
+            file.flush()
+            os.fsync(file.fileno())  # or the name could be there after a power failure, and the pixels not
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _in_memory(decoding: Decoding, reason: str) -> Decoded:
+    num_bytes = math.prod(decoding.shape_NCHW)
+    size = f"{num_bytes / 2**20:,.0f} MiB"
+    if num_bytes > os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"):
+        raise OSError(f"the decoded images ({size}) fit neither into memory nor into a file ({reason})")
+    images_NCHW = np.empty(decoding.shape_NCHW, np.uint8)
+    start = 0
+    for block_BCHW in decoding.blocks():
+        images_NCHW[start : start + len(block_BCHW)] = block_BCHW
+        start += len(block_BCHW)
+    images = Images(torch.from_numpy(images_NCHW), torch.tensor(decoding.labels, dtype=torch.int64))
+    remark = f"the decoded images ({size}) are held in the memory of each process, as no file can be written ({reason})"
+    return Decoded(tuple(decoding.class_names), images, remark)
