@@ -48,6 +48,7 @@ bench: $(INSTALLED)
 	$(BIN)/python benchmarks/precision.py
 	$(BIN)/python benchmarks/trial_overhead.py
 	$(BIN)/python benchmarks/tracking_overhead.py
+	$(BIN)/python benchmarks/shared_data.py
 	$(BIN)/python benchmarks/search_efficiency.py
 	$(BIN)/python benchmarks/sweep_scheduling.py --rounds 2
 	$(BIN)/python benchmarks/shared_study.py
