@@ -13,6 +13,10 @@ from densenet_sweep.drawing import look
 
 # Above this many classes numbers and names would overlap.
 _LABELLED_CLASSES = 20
+# Inches: of the square, and of a letter of a name.
+_SMALLEST_SIDE = 3.2
+_UNLABELLED_SIDE = 7.0
+_LETTER = 0.085
 
 
 def write_evaluation(folder: Path, confusion_KK: np.ndarray, class_names: Sequence[str], *, split: str = "Validation") -> None:
@@ -49,18 +53,23 @@ def draw_confusion(path: Path, confusion_KK: np.ndarray, class_names: Sequence[s
     totals = confusion_KK.sum(axis=1, keepdims=True)
     shares_KK = (confusion_KK / np.maximum(totals, 1))[:num_classes, :num_classes]
     is_labelled = num_classes <= _LABELLED_CLASSES
-    side = 2.5 + 0.55 * num_classes if is_labelled else 9.0
-    figure = Figure(figsize=(side + 1, side), dpi=look.DPI)
+    side = max(_SMALLEST_SIDE, 0.55 * num_classes) if is_labelled else _UNLABELLED_SIDE
+    # Laid out by hand, in inches: to measure what is drawn, Matplotlib draws it twice.
+    longest = _LETTER * max(map(len, class_names), default=0) if is_labelled else 0.3
+    left, bottom, right, top = 0.5 + longest, 0.55 + 0.71 * longest, 1.15, 0.5
+    width, height = left + side + right, bottom + side + top
+    figure = Figure(figsize=(width, height), dpi=look.DPI)
     FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
+    axes = figure.add_axes((left / width, bottom / height, side / width, side / height))
+    bar = figure.add_axes(((left + side + 0.15) / width, bottom / height, 0.2 / width, side / height))
     # The errors are what one looks for, and they are small: a square-root scale makes one of 1 % visible.
     image = axes.imshow(shares_KK, cmap="Blues", norm=PowerNorm(0.5, vmin=0.0, vmax=1.0))
-    figure.colorbar(image, ax=axes, label="share of the true class", fraction=0.046, pad=0.03, format=PercentFormatter(1.0))
+    figure.colorbar(image, cax=bar, label="share of the true class", format=PercentFormatter(1.0))
     accuracy = confusion_KK.trace() / max(confusion_KK.sum(), 1)
     title = f"{split}: {accuracy:.2%} of {int(confusion_KK.sum()):,} images right"
-    axes.set_title(title, loc="left", fontsize=13, weight="bold", color=look.TEXT)
-    axes.set_xlabel("predicted class", color=look.TEXT)
-    axes.set_ylabel("true class", color=look.TEXT)
+    figure.text(0.15 / width, 1 - 0.15 / height, title, va="top", fontsize=13, weight="bold", color=look.TEXT)
+    figure.text((left + side / 2) / width, 0.15 / height, "predicted class", ha="center", color=look.TEXT)
+    figure.text(0.15 / width, (bottom + side / 2) / height, "true class", va="center", rotation=90, color=look.TEXT)
     axes.tick_params(labelcolor=look.TEXT, color=look.NOTE)
     if is_labelled:
         axes.set_xticks(range(num_classes), class_names, rotation=45, ha="right", parse_math=False)
@@ -71,4 +80,4 @@ def draw_confusion(path: Path, confusion_KK: np.ndarray, class_names: Sequence[s
                 if round(100 * share) >= 1:
                     colour = "white" if share > 0.4 else "black"
                     axes.text(column, row, f"{share:.0%}", ha="center", va="center", color=colour, fontsize=8)
-    figure.savefig(path, bbox_inches="tight", pad_inches=0.15)
+    figure.savefig(path)
