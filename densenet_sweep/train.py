@@ -85,7 +85,7 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
     for past in (*judged, *history):
         trial.report(past[reported], step=int(past["epoch"]))
     num_steps = (config.epochs - len(history)) * train_batches.num_batches
-    trained = Compiled(network, config.batch_size, num_steps=num_steps) if config.compile else network
+    trained = Compiled(network, config.batch_size, num_steps=num_steps, say=log.info) if config.compile else network
 
     def training(epochs: int, past: Sequence[Mapping[str, float]] = ()) -> Iterator[Epoch]:
         return fit(

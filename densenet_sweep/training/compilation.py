@@ -3,14 +3,12 @@
 Shape suffixes: B images in a batch, C channels, H height, W width, K classes.
 """
 
-import logging
 import statistics
 import time
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-
-log = logging.getLogger(__name__)
 
 # Steps of which the first warms up and the others are timed.
 _TIMED = 4
@@ -19,7 +17,7 @@ _TIMED = 4
 class Compiled(nn.Module):
     """A network whose training steps on full batches are compiled, once.
 
-    The first few steps run eagerly, to be timed; then it is compiled, and what that took and gave is logged. The last,
+    The first few steps run eagerly, to be timed; then it is compiled, and what that took and gave is said. The last,
     smaller batch of an epoch and evaluation run eagerly always: each would be compiled anew, at a cost of tens of seconds.
     What cannot be compiled as one graph is an error; so is a further recompilation beyond torch's limit, where it would go on
     eagerly without a word. The limit counts by source line, hence a process's earlier networks are forgotten first.
@@ -27,15 +25,22 @@ class Compiled(nn.Module):
     torch keeps what was compiled for later processes, in `TORCHINDUCTOR_CACHE_DIR`, or else in the machine's temporary folder.
     """
 
-    def __init__(self, network: nn.Module, batch_size: int, *, num_steps: int) -> None:
-        """Take the network, the size of a full batch, and how many steps there will be to win back the time in."""
+    def __init__(self, network: nn.Module, batch_size: int, *, num_steps: int, say: Callable[[str], object]) -> None:
+        """Compile nothing yet.
+
+        Args:
+            network: maps images_BCHW to logits_BK.
+            batch_size: of a full batch.
+            num_steps: how many there will be to win back the time in.
+            say: is told once, in a sentence, whether that is enough.
+        """
         super().__init__()
         torch._dynamo.reset()
         self.network = network
         self._batch_size = batch_size
         # In a list, so that its parameters are not counted twice.
         self._compiled = [torch.compile(network, fullgraph=True, dynamic=False)]
-        self._account = _Account(num_steps)
+        self._account = _Account(num_steps, say)
 
     def forward(self, images_BCHW: Tensor) -> Tensor:
         """Return logits_BK."""
@@ -48,14 +53,15 @@ class Compiled(nn.Module):
 class _Account:
     """What compilation costs and saves, by the times at which steps begin."""
 
-    def __init__(self, num_steps: int) -> None:
+    def __init__(self, num_steps: int, say: Callable[[str], object]) -> None:
         self._num_steps = num_steps
+        self._say = say
         self._begun = 0
         self._before: float | None = None
         self._seconds: dict[int, float] = {}  # of the steps that another one followed at once, by their place
 
     def step_begins(self, device: torch.device) -> bool:
-        """Note it, log the account when there is one, and tell whether the step is to be compiled."""
+        """Note it, give the account when there is one, and tell whether the step is to be compiled."""
         place = self._begun
         self._begun += 1
         if place > 2 * _TIMED:
@@ -67,7 +73,7 @@ class _Account:
             self._seconds[place - 1] = now - self._before
         self._before = now
         if place == 2 * _TIMED:
-            self._log()
+            self._give()
         return place >= _TIMED
 
     def pauses(self) -> bool:
@@ -75,7 +81,7 @@ class _Account:
         self._before = None
         return False
 
-    def _log(self) -> None:
+    def _give(self) -> None:
         eager = [seconds for place, seconds in self._seconds.items() if 0 < place < _TIMED]
         compiled = [seconds for place, seconds in self._seconds.items() if place > _TIMED]
         if not eager or not compiled or _TIMED not in self._seconds:
@@ -84,9 +90,8 @@ class _Account:
         cost = self._seconds[_TIMED] - after
         what = f"compile=true took {cost:.1f} s; a step takes {after:.3g} s instead of {before:.3g} s"
         if after >= before:
-            log.warning("%s, so it does not pay", what)
+            self._say(f"{what}, so it does not pay")
             return
         needed = cost / (before - after)
         whether = "pays" if needed < self._num_steps else "does not pay"
-        level = logging.INFO if needed < self._num_steps else logging.WARNING
-        log.log(level, "%s, so it %s here: after %.0f of %d steps", what, whether, needed, self._num_steps)
+        self._say(f"{what}, so it {whether} here: after {needed:.0f} of {self._num_steps} steps")

@@ -53,4 +53,5 @@ def test_every_option_of_every_group_is_in_the_table():
 def test_numbers_name_their_command_and_commit():
     rows = [line for line in README.splitlines() if line.startswith("|") and "accuracy" in line]
     assert rows
-    assert all("densenet-sweep" in row and re.search(r"\b[0-9a-f]{7}\b", row) for row in rows)
+    assert all(re.search(r"`(densenet-sweep|python benchmarks/\w+\.py)", row) for row in rows)
+    assert all(re.search(r"\b[0-9a-f]{7}\b", row) for row in rows)
