@@ -146,13 +146,14 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
             if trial.should_prune():
                 record.epoch({**metrics, "num_parameters": num_parameters}, step=rung)
                 raise TrialPruned(f"after the rung of {_epochs(rung)}")
-            record.epoch({f"rung_{rung}_{name}": metrics[name] for name in (reported, "seconds")}, step=0)
+        # With the first epoch and behind its own: MLflow compares runs by what was recorded first.
+        of_rungs = {f"rung_{past['epoch']}_{name}": past[name] for past in judged for name in (reported, "seconds")}
         for epoch in training(config.epochs, past=tuple(history)):
             trial.check_lease()
             total_seconds = epoch.seconds + sum(past["seconds"] for past in (*judged, *history))
             metrics = {**_metrics(epoch), "total_seconds": total_seconds, "num_parameters": num_parameters}
             log.info("%s%s", prefix, _line(epoch, config.epochs))
-            record.epoch(metrics, step=epoch.index + 1)
+            record.epoch(metrics if history else {**metrics, **of_rungs}, step=epoch.index + 1)
             if epoch.validation is not None and _is_best(metrics, history, reported):
                 folder.keep_best(epoch.index + 1, epoch.validation)
             history.append({"epoch": epoch.index + 1, **metrics})
