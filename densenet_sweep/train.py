@@ -128,7 +128,8 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
         for past in history[record.last_step :]:  # what was to arrive with a later epoch when the process was killed
             record.epoch({name: value for name, value in past.items() if name != "epoch"}, step=int(past["epoch"]))
         trial.annotate("num_parameters", num_parameters)
-        trial.annotate("num_steps", config.epochs)
+        if config.max_seconds is None:  # otherwise nobody knows
+            trial.annotate("num_steps", config.epochs)
         if rungs:
             trial.annotate("rungs", rungs)
         if not job.final:

@@ -103,7 +103,7 @@ def _attributes(run: "Run", epoch: int) -> dict[str, Any]:
     attributes: dict[str, Any] = {"mlflow_run_id": run.info.run_id}
     if "num_parameters" in metrics:
         attributes["num_parameters"] = int(metrics["num_parameters"])
-    if run.data.params.get("epochs", "").isdigit():
+    if run.data.params.get("epochs", "").isdigit() and run.data.params.get("max_seconds", "null") == "null":
         attributes[NUM_STEPS] = int(run.data.params["epochs"])
     if run.data.params.get("rungs", "[]") != "[]":
         attributes[RUNGS] = json.loads(run.data.params["rungs"])

@@ -309,6 +309,16 @@ def test_a_budget_of_seconds(command, tmp_path):
     assert history(folder) == trained
 
 
+def test_how_many_epochs_a_budget_of_seconds_gives_is_not_known(command):
+    typed = command(*SWEEP, "epochs=1000", "max_seconds=1", "rungs=[]", "hydra.sweeper.n_trials=1")
+    assert typed.exit_code == 0, typed.err
+    from densenet_sweep.compare.studies import find
+
+    [trial] = find(None).load().trials
+    assert trial.state.name == "COMPLETE"
+    assert "num_steps" not in trial.user_attrs
+
+
 RUNGS = [
     *SWEEP, "hydra/launcher=basic", "precision=fp32", "epochs=4", "rungs=[1,3]", "hydra.sweeper.n_trials=4",
     "hydra.sweeper.enqueue=[{architecture.growth_rate:6,optimizer.lr:0.1},{architecture.growth_rate:4,optimizer.lr:0.01}]",
