@@ -122,9 +122,9 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
         _open_record(config), config, job,
         run_id=last.get("run_id"), device=device, dtype=dtype, numbers={"num_parameters": num_parameters},
         data={"training": train_images, **({} if job.final else {"validation": valid_images})}, class_names=source.class_names,
-    ) as record:  # fmt: skip
+    ) as record, folder.writing(trial.check_lease):  # fmt: skip
         if not history:  # whoever continues this knows its run in MLflow, even where it dies in the first epoch
-            folder.save_last(judged, history, record.run_id)
+            folder.keep(judged, history, record.run_id)
         for past in history[record.last_step :]:  # what was to arrive with a later epoch when the process was killed
             record.epoch({name: value for name, value in past.items() if name != "epoch"}, step=int(past["epoch"]))
         trial.annotate("num_parameters", num_parameters)
@@ -140,7 +140,7 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
                 judged.append(_of_rung(rung, training(rung), sum(past["seconds"] for past in judged), prefix))
                 network.load_state_dict(untrained[0])
                 optimizer.load_state_dict(untrained[1])
-                folder.save_last(judged, history, record.run_id)
+                folder.keep(judged, history, record.run_id)
             metrics = {name: value for name, value in judged[nth].items() if name != "epoch"}
             trial.annotate("seconds", metrics["total_seconds"])
             trial.report(metrics[reported], step=rung)
@@ -154,11 +154,11 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
             total_seconds = epoch.seconds + sum(past["seconds"] for past in (*judged, *history))
             metrics = {**_metrics(epoch), "total_seconds": total_seconds, "num_parameters": num_parameters}
             log.info("%s%s", prefix, _line(epoch, config.epochs))
-            record.epoch(metrics if history else {**metrics, **of_rungs}, step=epoch.index + 1)
-            if epoch.validation is not None and _is_best(metrics, history, reported):
-                folder.keep_best(epoch.index + 1, epoch.validation)
+            if epoch.is_last or epoch.index + 1 > record.last_step:  # not again what a killed process had recorded
+                record.epoch(metrics if history else {**metrics, **of_rungs}, step=epoch.index + 1)
+            best = epoch.validation if _is_best(metrics, history, reported) else None
             history.append({"epoch": epoch.index + 1, **metrics})
-            folder.save_last(judged, history, record.run_id)
+            folder.keep(judged, history, record.run_id, best=best)
             trial.annotate("seconds", total_seconds)
             trial.report(metrics[reported], step=epoch.index + 1)
             is_pruned = not rungs and not epoch.is_last and trial.should_prune()
@@ -167,7 +167,7 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
             if is_pruned:
                 raise TrialPruned(f"after epoch {epoch.index + 1} of {config.epochs}")
         if job.final:
-            folder.keep_weights("final.pt", len(history))
+            folder.keep_final(len(history))
             test_images = source.load_test().to(device)
             batches = EvalBatches(test_images, preprocessing, batch_size=_EVAL_BATCH_SIZE)
             test = evaluate(network, batches(), dtype=dtype)

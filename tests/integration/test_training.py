@@ -81,8 +81,10 @@ def test_an_interrupted_run_gives_the_numbers_of_an_uninterrupted_one(recipe, co
     common = [*TINY, *NOTHING, "epochs=4", "architecture.drop_rate=0.2", "data.augment.crop_padding=1", *recipe]
     command(*common, f"hydra.run.dir={tmp_path / 'whole'}")
 
+    from densenet_sweep import run_folder
     from densenet_sweep.training import checkpoint
 
+    monkeypatch.setattr(run_folder, "_REST", 0)
     save, saved = checkpoint.save, []
 
     def interrupted(path, state):
