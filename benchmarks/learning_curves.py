@@ -5,8 +5,10 @@ time of one thread, for training and validation.
 """
 
 import csv
+import functools
+import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -31,6 +33,43 @@ class Curve:
 
     values: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
+
+
+class Grid:
+    """All configurations of a table, trained for so many epochs; `rungs` of fewer epochs answer for the same configurations."""
+
+    def __init__(self, table: Mapping[Training, Curve], num_epochs: int) -> None:
+        self._table = table
+        self.num_epochs = num_epochs
+        self.curves = {training: curve for training, curve in table.items() if training.epochs == num_epochs}
+        self.complete = {training: curve for training, curve in self.curves.items() if len(curve.values) == num_epochs}
+        # The last values of what did not diverge, the best first.
+        self.finals = sorted((curve.values[-1] for curve in self.complete.values()), reverse=True)
+
+    @property
+    def best(self) -> float:
+        """The best known value."""
+        return self.finals[0]
+
+    def rung(self, training: Training, epochs: int) -> Curve:
+        """Return what the configuration gave under a whole schedule of `epochs`."""
+        return self._table[training._replace(epochs=epochs)]
+
+    def nearest(self, rungs: Sequence[int], configuration: Sequence[float]) -> list[Curve]:
+        """Return the curves of the recorded configuration that is fewest steps of the grid away: of its rungs, and whole."""
+        wanted = _place(*configuration)
+        training = min(self.curves, key=lambda training: math.dist(_place(*training[:4]), wanted))
+        return [self.rung(training, epochs) for epochs in (*rungs, self.num_epochs)]
+
+
+def _place(growth_rate: float, depth: float, lr: float, weight_decay: float) -> tuple[float, ...]:
+    return growth_rate / 2, depth / 6, 4 * math.log10(lr), math.log10(weight_decay)
+
+
+@functools.cache
+def grid(num_epochs: int) -> Grid:
+    """Return the committed table's grid, read once a process."""
+    return Grid(read(), num_epochs)
 
 
 def read(table: Path = TABLE) -> dict[Training, Curve]:

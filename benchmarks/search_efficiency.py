@@ -15,7 +15,6 @@ default" is what sweep=growth_depth_lr composes to.
 import argparse
 import functools
 import itertools
-import math
 import statistics
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,7 +25,7 @@ from typing import Any
 import optuna
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
-from learning_curves import Curve, Training, read
+from learning_curves import Curve, Grid, Training, grid
 from omegaconf import OmegaConf
 from replay import Job, Ledger, one_epoch_then_best, run, sweep
 from scipy.stats import spearmanr
@@ -46,10 +45,10 @@ PARAMETERS = {
 # What sweep=quickstart tries first, with its optimizer's weight decay: the paper's recipe in a depth of this grid.
 PAPER = dict(zip(PARAMETERS, (12, 16, 0.1, 1e-4), strict=True))
 
-NUM_EPOCHS = 9
-MAX_EPOCHS = 30 * NUM_EPOCHS
+NUM_EPOCHS = (9, 27)  # of complete trainings, each replayed by itself
+MOST_TRAININGS = 30  # a replay ends when it has spent as many epochs as these have
 SHARES = (0.99, 0.995)  # of the best known value
-BUDGETS = (4 * NUM_EPOCHS, 12 * NUM_EPOCHS)
+BUDGETS = (4, 12)  # complete trainings' epochs, after which is told how far the best is from the best known
 EARLY = (1, 3)  # epochs, and epochs of whole schedules, whose order is compared with the order at the end
 
 SAMPLERS = ("random", "qmc", "cmaes", "tpe")  # gp needs as long as all others together, and longer
@@ -61,34 +60,38 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--epochs", type=int, nargs="+", choices=NUM_EPOCHS, default=NUM_EPOCHS, help="of complete trainings")
     asked = parser.parse_args()
-    _print_grid()
     with ProcessPoolExecutor(asked.processes) as pool:
-        for num_workers in (1, 4):
-            _print_ways(num_workers, asked.seeds, pool)
+        for num_epochs in asked.epochs:
+            _print_grid(num_epochs)
+            for num_workers in (1, 4):
+                _print_ways(num_epochs, num_workers, asked.seeds, pool)
         _print_samplers(asked.seeds // 5, pool)
 
 
-def ways() -> dict[str, Callable[[int], Jobs]]:
-    """Return the ways to search by name, each a function of the seed."""
+def ways(num_epochs: int) -> dict[str, Callable[[int], Jobs]]:
+    """Return the ways to search by name, each a function of the seed; complete trainings have `num_epochs`."""
+    swept = partial(_sweep, num_epochs)
+    best_of = partial(_one_epoch_then_best, num_epochs)
     none = section("pruner", "none")
     tpe = section("sampler", "tpe")
     sampler, pruner, rungs = _defaults()
     return {
-        "random, no pruning": partial(_sweep, section("sampler", "random"), none),
-        "TPE, no pruning": partial(_sweep, tpe, none),
-        "one epoch for 24, the best 3 to the end": partial(_one_epoch_then_best, 24, 3),
-        "the same, the schedule compressed into the one": partial(_one_epoch_then_best, 24, 3, compressed=True),
-        "TPE, median": partial(_sweep, tpe, section("pruner", "median")),
-        "TPE, asha": partial(_sweep, tpe, section("pruner", "asha")),
-        "TPE, hyperband": partial(_sweep, tpe, section("pruner", "hyperband")),
-        "TPE, top_k_after_one_epoch": partial(_sweep, tpe, section("pruner", "top_k_after_one_epoch")),
-        "random, our rungs and pruner": partial(_sweep, section("sampler", "random"), pruner, rungs=rungs),
-        "CMA-ES, our rungs and pruner": partial(_sweep, section("sampler", "cmaes"), pruner, rungs=rungs),
-        "our default": partial(_sweep, sampler, pruner, rungs=rungs),
-        "TPE, no pruning, the paper's first": partial(_sweep, tpe, none, enqueue=[PAPER]),
-        "TPE, asha, the paper's first": partial(_sweep, tpe, section("pruner", "asha"), enqueue=[PAPER]),
-        "our default, the paper's first": partial(_sweep, sampler, pruner, rungs=rungs, enqueue=[PAPER]),
+        "random, no pruning": partial(swept, section("sampler", "random"), none),
+        "TPE, no pruning": partial(swept, tpe, none),
+        "one epoch for 24, the best 3 to the end": partial(best_of, 24, 3),
+        "the same, the schedule compressed into the one": partial(best_of, 24, 3, compressed=True),
+        "TPE, median": partial(swept, tpe, section("pruner", "median")),
+        "TPE, asha": partial(swept, tpe, section("pruner", "asha")),
+        "TPE, hyperband": partial(swept, tpe, section("pruner", "hyperband")),
+        "TPE, top_k_after_one_epoch": partial(swept, tpe, section("pruner", "top_k_after_one_epoch")),
+        "random, our rungs and pruner": partial(swept, section("sampler", "random"), pruner, rungs=rungs),
+        "CMA-ES, our rungs and pruner": partial(swept, section("sampler", "cmaes"), pruner, rungs=rungs),
+        "our default": partial(swept, sampler, pruner, rungs=rungs),
+        "TPE, no pruning, the paper's first": partial(swept, tpe, none, enqueue=[PAPER]),
+        "TPE, asha, the paper's first": partial(swept, tpe, section("pruner", "asha"), enqueue=[PAPER]),
+        "our default, the paper's first": partial(swept, sampler, pruner, rungs=rungs, enqueue=[PAPER]),
     }
 
 
@@ -108,85 +111,65 @@ def _defaults() -> tuple[Section, Section, list[int]]:
     return chosen["sampler"], chosen["pruner"], list(config.rungs)
 
 
-@functools.cache
-def _recorded() -> dict[Training, Curve]:
-    return read()
+def _sweep(
+    num_epochs: int, sampler: Section, pruner: Section, seed: int, *, rungs: Sequence[int] = (), enqueue: Sequence[Section] = ()
+) -> Jobs:
+    def look_up(parameters: Mapping[str, Any]) -> list[Curve]:
+        return grid(num_epochs).nearest(rungs, [parameters[name] for name in PARAMETERS])
 
-
-@functools.cache
-def _grid() -> dict[Training, Curve]:
-    return {training: curve for training, curve in _recorded().items() if training.epochs == NUM_EPOCHS}
-
-
-@functools.cache
-def _finals() -> list[float]:
-    """Return the last values of the grid's trainings that did not diverge, the best first."""
-    return sorted((curve.values[-1] for curve in _grid().values() if len(curve.values) == NUM_EPOCHS), reverse=True)
-
-
-def _nearest(rungs: Sequence[int], parameters: Mapping[str, Any]) -> list[Curve]:
-    """Return the curves of the recorded configuration that is fewest steps of the grid away: of its rungs, and whole."""
-    wanted = _place(*(parameters[name] for name in PARAMETERS))
-    nearest = min(_grid(), key=lambda training: math.dist(_place(*training[:4]), wanted))
-    return [_recorded()[nearest._replace(epochs=epochs)] for epochs in (*rungs, NUM_EPOCHS)]
-
-
-def _place(growth_rate: int, depth: int, lr: float, weight_decay: float) -> tuple[float, ...]:
-    return growth_rate / 2, depth / 6, 4 * math.log10(lr), math.log10(weight_decay)
-
-
-def _sweep(sampler: Section, pruner: Section, seed: int, *, rungs: Sequence[int] = (), enqueue: Sequence[Section] = ()) -> Jobs:
     searched = space.read(PARAMETERS, [], None)
-    return sweep(partial(_nearest, rungs), searched, sampler, pruner, num_epochs=NUM_EPOCHS, seed=seed, enqueue=enqueue)
+    return sweep(look_up, searched, sampler, pruner, num_epochs=num_epochs, seed=seed, enqueue=enqueue)
 
 
-def _one_epoch_then_best(num_first: int, k: int, seed: int, *, compressed: bool = False) -> Jobs:
-    curves, num_epochs = list(_grid().values()), NUM_EPOCHS
+def _one_epoch_then_best(num_epochs: int, num_first: int, k: int, seed: int, *, compressed: bool = False) -> Jobs:
+    curves = list(grid(num_epochs).curves.values())
     if compressed:  # the first epoch is a training of its own, and those that are chosen begin anew
-        shorts = [_recorded()[training._replace(epochs=1)] for training in _grid()]
+        shorts = [grid(num_epochs).rung(training, 1) for training in grid(num_epochs).curves]
         pairs = zip(shorts, curves, strict=True)
         curves = [Curve(short.values + full.values, short.seconds + full.seconds) for short, full in pairs]
         num_epochs += 1
     return one_epoch_then_best(curves, num_first=num_first, k=k, num_epochs=num_epochs, seed=seed)
 
 
-def _replay(way: Callable[[int], Jobs], num_workers: int, seed: int) -> Ledger:
+def _replay(way: Callable[[int], Jobs], num_epochs: int, num_workers: int, seed: int) -> Ledger:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    return run(way(seed), num_workers=num_workers, max_epochs=MAX_EPOCHS, enough=_finals()[0])
+    return run(way(seed), num_workers=num_workers, max_epochs=MOST_TRAININGS * num_epochs, enough=grid(num_epochs).best)
 
 
-def _print_grid() -> None:
-    finals = _finals()
-    shares = ", ".join(f"{sum(it >= share * finals[0] for it in finals)} reach {share:.1%} of it" for share in SHARES)
-    print(f"{len(_grid())} configurations, {len(_grid()) - len(finals)} diverged; best known {finals[0]:.4f}, {shares}")
-    complete = {training: curve for training, curve in _grid().items() if len(curve.values) == NUM_EPOCHS}
+def _print_grid(num_epochs: int) -> None:
+    recorded = grid(num_epochs)
+    shares = ", ".join(
+        f"{sum(it >= share * recorded.best for it in recorded.finals)} reach {share:.1%} of it" for share in SHARES
+    )
+    counts = f"{len(recorded.curves)} configurations, {len(recorded.curves) - len(recorded.complete)} diverged"
+    print(f"\n{num_epochs} epochs: {counts}; best known {recorded.best:.4f}, {shares}")
     for epoch in EARLY:
-        early = {training: curve.values[epoch - 1] for training, curve in complete.items()}
-        print(f"rank correlation of epoch {epoch} with the last, Spearman: {_agreement(early):.2f}", end="")
-        compressed = {
-            training._replace(epochs=NUM_EPOCHS): curve.values[-1]
-            for training, curve in _recorded().items()
-            if training.epochs == epoch == len(curve.values) and training._replace(epochs=NUM_EPOCHS) in complete
-        }
-        print(f"; of a schedule of {epoch}: {_agreement(compressed):.2f} ({len(compressed)})" if compressed else "")
+        early = {training: curve.values[epoch - 1] for training, curve in recorded.complete.items()}
+        rungs = {training: recorded.rung(training, epoch) for training in recorded.complete}
+        whole = {training: curve.values[-1] for training, curve in rungs.items() if len(curve.values) == epoch}
+        print(
+            f"rank correlation of epoch {epoch} with the last, Spearman: {_agreement(recorded, early):.2f}; "
+            f"of a schedule of {epoch}: {_agreement(recorded, whole):.2f} ({len(whole)})"
+        )
 
 
-def _agreement(early: Mapping[Training, float]) -> float:
-    return float(spearmanr(list(early.values()), [_grid()[training].values[-1] for training in early]).statistic)
+def _agreement(recorded: Grid, early: Mapping[Training, float]) -> float:
+    return float(spearmanr(list(early.values()), [recorded.complete[training].values[-1] for training in early]).statistic)
 
 
-def _print_ways(num_workers: int, num_seeds: int, pool: ProcessPoolExecutor) -> None:
-    best = _finals()[0]
-    print(f"\n{num_workers} workers, {num_seeds} seeds, at most {MAX_EPOCHS} epochs; medians (quartiles)")
+def _print_ways(num_epochs: int, num_workers: int, num_seeds: int, pool: ProcessPoolExecutor) -> None:
+    best, most = grid(num_epochs).best, MOST_TRAININGS * num_epochs
+    budgets = [trainings * num_epochs for trainings in BUDGETS]
+    print(f"\n{num_epochs} epochs, {num_workers} workers, {num_seeds} seeds, at most {most} epochs in all; medians (quartiles)")
     print(f"{'':48}" + "".join(f"{f'epochs to {share:.1%}':>22}{'seconds':>9}" for share in SHARES), end="")
-    print("".join(f"{f'points short at {epochs}':>22}" for epochs in BUDGETS))
-    for name, way in ways().items():
-        ledgers = list(pool.map(partial(_replay, way, num_workers), range(num_seeds)))
+    print("".join(f"{f'points short at {epochs}':>22}" for epochs in budgets))
+    for name, way in ways(num_epochs).items():
+        ledgers = list(pool.map(partial(_replay, way, num_epochs, num_workers), range(num_seeds)))
         print(f"{name:48}", end="")
         for share in SHARES:
             epochs, seconds = zip(*(ledger.reached(share * best) for ledger in ledgers), strict=True)
             print(f"{_quartiles(epochs):>22}{statistics.median(seconds):9.0f}", end="")
-        print("".join(f"{100 * (best - _mean_best(ledgers, epochs)):22.2f}" for epochs in BUDGETS), flush=True)
+        print("".join(f"{100 * (best - _mean_best(ledgers, epochs)):22.2f}" for epochs in budgets), flush=True)
 
 
 def _quartiles(values: Sequence[float]) -> str:

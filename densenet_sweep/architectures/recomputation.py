@@ -46,6 +46,7 @@ def recomputing(layers: Collection[Layer], images_BCHW: Tensor) -> Tensor:
             new_BCHW = layer.dropout(recomputed(new_BCHW))
         maps.append(new_BCHW.detach())
         line_BCHW = _Lengthened.apply(line_BCHW, new_BCHW)
+    maps.rest()
     output_BCHW: Tensor = _Joined.apply(line_BCHW, maps.first(line_BCHW.shape[1]))
     return output_BCHW
 
@@ -53,14 +54,17 @@ def recomputing(layers: Collection[Layer], images_BCHW: Tensor) -> Tensor:
 class _Maps:
     """A block's maps so far, outside of autograd's graph, which would be a cycle otherwise.
 
-    They lie in one tensor that has room for all. A concatenation anew in each layer would leave holes behind, each too small
-    for the next, in the memory of a process that keeps what it has freed.
+    They lie in one tensor that has room for all; what a layer reads of them, and what it makes of that, in two more, one layer
+    after the other. Tensors anew for each layer would leave holes behind, each too small for the next, in the memory of a
+    process that keeps what it has freed (`benchmarks/LOG.md`).
     """
 
     def __init__(self, images_BCHW: Tensor, num_layers: int) -> None:
         self._all_BCHW = images_BCHW
         self._num_layers = num_layers
         self._num_channels = images_BCHW.shape[1]
+        self._read = _Room()
+        self._made = _Room()
 
     def append(self, new_BCHW: Tensor) -> None:
         start, self._num_channels = self._num_channels, self._num_channels + new_BCHW.shape[1]
@@ -71,15 +75,57 @@ class _Maps:
             self._all_BCHW[:, start : self._num_channels] = new_BCHW
 
     def first(self, channels: int) -> Tensor:
-        """Return the first maps, in memory of their own unless these are all."""
-        return self._all_BCHW if channels == self._all_BCHW.shape[1] else self._all_BCHW[:, :channels].clone()
+        """Return the first maps as one dense tensor, which is valid until the next call."""
+        if channels == self._all_BCHW.shape[1]:
+            return self._all_BCHW
+        return self._read.like(self._all_BCHW, channels).copy_(self._all_BCHW[:, :channels])
+
+    def normalised(self, input_BCHW: Tensor, norm: nn.BatchNorm2d) -> Tensor:
+        """Return what `norm` makes of its input in training, as a tensor that is valid until the next call.
+
+        Without running statistics, which the first pass has updated; in training they have no part in the output.
+        """
+        fits = input_BCHW.dtype == self._all_BCHW.dtype and input_BCHW.shape[1] <= self._all_BCHW.shape[1]
+        if input_BCHW.device.type != "cpu" or not fits:
+            return functional.batch_norm(input_BCHW, None, None, norm.weight, norm.bias, training=True, eps=norm.eps)
+        made_BCHW = self._made.like(self._all_BCHW, input_BCHW.shape[1])
+        statistics = [torch.empty_like(norm.weight) for _ in ("mean", "inverse standard deviation")]
+        torch.ops.aten.native_batch_norm.out(
+            input_BCHW, norm.weight, norm.bias, None, None, True, 0.0, norm.eps,
+            out=made_BCHW, save_mean=statistics[0], save_invstd=statistics[1],
+        )  # fmt: skip
+        return made_BCHW
+
+    def rest(self) -> None:
+        """Free the memory that layers share, until one needs it again."""
+        self._read, self._made = _Room(), _Room()
+
+
+class _Room:
+    """Memory for one tensor at a time, of any number of channels."""
+
+    def __init__(self) -> None:
+        self._memory: Tensor | None = None
+
+    def like(self, all_BCHW: Tensor, channels: int) -> Tensor:
+        """Return a dense tensor with so many channels, of which there are no more than in `all_BCHW`, and its layout."""
+        if self._memory is None:
+            self._memory = torch.empty(all_BCHW.numel(), dtype=all_BCHW.dtype, device=all_BCHW.device)
+        batch, _, height, width = all_BCHW.shape
+        memory = self._memory[: batch * channels * height * width]
+        if _is_channels_last(all_BCHW):
+            return memory.view(batch, height, width, channels).permute(0, 3, 1, 2)
+        return memory.view(batch, channels, height, width)
+
+
+def _is_channels_last(maps_BCHW: Tensor) -> bool:
+    return maps_BCHW.stride(3) == maps_BCHW.shape[1]
 
 
 def _roomy(maps_BCHW: Tensor, num_channels: int) -> Tensor:
     """Return a tensor of the same layout with room for `num_channels`, which begins with the maps."""
     batch, channels, height, width = maps_BCHW.shape
-    is_channels_last = maps_BCHW.stride(3) == channels
-    memory_format = torch.channels_last if is_channels_last else torch.contiguous_format
+    memory_format = torch.channels_last if _is_channels_last(maps_BCHW) else torch.contiguous_format
     all_BCHW = torch.empty(
         (batch, num_channels, height, width), dtype=maps_BCHW.dtype, device=maps_BCHW.device, memory_format=memory_format
     )
@@ -96,6 +142,7 @@ class _Recomputed:
 
     def __init__(self, stage: Stage, maps: _Maps, channels: int, kept_BCHW: Tensor | None) -> None:
         self._stage = stage
+        self._maps = maps
         self._read: Callable[[], Tensor] = lambda: maps.first(channels) if kept_BCHW is None else kept_BCHW
         self._keeps_input = kept_BCHW is not None
         self._input_BCHW: Tensor | None = None
@@ -123,11 +170,8 @@ class _Recomputed:
     def _take_output(self) -> Tensor:
         found, self._output_BCHW = self._output_BCHW, None
         if found is None:  # the convolution asks; ReLU will
-            norm = self._stage[0]
             self._input_BCHW = self._read()
-            # Without running statistics, which the first pass has updated; in training they have no part in the output.
-            found = functional.batch_norm(self._input_BCHW, None, None, norm.weight, norm.bias, training=True, eps=norm.eps)
-            self._output_BCHW = found = found.relu_()
+            self._output_BCHW = found = self._maps.normalised(self._input_BCHW, self._stage[0]).relu_()
         return found
 
 
