@@ -41,7 +41,7 @@ lint: $(INSTALLED)
 test: data lint
 	$(BIN)/pytest -q
 
-bench: $(INSTALLED)
+bench: data
 	$(BIN)/python benchmarks/training_throughput.py
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/packing.py
@@ -49,6 +49,6 @@ bench: $(INSTALLED)
 	$(BIN)/python benchmarks/trial_overhead.py
 	$(BIN)/python benchmarks/tracking_overhead.py
 	$(BIN)/python benchmarks/shared_data.py
-	$(BIN)/python benchmarks/search_efficiency.py
+	$(BIN)/python benchmarks/search_efficiency.py --epochs 9
 	$(BIN)/python benchmarks/sweep_scheduling.py --rounds 2
 	$(BIN)/python benchmarks/shared_study.py

@@ -14,6 +14,12 @@ _LABEL_LENGTH = 24
 # Inches around everything.
 _PAD = 0.14
 _GAP = 0.05
+# Inches of the numbers and the label beside a plain panel, and below it.
+_LABEL_WIDTH = 0.74
+_LABEL_HEIGHT = 0.42
+# Numbers from here on are too long for that, and those that differ by a smaller share have too many digits.
+_LONG_NUMBER = 1000.0
+_FINE_STEP = 0.002
 
 
 def draw(picture: Picture) -> bytes:
@@ -31,12 +37,15 @@ def draw(picture: Picture) -> bytes:
     heading = _Heading(picture, width)
     height += heading.height
     figure = Figure(figsize=(width, height), dpi=look.DPI, facecolor="white")
-    left, bottom = _PAD / width, _PAD / height
-    room = (left, bottom, 1 - 2 * left, 1 - bottom - heading.height / height)
-    figure.set_layout_engine("constrained", rect=room)
     FigureCanvasAgg(figure)
+    room = (_PAD / width, _PAD / height, 1 - 2 * _PAD / width, 1 - (_PAD + heading.height) / height)
+    is_by_hand = all(map(_is_plain, picture.panels))
+    if not is_by_hand:
+        figure.set_layout_engine("constrained", rect=room)
     for index, panel in enumerate(picture.panels):
         axes = figure.add_subplot(rows, columns, index + 1)
+        if is_by_hand:
+            axes.set_position(_place(room, rows, columns, index, (width, height)))
         _draw_panel(figure, axes, panel)
         if index % columns and panel.y.label == picture.panels[index - 1].y.label:
             axes.set_ylabel("")
@@ -44,6 +53,37 @@ def draw(picture: Picture) -> bytes:
     file = BytesIO()
     figure.savefig(file, format="png")
     return file.getvalue()
+
+
+def _is_plain(panel: Panel) -> bool:
+    """Tell whether it is known what room the texts around the panel take: no names, no bar of colours, short numbers.
+
+    Matplotlib finds out by making everything twice, which takes longer than drawing it.
+    """
+    if panel.title or panel.x.ticks is not None or panel.y.ticks is not None:
+        return False
+    if any(isinstance(mark, Bars | Surface) for mark in panel.marks):
+        return False
+    values = [value for mark in panel.marks for value in _heights(mark)]
+    largest = max(map(abs, values), default=math.inf)
+    return largest < _LONG_NUMBER and max(values) - min(values) > _FINE_STEP * largest
+
+
+def _heights(mark: Mark) -> list[float]:
+    if isinstance(mark, Curves):
+        return [value for _, heights in mark.paths for value in heights]
+    return list(mark.y) if isinstance(mark, Points | Line) else []
+
+
+def _place(
+    room: tuple[float, float, float, float], rows: int, columns: int, index: int, inches: tuple[float, float]
+) -> tuple[float, float, float, float]:
+    """Return where the axes of a plain panel are, as shares of the figure, like `room`, which all panels share."""
+    left, bottom, width, height = room
+    row, column = divmod(index, columns)
+    x, y = left + width * column / columns, bottom + height * (rows - 1 - row) / rows
+    before, below, after, above = _LABEL_WIDTH / inches[0], _LABEL_HEIGHT / inches[1], _PAD / inches[0], _PAD / inches[1]
+    return x + before, y + below, width / columns - before - after, height / rows - below - above
 
 
 class _Heading:

@@ -71,3 +71,33 @@ def test_a_worker_keeps_no_figure_and_no_setting():
 @pytest.mark.parametrize(("text", "shown"), [("short", "short"), ("x" * 30, f"{'x' * 11}…{'x' * 11}")])
 def test_long_names_lose_their_middle(text, shown):
     assert png.shortened(text) == shown
+
+
+def plain(*values: float) -> Panel:
+    return Panel(Axis("epoch"), Axis("loss (nats per image)"), (Line(range(len(values)), values, look.BLUE, "training"),))
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """Count how often Matplotlib measures what is around the axes."""
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    execute, calls = ConstrainedLayoutEngine.execute, []
+    monkeypatch.setattr(ConstrainedLayoutEngine, "execute", lambda engine, figure: calls.append(1) or execute(engine, figure))
+    return calls
+
+
+@pytest.mark.parametrize("values", [(0.1, 0.9), (0.9861, 0.9888), (-0.9861, -0.9888), (450.5, 500.25)])
+def test_short_numbers_have_room_without_measuring(values, measured):
+    image = pixels(picture(plain(*values), plain(*values)))
+    assert not measured
+    for edge in (image[:, :4], image[:, -4:], image[-4:]):
+        assert (edge == 1).all()
+
+
+@pytest.mark.parametrize(
+    "panel", [plain(1e6, 2e6), plain(0.98611, 0.98622), Panel(Axis("", ticks=((0, "a"),)), Axis("y"), (POINTS,))]
+)
+def test_the_room_for_others_is_measured(panel, measured):
+    pixels(picture(panel))
+    assert measured
