@@ -131,7 +131,7 @@ def _sweep(uri: str, trials: int, epochs: int, growth_rate: int) -> None:
         seconds[-1]["training"] += epoch.seconds
         return of_epoch(epoch)
 
-    of_epoch, train._metrics = train._metrics, metrics
+    of_epoch, train.metrics_of = train.metrics_of, metrics
     counted("whole", Worker, "_run")
     counted("open", mlflow_record, "open_record")
     counted("epochs", MlflowRecord, "epoch")

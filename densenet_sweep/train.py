@@ -16,12 +16,13 @@ from hydra.utils import instantiate
 from torch import nn
 
 from densenet_sweep import continuing, limits, progress
-from densenet_sweep.config import OBJECTIVES, Config, ConfigError
+from densenet_sweep.config import Config, ConfigError
 from densenet_sweep.data.augmentation import Augmentation
 from densenet_sweep.data.batches import EvalBatches, TrainBatches
 from densenet_sweep.data.images import Images, Source
 from densenet_sweep.data.preprocessing import Preprocessing, channel_statistics
 from densenet_sweep.data.split import split
+from densenet_sweep.epochs import is_best, line_of, metrics_of, in_epochs
 from densenet_sweep.recording import Job, recorded
 from densenet_sweep.run_folder import RunFolder
 from densenet_sweep.sweep import TrialPruned, current_trial
@@ -146,17 +147,17 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
             trial.report(metrics[reported], step=rung)
             if trial.should_prune():
                 record.epoch({**metrics, "num_parameters": num_parameters}, step=rung)
-                raise TrialPruned(f"after the rung of {_epochs(rung)}")
+                raise TrialPruned(f"after the rung of {in_epochs(rung)}")
         # With the first epoch and behind its own: MLflow compares runs by what was recorded first.
         of_rungs = {f"rung_{past['epoch']}_{name}": past[name] for past in judged for name in (reported, "seconds")}
         for epoch in training(config.epochs, past=tuple(history)):
             trial.check_lease()
             total_seconds = epoch.seconds + sum(past["seconds"] for past in (*judged, *history))
-            metrics = {**_metrics(epoch), "total_seconds": total_seconds, "num_parameters": num_parameters}
-            log.info("%s%s", prefix, _line(epoch, config.epochs))
+            metrics = {**metrics_of(epoch), "total_seconds": total_seconds, "num_parameters": num_parameters}
+            log.info("%s%s", prefix, line_of(epoch, config.epochs))
             if epoch.is_last or epoch.index + 1 > record.last_step:  # not again what a killed process had recorded
                 record.epoch(metrics if history else {**metrics, **of_rungs}, step=epoch.index + 1)
-            best = epoch.validation if _is_best(metrics, history, reported) else None
+            best = epoch.validation if is_best(metrics, history, reported) else None
             history.append({"epoch": epoch.index + 1, **metrics})
             folder.keep(judged, history, record.run_id, best=best)
             trial.annotate("seconds", total_seconds)
@@ -287,37 +288,7 @@ def _of_rung(rung: int, epochs: Iterator[Epoch], seconds: float, prefix: str) ->
     start = seconds
     for epoch in epochs:
         trial.check_lease()
-        log.info("%srung of %s  %s", prefix, _epochs(rung), _line(epoch, rung))
+        log.info("%srung of %s  %s", prefix, in_epochs(rung), line_of(epoch, rung))
         trial.check_interruption()
         seconds += epoch.seconds
-    return {"epoch": rung, **_metrics(epoch), "seconds": seconds - start, "total_seconds": seconds}
-
-
-def _metrics(epoch: Epoch) -> dict[str, float]:
-    """Return the numbers of `epoch` under the names that MLflow shows; it compares runs by the first unless told otherwise."""
-    names = ("train_loss", "train_accuracy", "lr", "seconds", "images_per_second", "peak_memory_bytes")
-    metrics: dict[str, float] = {}
-    if epoch.validation is not None:
-        metrics |= {"valid_accuracy": epoch.validation.accuracy, "valid_loss": epoch.validation.loss}
-    return {**metrics, **{name: getattr(epoch, name) for name in names}}
-
-
-def _is_best(metrics: Mapping[str, float], history: Sequence[Mapping[str, float]], objective: str) -> bool:
-    """Tell whether `metrics` are the best so far by the objective."""
-    sign = 1 if OBJECTIVES[objective] == "maximize" else -1
-    return all(sign * metrics[objective] > sign * past[objective] for past in history)
-
-
-def _epochs(number: int) -> str:
-    return f"{number} epoch{'s' if number > 1 else ''}"
-
-
-def _line(epoch: Epoch, epochs: int) -> str:
-    validation = epoch.validation
-    valid = "" if validation is None else f"valid loss {validation.loss:.4f} accuracy {validation.accuracy:.4f}  "
-    return (
-        f"epoch {epoch.index + 1}/{epochs}  "
-        f"train loss {epoch.train_loss:.4f} accuracy {epoch.train_accuracy:.4f}  "
-        f"{valid}"
-        f"lr {epoch.lr:.4g}  {epoch.images_per_second:,.0f} images/s  {epoch.seconds:.1f} s"
-    )
+    return {"epoch": rung, **metrics_of(epoch), "seconds": seconds - start, "total_seconds": seconds}
