@@ -22,7 +22,7 @@ from densenet_sweep.data.batches import EvalBatches, TrainBatches
 from densenet_sweep.data.images import Images, Source
 from densenet_sweep.data.preprocessing import Preprocessing, channel_statistics
 from densenet_sweep.data.split import split
-from densenet_sweep.epochs import is_best, line_of, metrics_of, in_epochs
+from densenet_sweep.epochs import in_epochs, is_best, line_of, metrics_of
 from densenet_sweep.recording import Job, recorded
 from densenet_sweep.run_folder import RunFolder
 from densenet_sweep.sweep import TrialPruned, current_trial
