@@ -1,7 +1,7 @@
 import math
 
 import pytest
-from learning_curves import Curve, Training, append, read
+from learning_curves import Curve, Grid, Training, append, read
 from replay import one_epoch_then_best, run, sweep
 
 from densenet_sweep.sweep import space
@@ -75,3 +75,15 @@ def test_the_table_is_read_as_it_was_written(tmp_path):
     append(table, [(second, DIVERGED)])
     assert read(table) == {first: GOOD, second: DIVERGED}
     assert read(tmp_path / "nothing") == {}
+
+
+def test_a_grid_answers_with_its_nearest_configuration_and_its_rungs():
+    first, second = Training(4, 10, 0.01, 1e-4, 2), Training(8, 16, 0.1, 1e-4, 2)
+    short = Curve([0.3], [1.0])
+    table = {first: GOOD, second: DIVERGED, first._replace(epochs=1): short, Training(8, 16, 0.1, 1e-4, 3): SLOW}
+    grid = Grid(table, 2)
+    assert grid.curves == {first: GOOD, second: DIVERGED}
+    assert grid.complete == {first: GOOD}
+    assert (grid.finals, grid.best) == ([0.9], 0.9)
+    assert grid.nearest([1], (4, 10, 0.015, 1e-4)) == [short, GOOD]
+    assert grid.nearest([], (8, 16, 0.2, 1e-3)) == [DIVERGED]
