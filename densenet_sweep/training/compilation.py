@@ -45,48 +45,46 @@ class Compiled(nn.Module):
     def forward(self, images_BCHW: Tensor) -> Tensor:
         """Return logits_BK."""
         is_full = self.training and len(images_BCHW) == self._batch_size
-        is_compiled = self._account.step_begins(images_BCHW.device) if is_full else self._account.pauses()
+        account, device = self._account, images_BCHW.device
+        is_compiled = account.step_begins(device) if is_full else account.other_begins(device)
         logits_BK: Tensor = self._compiled[0](images_BCHW) if is_compiled else self.network(images_BCHW)
         return logits_BK
 
 
 class _Account:
-    """What compilation costs and saves, by the times at which steps begin."""
+    """What compilation costs and saves, by the times at which steps begin, and what comes between them."""
 
     def __init__(self, num_steps: int, say: Callable[[str], object]) -> None:
         self._num_steps = num_steps
         self._say = say
-        self._begun = 0
-        self._before: float | None = None
-        self._seconds: dict[int, float] = {}  # of the steps that another one followed at once, by their place
+        self._seconds: list[float] = []  # of the steps that are over
+        self._began: float | None = None  # the one that is not
 
     def step_begins(self, device: torch.device) -> bool:
         """Note it, give the account when there is one, and tell whether the step is to be compiled."""
-        place = self._begun
-        self._begun += 1
-        if place > 2 * _TIMED:
-            return True
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        now = time.perf_counter()
-        if self._before is not None:
-            self._seconds[place - 1] = now - self._before
-        self._before = now
-        if place == 2 * _TIMED:
-            self._give()
-        return place >= _TIMED
+        self._end_step(device)
+        if len(self._seconds) < 2 * _TIMED:
+            self._began = time.perf_counter()
+        return len(self._seconds) >= _TIMED
 
-    def pauses(self) -> bool:
-        """Note that something else comes between two steps; it is not compiled."""
-        self._before = None
+    def other_begins(self, device: torch.device) -> bool:
+        """Note that a step is over and no other follows at once: a smaller batch or validation, which is not compiled."""
+        self._end_step(device)
         return False
 
-    def _give(self) -> None:
-        eager = [seconds for place, seconds in self._seconds.items() if 0 < place < _TIMED]
-        compiled = [seconds for place, seconds in self._seconds.items() if place > _TIMED]
-        if not eager or not compiled or _TIMED not in self._seconds:
+    def _end_step(self, device: torch.device) -> None:
+        if self._began is None:
             return
-        before, after = statistics.median(eager), statistics.median(compiled)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        self._seconds.append(time.perf_counter() - self._began)
+        self._began = None
+        if len(self._seconds) == 2 * _TIMED:
+            self._give()
+
+    def _give(self) -> None:
+        before = statistics.median(self._seconds[1:_TIMED])
+        after = statistics.median(self._seconds[_TIMED + 1 :])
         cost = self._seconds[_TIMED] - after
         what = f"compile=true took {cost:.1f} s; a step takes {after:.3g} s instead of {before:.3g} s"
         if after >= before:

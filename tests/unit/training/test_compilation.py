@@ -80,18 +80,21 @@ def test_what_it_cost_and_gave_is_said_once(monkeypatch, eager, compiled, num_st
     assert sentences[0].endswith(said)
 
 
-def test_a_validation_between_two_steps_is_not_counted(monkeypatch):
+@pytest.mark.parametrize("steps_between", [1, 3, 5])
+def test_a_validation_between_two_steps_is_not_counted(steps_between, monkeypatch):
     sentences = []
     now = 0.0
     monkeypatch.setattr(compilation.time, "perf_counter", lambda: now)
     account = compilation._Account(100, sentences.append)
     for nth in range(20):
         is_compiled = account.step_begins(CPU)
-        now += 1.0 if is_compiled else 2.0
-        if nth in (2, 6):
-            assert not account.pauses()
-            now += 1000.0
-    assert "a step takes 1 s instead of 2 s" in sentences[0]
+        now += 30.0 if nth == 4 else 1.0 if is_compiled else 2.0  # the fifth is compiled
+        if nth % steps_between == 0:
+            for _ in range(2):
+                assert not account.other_begins(CPU)
+                now += 1000.0
+    [said] = sentences
+    assert "compile=true took 29.0 s; a step takes 1 s instead of 2 s" in said
 
 
 @pytest.mark.usefixtures("graphs")
