@@ -50,5 +50,5 @@ bench: data
 	$(BIN)/python benchmarks/tracking_overhead.py
 	$(BIN)/python benchmarks/shared_data.py
 	$(BIN)/python benchmarks/search_efficiency.py --epochs 9
-	$(BIN)/python benchmarks/sweep_scheduling.py --rounds 2
+	$(BIN)/python benchmarks/sweep_scheduling.py --rounds 1
 	$(BIN)/python benchmarks/shared_study.py

@@ -58,7 +58,7 @@ EVALUATIONS = (25, 50)
 def main() -> None:
     """Replay everything and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--seeds", type=int, default=60)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--epochs", type=int, nargs="+", choices=NUM_EPOCHS, default=NUM_EPOCHS, help="of complete trainings")
     asked = parser.parse_args()
@@ -67,7 +67,7 @@ def main() -> None:
             _print_grid(num_epochs)
             for num_workers in (1, 4):
                 _print_ways(num_epochs, num_workers, asked.seeds, pool)
-        _print_samplers(asked.seeds // 5, pool)
+        _print_samplers(max(1, asked.seeds // 5), pool)
 
 
 def ways(num_epochs: int) -> dict[str, Callable[[int], Jobs]]:

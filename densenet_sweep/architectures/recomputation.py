@@ -46,7 +46,6 @@ def recomputing(layers: Collection[Layer], images_BCHW: Tensor) -> Tensor:
             new_BCHW = layer.dropout(recomputed(new_BCHW))
         maps.append(new_BCHW.detach())
         line_BCHW = _Lengthened.apply(line_BCHW, new_BCHW)
-    maps.rest()
     output_BCHW: Tensor = _Joined.apply(line_BCHW, maps.first(line_BCHW.shape[1]))
     return output_BCHW
 
@@ -95,10 +94,6 @@ class _Maps:
             out=made_BCHW, save_mean=statistics[0], save_invstd=statistics[1],
         )  # fmt: skip
         return made_BCHW
-
-    def rest(self) -> None:
-        """Free the memory that layers share, until one needs it again."""
-        self._read, self._made = _Room(), _Room()
 
 
 class _Room:
