@@ -120,14 +120,14 @@ class RunFolder:
         """Write at the end of the context what was kept in it, also where it is left in the middle of an epoch.
 
         Args:
-            check_lease: raises `TrialLost` where the folder is another worker's by now; nothing is written to it then.
+            check_lease: raises where the folder is another worker's by now, or its storage is away; nothing is written then.
         """
         try:
             yield
         except TrialLost:
             raise
         except BaseException:
-            with suppress(TrialLost):
+            with suppress(Exception):  # another worker's, or nobody can tell
                 check_lease()
                 self._write()
             raise

@@ -94,7 +94,11 @@ def lost():
     raise TrialLost
 
 
-@pytest.mark.parametrize(("reason", "check_lease"), [(TrialLost, held), (KeyboardInterrupt, lost)])
+def away():
+    raise ConnectionError
+
+
+@pytest.mark.parametrize(("reason", "check_lease"), [(TrialLost, held), (KeyboardInterrupt, lost), (KeyboardInterrupt, away)])
 def test_a_folder_that_is_another_workers_is_left_alone(reason, check_lease, folder, network):
     with pytest.raises(reason):
         stopped_in_the_third_epoch(folder, network, reason, check_lease)
