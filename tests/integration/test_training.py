@@ -239,6 +239,37 @@ def recorded(folder: Path) -> list:
     return list(client.search_runs([experiment.experiment_id for experiment in client.search_experiments()]))
 
 
+def test_what_a_killed_process_recorded_is_not_recorded_again(command, tmp_path, monkeypatch):
+    from mlflow import MlflowClient
+
+    from densenet_sweep import run_folder
+    from densenet_sweep.tracking import mlflow_record
+
+    monkeypatch.setattr(run_folder, "_REST", 10**9)  # the first epoch is in a file, the others are not
+    monkeypatch.setattr(mlflow_record, "_REST_OF_EPOCHS", 0)
+    last = tmp_path / "run" / "last.pt"
+    line_of, after_the_first = train.line_of, []
+
+    def interrupted(epoch, epochs):
+        if epoch.index == 1:
+            after_the_first.append(last.read_bytes())
+        if epoch.index == 3:
+            raise KeyboardInterrupt
+        return line_of(epoch, epochs)
+
+    arguments = [*TINY, "epochs=5", "tracking.system_metrics=false", f"hydra.run.dir={tmp_path / 'run'}"]
+    with monkeypatch.context() as first:
+        first.setattr(train, "line_of", interrupted)
+        assert command(*arguments).exit_code == 130
+    last.write_bytes(after_the_first[0])  # as kill -9 would have left it
+    typed = command(*arguments)
+    assert "continuing after epoch 1 of 5" in typed.out
+    [run] = recorded(tmp_path)
+    client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path}/mlruns/mlflow.db")
+    for metric in ("valid_accuracy", "seconds"):
+        assert [it.step for it in client.get_metric_history(run.info.run_id, metric)] == [1, 2, 3, 4, 5]
+
+
 SWEEP = [
     "sweep=growth_depth_lr", "data=digits", "device=cpu", "epochs=2", "tracking.system_metrics=false",
     "architecture.depth=choice(10)", "architecture.growth_rate=choice(4,6)", "hydra.sweeper.n_trials=3",

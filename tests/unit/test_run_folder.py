@@ -37,9 +37,8 @@ def history(num_epochs):
 def written(folder):
     """Return the epochs of the checkpoint and the epoch of the best weights, or nothing where there is no file."""
     last, best = folder.artifacts.parent / "last.pt", folder.artifacts / "best.pt"
-    return len(checkpoint.load(last)["history"]) if last.exists() else None, checkpoint.load(best)[
-        "epoch"
-    ] if best.exists() else None
+    num_epochs = len(checkpoint.load(last)["history"]) if last.exists() else None
+    return num_epochs, checkpoint.load(best)["epoch"] if best.exists() else None
 
 
 def held():
