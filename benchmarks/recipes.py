@@ -11,6 +11,8 @@ epoch with at least the accuracy --target. The test set is not read.
 Recipes with another net are set against one another alone:
 
     python benchmarks/recipes.py --recipe quickstart "quickstart, muon 0.2"
+    python benchmarks/recipes.py --seeds 2 --recipe whole "whole, lr 0.2" "whole, muon 0.2"
+    python benchmarks/recipes.py --seeds 2 --recipe deep "deep, muon 0.2"
 
 Each epoch of each training is a line of --table, if it is given; what is there already is not trained again.
 """
@@ -44,6 +46,9 @@ FLIP = ("data.augment.horizontal_flip=true",)
 ALTERNATING = ("data.augment.horizontal_flip=alternating",)
 # The net and the budget that sweep=quickstart tries first.
 QUICKSTART = ("architecture.growth_rate=12", "data.image_size=28", "epochs=4")
+# The same on the whole training set; and what sweep=growth_depth_lr tries first, on fewer images than it has.
+WHOLE = (*QUICKSTART, "data.num_train=null")
+DEEP = (*QUICKSTART, "architecture.depth=40", "data.num_train=12000", "epochs=6")
 
 
 def muon(lr: float, *others: str) -> tuple[str, ...]:
@@ -80,6 +85,11 @@ RECIPES: dict[str, tuple[str, ...]] = {
     "muon 0.2, 8 epochs": muon(0.2, "epochs=8"),
     "quickstart": QUICKSTART,
     "quickstart, muon 0.2": muon(0.2, *QUICKSTART),
+    "whole": WHOLE,
+    "whole, lr 0.2": (*WHOLE, "optimizer.lr=0.2"),
+    "whole, muon 0.2": muon(0.2, *WHOLE),
+    "deep": DEEP,
+    "deep, muon 0.2": muon(0.2, *DEEP),
 }
 
 Run = tuple[str, int]  # recipe, seed

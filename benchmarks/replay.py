@@ -15,7 +15,9 @@ import optuna
 from learning_curves import Curve
 
 from densenet_sweep.sweep import construction
+from densenet_sweep.sweep.promotion import PromotionPruner, going_on_from
 from densenet_sweep.sweep.space import Space
+from densenet_sweep.sweep.trial import PROMOTED, RUNGS
 
 # What a worker does next: yields the seconds of an epoch, and goes on when they have passed.
 Job = Iterator[float]
@@ -65,7 +67,9 @@ def sweep(
     *,
     num_epochs: int,
     seed: int,
+    rungs: Sequence[int] = (),
     enqueue: Sequence[Mapping[str, Any]] = (),
+    n_trials: float = math.inf,
 ) -> Callable[[Ledger], Iterator[Job]]:
     """Return the trials of a sweep, one after the other, as a worker of the engine asks for them.
 
@@ -76,7 +80,9 @@ def sweep(
         pruner: its config section.
         num_epochs: of a complete trial.
         seed: in place of the section's own.
+        rungs: the epochs of the short trainings that come before a trial's own.
         enqueue: configurations to begin with.
+        n_trials: after which it ends.
     """
 
     def trials(ledger: Ledger) -> Iterator[Job]:
@@ -84,29 +90,37 @@ def sweep(
         for parameters in enqueue:
             study.enqueue_trial(dict(parameters))
         number = 0
-        while True:
+        while number < n_trials:
             study.sampler = construction.sampler(construction.reseeded({**sampler, "seed": seed}, number), space)
             study.pruner = construction.pruner(pruner, num_objectives=1)
+            if isinstance(study.pruner, PromotionPruner):
+                promoted = study.pruner.promotable(study, n_trials - number)
+                if promoted is not None:
+                    study.add_trial(going_on_from(promoted))
             trial = study.ask(space.distributions())
-            yield _trial(study, trial, look_up(trial.params), num_epochs, ledger)
+            trial.set_user_attr(RUNGS, list(rungs))
+            num_passed = sum(rung <= trial.user_attrs.get(PROMOTED, {"step": 0})["step"] for rung in rungs)
+            yield _trial(study, trial, look_up(trial.params)[num_passed:], rungs[num_passed:], num_epochs, ledger)
             number += 1
 
     return trials
 
 
-def _trial(study: optuna.Study, trial: optuna.Trial, curves: Sequence[Curve], num_epochs: int, ledger: Ledger) -> Job:
+def _trial(
+    study: optuna.Study, trial: optuna.Trial, curves: Sequence[Curve], rungs: Sequence[int], num_epochs: int, ledger: Ledger
+) -> Job:
     """Train as `train.py` does: the rungs, each a training of its own that is judged at its end, then the whole training.
 
-    Without rungs it is judged after each of its epochs.
+    Without rungs, of its own or of the trial that it goes on from, it is judged after each of its epochs.
     """
-    for curve in curves:
+    for curve, rung in zip(curves, [*rungs, num_epochs], strict=True):
         for index, seconds in enumerate(curve.seconds):
             yield seconds
             ledger.epochs += 1
             if index == len(curve.values):
                 study.tell(trial, state=optuna.trial.TrialState.FAIL)
                 return
-            is_judged = index + 1 == len(curve.seconds) or len(curves) == 1
+            is_judged = index + 1 == rung or not trial.user_attrs[RUNGS]
             if is_judged:
                 trial.report(curve.values[index], step=index + 1)
             if index + 1 == num_epochs:

@@ -119,7 +119,7 @@ def _sweep(
         return grid(num_epochs).nearest(rungs, [parameters[name] for name in PARAMETERS])
 
     searched = space.read(PARAMETERS, [], None)
-    return sweep(look_up, searched, sampler, pruner, num_epochs=num_epochs, seed=seed, enqueue=enqueue)
+    return sweep(look_up, searched, sampler, pruner, num_epochs=num_epochs, seed=seed, rungs=rungs, enqueue=enqueue)
 
 
 def _one_epoch_then_best(num_epochs: int, num_first: int, k: int, seed: int, *, compressed: bool = False) -> Jobs:

@@ -77,6 +77,8 @@ def recorded(
     if trial.number is not None:
         name = f"trial {trial.number}"
         tags["trial.number"] = str(trial.number)
+    if trial.promoted_from is not None:
+        tags["trial.promoted_from"] = str(trial.promoted_from)
     if job.final:
         tags["final"] = "true"
     record = open_record(
@@ -151,6 +153,8 @@ def _description(config: Config, job: Job, trial: Trial) -> Description:
     subject = f"{_what(job)}, trained once."
     if trial.number is not None:
         subject = f"Trial {trial.number} of study `{trial.study_name}`: {_what(job)}, `{' '.join(job.overrides)}`"
+    if trial.promoted_from is not None:
+        subject += f"; goes on from trial {trial.promoted_from}, which had stopped after a rung"
     if job.final:
         subject = f"{_what(job)}, trained on the training and the validation images together, and tested once."
     return Description(

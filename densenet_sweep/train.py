@@ -25,7 +25,7 @@ from densenet_sweep.data.split import split
 from densenet_sweep.epochs import in_epochs, is_best, line_of, metrics_of
 from densenet_sweep.recording import Job, recorded
 from densenet_sweep.run_folder import RunFolder
-from densenet_sweep.sweep import TrialPruned, current_trial
+from densenet_sweep.sweep import NUM_STEPS, RUNGS, SECONDS, TrialPruned, current_trial
 from densenet_sweep.tracking.record import Record
 from densenet_sweep.training.compilation import Compiled
 from densenet_sweep.training.evaluation import evaluate
@@ -75,6 +75,7 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
     network = place(build_network(config), device)
     optimizer = _build_optimizer(config, network)
     rungs = [rung for rung in config.rungs if rung < config.epochs] if trial.is_judged else []
+    ahead = [rung for rung in rungs if rung not in trial.passed]
     judged: list[dict[str, float]] = last.get("rungs", [])
     history: list[dict[str, float]] = last.get("history", [])
     untrained = copy.deepcopy((network.state_dict(), optimizer.state_dict()))
@@ -130,26 +131,27 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
             record.epoch({name: value for name, value in past.items() if name != "epoch"}, step=int(past["epoch"]))
         trial.annotate("num_parameters", num_parameters)
         if config.max_seconds is None:  # otherwise nobody knows
-            trial.annotate("num_steps", config.epochs)
+            trial.annotate(NUM_STEPS, config.epochs)
         if rungs:
-            trial.annotate("rungs", rungs)
+            trial.annotate(RUNGS, rungs)
         if not job.final:
             trial.annotate("num_valid", len(valid_images))
         trial.annotate("mlflow_run_id", record.run_id)
-        for nth, rung in enumerate([] if history else rungs):
+        for nth, rung in enumerate([] if history else ahead):
             if nth == len(judged):
                 judged.append(_of_rung(rung, training(rung), sum(past["seconds"] for past in judged), prefix))
                 network.load_state_dict(untrained[0])
                 optimizer.load_state_dict(untrained[1])
                 folder.keep(judged, history, record.run_id)
             metrics = {name: value for name, value in judged[nth].items() if name != "epoch"}
-            trial.annotate("seconds", metrics["total_seconds"])
+            trial.annotate(SECONDS, metrics["total_seconds"])
             trial.report(metrics[reported], step=rung)
             if trial.should_prune():
                 record.epoch({**metrics, "num_parameters": num_parameters}, step=rung)
                 raise TrialPruned(f"after the rung of {in_epochs(rung)}")
         # With the first epoch and behind its own: MLflow compares runs by what was recorded first.
-        of_rungs = {f"rung_{past['epoch']}_{name}": past[name] for past in judged for name in (reported, "seconds")}
+        of_rungs = {f"rung_{rung}_{reported}": value for rung, value in trial.passed.items()}
+        of_rungs |= {f"rung_{past['epoch']}_{name}": past[name] for past in judged for name in (reported, "seconds")}
         for epoch in training(config.epochs, past=tuple(history)):
             trial.check_lease()
             total_seconds = epoch.seconds + sum(past["seconds"] for past in (*judged, *history))
@@ -160,7 +162,7 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
             best = epoch.validation if is_best(metrics, history, reported) else None
             history.append({"epoch": epoch.index + 1, **metrics})
             folder.keep(judged, history, record.run_id, best=best)
-            trial.annotate("seconds", total_seconds)
+            trial.annotate(SECONDS, total_seconds)
             trial.report(metrics[reported], step=epoch.index + 1)
             is_pruned = not rungs and not epoch.is_last and trial.should_prune()
             if is_pruned or epoch.is_last:

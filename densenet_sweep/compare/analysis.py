@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from densenet_sweep.compare import noise
-from densenet_sweep.sweep.table import NUM_STEPS, RUNGS, SECONDS
+from densenet_sweep.sweep.trial import NUM_STEPS, PROMOTED, RUNGS, SECONDS, promoted_numbers
 
 if TYPE_CHECKING:
     import optuna
@@ -42,15 +42,22 @@ def importance(study: "optuna.Study") -> dict[str, float]:
 
 
 def saving(study: "optuna.Study") -> Saving | None:
-    """Return what pruning saved, or None where nothing was pruned or the planned epochs are not known."""
+    """Return what pruning saved, or None where nothing was pruned or the planned epochs are not known.
+
+    A trial from which another went on was not given up.
+    """
     trained = planned = 0
     seconds = 0.0
-    for trial in study.get_trials(deepcopy=False):
+    trials = study.get_trials(deepcopy=False)
+    promoted = promoted_numbers(trials)
+    for trial in trials:
         num_steps, spent = trial.user_attrs.get(NUM_STEPS), trial.user_attrs.get(SECONDS)
         last = max(trial.intermediate_values, default=0)
-        if trial.state.name != "PRUNED" or num_steps is None or spent is None or last == 0:
+        is_given_up = trial.state.name == "PRUNED" and trial.number not in promoted
+        if not is_given_up or num_steps is None or spent is None or last == 0:
             continue
-        rungs = trial.user_attrs.get(RUNGS, [])
+        passed = trial.user_attrs.get(PROMOTED, {}).get("step", 0)
+        rungs = [rung for rung in trial.user_attrs.get(RUNGS, []) if rung > passed]
         num_trained = sum(rung for rung in rungs if rung <= last) if rungs else last
         num_planned = sum(rungs) + int(num_steps)
         trained += num_trained

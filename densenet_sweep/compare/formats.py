@@ -63,7 +63,19 @@ def _columns(studies: "Sequence[optuna.Study]", metric: "Metric | None") -> list
     objectives = dict.fromkeys(name for study in studies for name in ranking.objectives(study))
     searched = sorted({name for study in studies for name in ranking.parameters(study)})
     asked = [] if metric is None else [f"metrics.{metric.name}"]
-    names = ["study", "trial", *objectives, *asked, *searched, "num_parameters", "epochs", "seconds", "state", "is_tied"]
+    names = [
+        "study",
+        "trial",
+        *objectives,
+        *asked,
+        *searched,
+        "num_parameters",
+        "epochs",
+        "seconds",
+        "state",
+        "origin",
+        "is_tied",
+    ]
     return list(dict.fromkeys(names))
 
 
@@ -78,6 +90,7 @@ def _entry(study: "optuna.Study", row: ranking.Row, metric: "Metric | None") -> 
         "epochs": row.epochs,
         "seconds": row.seconds,
         "state": row.state,
+        "origin": row.origin,
         "is_tied": row.is_tied,
     }
 

@@ -170,7 +170,7 @@ def _table(study: "optuna.Study", rows: list[ranking.Row], metric: "Metric | Non
             cell(row.num_parameters),
             cell(row.epochs),
             cell(row.seconds),
-            row.state,
+            row.state_and_origin,
         )
         table.add_row(*map(escape, cells), style=None if row.is_complete else "dim")
     return table

@@ -1,12 +1,14 @@
 """The trials of a study in order, as plain values: what every form of the leaderboard is made of."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from densenet_sweep.compare import noise
 from densenet_sweep.sweep.best import REPEATS
 from densenet_sweep.sweep.first_trials import WARM_START
+from densenet_sweep.sweep.trial import PROMOTED
 
 if TYPE_CHECKING:
     import optuna
@@ -18,9 +20,11 @@ STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "RUNNING
 
 @dataclass(frozen=True)
 class Row:
-    """One trial; `state` also says what stands out: on the Pareto front, too big to be trained, taken over from elsewhere.
+    """One trial; `state` also says what stands out: on the Pareto front, or too big to be trained.
 
-    `is_tied` where the trial cannot be told from the best; `metric` is the value of the metric that was asked for.
+    `origin` names the trial of another study that it was taken over from, or the trial that it went on from after a rung, or
+    as which it went on. `is_tied` where the trial cannot be told from the best; `metric` is the value of the metric that was
+    asked for.
     """
 
     number: int
@@ -31,8 +35,14 @@ class Row:
     seconds: float | None
     state: str
     is_complete: bool
+    origin: str = ""
     is_tied: bool = False
     metric: float | None = None
+
+    @property
+    def state_and_origin(self) -> str:
+        """Both as people read them."""
+        return f"{self.state} ({self.origin})" if self.origin else self.state
 
 
 def objectives(study: "optuna.Study") -> list[str]:
@@ -70,14 +80,19 @@ def rows(study: "optuna.Study", metric: "Metric | None" = None) -> list[Row]:
         value = trial.values[0] if trial.values else math.inf * sign
         return state, trial.number not in front, sign * value, trial.number
 
-    shown = [trial for trial in study.get_trials(deepcopy=False) if trial.state.name in STATES]
+    trials = study.get_trials(deepcopy=False)
+    shown = [trial for trial in trials if trial.state.name in STATES]
+    successors = {trial.user_attrs[PROMOTED]["trial"]: trial.number for trial in shown if PROMOTED in trial.user_attrs}
     found = noise.of(study)
     tied = frozenset(found.tied) if found is not None else frozenset[int]()
     metrics = {} if metric is None else metric.values
-    return [_row(trial, front, trial.number in tied, metrics.get(trial.number)) for trial in sorted(shown, key=key)]
+    return [
+        _row(trial, _state(trial, front), _origin(trial, successors), trial.number in tied, metrics.get(trial.number))
+        for trial in sorted(shown, key=key)
+    ]
 
 
-def _row(trial: "optuna.trial.FrozenTrial", front: set[int], is_tied: bool, metric: float | None) -> Row:
+def _row(trial: "optuna.trial.FrozenTrial", state: str, origin: str, is_tied: bool, metric: float | None) -> Row:
     return Row(
         number=trial.number,
         values=list(trial.values or []),
@@ -85,8 +100,9 @@ def _row(trial: "optuna.trial.FrozenTrial", front: set[int], is_tied: bool, metr
         num_parameters=trial.user_attrs.get("num_parameters"),
         epochs=max(trial.intermediate_values, default=None),
         seconds=trial.user_attrs.get("seconds"),
-        state=_state(trial, front),
+        state=state,
         is_complete=trial.state.name == "COMPLETE",
+        origin=origin,
         is_tied=is_tied,
         metric=metric,
     )
@@ -95,7 +111,13 @@ def _row(trial: "optuna.trial.FrozenTrial", front: set[int], is_tied: bool, metr
 def _state(trial: "optuna.trial.FrozenTrial", front: set[int]) -> str:
     if trial.number in front:
         return "front"
-    if str(trial.user_attrs.get("reason", "")).startswith("infeasible"):
-        return "too big"
-    origin = trial.user_attrs.get(WARM_START)
-    return f"{STATES[trial.state.name]} ({origin})" if origin else STATES[trial.state.name]
+    is_too_big = str(trial.user_attrs.get("reason", "")).startswith("infeasible")
+    return "too big" if is_too_big else STATES[trial.state.name]
+
+
+def _origin(trial: "optuna.trial.FrozenTrial", successors: Mapping[int, int]) -> str:
+    if trial.number in successors:
+        return f"then {successors[trial.number]}"
+    if PROMOTED in trial.user_attrs:
+        return f"from {trial.user_attrs[PROMOTED]['trial']}"
+    return str(trial.user_attrs.get(WARM_START, ""))

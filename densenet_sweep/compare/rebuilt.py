@@ -17,7 +17,7 @@ from hydra.errors import HydraException
 from densenet_sweep.config import OBJECTIVES
 from densenet_sweep.sweep import space as spaces
 from densenet_sweep.sweep.lease import LEASE
-from densenet_sweep.sweep.table import NUM_STEPS, RUNGS, SECONDS
+from densenet_sweep.sweep.trial import NUM_STEPS, PROMOTED, RUNGS, SECONDS
 
 if TYPE_CHECKING:
     import optuna
@@ -107,6 +107,8 @@ def _attributes(run: "Run", epoch: int) -> dict[str, Any]:
         attributes[NUM_STEPS] = int(run.data.params["epochs"])
     if run.data.params.get("rungs", "[]") != "[]":
         attributes[RUNGS] = json.loads(run.data.params["rungs"])
+    if tags.get("trial.promoted_from", "").isdigit():
+        attributes[PROMOTED] = {"trial": int(tags["trial.promoted_from"])}
     if tags.get("num_valid", "").isdigit():
         attributes["num_valid"] = int(tags["num_valid"])
     if "total_seconds" in metrics or "seconds" in metrics:

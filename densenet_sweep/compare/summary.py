@@ -14,7 +14,7 @@ from rich.table import Table
 from densenet_sweep.compare import noise, ranking
 from densenet_sweep.compare.cells import cell, short_names, value
 from densenet_sweep.sweep.first_trials import is_own
-from densenet_sweep.sweep.table import SECONDS
+from densenet_sweep.sweep.trial import SECONDS
 
 if TYPE_CHECKING:
     import optuna

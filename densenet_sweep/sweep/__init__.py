@@ -4,6 +4,6 @@ It knows no network, no data and no tracker. A task function asks `current_trial
 ask whether to go on; outside a sweep the same calls do nothing.
 """
 
-from densenet_sweep.sweep.trial import Trial, TrialLost, TrialPruned, current_trial
+from densenet_sweep.sweep.trial import NUM_STEPS, RUNGS, SECONDS, Trial, TrialLost, TrialPruned, current_trial
 
-__all__ = ["Trial", "TrialLost", "TrialPruned", "current_trial"]
+__all__ = ["NUM_STEPS", "RUNGS", "SECONDS", "Trial", "TrialLost", "TrialPruned", "current_trial"]

@@ -16,9 +16,6 @@ from densenet_sweep.sweep.first_trials import is_own
 if TYPE_CHECKING:
     import optuna
 
-# The study's attribute that says that its sampler has nothing left to suggest.
-EXHAUSTED = "exhausted"
-
 # A rate needs some trials to be one: the first failures of a sweep end it only when so many would exceed it.
 _FEWEST_FOR_A_RATE = 5
 
@@ -49,8 +46,6 @@ class Budget:
         ended = len(finished) + len(failed)
         if len(failed) > self.max_failure_rate * max(ended, _FEWEST_FOR_A_RATE):
             return f"{len(failed)} of {ended} trials failed (hydra.sweeper.max_failure_rate={self.max_failure_rate:g})"
-        if study.user_attrs.get(EXHAUSTED):
-            return "the sampler has tried every combination"
         if len(finished) >= self.n_trials:
             return f"{len(finished)} of {self.n_trials} trials are finished"
         if self.timeout is not None and time.time() - started > self.timeout:
@@ -64,10 +59,10 @@ class Budget:
             return f"{self.patience} trials brought no improvement (hydra.sweeper.patience)"
         return None
 
-    def has_room(self, study: "optuna.Study", seen: "Sequence[optuna.trial.FrozenTrial] | None" = None) -> bool:
-        """Tell whether a further trial may be begun beside those that are running; `seen` as for `reason_to_stop`."""
+    def num_left(self, study: "optuna.Study", seen: "Sequence[optuna.trial.FrozenTrial] | None" = None) -> int:
+        """Return how many further trials may be begun beside those that are running; `seen` as for `reason_to_stop`."""
         trials = _own(study, seen)
-        return len(_finished(trials)) + sum(trial.state.name == "RUNNING" for trial in trials) < self.n_trials
+        return self.n_trials - len(_finished(trials)) - sum(trial.state.name == "RUNNING" for trial in trials)
 
     def admits(self, study: "optuna.Study", number: int) -> bool:
         """Tell whether trial `number`, just begun, is within the budget; if not, it must be given back.

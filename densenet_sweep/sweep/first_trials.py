@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from densenet_sweep.sweep import description
 from densenet_sweep.sweep.errors import SweepError
 from densenet_sweep.sweep.space import Space
+from densenet_sweep.sweep.trial import PROMOTED, promoted_numbers
 
 if TYPE_CHECKING:
     import optuna
@@ -18,7 +19,7 @@ log = logging.getLogger("densenet_sweep.sweep")
 WARM_START = "warm_start_from"
 
 # Attributes that say who ran a trial and where, which a copy was not.
-_OF_THE_RUN = ("lease", "attempt", "mlflow_run_id")
+_OF_THE_RUN = ("lease", "attempt", "mlflow_run_id", PROMOTED)
 
 
 def checked(values: Mapping[str, Any], space: Space) -> dict[str, Any] | None:
@@ -70,12 +71,14 @@ def source_of_warm_start(name: str, storage: "optuna.storages.BaseStorage", swee
 
 
 def copies(source: "optuna.Study") -> list["optuna.trial.FrozenTrial"]:
-    """Return the finished trials of `source`, to be added to another study."""
+    """Return the finished trials of `source`, to be added to another study; of one that went on as another, the other."""
     import optuna
 
     found = []
-    for trial in source.get_trials(deepcopy=False):
-        if trial.state.name not in ("COMPLETE", "PRUNED"):
+    finished = [trial for trial in source.get_trials(deepcopy=False) if trial.state.name in ("COMPLETE", "PRUNED")]
+    promoted = promoted_numbers(finished)
+    for trial in finished:
+        if trial.number in promoted:
             continue
         attributes = {key: value for key, value in trial.user_attrs.items() if key not in _OF_THE_RUN}
         origin = attributes.get(WARM_START, f"{source.study_name}/{trial.number}")

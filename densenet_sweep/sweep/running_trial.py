@@ -1,14 +1,14 @@
 """The trial that a task function sees inside a sweep: backed by Optuna, guarded by its worker's lease."""
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from densenet_sweep.sweep.interruption import Interruption
 from densenet_sweep.sweep.lease import Lease
-from densenet_sweep.sweep.trial import TrialLost
+from densenet_sweep.sweep.trial import PROMOTED, TrialLost
 
 if TYPE_CHECKING:
     import optuna
+    from optuna.trial import FrozenTrial
 
 
 class RunningTrial:
@@ -20,18 +20,22 @@ class RunningTrial:
         trial: "optuna.Trial",
         lease: Lease,
         interruption: Interruption,
-        reported: Iterable[int],
+        before: "FrozenTrial",
     ) -> None:
+        """`before` is the trial as it stood when this worker took it up."""
         self.number: int | None = trial.number
         self.study_name: str | None = study.study_name
         self.log_scaled = frozenset(
             name for name, distribution in trial.distributions.items() if getattr(distribution, "log", False)
         )
+        origin = before.user_attrs.get(PROMOTED, {})
+        self.promoted_from: int | None = origin.get("trial")
+        self.passed = {step: value for step, value in before.intermediate_values.items() if step <= origin.get("step", 0)}
         self._study = study
         self._trial = trial
         self._lease = lease
         self._interruption = interruption
-        self._reported = set(reported)
+        self._reported = set(before.intermediate_values)
 
     @property
     def is_judged(self) -> bool:

@@ -22,17 +22,11 @@ from rich.text import Text
 from densenet_sweep.sweep.best import best_trial
 from densenet_sweep.sweep.first_trials import is_own
 from densenet_sweep.sweep.lease import ATTEMPT, LEASE, is_dead
+from densenet_sweep.sweep.trial import NUM_STEPS, SECONDS
 
 if TYPE_CHECKING:
     import optuna
     from optuna.trial import FrozenTrial
-
-# What a task may say of its trial with `annotate`: how many steps it will report, and the seconds that it took for those so
-# far, in all of its attempts.
-NUM_STEPS = "num_steps"
-# The steps whose reports are those of short trainings before the trial's own.
-RUNGS = "rungs"
-SECONDS = "seconds"
 
 _NUM_LAST = 5
 

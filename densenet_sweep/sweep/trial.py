@@ -1,9 +1,22 @@
 """The trial as a task function sees it, under any launcher; imports no Optuna, so that asking for it costs nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+
+# What a task may say of its trial with `annotate`: how many steps it will report, after which of them short trainings of their
+# own were judged, and the seconds that it took for those so far, in all of its attempts.
+NUM_STEPS = "num_steps"
+RUNGS = "rungs"
+SECONDS = "seconds"
+# Of a trial that goes on from another: the number of that "trial", and the "step" after which it had stopped.
+PROMOTED = "promoted_from"
 
 
 class TrialPruned(Exception):  # noqa: N818 - Optuna's name for it
@@ -30,6 +43,14 @@ class Trial(Protocol):
         """The searched keys whose values are spread over orders of magnitude: those of `tag(log, ...)`."""
 
     @property
+    def promoted_from(self) -> int | None:
+        """The number of the trial that was judged after a rung, and that this one goes on from."""
+
+    @property
+    def passed(self) -> Mapping[int, float]:
+        """What that trial reported after its rungs, by step; these need not be trained again."""
+
+    @property
     def is_judged(self) -> bool:
         """Whether a pruner may give the trial up: not outside a sweep, nor with several objectives."""
 
@@ -49,10 +70,7 @@ class Trial(Protocol):
         """Tell by how much the trial exceeds the limit `name`; 0 or less is within it, and the sampler learns from both."""
 
     def annotate(self, key: str, value: object) -> None:
-        """Keep a JSON value beside the trial, under `key`.
-
-        `num_steps` says how many steps it will report, `rungs` after which of them short trainings of their own were judged.
-        """
+        """Keep a JSON value beside the trial, under `key`; `NUM_STEPS`, `RUNGS` and `SECONDS` are understood."""
 
 
 class NullTrial:
@@ -61,6 +79,8 @@ class NullTrial:
     number: int | None = None
     study_name: str | None = None
     log_scaled: frozenset[str] = frozenset()
+    promoted_from: int | None = None
+    passed: Mapping[int, float] = MappingProxyType({})
     is_judged: bool = False
 
     def check_lease(self) -> None:
@@ -99,3 +119,8 @@ def running(trial: Trial) -> Iterator[None]:
         yield
     finally:
         _current.reset(token)
+
+
+def promoted_numbers(trials: "Iterable[FrozenTrial]") -> set[int]:
+    """Return the numbers of the trials from which another goes on."""
+    return {trial.user_attrs[PROMOTED]["trial"] for trial in trials if PROMOTED in trial.user_attrs}

@@ -22,7 +22,7 @@ from omegaconf import DictConfig, open_dict
 
 from densenet_sweep.sweep import announce, construction
 from densenet_sweep.sweep.best import flat_job_config
-from densenet_sweep.sweep.budget import EXHAUSTED, Budget
+from densenet_sweep.sweep.budget import Budget
 from densenet_sweep.sweep.composer import Composer
 from densenet_sweep.sweep.errors import SweepError
 from densenet_sweep.sweep.events import emit
@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("densenet_sweep.sweep")
 
 _POLL_SECONDS = 0.5
+
+# The study's attribute that says that its sampler has nothing left to suggest.
+_EXHAUSTED = "exhausted"
 
 
 @dataclass(frozen=True)
@@ -108,14 +111,15 @@ class Worker:
                 reason = settings.budget.reason_to_stop(study, settings.started, seen)
                 if reason is not None:
                     return reason
-                if not settings.budget.has_room(study, seen):
+                num_left = settings.budget.num_left(study, seen)
+                if num_left <= 0:
                     time.sleep(_POLL_SECONDS)  # a running trial may still fail, and leave its place
                     continue
                 self._equip(study, seen, index)
-                trial = self._next(study)
+                trial = self._next(study, num_left)
                 if trial is None:
                     if not any(it.state.name == "RUNNING" for it in study.get_trials(deepcopy=False)):
-                        return "no configuration is left"
+                        return "no configuration is left" if settings.repeats else "the sampler has tried every combination"
                     time.sleep(_POLL_SECONDS)  # a running trial may still come back
                     continue
                 if settings.budget.admits(study, trial.number):
@@ -142,14 +146,22 @@ class Worker:
         section = construction.reseeded(self.settings.sampler, begun if is_alone else None)
         study.sampler = construction.sampler(section, self.space)
         # Samplers that enumerate call this after their last trial; Optuna's own works inside `optimize` only.
-        setattr(study, "stop", lambda: study.set_user_attr(EXHAUSTED, True))  # noqa: B010 - a method, to mypy
+        setattr(study, "stop", lambda: study.set_user_attr(_EXHAUSTED, True))  # noqa: B010 - a method, to mypy
         study.pruner = construction.pruner(self.settings.pruner, len(study.directions))
 
-    def _next(self, study: "optuna.Study") -> "optuna.Trial | None":
-        """Return the next trial of the queue, or one that the sampler suggests; of repetitions the queue is all there is."""
+    def _next(self, study: "optuna.Study", num_left: int) -> "optuna.Trial | None":
+        """Return the next trial of the queue, or one that the sampler suggests.
+
+        Of repetitions, and behind a sampler that has tried every combination, the queue is all there is.
+        """
         import optuna
 
-        if not self.settings.repeats:
+        from densenet_sweep.sweep.promotion import PromotionPruner, promote
+
+        is_exhausted = bool(study.user_attrs.get(_EXHAUSTED))
+        if isinstance(study.pruner, PromotionPruner):
+            promote(study, study.pruner, 1 if is_exhausted else num_left, self.settings.sweep_dir)
+        if not (self.settings.repeats or is_exhausted):
             return study.ask(self.space.distributions())
         trial_id = study._pop_waiting_trial_id()
         if trial_id is None:
@@ -167,10 +179,11 @@ class Worker:
         lease = Lease(study, trial._trial_id, self.settings.lease_seconds)
         values = self._all_values(trial)
         before = study._storage.get_trial(trial._trial_id)
-        handle = RunningTrial(study, trial, lease, interruption, reported=before.intermediate_values)
+        handle = RunningTrial(study, trial, lease, interruption, before)
         attempt = before.user_attrs.get(ATTEMPT, 0)
+        origin = "" if handle.promoted_from is None else f" goes on from trial {handle.promoted_from}"
         nth = f" (attempt {attempt + 1})" if attempt else ""
-        log.info("trial %d%s: %s", trial.number, nth, self.space.searched(values))
+        log.info("trial %d%s%s: %s", trial.number, origin, nth, self.space.searched(values))
         try:
             returned = self._job(trial.number, composer, self.space.overrides(values)[len(self.space.fixed) :], handle)
         except BaseException:  # Ctrl-C, or the exit by which submitit leaves a preempted job

@@ -107,7 +107,9 @@ _PRUNERS: dict[str, dict[str, Any]] = {
     },
     "wilcoxon": {"_target_": "optuna.pruners.WilcoxonPruner", "p_threshold": 0.1, "n_startup_steps": 2},
     "top_k_after_one_epoch": {"_target_": "densenet_sweep.sweep.pruners.TopKAfterOneEpochPruner", "k": 3, "epoch": 1},
-    "best_share": {"_target_": "densenet_sweep.sweep.pruners.BestSharePruner", "one_in": 6},  # for `rungs`
+    # For the config's `rungs`.
+    "best_share": {"_target_": "densenet_sweep.sweep.pruners.BestSharePruner", "one_in": 6},
+    "promotion": {"_target_": "densenet_sweep.sweep.promotion.PromotionPruner", "one_in": 9, "at_least": 3},
     "threshold": {"_target_": "optuna.pruners.ThresholdPruner", "lower": None, "upper": None, "n_warmup_steps": 0},
 }  # fmt: skip
 

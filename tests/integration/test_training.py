@@ -386,6 +386,36 @@ def test_rungs_come_before_a_trial_and_change_nothing_in_it(command, tmp_path):
     )
 
 
+def test_a_promoted_trial_trains_its_rung_no_more_and_is_what_a_plain_run_would_be(command, tmp_path):
+    arguments = ["hydra.sweeper.enqueue=[]", "rungs=[1]", "hydra.sweeper.pruner.at_least=1"]
+    typed = command(*RUNGS, *arguments)
+    assert typed.exit_code == 0, typed.err
+    from densenet_sweep.compare.studies import find
+
+    study = find(None).load()
+    [complete] = [trial for trial in study.trials if trial.state.name == "COMPLETE"]
+    origin = study.trials[complete.user_attrs["promoted_from"]["trial"]]
+    assert f"trial {complete.number} goes on from trial {origin.number}" in typed.out
+    assert f"trial {complete.number} rung of" not in typed.out
+    assert sorted(complete.intermediate_values) == [1, 2, 3, 4]
+    assert complete.intermediate_values[1] == origin.intermediate_values[1]
+    folder = tmp_path / "outputs" / "sweeps" / "growth_depth_lr-digits"
+    plain = command("--config-dir", str(folder), "experiment=best", "device=cpu", f"hydra.run.dir={tmp_path / 'plain'}")
+    assert plain.exit_code == 0, plain.err
+    assert history(tmp_path / "plain")[-1]["valid_accuracy"] == complete.value
+    [run] = [run for run in recorded(tmp_path) if run.data.tags.get("trial.number") == str(complete.number)]
+    assert run.data.tags["trial.promoted_from"] == str(origin.number)
+    assert run.data.metrics["rung_1_valid_accuracy"] == origin.intermediate_values[1]
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path}/mlruns/mlflow.db")
+    assert [it.step for it in client.get_metric_history(run.info.run_id, "valid_accuracy")] == [1, 2, 3, 4]
+    away = tmp_path / "away"
+    here = command("compare", "growth_depth_lr-digits", "--format", "csv").out
+    (tmp_path / "outputs").rename(away)
+    assert command("compare", "growth_depth_lr-digits", "--format", "csv").out == here
+
+
 def test_a_sweep_without_a_pruner_has_no_rungs(command):
     typed = command(*RUNGS, "hydra/sweeper/pruner=none", "hydra.sweeper.n_trials=1")
     assert typed.exit_code == 0, typed.err

@@ -207,7 +207,7 @@ def _cells(row: ranking.Row, num_objectives: int, parameters: Sequence[str], *, 
         cell(row.num_parameters),
         cell(row.epochs),
         cell(row.seconds),
-        row.state,
+        row.state_and_origin,
     ]
     return {"cells": cells, "is_complete": row.is_complete}
 

@@ -29,6 +29,13 @@ def main(config: DictConfig):
         return {"infinity": float("inf"), "text": "hello", "pair": (1.0, 2.0), "oom": None}[config.returns]
     state = folder / "state.json"
     first = json.loads(state.read_text()) if state.exists() else 0
+    if config.rungs:
+        trial.annotate("rungs", list(config.rungs))
+    for rung in config.rungs:
+        if rung not in trial.passed:
+            trial.report(config.x, rung)
+            if trial.should_prune():
+                raise TrialPruned(f"after rung {rung}")
     for step in range(first + 1, config.steps + 1):
         time.sleep(config.seconds)
         if config.die_at == step and not Path("died").exists():
@@ -36,7 +43,7 @@ def main(config: DictConfig):
             os.kill(os.getpid(), signal.SIGKILL)
         state.write_text(json.dumps(step))
         trial.report(config.x * step, step)
-        if trial.should_prune():
+        if not config.rungs and trial.should_prune():
             raise TrialPruned(f"after {step}")
     trial.annotate("first_step", first + 1)
     return config.x * config.steps + config.model.width
@@ -52,6 +59,7 @@ defaults:
   - override hydra/sweeper: densenet_sweep
 x: 1.0
 steps: 3
+rungs: []
 seconds: 0.0
 fail_above: null
 die_at: null

@@ -56,6 +56,70 @@ def test_hopeless_trials_are_pruned(toy):
     assert pruned.value == pruned.intermediate_values[max(pruned.intermediate_values)]
 
 
+PROMOTION = ["hydra/sweeper/pruner=promotion", "rungs=[1]", "hydra.sweeper.pruner.one_in=3"]
+
+
+def test_trials_stop_after_a_rung_and_the_best_go_on_as_others(toy):
+    code, output = toy.run(*PROMOTION, "hydra.sweeper.pruner.at_least=2", "hydra.sweeper.n_trials=9")
+    assert code == 0, output
+    trials = toy.study().trials
+    promoted = {it.number: it.user_attrs["promoted_from"]["trial"] for it in trials if "promoted_from" in it.user_attrs}
+    assert promoted
+    assert len(set(promoted.values())) == len(promoted)
+    for number, origin in promoted.items():
+        assert trials[number].params == trials[origin].params
+        assert trials[origin].state.name == "PRUNED"
+        assert f"trial {number} goes on from trial {origin}: " in output
+    assert {it.number for it in trials if it.state.name == "COMPLETE"} >= promoted.keys()
+    assert len(trials) == 9
+    best = max(it.params["x"] for it in trials)
+    assert toy.study().best_trial.params["x"] == best
+    # More of them: those that stopped still may go on.
+    code, output = toy.run(*PROMOTION, "hydra.sweeper.n_trials=20")
+    assert code == 0, output
+    assert len(toy.study().trials) == 20
+
+
+def test_workers_share_what_goes_on(toy):
+    code, output = toy.run(
+        *PROMOTION, "hydra/launcher=local", "hydra.sweeper.n_jobs=3", "hydra.sweeper.n_trials=16", "seconds=0.02",
+        "hydra.sweeper.pruner.one_in=9", "hydra.sweeper.pruner.at_least=5",
+    )  # fmt: skip
+    assert code == 0, output
+    origins = [it.user_attrs["promoted_from"]["trial"] for it in toy.study().trials if "promoted_from" in it.user_attrs]
+    assert len(origins) >= 2
+    assert len(set(origins)) == len(origins)
+    assert sum(state in ("COMPLETE", "PRUNED") for state in toy.states()) == 16
+
+
+def test_behind_the_last_combination_of_a_grid_the_best_go_on(toy):
+    grid = [
+        *PROMOTION, "hydra/sweeper/sampler=grid", "x=choice(0.1,0.2,0.3,0.4)", "hydra.sweeper.pruner.one_in=9",
+        "hydra.sweeper.pruner.at_least=2", "hydra.sweeper.n_trials=99",
+    ]  # fmt: skip
+    code, output = toy.run(*grid)
+    assert code == 0, output
+    assert "the sampler has tried every combination" in output
+    trials = toy.study().trials
+    assert sorted(it.params["x"] for it in trials if it.state.name == "PRUNED") == [0.1, 0.2, 0.3, 0.4]
+    assert sorted(it.params["x"] for it in trials if it.state.name == "COMPLETE") == [0.3, 0.4]
+    _, again = toy.run(*grid)
+    assert "the sampler has tried every combination" in again
+    assert len(toy.study().trials) == 6
+
+
+def test_a_promoted_trial_whose_worker_died_is_continued_as_such(toy):
+    promotion = [*PROMOTION, "hydra.sweeper.pruner.one_in=9", "hydra.sweeper.pruner.at_least=1", "hydra.sweeper.n_trials=4"]
+    code, _ = toy.run(*promotion, "die_at=2")
+    assert code != 0
+    code, output = toy.run(*promotion, "die_at=2")
+    assert code == 0, output
+    [complete] = [it for it in toy.study().trials if it.state.name == "COMPLETE"]
+    assert complete.user_attrs["attempt"] == 1
+    assert complete.user_attrs["first_step"] == 2
+    assert f"trial {complete.number} goes on from trial {complete.user_attrs['promoted_from']['trial']} (attempt 2)" in output
+
+
 def test_groups_choices_and_a_grid(toy):
     code, output = toy.run("model=small,large", "x=choice(0.25,0.5)", "hydra/sweeper/sampler=grid", "hydra.sweeper.n_trials=99")
     assert code == 0, output

@@ -43,11 +43,29 @@ def test_a_rung_is_judged_at_its_end_and_the_training_begins_anew():
     pruner = {"_target_": "optuna.pruners.ThresholdPruner", "lower": 0.25}  # which the first epoch of GOOD is below
     rungs = [Curve([0.2], [1.0]), SLOW, Curve([0.5], [1.0])]
     jobs = sweep(
-        lambda values: [rungs[values["x"]], CURVES[values["x"]]], SPACE, RANDOM, pruner, num_epochs=2, seed=0,
+        lambda values: [rungs[values["x"]], CURVES[values["x"]]], SPACE, RANDOM, pruner, num_epochs=2, seed=0, rungs=[1],
         enqueue=[{"x": 0}, {"x": 2}],
     )  # fmt: skip
     ledger = run(jobs, num_workers=1, max_epochs=4)
     assert [(it.epochs, it.value) for it in ledger.improvements] == [(4, 0.9)]
+
+
+def test_a_trial_goes_on_from_another_without_its_rung():
+    pruner = {"_target_": "densenet_sweep.sweep.promotion.PromotionPruner", "one_in": 9, "at_least": 1}
+    rungs = iter([Curve([0.2], [1.0]), Curve([], [1.0]), Curve([0.5], [1.0])])
+    curves = iter([SLOW, DIVERGED, GOOD])
+    known: dict[float, list[Curve]] = {}
+
+    def look_up(values):
+        if values["x"] not in known:
+            known[values["x"]] = [next(rungs), next(curves)]
+        return known[values["x"]]
+
+    searched = space.read({"x": "interval(0,1)"}, [], None)
+    jobs = sweep(look_up, searched, RANDOM, pruner, num_epochs=2, seed=0, rungs=[1], n_trials=4)
+    ledger = run(jobs, num_workers=1, max_epochs=99)
+    # Three rungs of one epoch, of which one diverges, and then the two epochs of the best.
+    assert [(it.epochs, it.value) for it in ledger.improvements] == [(5, 0.9)]
 
 
 def test_the_budget_ends_a_sweep():

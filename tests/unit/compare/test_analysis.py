@@ -66,6 +66,16 @@ def test_rungs_are_epochs_beside_the_training():
     assert analysis.sentences(study)[-1].endswith("(Spearman): -1.00 after rung 1, 1.00 after rung 3.")
 
 
+def test_a_trial_that_went_on_was_not_given_up():
+    study = optuna.create_study(direction="maximize")
+    for seconds, value, promoted in ((1.0, 0.5, {}), (1.0, 0.4, {}), (3.0, 0.6, {"promoted_from": {"trial": 0, "step": 1}})):
+        curve = {1: value, 3: value} if promoted else {1: value}
+        attributes = {"num_steps": 9, "rungs": [1, 3], "seconds": seconds, **promoted}
+        study.add_trial(create_trial(state=TrialState.PRUNED, intermediate_values=curve, user_attrs=attributes))
+    # 1 of 1 + 3 + 9, and where that of one epoch was behind it 3 of 3 + 9.
+    assert analysis.saving(study) == analysis.Saving(num_trained=4, num_planned=25, seconds=21.0)
+
+
 def test_the_sentences():
     curves = [[0.1 * index, *[0.1 * index] * 3] for index in range(1, 7)]
     study = study_of(*curves, [0.05], planned=4, pruned=1)

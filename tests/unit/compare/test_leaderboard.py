@@ -1,3 +1,4 @@
+import csv
 import io
 from typing import Any
 
@@ -8,6 +9,7 @@ from optuna.trial import TrialState
 from rich.console import Console
 
 from densenet_sweep.compare import leaderboard
+from densenet_sweep.compare.formats import render
 from densenet_sweep.compare.metric import Metric
 
 DISTRIBUTIONS = {
@@ -71,6 +73,20 @@ def test_complete_trials_come_first_and_the_best_of_them_on_top(mixed):
         ("1", "failed"),
         ("0", "running"),
     ]
+
+
+def test_who_went_on_from_whom_is_said_and_apart_for_programs():
+    study = study_of()
+    add(study, "PRUNED", epochs=1)
+    add(study, "COMPLETE", 0.9, promoted_from={"trial": 0, "step": 1})
+    add(study, "COMPLETE", 0.8, warm_start_from="other/3")
+    text = shown(study, width=100)
+    for expected in ("complete (from 0)", "complete (other/3)", "pruned (then 1)"):
+        assert expected in text
+    listed = csv.DictReader(io.StringIO(render([study], "csv", top=3)))
+    assert [(row["state"], row["origin"]) for row in listed] == [
+        ("complete", "from 0"), ("complete", "other/3"), ("pruned", "then 1")
+    ]  # fmt: skip
 
 
 def test_a_loss_is_best_where_it_is_lowest():

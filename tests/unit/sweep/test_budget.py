@@ -4,7 +4,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
 
-from densenet_sweep.sweep.budget import EXHAUSTED, Budget
+from densenet_sweep.sweep.budget import Budget
 
 
 def study_of(*states: str, values: list[float] | None = None, direction: str = "maximize") -> optuna.Study:
@@ -17,11 +17,11 @@ def study_of(*states: str, values: list[float] | None = None, direction: str = "
 
 
 @pytest.mark.parametrize(
-    ("states", "has_room"),
-    [([], True), (["COMPLETE", "PRUNED"], True), (["COMPLETE", "RUNNING", "PRUNED"], False), (["FAIL"] * 9, True)],
+    ("states", "num_left"),
+    [([], 3), (["COMPLETE", "PRUNED"], 1), (["COMPLETE", "RUNNING", "PRUNED", "RUNNING"], -1), (["FAIL"] * 9, 3)],
 )
-def test_room_counts_finished_and_running_trials(states, has_room):
-    assert Budget(n_trials=3).has_room(study_of(*states)) is has_room
+def test_finished_and_running_trials_take_from_what_is_left(states, num_left):
+    assert Budget(n_trials=3).num_left(study_of(*states)) == num_left
 
 
 @pytest.mark.parametrize(
@@ -78,9 +78,7 @@ def test_the_target(direction, target, stops):
     assert (Budget(n_trials=99, target=target).reason_to_stop(study, time.time()) is not None) is stops
 
 
-def test_time_and_exhaustion():
+def test_time():
     study = study_of("COMPLETE")
     assert Budget(n_trials=9, timeout=5).reason_to_stop(study, time.time()) is None
     assert "seconds are over" in Budget(n_trials=9, timeout=5).reason_to_stop(study, time.time() - 6)
-    study.set_user_attr(EXHAUSTED, True)
-    assert "every combination" in Budget(n_trials=9).reason_to_stop(study, time.time())

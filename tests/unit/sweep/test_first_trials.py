@@ -7,6 +7,7 @@ from densenet_sweep.sweep.budget import Budget
 from densenet_sweep.sweep.errors import SweepError
 from densenet_sweep.sweep.first_trials import begin, checked, copies, is_own, source_of_warm_start
 from densenet_sweep.sweep.storage import open_storage
+from densenet_sweep.sweep.trial import PROMOTED
 
 SPACE = space.read({"width": "choice(8,16)", "lr": "interval(0,1)"}, ["depth=22"], None)
 
@@ -60,6 +61,22 @@ def test_finished_trials_are_taken_over_once_and_count_in_no_budget():
     assert Budget(n_trials=1).reason_to_stop(study, 0) is None
     assert Budget(n_trials=1, target=0.4).reason_to_stop(study, 0) is None
     assert copies(study)[0].user_attrs["warm_start_from"] == "earlier/0"  # where it really ran
+
+
+def test_of_a_trial_that_went_on_the_later_one_alone_is_taken_over():
+    study = finished_study()
+    pruned = study.trials[1]
+    study.add_trial(
+        create_trial(
+            value=0.7,
+            params=pruned.params,
+            distributions=pruned.distributions,
+            user_attrs={"rungs": [1], PROMOTED: {"trial": 1, "step": 1}},
+        )
+    )
+    taken = copies(study)
+    assert [it.user_attrs["warm_start_from"] for it in taken] == ["earlier/0", "earlier/3"]
+    assert PROMOTED not in taken[1].user_attrs  # the number is another study's
 
 
 def test_the_other_study_is_found_by_its_folder_or_in_the_same_storage(tmp_path):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from densenet_sweep.compare.report.pictures.subject import Objective, Subject, by_state, padded, shown_of, thinned
 from densenet_sweep.drawing import look
 from densenet_sweep.drawing.scene import Axis, Curves, Line, Mark, Panel, Picture, Points
-from densenet_sweep.sweep.table import RUNGS
+from densenet_sweep.sweep.trial import RUNGS
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial

@@ -1,0 +1,141 @@
+"""Trials that go on later: after a rung nearly all stop, and the best of them begin again, each as a trial of its own.
+
+A finished trial stays what it was. What goes on is a new trial with the parameters of the judged one and with what that one
+reported, so that no rung is trained twice: a rung is a training by itself, of which nothing is needed but its result.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import filelock
+import optuna
+
+from densenet_sweep.sweep.errors import SweepError
+from densenet_sweep.sweep.pruners import BestSharePruner
+from densenet_sweep.sweep.trial import NUM_STEPS, PROMOTED, RUNGS, SECONDS, promoted_numbers
+
+if TYPE_CHECKING:
+    from optuna.study import Study
+    from optuna.trial import FrozenTrial
+
+# Waiting for another worker that chooses takes milliseconds.
+_LOCK_SECONDS = 10.0
+
+
+class PromotionPruner(BestSharePruner):
+    """After a rung a trial stops, and goes on once it is among the best `1 / one_in` of all that have been judged there.
+
+    Asynchronous successive halving as it was published (Li et al., "A System for Massively Parallel Hyperparameter Tuning",
+    MLSys 2020, Algorithm 2). `BestSharePruner` decides at once and for good, so each of the first trials goes on that is the
+    best so far; here none does before `one_in` have been judged, but those that the user named (`hydra.sweeper.enqueue`).
+    After later rungs, to which few come, the best so far goes on at once. Without rungs, by which a stopped trial could be
+    judged against later ones, the rule is that of `BestSharePruner`.
+    """
+
+    def __init__(self, one_in: int = 9, at_least: int = 3) -> None:
+        """Take of how many trials one goes on, and how many do at least: the last ones of the budget are kept for them.
+
+        Raises:
+            SweepError: `one_in` below 1, or `at_least` below 0.
+        """
+        super().__init__(one_in)
+        if at_least < 0:
+            raise SweepError(f"hydra.sweeper.pruner.at_least={at_least}: a whole number of at least 0 is accepted")
+        self._at_least = at_least
+
+    def prune(self, study: "Study", trial: "FrozenTrial") -> bool:
+        """Tell whether the trial stops after the rung that it has come to; it may be promoted later."""
+        rungs = _rungs([trial])
+        if not rungs:
+            return super().prune(study, trial)
+        step = max(trial.intermediate_values, default=0)
+        if step not in rungs or _is_named_by_the_user(trial):
+            return False
+        judged = _judged(study, study.get_trials(deepcopy=False), step)
+        return trial.number not in {it.number for it in self._chosen(judged, is_first=step == rungs[0])}
+
+    def promotable(self, study: "Study", num_left: float) -> "FrozenTrial | None":
+        """Return the stopped trial that is to go on now, if there is one: the best after the last rung that has one.
+
+        Args:
+            study: as it stands.
+            num_left: how many more trials there can be, the one that is asked for among them.
+        """
+        trials = study.get_trials(deepcopy=False)
+        promoted = promoted_numbers(trials)
+        rungs = _rungs(trials)
+
+        for step in reversed(rungs):
+            judged = _judged(study, trials, step)
+            stopped = [it for it in judged if _is_stopped_after(it, step) and it.number not in promoted]
+            chosen = {it.number for it in self._chosen(judged, is_first=step == rungs[0])}
+            is_last_chance = step == rungs[0] and len(judged) - len(stopped) + num_left <= self._at_least
+            if stopped and (stopped[0].number in chosen or is_last_chance):
+                return stopped[0]
+        return None
+
+    def _chosen(self, judged: Sequence["FrozenTrial"], *, is_first: bool) -> Sequence["FrozenTrial"]:
+        """Return those of the judged trials of a rung, the best first, that may go on by their rank."""
+        return judged[: max(len(judged) // self._one_in, 0 if is_first else 1)]
+
+
+def promote(study: "Study", pruner: PromotionPruner, num_left: float, folder: Path) -> None:
+    """Put the trial that is to go on, if there is one, into the queue, as a new one.
+
+    Workers that share the sweep's `folder` never promote a trial twice; where it is not shared, and two choose within the same
+    moment, the configuration is trained twice.
+
+    Args:
+        study: whose trials are judged.
+        pruner: that judges them.
+        num_left: how many more trials there can be, this one among them.
+        folder: of the sweep.
+    """
+    if pruner.promotable(study, num_left) is None:
+        return
+    try:
+        with filelock.FileLock(folder / ".promotion.lock", timeout=_LOCK_SECONDS):
+            trial = pruner.promotable(study, num_left)
+            if trial is not None:
+                study.add_trial(going_on_from(trial))
+    except filelock.Timeout:  # whoever holds it hangs; the next trial comes to it again
+        return
+
+
+def going_on_from(trial: "FrozenTrial") -> "FrozenTrial":
+    """Return the trial that goes on from a stopped one, to be added to its study."""
+    known = {key: trial.user_attrs[key] for key in (NUM_STEPS, RUNGS, SECONDS) if key in trial.user_attrs}
+    step = max(trial.intermediate_values)
+    return optuna.trial.create_trial(
+        state=optuna.trial.TrialState.WAITING,
+        # What `enqueue_trial` does, which takes no reports; and what samplers keep with the configuration, such as its grid_id.
+        system_attrs={**trial.system_attrs, "fixed_params": trial.params},
+        user_attrs={**known, PROMOTED: {"trial": trial.number, "step": step}},
+        intermediate_values=trial.intermediate_values,
+    )
+
+
+def _rungs(trials: Sequence["FrozenTrial"]) -> list[int]:
+    return sorted({step for trial in trials for step in trial.user_attrs.get(RUNGS, ())})
+
+
+def _judged(study: "Study", trials: Sequence["FrozenTrial"], step: int) -> list["FrozenTrial"]:
+    """Return the trials that trained this rung themselves, the best first and of equal ones the earlier."""
+    sign = -1 if study.direction == optuna.study.StudyDirection.MAXIMIZE else 1
+    judged = [
+        trial
+        for trial in trials
+        if step in trial.user_attrs.get(RUNGS, ())
+        and step in trial.intermediate_values
+        and step > trial.user_attrs.get(PROMOTED, {}).get("step", 0)
+    ]
+    return sorted(judged, key=lambda trial: (sign * trial.intermediate_values[step], trial.number))
+
+
+def _is_stopped_after(trial: "FrozenTrial", step: int) -> bool:
+    return trial.state == optuna.trial.TrialState.PRUNED and max(trial.intermediate_values) == step
+
+
+def _is_named_by_the_user(trial: "FrozenTrial") -> bool:
+    return "fixed_params" in trial.system_attrs and PROMOTED not in trial.user_attrs

@@ -1,0 +1,166 @@
+import math
+import threading
+
+import optuna
+import pytest
+from optuna.trial import FrozenTrial, TrialState
+
+from densenet_sweep.sweep.errors import SweepError
+from densenet_sweep.sweep.promotion import PromotionPruner, promote
+from densenet_sweep.sweep.storage import open_storage
+from densenet_sweep.sweep.trial import NUM_STEPS, PROMOTED, RUNGS, SECONDS
+
+
+class Sweep:
+    """A study whose trials are trained, judged and promoted as a worker does it."""
+
+    def __init__(self, tmp_path, *, direction="maximize", rungs=(1,), **arguments):
+        self.study = optuna.create_study(direction=direction, pruner=PromotionPruner(**arguments))
+        self.sign = 1 if direction == "maximize" else -1
+        self.rungs = list(rungs)
+        self.folder = tmp_path
+
+    def train(self, *values: float, num_left: float = math.inf) -> FrozenTrial:
+        """Run one trial that gives `values` after the rungs that are ahead of it, and then 1; return what became of it."""
+        promote(self.study, self.study.pruner, num_left, self.folder)
+        trial = self.study.ask({"x": optuna.distributions.FloatDistribution(0, 1)})
+        trial.set_user_attr(RUNGS, self.rungs)
+        passed = trial.user_attrs.get(PROMOTED, {"step": 0})["step"]
+        for rung, value in zip([it for it in self.rungs if it > passed], values, strict=False):
+            trial.report(self.sign * value, rung)
+            if trial.should_prune():
+                return self.study.tell(trial, state=TrialState.PRUNED)
+        return self.study.tell(trial, self.sign * 1.0)
+
+    def origins(self) -> dict[int, int]:
+        """Return from which trial each one went on that did."""
+        return {it.number: it.user_attrs[PROMOTED]["trial"] for it in self.study.trials if PROMOTED in it.user_attrs}
+
+
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+def test_none_goes_on_before_so_many_were_judged_and_then_the_best_does(tmp_path, direction):
+    sweep = Sweep(tmp_path, direction=direction, one_in=3, at_least=0)
+    assert [sweep.train(value).state.name for value in (0.5, 0.9, 0.1)] == ["PRUNED"] * 3
+    promoted = sweep.train()
+    assert promoted.state.name == "COMPLETE"
+    assert sweep.origins() == {3: 1}
+    assert promoted.params == sweep.study.trials[1].params
+    assert promoted.intermediate_values == sweep.study.trials[1].intermediate_values
+    # The next place is there after three more, of which two are better than the best that stopped.
+    assert [sweep.train(value).state.name for value in (0.6, 0.7)] == ["PRUNED"] * 2
+    assert sweep.train(0.2).state.name == "PRUNED"
+    sweep.train()
+    assert sweep.origins() == {3: 1, 7: 5}
+
+
+def test_a_trial_goes_on_at_once_where_it_is_its_turn(tmp_path):
+    sweep = Sweep(tmp_path, one_in=2, at_least=0)
+    assert sweep.train(0.5).state.name == "PRUNED"
+    assert sweep.train(0.9).state.name == "COMPLETE"
+    assert sweep.origins() == {}
+
+
+def test_what_the_user_named_goes_on(tmp_path):
+    sweep = Sweep(tmp_path, at_least=0)
+    sweep.study.enqueue_trial({"x": 0.5})
+    assert [sweep.train(value).state.name for value in (0.1, 0.9)] == ["COMPLETE", "PRUNED"]
+
+
+def test_the_last_trials_of_the_budget_are_kept_for_the_best(tmp_path):
+    sweep = Sweep(tmp_path, at_least=2)
+    for left, value in zip((5, 4, 3), (0.1, 0.3, 0.2), strict=True):
+        sweep.train(value, num_left=left)
+    assert [sweep.train(num_left=left).state.name for left in (2, 1)] == ["COMPLETE"] * 2
+    assert sweep.origins() == {3: 1, 4: 2}
+
+
+def test_after_a_later_rung_the_best_so_far_goes_on_at_once(tmp_path):
+    sweep = Sweep(tmp_path, rungs=(1, 3), one_in=2, at_least=0)
+    assert sweep.train(0.5).state.name == "PRUNED"
+    assert sweep.train(0.6, 0.6).state.name == "COMPLETE"  # the first there
+    sweep.train(0.1)
+    assert sweep.train(0.55, 0.4).intermediate_values == {1: 0.55, 3: 0.4}  # second of two
+    # Of four judged after one epoch two went on, the second of them until the later rung.
+    assert sweep.study.trials[3].state.name == "PRUNED"
+    assert sweep.train(0.2).state.name == "PRUNED"
+    assert sweep.train(0.7, 0.7).state.name == "COMPLETE"
+
+
+def test_a_promoted_trial_is_judged_after_the_rungs_ahead_of_it_alone(tmp_path):
+    sweep = Sweep(tmp_path, rungs=(1, 3), one_in=2, at_least=0)
+    for value in (0.9, 0.1):
+        sweep.train(value)
+    promoted = sweep.train(0.8)
+    assert promoted.intermediate_values == {1: 0.9, 3: 0.8}
+    assert sweep.origins() == {2: 0}
+    sweep.train(0.2)
+    # Three were judged after one epoch, not four, so one alone is to go on.
+    assert sweep.origins() == {2: 0}
+
+
+def test_what_is_known_of_a_trial_goes_on_with_it(tmp_path):
+    sweep = Sweep(tmp_path, one_in=2, at_least=0)
+    first = sweep.study.ask()
+    for key, value in ((RUNGS, [1]), (NUM_STEPS, 9), (SECONDS, 2.5), ("mlflow_run_id", "abc")):
+        first.set_user_attr(key, value)
+    first.report(0.9, 1)
+    sweep.study.tell(first, state=TrialState.PRUNED)
+    sweep.train(0.1)
+    promote(sweep.study, sweep.study.pruner, math.inf, tmp_path)
+    waiting = sweep.study.trials[-1]
+    assert waiting.user_attrs == {RUNGS: [1], NUM_STEPS: 9, SECONDS: 2.5, PROMOTED: {"trial": 0, "step": 1}}
+
+
+def test_without_rungs_it_is_decided_at_once_and_for_good(tmp_path):
+    sweep = Sweep(tmp_path, rungs=(), one_in=2)
+    states = []
+    for value in (0.5, 0.4, 0.6):
+        trial = sweep.study.ask()
+        trial.report(value, 1)
+        states.append(trial.should_prune())
+        sweep.study.tell(trial, state=TrialState.PRUNED)
+    assert states == [False, True, False]
+    assert sweep.study.pruner.promotable(sweep.study, 0) is None
+
+
+def test_a_failed_trial_is_not_promoted(tmp_path):
+    sweep = Sweep(tmp_path, one_in=1, at_least=3)
+    trial = sweep.study.ask()
+    trial.set_user_attr(RUNGS, [1])
+    trial.report(0.9, 1)
+    sweep.study.tell(trial, state=TrialState.FAIL)
+    assert sweep.study.pruner.promotable(sweep.study, 1) is None
+
+
+def test_of_workers_that_choose_at_once_one_promotes(tmp_path):
+    study = optuna.create_study(study_name="one", storage=open_storage(None, tmp_path), direction="maximize")
+    for value in (0.9, 0.1):
+        trial = study.ask()
+        trial.set_user_attr(RUNGS, [1])
+        trial.report(value, 1)
+        study.tell(trial, state=TrialState.PRUNED)
+    at_once = threading.Barrier(8)
+
+    def choose():
+        own = optuna.load_study(study_name="one", storage=open_storage(None, tmp_path))
+        at_once.wait()
+        promote(own, PromotionPruner(one_in=2), math.inf, tmp_path)
+
+    workers = [threading.Thread(target=choose) for _ in range(8)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert [it.number for it in study.get_trials(states=(TrialState.WAITING,))] == [2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"one_in": 0}, r"hydra\.sweeper\.pruner\.one_in=0: a whole number of at least 1 is accepted"),
+        ({"at_least": -1}, r"hydra\.sweeper\.pruner\.at_least=-1: a whole number of at least 0 is accepted"),
+    ],
+)
+def test_numbers_that_are_too_small_are_refused(arguments, message):
+    with pytest.raises(SweepError, match=message):
+        PromotionPruner(**arguments)
