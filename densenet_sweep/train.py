@@ -149,6 +149,8 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
             if trial.should_prune():
                 record.epoch({**metrics, "num_parameters": num_parameters}, step=rung)
                 raise TrialPruned(f"after the rung of {in_epochs(rung)}")
+        # A process that was killed when it had recorded a rung, and before it told so, had recorded no epoch.
+        num_recorded = record.last_step if history or not judged else 0
         # With the first epoch and behind its own: MLflow compares runs by what was recorded first.
         of_rungs = {f"rung_{rung}_{reported}": value for rung, value in trial.passed.items()}
         of_rungs |= {f"rung_{past['epoch']}_{name}": past[name] for past in judged for name in (reported, "seconds")}
@@ -157,7 +159,7 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
             total_seconds = epoch.seconds + sum(past["seconds"] for past in (*judged, *history))
             metrics = {**metrics_of(epoch), "total_seconds": total_seconds, "num_parameters": num_parameters}
             log.info("%s%s", prefix, line_of(epoch, config.epochs))
-            if epoch.is_last or epoch.index + 1 > record.last_step:  # not again what a killed process had recorded
+            if epoch.is_last or epoch.index + 1 > num_recorded:  # not again what a killed process had recorded
                 record.epoch(metrics if history else {**metrics, **of_rungs}, step=epoch.index + 1)
             best = epoch.validation if is_best(metrics, history, reported) else None
             history.append({"epoch": epoch.index + 1, **metrics})

@@ -416,6 +416,24 @@ def test_a_promoted_trial_trains_its_rung_no_more_and_is_what_a_plain_run_would_
     assert command("compare", "growth_depth_lr-digits", "--format", "csv").out == here
 
 
+def test_a_rung_that_was_recorded_before_a_process_died_is_no_epoch(command, tmp_path, monkeypatch):
+    def dies(_):
+        raise SystemExit(1)
+
+    arguments = [*RUNGS, "hydra.sweeper.enqueue=[]", "rungs=[1]", "hydra.sweeper.n_trials=1"]
+    with monkeypatch.context() as first:
+        first.setattr(train, "TrialPruned", dies)
+        assert command(*arguments).exit_code != 0
+    typed = command(*arguments, "hydra.sweeper.pruner.one_in=1")  # by now it goes on
+    assert typed.exit_code == 0, typed.err
+    from mlflow import MlflowClient
+
+    [run] = [run for run in recorded(tmp_path) if "trial.number" in run.data.tags]
+    client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path}/mlruns/mlflow.db")
+    steps = [it.step for it in client.get_metric_history(run.info.run_id, "valid_accuracy")]
+    assert sorted(steps) == [1, 1, 2, 3, 4]
+
+
 def test_a_sweep_without_a_pruner_has_no_rungs(command):
     typed = command(*RUNGS, "hydra/sweeper/pruner=none", "hydra.sweeper.n_trials=1")
     assert typed.exit_code == 0, typed.err
