@@ -9,9 +9,11 @@ import errno
 import fcntl
 import hashlib
 import json
+import logging
 import math
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -23,7 +25,12 @@ import torch
 
 from densenet_sweep.data.images import Images, as_tensor
 
+log = logging.getLogger("densenet_sweep")
+
 FOLDER = ".densenet_sweep"
+
+# A file that was not used for so long makes room when another is written: pictures change, and each time leave one behind.
+_KEPT_DAYS = 30
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,11 +118,21 @@ def _folders(root: Path) -> list[Path]:
 
 @contextmanager
 def _alone(folder: Path, lock: int) -> Iterator[None]:
-    """Wait until nobody else writes in `folder`; on a file system without locks several may, each into a file of its own."""
+    """Wait until nobody else writes in `folder`, and clean it up.
+
+    On a file system without locks several may write, each into a file of its own.
+    """
     with suppress(OSError):
-        fcntl.flock(lock, fcntl.LOCK_EX)  # ends with the open file, however the process does
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # ends with the open file, however the process does
+        except BlockingIOError:
+            log.info("another process is decoding a data set into %s; waiting for it", folder)
+            fcntl.flock(lock, fcntl.LOCK_EX)
         for left_by_a_dead_process in folder.glob("*.partial"):
             left_by_a_dead_process.unlink()
+        for unused in folder.glob("*.npy"):
+            if unused.stat().st_mtime < time.time() - _KEPT_DAYS * 24 * 3600:
+                unused.unlink()  # whoever has mapped it keeps it
     yield
 
 
@@ -127,6 +144,8 @@ def _read(path: Path) -> Decoded | None:
             file.seek(array_NCHW.offset + array_NCHW.nbytes)
             about = json.loads(file.read())
         labels_N = torch.tensor(about["labels"], dtype=torch.int64)
+        with suppress(OSError):  # another user's
+            os.utime(path)
         return Decoded(tuple(about["class_names"]), Images(as_tensor(array_NCHW), labels_N))
     except (OSError, EOFError, ValueError, KeyError, TypeError):
         return None

@@ -1,6 +1,7 @@
 """Decoded data sets in files that all processes of a machine map."""
 
 import errno
+import fcntl
 import os
 import sys
 import threading
@@ -180,3 +181,30 @@ def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path, decoder):
     (tmp_path / FOLDER / f"{NAME}.0.partial").touch()
     kept(NAME, tmp_path, decoder)
     assert {path.name for path in (tmp_path / FOLDER).iterdir()} == {NAME, "lock"}
+
+
+def test_what_nobody_used_for_a_month_makes_room_for_another(tmp_path, decoder):
+    names = [file_name("some", number) for number in range(4)]
+    for name in names[:3]:
+        kept(name, tmp_path, decoder)
+    month_ago = time.time() - 31 * 24 * 3600
+    for name in names[:2]:
+        os.utime(tmp_path / FOLDER / name, (month_ago, month_ago))
+    mapped = kept(names[1], tmp_path, decoder)  # a use
+    kept(names[3], tmp_path, decoder)
+    assert {path.name for path in (tmp_path / FOLDER).glob("*.npy")} == {*names[1:]}
+    assert is_whole(mapped)
+
+
+def test_whoever_waits_for_another_that_decodes_says_so(tmp_path, decoder, caplog):
+    caplog.set_level("INFO", "densenet_sweep")
+    (tmp_path / FOLDER).mkdir()
+    with (tmp_path / FOLDER / "lock").open("ab") as lock, ThreadPoolExecutor() as pool:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        waiting = pool.submit(kept, NAME, tmp_path, decoder)
+        until = time.monotonic() + 30
+        while not caplog.messages and time.monotonic() < until:
+            time.sleep(0.01)
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        assert is_whole(waiting.result())
+    assert caplog.messages == [f"another process is decoding a data set into {tmp_path / FOLDER}; waiting for it"]
