@@ -102,7 +102,7 @@ def _sweep(uri: str, trials: int, epochs: int, growth_rate: int) -> None:
     """Sweep in this process and leave the seconds of each trial's parts in `seconds.json`."""
     from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
-    from densenet_sweep import train
+    from densenet_sweep import training_run
     from densenet_sweep.__main__ import main as densenet_sweep
     from densenet_sweep.sweep.worker import Worker
     from densenet_sweep.tracking import mlflow_record
@@ -131,7 +131,7 @@ def _sweep(uri: str, trials: int, epochs: int, growth_rate: int) -> None:
         seconds[-1]["training"] += epoch.seconds
         return of_epoch(epoch)
 
-    of_epoch, train.metrics_of = train.metrics_of, metrics
+    of_epoch, training_run.metrics_of = training_run.metrics_of, metrics
     counted("whole", Worker, "_run")
     counted("open", mlflow_record, "open_record")
     counted("epochs", MlflowRecord, "epoch")

@@ -22,10 +22,9 @@ from densenet_sweep.data.batches import EvalBatches, TrainBatches
 from densenet_sweep.data.images import Images, Source
 from densenet_sweep.data.preprocessing import Preprocessing, channel_statistics
 from densenet_sweep.data.split import split
-from densenet_sweep.epochs import in_epochs, is_best, line_of, metrics_of
 from densenet_sweep.recording import Job, recorded
 from densenet_sweep.run_folder import RunFolder
-from densenet_sweep.sweep import NUM_STEPS, RUNGS, SECONDS, TrialPruned, current_trial
+from densenet_sweep.sweep import TrialPruned, current_trial
 from densenet_sweep.tracking.record import Record
 from densenet_sweep.training.compilation import Compiled
 from densenet_sweep.training.evaluation import evaluate
@@ -33,6 +32,7 @@ from densenet_sweep.training.fit import Epoch, fit
 from densenet_sweep.training.memory import keep_freed_memory
 from densenet_sweep.training.precision import place, resolve_device, resolve_dtype
 from densenet_sweep.training.threads import keep_to_the_job
+from densenet_sweep.training_run import TrainingRun
 
 log = logging.getLogger("densenet_sweep")
 
@@ -74,24 +74,17 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
 
     network = place(build_network(config), device)
     optimizer = _build_optimizer(config, network)
-    rungs = [rung for rung in config.rungs if rung < config.epochs] if trial.is_judged else []
-    ahead = [rung for rung in rungs if rung not in trial.passed]
-    judged: list[dict[str, float]] = last.get("rungs", [])
-    history: list[dict[str, float]] = last.get("history", [])
     untrained = copy.deepcopy((network.state_dict(), optimizer.state_dict()))
-    if history:
+    num_trained = len(last.get("history", []))
+    if num_trained:
         network.load_state_dict(last["network"])
         optimizer.load_state_dict(last["optimizer"])
-        log.info("continuing after epoch %d of %d", len(history), config.epochs)
-    reported = "train_accuracy" if job.final else config.objectives[0]
-    for past in (*judged, *history):
-        trial.report(past[reported], step=int(past["epoch"]))
-    num_steps = (config.epochs - len(history)) * train_batches.num_batches
-    trained = Compiled(network, config.batch_size, num_steps=num_steps, say=log.info) if config.compile else network
+    num_steps = (config.epochs - num_trained) * train_batches.num_batches
+    compiled = Compiled(network, config.batch_size, num_steps=num_steps, say=log.info) if config.compile else network
 
     def training(epochs: int, past: Sequence[Mapping[str, float]] = ()) -> Iterator[Epoch]:
         return fit(
-            trained,
+            compiled,
             optimizer,
             instantiate(asdict(config.schedule)),
             train_batches=lambda index: progress.of_epoch(train_batches(index), train_batches.num_batches, index, epochs),
@@ -107,6 +100,11 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
             seed=config.seed,
         )
 
+    def training_without_a_trace(epochs: int) -> Iterator[Epoch]:
+        yield from training(epochs)
+        network.load_state_dict(untrained[0])
+        optimizer.load_state_dict(untrained[1])
+
     num_parameters = sum(parameter.numel() for parameter in network.parameters())
     folder = RunFolder(
         job.output_dir,
@@ -119,69 +117,27 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
     )
     folder.keep_config(config, job.choices)
 
-    prefix = "" if trial.number is None else f"trial {trial.number} "
     with recorded(
         _open_record(config), config, job,
         run_id=last.get("run_id"), device=device, dtype=dtype, numbers={"num_parameters": num_parameters},
         data={"training": train_images, **({} if job.final else {"validation": valid_images})}, class_names=source.class_names,
     ) as record, folder.writing(trial.check_lease):  # fmt: skip
-        if not history:  # whoever continues this knows its run in MLflow, even where it dies in the first epoch
-            folder.keep(judged, history, record.run_id)
-        for past in history[record.last_step :]:  # what was to arrive with a later epoch when the process was killed
-            record.epoch({name: value for name, value in past.items() if name != "epoch"}, step=int(past["epoch"]))
-        trial.annotate("num_parameters", num_parameters)
-        if config.max_seconds is None:  # otherwise nobody knows
-            trial.annotate(NUM_STEPS, config.epochs)
-        if rungs:
-            trial.annotate(RUNGS, rungs)
+        run = TrainingRun(config, trial, record, folder, is_final=job.final, num_parameters=num_parameters, last=last)
+        run.begin()
         if not job.final:
             trial.annotate("num_valid", len(valid_images))
-        trial.annotate("mlflow_run_id", record.run_id)
-        for nth, rung in enumerate([] if history else ahead):
-            if nth == len(judged):
-                judged.append(_of_rung(rung, training(rung), sum(past["seconds"] for past in judged), prefix))
-                network.load_state_dict(untrained[0])
-                optimizer.load_state_dict(untrained[1])
-                folder.keep(judged, history, record.run_id)
-            metrics = {name: value for name, value in judged[nth].items() if name != "epoch"}
-            trial.annotate(SECONDS, metrics["total_seconds"])
-            trial.report(metrics[reported], step=rung)
-            if trial.should_prune():
-                record.epoch({**metrics, "num_parameters": num_parameters}, step=rung)
-                raise TrialPruned(f"after the rung of {in_epochs(rung)}")
-        # A process that was killed when it had recorded a rung, and before it told so, had recorded no epoch.
-        num_recorded = record.last_step if history or not judged else 0
-        # With the first epoch and behind its own: MLflow compares runs by what was recorded first.
-        of_rungs = {f"rung_{rung}_{reported}": value for rung, value in trial.passed.items()}
-        of_rungs |= {f"rung_{past['epoch']}_{name}": past[name] for past in judged for name in (reported, "seconds")}
-        for epoch in training(config.epochs, past=tuple(history)):
-            trial.check_lease()
-            total_seconds = epoch.seconds + sum(past["seconds"] for past in (*judged, *history))
-            metrics = {**metrics_of(epoch), "total_seconds": total_seconds, "num_parameters": num_parameters}
-            log.info("%s%s", prefix, line_of(epoch, config.epochs))
-            if epoch.is_last or epoch.index + 1 > num_recorded:  # not again what a killed process had recorded
-                record.epoch(metrics if history else {**metrics, **of_rungs}, step=epoch.index + 1)
-            best = epoch.validation if is_best(metrics, history, reported) else None
-            history.append({"epoch": epoch.index + 1, **metrics})
-            folder.keep(judged, history, record.run_id, best=best)
-            trial.annotate(SECONDS, total_seconds)
-            trial.report(metrics[reported], step=epoch.index + 1)
-            is_pruned = not rungs and not epoch.is_last and trial.should_prune()
-            if is_pruned or epoch.is_last:
-                folder.keep_pictures(history)
-            if is_pruned:
-                raise TrialPruned(f"after epoch {epoch.index + 1} of {config.epochs}")
+        for rung in run.rungs:
+            run.judge(rung, training_without_a_trace(rung))
+        for epoch in training(config.epochs, past=tuple(run.history)):
+            run.tell(epoch)
         if job.final:
-            folder.keep_final(len(history))
+            folder.keep_final(len(run.history))
             test_images = source.load_test().to(device)
-            batches = EvalBatches(test_images, preprocessing, batch_size=_EVAL_BATCH_SIZE)
-            test = evaluate(network, batches(), dtype=dtype)
-            trial.annotate("num_test", len(test_images))
-            record.epoch({"test_loss": test.loss, "test_accuracy": test.accuracy}, step=len(history))
-            folder.keep_test(test)
-            log.info("%stest loss %.4f accuracy %.4f on %s images", prefix, test.loss, test.accuracy, f"{len(test_images):,}")
+            test_batches = EvalBatches(test_images, preprocessing, batch_size=_EVAL_BATCH_SIZE)
+            test = evaluate(network, test_batches(), dtype=dtype)
+            run.tell_test(test, len(test_images))
             return test.accuracy
-    values = tuple(history[-1][name] for name in config.objectives)
+    values = run.values(config.objectives)
     return values[0] if isinstance(config.objective, str) else values
 
 
@@ -284,15 +240,3 @@ def _open_record(config: Config) -> Callable[..., Record]:
     del arguments["keep_checkpoints"]  # belongs to the sweep
     open_record: Callable[..., Record] = instantiate(arguments, _partial_=True)
     return open_record
-
-
-def _of_rung(rung: int, epochs: Iterator[Epoch], seconds: float, prefix: str) -> dict[str, float]:
-    """Train a rung, which begins `seconds` after the trial, and return its last epoch's numbers with all of its own seconds."""
-    trial = current_trial()
-    start = seconds
-    for epoch in epochs:
-        trial.check_lease()
-        log.info("%srung of %s  %s", prefix, in_epochs(rung), line_of(epoch, rung))
-        trial.check_interruption()
-        seconds += epoch.seconds
-    return {"epoch": rung, **metrics_of(epoch), "seconds": seconds - start, "total_seconds": seconds}

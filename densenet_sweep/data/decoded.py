@@ -9,7 +9,6 @@ import errno
 import fcntl
 import hashlib
 import json
-import logging
 import math
 import os
 import shutil
@@ -24,8 +23,6 @@ import numpy as np
 import torch
 
 from densenet_sweep.data.images import Images, as_tensor
-
-log = logging.getLogger("densenet_sweep")
 
 FOLDER = ".densenet_sweep"
 
@@ -123,11 +120,7 @@ def _alone(folder: Path, lock: int) -> Iterator[None]:
     On a file system without locks several may write, each into a file of its own.
     """
     with suppress(OSError):
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # ends with the open file, however the process does
-        except BlockingIOError:
-            log.info("another process is decoding a data set into %s; waiting for it", folder)
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        fcntl.flock(lock, fcntl.LOCK_EX)  # ends with the open file, however the process does
         for left_by_a_dead_process in folder.glob("*.partial"):
             left_by_a_dead_process.unlink()
         for unused in folder.glob("*.npy"):

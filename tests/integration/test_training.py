@@ -11,7 +11,7 @@ import torch
 import yaml
 from torch import nn
 
-from densenet_sweep import train
+from densenet_sweep import train, training_run
 
 TINY = ["data=digits", "architecture.depth=10", "architecture.growth_rate=4", "device=cpu", "precision=fp32"]
 NOTHING = ["tracking=none"]
@@ -248,7 +248,7 @@ def test_what_a_killed_process_recorded_is_not_recorded_again(command, tmp_path,
     monkeypatch.setattr(run_folder, "_REST", 10**9)  # the first epoch is in a file, the others are not
     monkeypatch.setattr(mlflow_record, "_REST_OF_EPOCHS", 0)
     last = tmp_path / "run" / "last.pt"
-    line_of, after_the_first = train.line_of, []
+    line_of, after_the_first = training_run.line_of, []
 
     def interrupted(epoch, epochs):
         if epoch.index == 1:
@@ -259,7 +259,7 @@ def test_what_a_killed_process_recorded_is_not_recorded_again(command, tmp_path,
 
     arguments = [*TINY, "epochs=5", "tracking.system_metrics=false", f"hydra.run.dir={tmp_path / 'run'}"]
     with monkeypatch.context() as first:
-        first.setattr(train, "line_of", interrupted)
+        first.setattr(training_run, "line_of", interrupted)
         assert command(*arguments).exit_code == 130
     last.write_bytes(after_the_first[0])  # as kill -9 would have left it
     typed = command(*arguments)
@@ -422,7 +422,7 @@ def test_a_rung_that_was_recorded_before_a_process_died_is_no_epoch(command, tmp
 
     arguments = [*RUNGS, "hydra.sweeper.enqueue=[]", "rungs=[1]", "hydra.sweeper.n_trials=1"]
     with monkeypatch.context() as first:
-        first.setattr(train, "TrialPruned", dies)
+        first.setattr(training_run, "TrialPruned", dies)
         assert command(*arguments).exit_code != 0
     typed = command(*arguments, "hydra.sweeper.pruner.one_in=1")  # by now it goes on
     assert typed.exit_code == 0, typed.err

@@ -1,7 +1,6 @@
 """Decoded data sets in files that all processes of a machine map."""
 
 import errno
-import fcntl
 import os
 import sys
 import threading
@@ -194,17 +193,3 @@ def test_what_nobody_used_for_a_month_makes_room_for_another(tmp_path, decoder):
     kept(names[3], tmp_path, decoder)
     assert {path.name for path in (tmp_path / FOLDER).glob("*.npy")} == {*names[1:]}
     assert is_whole(mapped)
-
-
-def test_whoever_waits_for_another_that_decodes_says_so(tmp_path, decoder, caplog):
-    caplog.set_level("INFO", "densenet_sweep")
-    (tmp_path / FOLDER).mkdir()
-    with (tmp_path / FOLDER / "lock").open("ab") as lock, ThreadPoolExecutor() as pool:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        waiting = pool.submit(kept, NAME, tmp_path, decoder)
-        until = time.monotonic() + 30
-        while not caplog.messages and time.monotonic() < until:
-            time.sleep(0.01)
-        fcntl.flock(lock, fcntl.LOCK_UN)
-        assert is_whole(waiting.result())
-    assert caplog.messages == [f"another process is decoding a data set into {tmp_path / FOLDER}; waiting for it"]
