@@ -131,6 +131,23 @@ def test_two_commands_with_two_workers_each_share_the_budget_exactly(toy, url):
     assert not any(PASSWORD in output for output in outputs)
 
 
+def test_two_commands_promote_no_trial_twice(toy, url):
+    toy.environment["SWEEP_STORAGE"] = url
+    overrides = (
+        "hydra.sweeper.storage=${oc.env:SWEEP_STORAGE}", "hydra/launcher=local", "hydra.launcher.num_workers=2",
+        "hydra.sweeper.n_trials=24", "hydra/sweeper/pruner=promotion", "rungs=[1]", "hydra.sweeper.pruner.at_least=10",
+    )  # fmt: skip
+    commands = [toy.start(*overrides) for _ in range(2)]
+    outputs = [process.communicate(timeout=110)[0] for process in commands]
+    assert [process.returncode for process in commands] == [0, 0], outputs
+    trials = trials_in(url)
+    assert {trial.state.name for trial in trials} == {"COMPLETE", "PRUNED"}
+    assert len(trials) == 24
+    origins = [trial.user_attrs["promoted_from"]["trial"] for trial in trials if "promoted_from" in trial.user_attrs]
+    assert len(origins) >= 4  # ten go on, and after the ninth a trial that is the best so far does so at once
+    assert len(set(origins)) == len(origins)
+
+
 def test_a_server_that_is_restarted_under_way_loses_nothing(toy, server, url):
     toy.environment["SWEEP_STORAGE"] = url
     overrides = (
