@@ -94,7 +94,8 @@ def sweep(
             study.sampler = construction.sampler(construction.reseeded({**sampler, "seed": seed}, number), space)
             study.pruner = construction.pruner(pruner, num_objectives=1)
             if isinstance(study.pruner, PromotionPruner):
-                promoted = study.pruner.promotable(study, n_trials - number)
+                study.pruner.num_left = n_trials - number
+                promoted = study.pruner.promotable(study)
                 if promoted is not None:
                     study.add_trial(going_on_from(promoted))
             trial = study.ask(space.distributions())

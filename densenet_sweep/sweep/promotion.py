@@ -4,7 +4,9 @@ A finished trial stays what it was. What goes on is a new trial with the paramet
 reported, so that no rung is trained twice: a rung is a training by itself, of which nothing is needed but its result.
 """
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +33,9 @@ class PromotionPruner(BestSharePruner):
     best so far; here none does before `one_in` have been judged, but those that the user named (`hydra.sweeper.enqueue`).
     After later rungs, to which few come, the best so far goes on at once. Without rungs, by which a stopped trial could be
     judged against later ones, the rule is that of `BestSharePruner`.
+
+    Attributes:
+        num_left: how many trials the budget had room for when the present one was asked for, with it.
     """
 
     def __init__(self, one_in: int = 9, at_least: int = 3) -> None:
@@ -43,6 +48,7 @@ class PromotionPruner(BestSharePruner):
         if at_least < 0:
             raise SweepError(f"hydra.sweeper.pruner.at_least={at_least}: a whole number of at least 0 is accepted")
         self._at_least = at_least
+        self.num_left = math.inf
 
     def prune(self, study: "Study", trial: "FrozenTrial") -> bool:
         """Tell whether the trial stops after the rung that it has come to; it may be promoted later."""
@@ -52,51 +58,70 @@ class PromotionPruner(BestSharePruner):
         step = max(trial.intermediate_values, default=0)
         if step not in rungs or _is_named_by_the_user(trial):
             return False
-        judged = _judged(study, study.get_trials(deepcopy=False), step)
-        return trial.number not in {it.number for it in self._chosen(judged, is_first=step == rungs[0])}
+        rung = _Rung.of(study, step)
+        others_on = sum(it not in rung.stopped and it.number != trial.number for it in rung.judged)
+        if step == rungs[0] and others_on + self.num_left - 1 < self._at_least:  # too few could come after it
+            return False
+        return trial.number not in {it.number for it in self._chosen(rung, is_first=step == rungs[0])}
 
-    def promotable(self, study: "Study", num_left: float) -> "FrozenTrial | None":
-        """Return the stopped trial that is to go on now, if there is one: the best after the last rung that has one.
-
-        Args:
-            study: as it stands.
-            num_left: how many more trials there can be, the one that is asked for among them.
-        """
-        trials = study.get_trials(deepcopy=False)
-        promoted = promoted_numbers(trials)
-        rungs = _rungs(trials)
-
+    def promotable(self, study: "Study") -> "FrozenTrial | None":
+        """Return the stopped trial that is to go on now, if there is one: the best after the last rung that has one."""
+        rungs = _rungs(study.get_trials(deepcopy=False))
         for step in reversed(rungs):
-            judged = _judged(study, trials, step)
-            stopped = [it for it in judged if _is_stopped_after(it, step) and it.number not in promoted]
-            chosen = {it.number for it in self._chosen(judged, is_first=step == rungs[0])}
-            is_last_chance = step == rungs[0] and len(judged) - len(stopped) + num_left <= self._at_least
-            if stopped and (stopped[0].number in chosen or is_last_chance):
-                return stopped[0]
+            rung = _Rung.of(study, step)
+            chosen = {it.number for it in self._chosen(rung, is_first=step == rungs[0])}
+            num_on = len(rung.judged) - len(rung.stopped)
+            is_last_chance = step == rungs[0] and num_on + self.num_left <= self._at_least
+            if rung.stopped and (rung.stopped[0].number in chosen or is_last_chance):
+                return rung.stopped[0]
         return None
 
-    def _chosen(self, judged: Sequence["FrozenTrial"], *, is_first: bool) -> Sequence["FrozenTrial"]:
-        """Return those of the judged trials of a rung, the best first, that may go on by their rank."""
-        return judged[: max(len(judged) // self._one_in, 0 if is_first else 1)]
+    def _chosen(self, rung: "_Rung", *, is_first: bool) -> Sequence["FrozenTrial"]:
+        """Return the trials that may go on by their rank."""
+        return rung.judged[: max(len(rung.judged) // self._one_in, 0 if is_first else 1)]
 
 
-def promote(study: "Study", pruner: PromotionPruner, num_left: float, folder: Path) -> None:
+@dataclass(frozen=True)
+class _Rung:
+    """The trials that trained a rung themselves, the best first and of equal ones the earlier; and those that stopped there."""
+
+    judged: list["FrozenTrial"]
+    stopped: list["FrozenTrial"]
+
+    @classmethod
+    def of(cls, study: "Study", step: int) -> "_Rung":
+        sign = -1 if study.direction == optuna.study.StudyDirection.MAXIMIZE else 1
+        trials = study.get_trials(deepcopy=False)
+        judged = [
+            trial
+            for trial in trials
+            if step in trial.user_attrs.get(RUNGS, ())
+            and step in trial.intermediate_values
+            and step > trial.user_attrs.get(PROMOTED, {}).get("step", 0)
+        ]
+        judged.sort(key=lambda trial: (sign * trial.intermediate_values[step], trial.number))
+        promoted = promoted_numbers(trials)
+        stopped = [
+            trial
+            for trial in judged
+            if trial.state == optuna.trial.TrialState.PRUNED
+            and max(trial.intermediate_values) == step
+            and trial.number not in promoted
+        ]
+        return cls(judged, stopped)
+
+
+def promote(study: "Study", pruner: PromotionPruner, folder: Path) -> None:
     """Put the trial that is to go on, if there is one, into the queue, as a new one.
 
     Workers that share the sweep's `folder` never promote a trial twice; where it is not shared, and two choose within the same
     moment, the configuration is trained twice.
-
-    Args:
-        study: whose trials are judged.
-        pruner: that judges them.
-        num_left: how many more trials there can be, this one among them.
-        folder: of the sweep.
     """
-    if pruner.promotable(study, num_left) is None:
+    if pruner.promotable(study) is None:
         return
     try:
         with filelock.FileLock(folder / ".promotion.lock", timeout=_LOCK_SECONDS):
-            trial = pruner.promotable(study, num_left)
+            trial = pruner.promotable(study)
             if trial is not None:
                 study.add_trial(going_on_from(trial))
     except filelock.Timeout:  # whoever holds it hangs; the next trial comes to it again
@@ -118,23 +143,6 @@ def going_on_from(trial: "FrozenTrial") -> "FrozenTrial":
 
 def _rungs(trials: Sequence["FrozenTrial"]) -> list[int]:
     return sorted({step for trial in trials for step in trial.user_attrs.get(RUNGS, ())})
-
-
-def _judged(study: "Study", trials: Sequence["FrozenTrial"], step: int) -> list["FrozenTrial"]:
-    """Return the trials that trained this rung themselves, the best first and of equal ones the earlier."""
-    sign = -1 if study.direction == optuna.study.StudyDirection.MAXIMIZE else 1
-    judged = [
-        trial
-        for trial in trials
-        if step in trial.user_attrs.get(RUNGS, ())
-        and step in trial.intermediate_values
-        and step > trial.user_attrs.get(PROMOTED, {}).get("step", 0)
-    ]
-    return sorted(judged, key=lambda trial: (sign * trial.intermediate_values[step], trial.number))
-
-
-def _is_stopped_after(trial: "FrozenTrial", step: int) -> bool:
-    return trial.state == optuna.trial.TrialState.PRUNED and max(trial.intermediate_values) == step
 
 
 def _is_named_by_the_user(trial: "FrozenTrial") -> bool:

@@ -160,7 +160,8 @@ class Worker:
 
         is_exhausted = bool(study.user_attrs.get(_EXHAUSTED))
         if isinstance(study.pruner, PromotionPruner):
-            promote(study, study.pruner, 1 if is_exhausted else num_left, self.settings.sweep_dir)
+            study.pruner.num_left = 1 if is_exhausted else num_left
+            promote(study, study.pruner, self.settings.sweep_dir)
         if not (self.settings.repeats or is_exhausted):
             return study.ask(self.space.distributions())
         trial_id = study._pop_waiting_trial_id()

@@ -22,7 +22,8 @@ class Sweep:
 
     def train(self, *values: float, num_left: float = math.inf) -> FrozenTrial:
         """Run one trial that gives `values` after the rungs that are ahead of it, and then 1; return what became of it."""
-        promote(self.study, self.study.pruner, num_left, self.folder)
+        self.study.pruner.num_left = num_left
+        promote(self.study, self.study.pruner, self.folder)
         trial = self.study.ask({"x": optuna.distributions.FloatDistribution(0, 1)})
         trial.set_user_attr(RUNGS, self.rungs)
         passed = trial.user_attrs.get(PROMOTED, {"step": 0})["step"]
@@ -74,6 +75,14 @@ def test_the_last_trials_of_the_budget_are_kept_for_the_best(tmp_path):
     assert sweep.origins() == {3: 1, 4: 2}
 
 
+@pytest.mark.parametrize("n_trials", [1, 2, 3, 4, 5])
+def test_of_a_sweep_of_few_trials_as_many_go_on_as_can(tmp_path, n_trials):
+    sweep = Sweep(tmp_path, at_least=3)
+    for index in range(n_trials):
+        sweep.train(0.9 - index / 10, num_left=n_trials - index)
+    assert sum(it.state.name == "COMPLETE" for it in sweep.study.trials) == min(3, n_trials)
+
+
 def test_after_a_later_rung_the_best_so_far_goes_on_at_once(tmp_path):
     sweep = Sweep(tmp_path, rungs=(1, 3), one_in=2, at_least=0)
     assert sweep.train(0.5).state.name == "PRUNED"
@@ -106,7 +115,7 @@ def test_what_is_known_of_a_trial_goes_on_with_it(tmp_path):
     first.report(0.9, 1)
     sweep.study.tell(first, state=TrialState.PRUNED)
     sweep.train(0.1)
-    promote(sweep.study, sweep.study.pruner, math.inf, tmp_path)
+    promote(sweep.study, sweep.study.pruner, tmp_path)
     waiting = sweep.study.trials[-1]
     assert waiting.user_attrs == {RUNGS: [1], NUM_STEPS: 9, SECONDS: 2.5, PROMOTED: {"trial": 0, "step": 1}}
 
@@ -120,7 +129,7 @@ def test_without_rungs_it_is_decided_at_once_and_for_good(tmp_path):
         states.append(trial.should_prune())
         sweep.study.tell(trial, state=TrialState.PRUNED)
     assert states == [False, True, False]
-    assert sweep.study.pruner.promotable(sweep.study, 0) is None
+    assert sweep.study.pruner.promotable(sweep.study) is None
 
 
 def test_a_failed_trial_is_not_promoted(tmp_path):
@@ -129,7 +138,8 @@ def test_a_failed_trial_is_not_promoted(tmp_path):
     trial.set_user_attr(RUNGS, [1])
     trial.report(0.9, 1)
     sweep.study.tell(trial, state=TrialState.FAIL)
-    assert sweep.study.pruner.promotable(sweep.study, 1) is None
+    sweep.study.pruner.num_left = 1
+    assert sweep.study.pruner.promotable(sweep.study) is None
 
 
 def test_of_workers_that_choose_at_once_one_promotes(tmp_path):
@@ -144,7 +154,7 @@ def test_of_workers_that_choose_at_once_one_promotes(tmp_path):
     def choose():
         own = optuna.load_study(study_name="one", storage=open_storage(None, tmp_path))
         at_once.wait()
-        promote(own, PromotionPruner(one_in=2), math.inf, tmp_path)
+        promote(own, PromotionPruner(one_in=2), tmp_path)
 
     workers = [threading.Thread(target=choose) for _ in range(8)]
     for worker in workers:
