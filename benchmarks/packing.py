@@ -3,7 +3,7 @@
     python benchmarks/packing.py [--case NAME ...]
 
 Each worker is a process that trains the same network with `fit`, as a trial does, on Fashion-MNIST. They begin together, and
-what they trained within the same seconds is added up. A trial is what sweep=quickstart makes of one: 4 epochs of 6,000 images.
+what they trained within the same seconds is added up. A trial is 4 epochs of 6,000 images, as in sweep=quickstart.
 The numbers of workers are measured in turn, in rounds; printed are medians, and the median of the ratios to one worker with
 all threads within a round.
 

@@ -43,7 +43,7 @@ PARAMETERS = {
     "optimizer.lr": "tag(log,interval(0.01,1))",
     "optimizer.weight_decay": "tag(log,interval(0.0001,0.01))",
 }
-# What sweep=quickstart tries first, with its optimizer's weight decay: the paper's recipe in a depth of this grid.
+# What sweep=growth_depth_lr tries first, with its optimizer's weight decay: the paper's recipe in a depth of this grid.
 PAPER = dict(zip(PARAMETERS, (12, 16, 0.1, 1e-4), strict=True))
 
 NUM_EPOCHS = (9, 27)  # of complete trainings, each replayed by itself
