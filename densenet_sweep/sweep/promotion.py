@@ -56,11 +56,11 @@ class PromotionPruner(BestSharePruner):
         if not rungs:
             return super().prune(study, trial)
         step = max(trial.intermediate_values, default=0)
-        if step not in rungs or _is_named_by_the_user(trial):
+        if step not in rungs or step <= _passed(trial) or _is_named_by_the_user(trial):
             return False
         rung = _Rung.of(study, step)
-        others_on = sum(it not in rung.stopped and it.number != trial.number for it in rung.judged)
-        if step == rungs[0] and others_on + self.num_left - 1 < self._at_least:  # too few could come after it
+        # Without this trial: those that go on, and those that may still be begun.
+        if step == rungs[0] and rung.num_going_on - 1 + self.num_left - 1 < self._at_least:
             return False
         return trial.number not in {it.number for it in self._chosen(rung, is_first=step == rungs[0])}
 
@@ -70,8 +70,7 @@ class PromotionPruner(BestSharePruner):
         for step in reversed(rungs):
             rung = _Rung.of(study, step)
             chosen = {it.number for it in self._chosen(rung, is_first=step == rungs[0])}
-            num_on = len(rung.judged) - len(rung.stopped)
-            is_last_chance = step == rungs[0] and num_on + self.num_left <= self._at_least
+            is_last_chance = step == rungs[0] and rung.num_going_on + self.num_left <= self._at_least
             if rung.stopped and (rung.stopped[0].number in chosen or is_last_chance):
                 return rung.stopped[0]
         return None
@@ -88,6 +87,10 @@ class _Rung:
     judged: list["FrozenTrial"]
     stopped: list["FrozenTrial"]
 
+    @property
+    def num_going_on(self) -> int:
+        return len(self.judged) - len(self.stopped)
+
     @classmethod
     def of(cls, study: "Study", step: int) -> "_Rung":
         sign = -1 if study.direction == optuna.study.StudyDirection.MAXIMIZE else 1
@@ -95,9 +98,7 @@ class _Rung:
         judged = [
             trial
             for trial in trials
-            if step in trial.user_attrs.get(RUNGS, ())
-            and step in trial.intermediate_values
-            and step > trial.user_attrs.get(PROMOTED, {}).get("step", 0)
+            if step in trial.user_attrs.get(RUNGS, ()) and step in trial.intermediate_values and step > _passed(trial)
         ]
         judged.sort(key=lambda trial: (sign * trial.intermediate_values[step], trial.number))
         promoted = promoted_numbers(trials)
@@ -143,6 +144,12 @@ def going_on_from(trial: "FrozenTrial") -> "FrozenTrial":
 
 def _rungs(trials: Sequence["FrozenTrial"]) -> list[int]:
     return sorted({step for trial in trials for step in trial.user_attrs.get(RUNGS, ())})
+
+
+def _passed(trial: "FrozenTrial") -> int:
+    """Return the last step after which the trial was judged as another one; 0 of one that goes on from none."""
+    step: int = trial.user_attrs.get(PROMOTED, {}).get("step", 0)
+    return step
 
 
 def _is_named_by_the_user(trial: "FrozenTrial") -> bool:

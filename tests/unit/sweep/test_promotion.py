@@ -107,6 +107,16 @@ def test_a_promoted_trial_is_judged_after_the_rungs_ahead_of_it_alone(tmp_path):
     assert sweep.origins() == {2: 0}
 
 
+def test_a_task_that_trains_its_rung_again_is_not_judged_by_it_again(tmp_path):
+    sweep = Sweep(tmp_path, one_in=2, at_least=0)
+    for value in (0.9, 0.1):
+        sweep.train(value)
+    promote(sweep.study, sweep.study.pruner, tmp_path)
+    promoted = sweep.study.ask()
+    assert PROMOTED in promoted.user_attrs
+    assert not promoted.should_prune()
+
+
 def test_what_is_known_of_a_trial_goes_on_with_it(tmp_path):
     sweep = Sweep(tmp_path, one_in=2, at_least=0)
     first = sweep.study.ask()
