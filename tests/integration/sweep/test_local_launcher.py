@@ -30,7 +30,7 @@ def test_a_sweep_runs_on_several_workers(toy):
     assert len({line[0] for line in toy.ran()}) == len(toy.ran()) == 8
 
 
-PLAIN = "x: 1\nsteps: 2\nseconds: 0\nfail_above: null\ndie_at: null\nreturns: null\nmodel: {width: 1}\n"
+PLAIN = "x: 1\nsteps: 2\nrungs: []\nseconds: 0\nfail_above: null\ndie_at: null\nreturns: null\nmodel: {width: 1}\n"
 
 
 def test_a_plain_grid_runs_in_parallel_with_hydras_folders(toy):
