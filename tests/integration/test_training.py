@@ -421,6 +421,7 @@ def test_a_rung_that_was_recorded_before_a_process_died_is_no_epoch(command, tmp
         raise SystemExit(1)
 
     arguments = [*RUNGS, "hydra.sweeper.enqueue=[]", "rungs=[1]", "hydra.sweeper.n_trials=1"]
+    arguments += ["hydra.sweeper.pruner.at_least=0"]
     with monkeypatch.context() as first:
         first.setattr(training_run, "TrialPruned", dies)
         assert command(*arguments).exit_code != 0
