@@ -85,6 +85,8 @@ def build(section: Mapping[str, Any], key: str, **extra: Any) -> Any:
             warnings.filterwarnings("ignore", category=UserWarning, module="optuna")
             warnings.filterwarnings("ignore", message=".*experimental")
             return factory(**arguments)
+    except SweepError:  # ours say it themselves
+        raise
     except (TypeError, ValueError) as error:
         raise SweepError(f"{key}: {name} refuses its arguments ({error})") from error
 

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 import filelock
 import optuna
 
-from densenet_sweep.sweep.errors import SweepError
-from densenet_sweep.sweep.pruners import BestSharePruner
+from densenet_sweep.sweep.pruners import BestSharePruner, check_whole
 from densenet_sweep.sweep.trial import NUM_STEPS, PROMOTED, RUNGS, SECONDS, promoted_numbers
 
 if TYPE_CHECKING:
@@ -42,11 +41,10 @@ class PromotionPruner(BestSharePruner):
         """Take of how many trials one goes on, and how many do at least: the last ones of the budget are kept for them.
 
         Raises:
-            SweepError: `one_in` below 1, or `at_least` below 0.
+            SweepError: `one_in` is no whole number or below 1, or `at_least` is none or below 0.
         """
         super().__init__(one_in)
-        if at_least < 0:
-            raise SweepError(f"hydra.sweeper.pruner.at_least={at_least}: a whole number of at least 0 is accepted")
+        check_whole("at_least", at_least, 0)
         self._at_least = at_least
         self.num_left = math.inf
 

@@ -1,6 +1,6 @@
 """Pruners that Optuna lacks: both compare what trials reported after the same step."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import optuna
 
@@ -25,11 +25,10 @@ class TopKAfterOneEpochPruner(optuna.pruners.BasePruner):
         """Take the number of trials that go on, and after which epoch this is decided.
 
         Raises:
-            SweepError: one of them is below 1.
+            SweepError: one of them is no whole number, or below 1.
         """
-        for name, value in (("k", k), ("epoch", epoch)):
-            if value < 1:
-                raise SweepError(f"hydra.sweeper.pruner.{name}={value}: a whole number of at least 1 is accepted")
+        check_whole("k", k, 1)
+        check_whole("epoch", epoch, 1)
         self._k = k
         self._epoch = epoch
 
@@ -53,10 +52,9 @@ class BestSharePruner(optuna.pruners.BasePruner):
         """Take of how many trials one goes on.
 
         Raises:
-            SweepError: below 1.
+            SweepError: no whole number, or below 1.
         """
-        if one_in < 1:
-            raise SweepError(f"hydra.sweeper.pruner.one_in={one_in}: a whole number of at least 1 is accepted")
+        check_whole("one_in", one_in, 1)
         self._one_in = one_in
 
     def prune(self, study: "Study", trial: "FrozenTrial") -> bool:
@@ -65,6 +63,16 @@ class BestSharePruner(optuna.pruners.BasePruner):
             return False
         num_better, num_judged = _place(study, trial, max(trial.intermediate_values))
         return num_better >= max(1, num_judged // self._one_in)
+
+
+def check_whole(name: str, value: Any, least: int) -> None:
+    """Refuse an argument of a pruner that is no whole number of at least `least`.
+
+    Raises:
+        SweepError: it is not.
+    """
+    if not isinstance(value, int) or value < least:
+        raise SweepError(f"hydra.sweeper.pruner.{name}={value}: a whole number of at least {least} is accepted")
 
 
 def _place(study: "Study", trial: "FrozenTrial", step: int) -> tuple[int, int]:

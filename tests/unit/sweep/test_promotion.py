@@ -178,9 +178,11 @@ def test_of_workers_that_choose_at_once_one_promotes(tmp_path):
     ("arguments", "message"),
     [
         ({"one_in": 0}, r"hydra\.sweeper\.pruner\.one_in=0: a whole number of at least 1 is accepted"),
+        ({"one_in": "a"}, r"hydra\.sweeper\.pruner\.one_in=a: a whole number of at least 1 is accepted"),
+        ({"one_in": 2.5}, r"hydra\.sweeper\.pruner\.one_in=2\.5: a whole number of at least 1 is accepted"),
         ({"at_least": -1}, r"hydra\.sweeper\.pruner\.at_least=-1: a whole number of at least 0 is accepted"),
     ],
 )
-def test_numbers_that_are_too_small_are_refused(arguments, message):
+def test_what_is_no_number_or_too_small_is_refused(arguments, message):
     with pytest.raises(SweepError, match=message):
         PromotionPruner(**arguments)
