@@ -137,7 +137,7 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
             test = evaluate(network, test_batches(), dtype=dtype)
             run.tell_test(test, len(test_images))
             return test.accuracy
-    values = run.values(config.objectives)
+    values = tuple(run.history[-1][name] for name in config.objectives)
     return values[0] if isinstance(config.objective, str) else values
 
 

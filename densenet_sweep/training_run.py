@@ -1,7 +1,7 @@
 """A training run under way: what its record, its folder and its trial learn of each rung and each epoch."""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from densenet_sweep.config import Config
@@ -51,7 +51,11 @@ class TrainingRun:
         self._num_recorded = 0 if self._judged and not self.history else record.last_step
 
     def begin(self) -> None:
-        """Tell the trial what it is, and everybody what an earlier start knew and could not tell any more."""
+        """Tell the trial what it is, and everybody what an earlier start knew and could not tell any more.
+
+        Raises:
+            TrialLost, KeyboardInterrupt: it ends here already.
+        """
         if self.history:
             log.info("continuing after epoch %d of %d", len(self.history), self._config.epochs)
         else:  # whoever continues this knows its run in MLflow, even where it dies in the first epoch
@@ -117,10 +121,6 @@ class TrainingRun:
         self._record.epoch({"test_loss": test.loss, "test_accuracy": test.accuracy}, step=len(self.history))
         self._folder.keep_test(test)
         log.info("%stest loss %.4f accuracy %.4f on %s images", self._prefix, test.loss, test.accuracy, f"{num_images:,}")
-
-    def values(self, objectives: Sequence[str]) -> tuple[float, ...]:
-        """Return the objectives' values after the last epoch."""
-        return tuple(self.history[-1][name] for name in objectives)
 
     def _trained(self, rung: int, epochs: Iterable[Epoch]) -> dict[str, float]:
         """Train a rung to its end and return its last epoch's metrics, with the seconds of all of its own."""

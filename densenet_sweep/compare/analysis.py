@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from densenet_sweep.compare import noise
-from densenet_sweep.sweep.trial import NUM_STEPS, PROMOTED, RUNGS, SECONDS, promoted_numbers
+from densenet_sweep.sweep.trial import NUM_STEPS, RUNGS, SECONDS, passed_step, promoted_numbers
 
 if TYPE_CHECKING:
     import optuna
@@ -56,8 +56,7 @@ def saving(study: "optuna.Study") -> Saving | None:
         is_given_up = trial.state.name == "PRUNED" and trial.number not in promoted
         if not is_given_up or num_steps is None or spent is None or last == 0:
             continue
-        passed = trial.user_attrs.get(PROMOTED, {}).get("step", 0)
-        rungs = [rung for rung in trial.user_attrs.get(RUNGS, []) if rung > passed]
+        rungs = [rung for rung in trial.user_attrs.get(RUNGS, []) if rung > passed_step(trial)]
         num_trained = sum(rung for rung in rungs if rung <= last) if rungs else last
         num_planned = sum(rungs) + int(num_steps)
         trained += num_trained

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 FORMATS = ("csv", "json", "md")
 
+_LAST_COLUMNS = ("num_parameters", "epochs", "seconds", "state", "origin", "is_tied")
+
 
 def render(studies: "Sequence[optuna.Study]", form: str, top: int, metrics: "Sequence[Metric | None] | None" = None) -> str:
     """Return the `top` trials of each study in the format `form`, one of `FORMATS`.
@@ -63,20 +65,7 @@ def _columns(studies: "Sequence[optuna.Study]", metric: "Metric | None") -> list
     objectives = dict.fromkeys(name for study in studies for name in ranking.objectives(study))
     searched = sorted({name for study in studies for name in ranking.parameters(study)})
     asked = [] if metric is None else [f"metrics.{metric.name}"]
-    names = [
-        "study",
-        "trial",
-        *objectives,
-        *asked,
-        *searched,
-        "num_parameters",
-        "epochs",
-        "seconds",
-        "state",
-        "origin",
-        "is_tied",
-    ]
-    return list(dict.fromkeys(names))
+    return list(dict.fromkeys(["study", "trial", *objectives, *asked, *searched, *_LAST_COLUMNS]))
 
 
 def _entry(study: "optuna.Study", row: ranking.Row, metric: "Metric | None") -> dict[str, Any]:

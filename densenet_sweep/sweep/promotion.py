@@ -14,7 +14,7 @@ import filelock
 import optuna
 
 from densenet_sweep.sweep.pruners import BestSharePruner, check_whole
-from densenet_sweep.sweep.trial import NUM_STEPS, PROMOTED, RUNGS, SECONDS, promoted_numbers
+from densenet_sweep.sweep.trial import NUM_STEPS, PROMOTED, RUNGS, SECONDS, passed_step, promoted_numbers
 
 if TYPE_CHECKING:
     from optuna.study import Study
@@ -54,7 +54,7 @@ class PromotionPruner(BestSharePruner):
         if not rungs:
             return super().prune(study, trial)
         step = max(trial.intermediate_values, default=0)
-        if step not in rungs or step <= _passed(trial) or _is_named_by_the_user(trial):
+        if step not in rungs or step <= passed_step(trial) or _is_named_by_the_user(trial):
             return False
         rung = _Rung.of(study, step)
         # Without this trial: those that go on, and those that may still be begun.
@@ -96,7 +96,7 @@ class _Rung:
         judged = [
             trial
             for trial in trials
-            if step in trial.user_attrs.get(RUNGS, ()) and step in trial.intermediate_values and step > _passed(trial)
+            if step in trial.user_attrs.get(RUNGS, ()) and step in trial.intermediate_values and step > passed_step(trial)
         ]
         judged.sort(key=lambda trial: (sign * trial.intermediate_values[step], trial.number))
         promoted = promoted_numbers(trials)
@@ -142,12 +142,6 @@ def going_on_from(trial: "FrozenTrial") -> "FrozenTrial":
 
 def _rungs(trials: Sequence["FrozenTrial"]) -> list[int]:
     return sorted({step for trial in trials for step in trial.user_attrs.get(RUNGS, ())})
-
-
-def _passed(trial: "FrozenTrial") -> int:
-    """Return the last step after which the trial was judged as another one; 0 of one that goes on from none."""
-    step: int = trial.user_attrs.get(PROMOTED, {}).get("step", 0)
-    return step
 
 
 def _is_named_by_the_user(trial: "FrozenTrial") -> bool:

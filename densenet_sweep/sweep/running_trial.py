@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from densenet_sweep.sweep.interruption import Interruption
 from densenet_sweep.sweep.lease import Lease
-from densenet_sweep.sweep.trial import PROMOTED, TrialLost
+from densenet_sweep.sweep.trial import PROMOTED, TrialLost, passed_step
 
 if TYPE_CHECKING:
     import optuna
@@ -28,9 +28,8 @@ class RunningTrial:
         self.log_scaled = frozenset(
             name for name, distribution in trial.distributions.items() if getattr(distribution, "log", False)
         )
-        origin = before.user_attrs.get(PROMOTED, {})
-        self.promoted_from: int | None = origin.get("trial")
-        self.passed = {step: value for step, value in before.intermediate_values.items() if step <= origin.get("step", 0)}
+        self.promoted_from: int | None = before.user_attrs.get(PROMOTED, {}).get("trial")
+        self.passed = {step: value for step, value in before.intermediate_values.items() if step <= passed_step(before)}
         self._study = study
         self._trial = trial
         self._lease = lease

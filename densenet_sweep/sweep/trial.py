@@ -121,6 +121,12 @@ def running(trial: Trial) -> Iterator[None]:
         _current.reset(token)
 
 
+def passed_step(trial: "FrozenTrial") -> int:
+    """Return the last step after which the trial was judged as the one that it goes on from; 0 where it goes on from none."""
+    step: int = trial.user_attrs.get(PROMOTED, {}).get("step", 0)
+    return step
+
+
 def promoted_numbers(trials: "Iterable[FrozenTrial]") -> set[int]:
     """Return the numbers of the trials from which another goes on."""
     return {trial.user_attrs[PROMOTED]["trial"] for trial in trials if PROMOTED in trial.user_attrs}
