@@ -42,9 +42,9 @@ test: data lint
 	$(BIN)/pytest -q
 
 bench: data
-	$(BIN)/python benchmarks/training_throughput.py
+	$(BIN)/python benchmarks/training_throughput.py --minutes 11
 	$(BIN)/python benchmarks/memory.py
-	$(BIN)/python benchmarks/packing.py
+	$(BIN)/python benchmarks/packing.py --minutes 4
 	$(BIN)/python benchmarks/precision.py
 	$(BIN)/python benchmarks/trial_overhead.py
 	$(BIN)/python benchmarks/tracking_overhead.py

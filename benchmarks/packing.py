@@ -11,6 +11,7 @@ It runs from a checkout with torch and torchvision alone.
 """
 
 import argparse
+import math
 import multiprocessing
 import os
 import statistics
@@ -18,6 +19,7 @@ import time
 from multiprocessing.connection import Connection
 
 import torch
+from rounds import rounds
 from training_throughput import CASES, Case, bc, our_epochs, our_network, training_images
 
 from densenet_sweep.training.precision import resolve_device, resolve_dtype
@@ -39,6 +41,7 @@ def main() -> None:
     parser.add_argument("--case", choices=PACKED, nargs="+", default=["bc16_k12", "seed"], help="which networks")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 3, 4])
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--minutes", type=float, default=math.inf, help="after which no further round begins")
     parser.add_argument("--seconds", type=float, default=8, help="of each measurement")
     asked = parser.parse_args()
     device = resolve_device("auto")
@@ -50,12 +53,15 @@ def main() -> None:
     ]
     if device.type == "cuda":
         ways = [(workers, 0) for workers in asked.workers]
+    taken: dict[str, list[list[float]]] = {name: [] for name in asked.case}
+    for _ in rounds(asked.rounds, asked.minutes):
+        for name in asked.case:
+            taken[name].append([images_per_second(name, *way, asked.seconds) for way in ways])
     for name in asked.case:
-        rounds = [[images_per_second(name, *way, asked.seconds) for way in ways] for _ in range(asked.rounds)]
-        print(f"{PACKED[name].what}, {device}, {asked.rounds} rounds of {asked.seconds:g} s")
+        print(f"{PACKED[name].what}, {device}, {len(taken[name])} rounds of {asked.seconds:g} s")
         for index, (workers, each) in enumerate(ways):
-            speeds = [speed[index] for speed in rounds]
-            ratio = statistics.median(speed[index] / speed[0] for speed in rounds)
+            speeds = [speed[index] for speed in taken[name]]
+            ratio = statistics.median(speed[index] / speed[0] for speed in taken[name])
             per_hour = statistics.median(speeds) * 3600 / IMAGES_OF_A_TRIAL
             how = f"{workers} workers" + (f" of {each} threads" if each else "")
             print(

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import torch
 
+from densenet_sweep.training.precision import resolve_device, resolve_dtype
+
 RECIPE = (
     "data=fashion_mnist", "data.num_train=6000", "architecture.depth=16", "architecture.growth_rate=12", "optimizer.lr=0.1",
     "epochs=4", "tracking=none",
@@ -30,6 +32,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--processes", type=int, default=2)
     asked = parser.parse_args()
+    if resolve_dtype("auto", resolve_device("auto")) is not torch.bfloat16:
+        print("not measured: this machine computes in fp32, and emulates bf16 many times slower")
+        return
     runs = [(seed, precision) for seed in range(asked.seeds) for precision in PRECISIONS]
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(asked.processes) as pool:
         found = dict(zip(runs, pool.map(lambda run: _accuracy(*run, Path(folder)), runs), strict=True))

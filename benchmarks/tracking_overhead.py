@@ -2,8 +2,8 @@
 
     python benchmarks/tracking_overhead.py
 
-Sweeps DenseNet-BC-40-12 on `digits`, 25 epochs a trial (20 s with one thread; so are 10 with `--growth-rate 24`), with one
-worker in a process of its own, and counts the seconds that it spends inside tracking: opening the run, each epoch's metrics,
+Sweeps DenseNet-BC-40-12 on `digits`, for as many epochs a trial as take 20 s on this machine, with one worker in a process of
+its own, and counts the seconds that it spends inside tracking: opening the run, each epoch's metrics,
 artifacts, the end, what Hydra's callbacks do after a trial, and the processor time of the thread that reads system metrics. The
 first trial, which imports MLflow, is told apart. "Beside" training is all from the start of one trial to the start of the next
 but the epochs' own seconds: tracking, and composing, data, network, checkpoints, pictures, tell, ask. Seconds depend on the
@@ -32,27 +32,37 @@ SWEEP = (
     "architecture.depth=40", "hydra.sweeper.study_name=benchmark", "device=cpu",
 )  # fmt: skip
 
+_PACING_EPOCHS = 5
+
 
 def main() -> None:
     """Measure both stores, each in a process of its own, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=4, help="of which the first is told apart (4)")
-    parser.add_argument("--epochs", type=int, default=25, help="of a trial (25)")
-    parser.add_argument(
-        "--growth-rate", type=int, default=12, help="of the net: 24 makes an epoch last 2 s instead of 0.8 (12)"
-    )
+    parser.add_argument("--seconds", type=float, default=20, help="of a trial's training (20)")
+    parser.add_argument("--growth-rate", type=int, default=12, help="of the net: 24 makes an epoch thrice as long (12)")
+    parser.add_argument("--epochs", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--worker", metavar="URI", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.worker:
         _sweep(asked.worker, asked.trials, asked.epochs, asked.growth_rate)
         return
+    [paced] = _trials("sqlite", 1, _PACING_EPOCHS, asked.growth_rate)
+    epochs = max(1, round(asked.seconds * _PACING_EPOCHS / paced["training"]))
+    print(f"DenseNet-BC-40-{asked.growth_rate} on digits, {epochs} epochs a trial")
     print(f"{'store':<8} {'trial, s':>9} {'tracking, s':>12} {'share':>7} {'beside':>7} {'first, s':>9}   parts of a trial, s")
     for kind in ("sqlite", "server"):
-        with tempfile.TemporaryDirectory() as name, _store(kind, Path(name)) as uri:
-            command = [sys.executable, str(Path(__file__).resolve()), "--worker", uri]
-            command += ["--trials", str(asked.trials), "--epochs", str(asked.epochs), "--growth-rate", str(asked.growth_rate)]
-            subprocess.run(command, cwd=name, check=True, stdout=subprocess.DEVNULL)
-            _print(kind, json.loads((Path(name) / "seconds.json").read_text(encoding="utf-8")))
+        _print(kind, _trials(kind, asked.trials, epochs, asked.growth_rate))
+
+
+def _trials(kind: str, trials: int, epochs: int, growth_rate: int) -> list[dict[str, float]]:
+    """Sweep in a process of its own and return the seconds of each trial's parts."""
+    with tempfile.TemporaryDirectory() as name, _store(kind, Path(name)) as uri:
+        command = [sys.executable, str(Path(__file__).resolve()), "--worker", uri]
+        command += ["--trials", str(trials), "--epochs", str(epochs), "--growth-rate", str(growth_rate)]
+        subprocess.run(command, cwd=name, check=True, stdout=subprocess.DEVNULL)
+        found: list[dict[str, float]] = json.loads((Path(name) / "seconds.json").read_text(encoding="utf-8"))
+    return found
 
 
 def _print(kind: str, trials: list[dict[str, float]]) -> None:

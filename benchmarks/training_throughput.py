@@ -1,6 +1,6 @@
 """Images per second of training, data included: ours against the seed's loop and against a plain loop in mixed precision.
 
-    python benchmarks/training_throughput.py [--quick] [--case NAME ...]
+    python benchmarks/training_throughput.py [--quick] [--case NAME ...] [--minutes N]
 
 Four networks, each trained in three ways, in turn and each time in a process of its own:
 
@@ -18,6 +18,7 @@ its place, since speed does not depend on what they show.
 
 import argparse
 import json
+import math
 import platform
 import resource
 import statistics
@@ -33,6 +34,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))  # a checkout need not be 
 
 import plain_training
 import torch
+from rounds import rounds
 from torch import nn
 
 from densenet_sweep.architectures.densenet import densenet
@@ -167,13 +169,13 @@ def measured(side: str, name: str, num_images: int) -> dict[str, float]:
     return found
 
 
-def print_case(case: Case, num_images: int, rounds: list[dict[str, dict[str, float]]]) -> None:
+def print_case(case: Case, num_images: int, taken: list[dict[str, dict[str, float]]]) -> None:
     """Print one line a side: images per second, ours over it, peak memory."""
-    print(f"{case.what}; a pass of {num_images:,} images ({num_images / NUM_TRAIN:.3g} of an epoch), {len(rounds)} rounds")
+    print(f"{case.what}; a pass of {num_images:,} images ({num_images / NUM_TRAIN:.3g} of an epoch), {len(taken)} rounds")
     for side in SIDES:
-        speed = statistics.median(found[side]["images_per_second"] for found in rounds)
-        ratios = [found["ours"]["images_per_second"] / found[side]["images_per_second"] for found in rounds]
-        peak = statistics.median(found[side]["peak_memory_bytes"] for found in rounds) / 2**20
+        speed = statistics.median(found[side]["images_per_second"] for found in taken)
+        ratios = [found["ours"]["images_per_second"] / found[side]["images_per_second"] for found in taken]
+        peak = statistics.median(found[side]["peak_memory_bytes"] for found in taken) / 2**20
         ratio = (
             "" if side == "ours" else f"ours {statistics.median(ratios):6.2f} times ({', '.join(f'{r:.2f}' for r in ratios)})"
         )
@@ -183,7 +185,8 @@ def print_case(case: Case, num_images: int, rounds: list[dict[str, dict[str, flo
 def main() -> None:
     """Run all sides in turn and print the table; with `--side`, run one and print its figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3, help="how often each side is timed")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each side is timed (3)")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="after which no further round begins")
     parser.add_argument("--case", choices=CASES, nargs="+", default=list(CASES), help="which networks")
     parser.add_argument("--images", type=int, help=f"images of a pass; {NUM_TRAIN} are an epoch")
     parser.add_argument("--quick", action="store_true", help="one round, of a quarter of the images")
@@ -199,11 +202,14 @@ def main() -> None:
     print(
         f"{device} ({hardware}), torch {torch.__version__}, torchvision {plain_training.torchvision.__version__}, {precision}"
     )
+    shorter = 4 if asked.quick else 1
+    images = {name: asked.images or (NUM_TRAIN if is_gpu else CASES[name].num_images) // shorter for name in asked.case}
+    taken: dict[str, list[dict[str, dict[str, float]]]] = {name: [] for name in asked.case}
+    for _ in rounds(1 if asked.quick else asked.rounds, asked.minutes):
+        for name in asked.case:
+            taken[name].append({side: measured(side, name, images[name]) for side in SIDES})
     for name in asked.case:
-        case = CASES[name]
-        num_images = asked.images or (NUM_TRAIN if is_gpu else case.num_images) // (4 if asked.quick else 1)
-        rounds = [{side: measured(side, name, num_images) for side in SIDES} for _ in range(1 if asked.quick else asked.rounds)]
-        print_case(case, num_images, rounds)
+        print_case(CASES[name], images[name], taken[name])
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
-"""A progress bar for one epoch on a terminal, and nothing in a log."""
+"""What the user sees while something takes long: a progress bar on a terminal, a line in a log."""
 
 import sys
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from rich.console import Console
@@ -25,3 +27,15 @@ def of_epoch(batches: Iterable[Item], num_batches: int, index: int, epochs: int)
     )
     with Progress(*columns, console=console, transient=True) as bar:
         yield from bar.track(batches, total=num_batches, description=f"epoch {index + 1}/{epochs}")
+
+
+@contextmanager
+def said_if_slow(say: Callable[[str], None], message: str, seconds: float = 5.0) -> Iterator[None]:
+    """Call `say` with `message` where what is done inside takes more than so many `seconds`."""
+    timer = threading.Timer(seconds, say, (message,))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

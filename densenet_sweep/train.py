@@ -39,6 +39,8 @@ log = logging.getLogger("densenet_sweep")
 # Evaluation keeps no activations, so it can take more images at a time than training.
 _EVAL_BATCH_SIZE = 512
 
+_READING = "reading the data set; what must be decoded is decoded once, by one process, and all others on this machine wait"
+
 
 def train(config: Config, job: Job) -> float | tuple[float, ...]:
     """Train one network as `config` says and return the objective's value after the last epoch, or each objective's.
@@ -196,7 +198,8 @@ def _read(
     source: str, fraction: float, num_train: int | None, seed: int, device: torch.device
 ) -> tuple[Source, Images, Images]:
     """Read and split a data set once for all trials of a long-lived worker; `source` is its function's call as JSON."""
-    loaded: Source = instantiate(json.loads(source))
+    with progress.said_if_slow(log.info, _READING):
+        loaded: Source = instantiate(json.loads(source))
     if loaded.remark:
         log.warning("%s", loaded.remark)
     train_images, valid_images = split(loaded.train, valid_fraction=fraction, num_train=num_train, seed=seed)

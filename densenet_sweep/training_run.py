@@ -7,7 +7,7 @@ from typing import Any
 from densenet_sweep.config import Config
 from densenet_sweep.epochs import in_epochs, is_best, line_of, metrics_of
 from densenet_sweep.run_folder import RunFolder
-from densenet_sweep.sweep import NUM_STEPS, RUNGS, SECONDS, Trial, TrialPruned
+from densenet_sweep.sweep import NUM_STEPS, RUNG_SECONDS, RUNGS, SECONDS, Trial, TrialPruned
 from densenet_sweep.tracking.record import Record
 from densenet_sweep.training.evaluation import Evaluation
 from densenet_sweep.training.fit import Epoch
@@ -84,6 +84,7 @@ class TrainingRun:
             self._judged.append(judged)
             self._folder.keep(self._judged, self.history, self._record.run_id)
         self._trial.annotate(SECONDS, judged["total_seconds"])
+        self._trial.annotate(RUNG_SECONDS, judged["total_seconds"])
         self._trial.report(judged[self._reported], step=rung)
         if self._trial.should_prune():
             self._record.epoch({**_without_number(judged), "num_parameters": self._num_parameters}, step=rung)

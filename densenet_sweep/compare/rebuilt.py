@@ -17,7 +17,7 @@ from hydra.errors import HydraException
 from densenet_sweep.config import OBJECTIVES
 from densenet_sweep.sweep import space as spaces
 from densenet_sweep.sweep.lease import LEASE
-from densenet_sweep.sweep.trial import NUM_STEPS, PROMOTED, RUNGS, SECONDS
+from densenet_sweep.sweep.trial import NUM_STEPS, PROMOTED, RUNG_SECONDS, RUNGS, SECONDS
 
 if TYPE_CHECKING:
     import optuna
@@ -113,6 +113,8 @@ def _attributes(run: "Run", epoch: int) -> dict[str, Any]:
         attributes["num_valid"] = int(tags["num_valid"])
     if "total_seconds" in metrics or "seconds" in metrics:
         attributes[SECONDS] = metrics.get("total_seconds", epoch * metrics.get("seconds", 0.0))
+    if of_rungs := [value for name, value in metrics.items() if re.fullmatch(r"rung_\d+_seconds", name)]:
+        attributes[RUNG_SECONDS] = sum(of_rungs)
     if "trial.reason" in tags:
         attributes["reason"] = tags["trial.reason"]
     if tags.get("trial.state") == "running":

@@ -22,7 +22,7 @@ from rich.text import Text
 from densenet_sweep.sweep.best import best_trial
 from densenet_sweep.sweep.first_trials import is_own
 from densenet_sweep.sweep.lease import ATTEMPT, LEASE, is_dead
-from densenet_sweep.sweep.trial import NUM_STEPS, SECONDS
+from densenet_sweep.sweep.trial import NUM_STEPS, seconds_without_rungs
 
 if TYPE_CHECKING:
     import optuna
@@ -149,10 +149,10 @@ def _trial_eta(trial: "FrozenTrial", step: int | None, total: int | None, now: d
     """
     if not step or total is None:
         return None
-    seconds = trial.user_attrs.get(SECONDS)
+    seconds = seconds_without_rungs(trial)
     if seconds is None and trial.datetime_start is not None and not trial.user_attrs.get(ATTEMPT):
         seconds = (now - trial.datetime_start).total_seconds()
-    return None if seconds is None else max(0, total - step) * float(seconds) / step
+    return None if seconds is None else max(0, total - step) * seconds / step
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,11 @@ if TYPE_CHECKING:
 
 
 # What a task may say of its trial with `annotate`: how many steps it will report, after which of them short trainings of their
-# own were judged, and the seconds that it took for those so far, in all of its attempts.
+# own were judged, and the seconds that it took so far, in all of its attempts, and of these the ones in such trainings.
 NUM_STEPS = "num_steps"
 RUNGS = "rungs"
 SECONDS = "seconds"
+RUNG_SECONDS = "rung_seconds"
 # Of a trial that goes on from another: the number of that "trial", and the "step" after which it had stopped.
 PROMOTED = "promoted_from"
 
@@ -70,7 +71,7 @@ class Trial(Protocol):
         """Tell by how much the trial exceeds the limit `name`; 0 or less is within it, and the sampler learns from both."""
 
     def annotate(self, key: str, value: object) -> None:
-        """Keep a JSON value beside the trial, under `key`; `NUM_STEPS`, `RUNGS` and `SECONDS` are understood."""
+        """Keep a JSON value beside the trial, under `key`; those named above, such as `NUM_STEPS`, are understood."""
 
 
 class NullTrial:
@@ -119,6 +120,15 @@ def running(trial: Trial) -> Iterator[None]:
         yield
     finally:
         _current.reset(token)
+
+
+def seconds_without_rungs(trial: "FrozenTrial") -> float | None:
+    """Return the seconds of the training behind the rungs, or theirs where it came no further; None where none are told."""
+    seconds: float | None = trial.user_attrs.get(SECONDS)
+    if seconds is None:
+        return None
+    of_rungs: float = trial.user_attrs.get(RUNG_SECONDS, 0.0)
+    return seconds - of_rungs if seconds > of_rungs else seconds
 
 
 def passed_step(trial: "FrozenTrial") -> int:

@@ -380,6 +380,8 @@ def test_rungs_come_before_a_trial_and_change_nothing_in_it(command, tmp_path):
     complete = runs[str(best.number)].data.metrics
     assert complete["rung_1_valid_accuracy"] == best.intermediate_values[1]
     assert complete["valid_accuracy"] == best.value
+    assert best.user_attrs["rung_seconds"] == complete["rung_1_seconds"] + complete["rung_3_seconds"]
+    assert best.user_attrs["seconds"] == complete["total_seconds"]
     pruned = next(trial for trial in study.trials if trial.state.name == "PRUNED")
     assert (
         runs[str(pruned.number)].data.metrics["valid_accuracy"] == pruned.intermediate_values[max(pruned.intermediate_values)]

@@ -263,6 +263,19 @@ def test_the_front_of_one_objective_is_against_parameters_and_seconds(swept):
     assert max(front.y) == study.best_value
 
 
+def test_rungs_are_no_part_of_what_a_training_costs():
+    study = optuna.create_study(direction="maximize")
+    study.set_user_attr("config", {"objective": "valid_accuracy"})
+    for value, attributes in (
+        (0.6, {"seconds": 20.0}),
+        (0.7, {"seconds": 35.0, "rung_seconds": 5.0}),  # began anew after its rung
+        (0.8, {"seconds": 40.0, "promoted_from": {"trial": 9, "step": 1}}),  # whose rung another trial trained
+    ):
+        study.add_trial(create_trial(value=value, user_attrs=attributes))
+    [panel] = made(cost.front(read(study))).panels
+    assert sorted(place for mark in panel.marks if isinstance(mark, Points) for place in mark.x) == [20, 30, 40]
+
+
 def test_the_front_of_several_objectives_is_the_studys(caplog):
     study = optuna.create_study(directions=["maximize", "minimize"])
     study.set_user_attr("config", {"objective": ["valid_accuracy", "num_parameters"]})

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from densenet_sweep.sweep import table
 from densenet_sweep.sweep.lease import ATTEMPT, LEASE, process_start
+from densenet_sweep.sweep.trial import NUM_STEPS, RUNG_SECONDS, RUNGS, SECONDS
 
 NOW = datetime.datetime.now()
 
@@ -231,5 +232,13 @@ def test_where_the_terminal_is_narrow_columns_that_say_nothing_give_way_to_the_p
     assert headings() == ["trial", "parameters", "epoch", "value", "elapsed", "attempt", "state", "worker", "GPU", "ETA"]
 
 
+def test_the_time_of_rungs_is_none_of_the_epochs_ahead(study):
+    took = {"num_steps": 4, "lease": lease(), "rung_seconds": 10.0}
+    add(study, steps=[0.5], seconds=10.0, **took)  # at its rung: as if each epoch took what the rung did
+    add(study, steps=[0.5, 0.6], seconds=50.0, **took)
+    assert [cells(study, number)[-1] for number in (0, 1)] == ["0:30", "0:40"]
+
+
 def test_the_names_of_the_attributes():
-    assert (LEASE, ATTEMPT, table.NUM_STEPS, table.SECONDS) == ("lease", "attempt", "num_steps", "seconds")
+    assert (LEASE, ATTEMPT, NUM_STEPS, RUNG_SECONDS) == ("lease", "attempt", "num_steps", "rung_seconds")
+    assert (SECONDS, RUNGS) == ("seconds", "rungs")

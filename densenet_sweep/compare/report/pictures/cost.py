@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING, Any
 from densenet_sweep.compare.report.pictures.subject import Objective, Subject, padded, shown_of, thinned
 from densenet_sweep.drawing import look
 from densenet_sweep.drawing.scene import Axis, Line, Mark, Panel, Picture, Points
+from densenet_sweep.sweep.trial import seconds_without_rungs
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
-# What a trial says of its cost, beside its objectives: the attribute, and its name and unit on an axis.
-_COSTS = {"num_parameters": "parameters", "seconds": "training time (s)"}
+# What a trial costs, beside its objectives, by its name and unit on an axis. A trial that begins anew after a rung is compared
+# with one that goes on from another's, so without the time of rungs.
+_COSTS: dict[str, Callable[["FrozenTrial"], float | None]] = {
+    "parameters": lambda trial: trial.user_attrs.get("num_parameters"),
+    "training time (s)": seconds_without_rungs,
+}
 _MOST_POINTS = 2000
 _LOG_RATIO = 8.0
 _FEWEST = 3
@@ -25,7 +30,7 @@ def front(subject: Subject) -> Picture | None:
         return None
     if len(subject.objectives) > 1:
         return _of_objectives(subject, trials)
-    panels = [_against(subject, trials, name) for name in _COSTS]
+    panels = [_against(subject, trials, label, cost) for label, cost in _COSTS.items()]
     found = tuple(panel for panel in panels if panel is not None)
     if not found:
         return None
@@ -35,19 +40,17 @@ def front(subject: Subject) -> Picture | None:
     return Picture("pareto_front", title, note, found)
 
 
-def _against(subject: Subject, trials: Sequence["FrozenTrial"], attribute: str) -> Panel | None:
-    known = [(trial, float(cost)) for trial in trials if isinstance(cost := trial.user_attrs.get(attribute), int | float)]
+def _against(
+    subject: Subject, trials: Sequence["FrozenTrial"], label: str, cost_of: Callable[["FrozenTrial"], float | None]
+) -> Panel | None:
+    known = [(trial, float(cost)) for trial in trials if isinstance(cost := cost_of(trial), int | float)]
     if len({cost for _, cost in known}) < 2 or len(known) < _FEWEST:
         return None
     chosen = undominated([(cost, trial.values[0]) for trial, cost in known], (False, subject.metric.is_maximized))
     costs = [cost for _, cost in known]
     is_log = min(costs) > 0 and max(costs) / min(costs) >= _LOG_RATIO
-    axis = Axis(
-        _COSTS[attribute],
-        is_log=is_log,
-        limits=padded(min(costs), max(costs), is_log=is_log),
-        is_short=attribute == "num_parameters",
-    )
+    limits = padded(min(costs), max(costs), is_log=is_log)
+    axis = Axis(label, is_log=is_log, limits=limits, is_short=label == "parameters")
     numbers = {known[index][0].number for index in chosen}
     places = {trial.number: cost for trial, cost in known}
     return _panel(subject, [trial for trial, _ in known], numbers, axis, lambda trial: places[trial.number])
