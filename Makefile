@@ -42,13 +42,13 @@ test: data lint
 	$(BIN)/pytest -q
 
 bench: data
-	$(BIN)/python benchmarks/training_throughput.py --minutes 11
+	$(BIN)/python benchmarks/training_throughput.py --minutes 10
 	$(BIN)/python benchmarks/memory.py
-	$(BIN)/python benchmarks/packing.py --minutes 4
+	$(BIN)/python benchmarks/packing.py --case bc16_k12
 	$(BIN)/python benchmarks/precision.py
 	$(BIN)/python benchmarks/trial_overhead.py
 	$(BIN)/python benchmarks/tracking_overhead.py
 	$(BIN)/python benchmarks/shared_data.py
 	$(BIN)/python benchmarks/search_efficiency.py --epochs 9
 	$(BIN)/python benchmarks/sweep_scheduling.py --rounds 1
-	$(BIN)/python benchmarks/shared_study.py
+	$(BIN)/python benchmarks/shared_study.py --trials 1000

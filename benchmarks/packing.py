@@ -3,7 +3,8 @@
     python benchmarks/packing.py [--case NAME ...]
 
 Each worker is a process that trains the same network with `fit`, as a trial does, on Fashion-MNIST. They begin together, and
-what they trained within the same seconds is added up. A trial is 4 epochs of 6,000 images, as in sweep=quickstart.
+what they trained within the same seconds is added up: as many as are asked for, but at least two of a worker's own epochs.
+A trial is 4 epochs of 6,000 images, as in sweep=quickstart.
 The numbers of workers are measured in turn, in rounds; printed are medians, and the median of the ratios to one worker with
 all threads within a round.
 
@@ -11,7 +12,6 @@ It runs from a checkout with torch and torchvision alone.
 """
 
 import argparse
-import math
 import multiprocessing
 import os
 import statistics
@@ -19,13 +19,13 @@ import time
 from multiprocessing.connection import Connection
 
 import torch
-from rounds import rounds
 from training_throughput import CASES, Case, bc, our_epochs, our_network, training_images
 
 from densenet_sweep.training.precision import resolve_device, resolve_dtype
 
 IMAGES_OF_A_TRIAL = 4 * 6000
-NUM_IMAGES = 512  # of an epoch, after which a worker looks at the clock
+NUM_IMAGES = 256  # of an epoch, after which a worker looks at the clock
+_FEWEST_EPOCHS = 2
 
 PACKED = {
     "bc16_k12": Case(
@@ -41,8 +41,7 @@ def main() -> None:
     parser.add_argument("--case", choices=PACKED, nargs="+", default=["bc16_k12", "seed"], help="which networks")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 3, 4])
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--minutes", type=float, default=math.inf, help="after which no further round begins")
-    parser.add_argument("--seconds", type=float, default=8, help="of each measurement")
+    parser.add_argument("--seconds", type=float, default=8, help="of each measurement, at least (8)")
     asked = parser.parse_args()
     device = resolve_device("auto")
     threads = os.cpu_count() or 1
@@ -53,15 +52,12 @@ def main() -> None:
     ]
     if device.type == "cuda":
         ways = [(workers, 0) for workers in asked.workers]
-    taken: dict[str, list[list[float]]] = {name: [] for name in asked.case}
-    for _ in rounds(asked.rounds, asked.minutes):
-        for name in asked.case:
-            taken[name].append([images_per_second(name, *way, asked.seconds) for way in ways])
     for name in asked.case:
-        print(f"{PACKED[name].what}, {device}, {len(taken[name])} rounds of {asked.seconds:g} s")
+        rounds = [[images_per_second(name, *way, asked.seconds) for way in ways] for _ in range(asked.rounds)]
+        print(f"{PACKED[name].what}, {device}, {asked.rounds} rounds")
         for index, (workers, each) in enumerate(ways):
-            speeds = [speed[index] for speed in taken[name]]
-            ratio = statistics.median(speed[index] / speed[0] for speed in taken[name])
+            speeds = [speed[index] for speed in rounds]
+            ratio = statistics.median(speed[index] / speed[0] for speed in rounds)
             per_hour = statistics.median(speeds) * 3600 / IMAGES_OF_A_TRIAL
             how = f"{workers} workers" + (f" of {each} threads" if each else "")
             print(
@@ -71,7 +67,7 @@ def main() -> None:
 
 
 def images_per_second(name: str, num_workers: int, num_threads: int, seconds: float) -> float:
-    """Return what all workers trained together within the same `seconds`."""
+    """Return what all workers trained together within the same seconds, of which there are at least so many."""
     context = multiprocessing.get_context("spawn")
     ends = [context.Pipe() for _ in range(num_workers)]
     workers = [context.Process(target=_work, args=(name, num_threads, theirs)) for _, theirs in ends]
@@ -80,7 +76,11 @@ def images_per_second(name: str, num_workers: int, num_threads: int, seconds: fl
     for ours, _ in ends:
         ours.recv()  # it is warm
     for ours, _ in ends:
-        ours.send(time.monotonic() + seconds)
+        ours.send(True)
+    seconds = max(seconds, *(_FEWEST_EPOCHS * ours.recv() for ours, _ in ends))
+    start = time.monotonic()
+    for ours, _ in ends:
+        ours.send((start, start + seconds))
     total = sum(ours.recv() for ours, _ in ends)
     for worker in workers:
         worker.join()
@@ -88,7 +88,7 @@ def images_per_second(name: str, num_workers: int, num_threads: int, seconds: fl
 
 
 def _work(name: str, num_threads: int, parent: Connection) -> None:
-    """Train until the time that the parent gives, and tell it how many images a second that was."""
+    """Train until the time that the parent gives, and tell it how many images a second that was since the first it gives."""
     if num_threads:
         torch.set_num_threads(num_threads)
     device = resolve_device("auto")
@@ -96,14 +96,17 @@ def _work(name: str, num_threads: int, parent: Connection) -> None:
     epochs = our_epochs(PACKED[name], images, device, resolve_dtype("auto", device))
     next(epochs)
     parent.send(True)
-    until = parent.recv()
-    start = now = time.monotonic()
-    trained = 0
-    while now < until:
+    parent.recv()
+    parent.send(next(epochs).seconds)  # beside the others, as those that count
+    start, until = parent.recv()
+    trained = 0.0
+    began = time.monotonic()
+    while began < until:
         next(epochs)
-        now = time.monotonic()
-        trained += len(images)
-    parent.send(trained / (now - start))
+        ended = time.monotonic()
+        trained += len(images) * (min(ended, until) - began) / (ended - began)
+        began = ended
+    parent.send(trained / (until - start))
 
 
 if __name__ == "__main__":

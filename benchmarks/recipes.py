@@ -13,6 +13,7 @@ Recipes with another net are set against one another alone:
     python benchmarks/recipes.py --recipe quickstart "quickstart, muon 0.2"
     python benchmarks/recipes.py --seeds 2 --recipe whole "whole, lr 0.2" "whole, muon 0.2"
     python benchmarks/recipes.py --seeds 2 --recipe deep "deep, muon 0.2"
+    python benchmarks/recipes.py --seeds 2 --recipe "ten epochs" "ten epochs, muon 0.2"
 
 Each epoch of each training is a line of --table, if it is given; what is there already is not trained again.
 """
@@ -49,6 +50,8 @@ QUICKSTART = ("architecture.growth_rate=12", "data.image_size=28", "epochs=4")
 # The same on the whole training set; and what sweep=growth_depth_lr tries first, on fewer images than it has.
 WHOLE = (*QUICKSTART, "data.num_train=null")
 DEEP = (*QUICKSTART, "architecture.depth=40", "data.num_train=12000", "epochs=6")
+# The net and the epochs of the config's defaults, on fewer images.
+TEN_EPOCHS = (*QUICKSTART, "architecture.depth=22", "data.num_train=12000", "epochs=10")
 
 
 def muon(lr: float, *others: str) -> tuple[str, ...]:
@@ -90,6 +93,8 @@ RECIPES: dict[str, tuple[str, ...]] = {
     "whole, muon 0.2": muon(0.2, *WHOLE),
     "deep": DEEP,
     "deep, muon 0.2": muon(0.2, *DEEP),
+    "ten epochs": TEN_EPOCHS,
+    "ten epochs, muon 0.2": muon(0.2, *TEN_EPOCHS),
 }
 
 Run = tuple[str, int]  # recipe, seed

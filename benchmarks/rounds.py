@@ -1,13 +1,18 @@
-"""How often both sides of a benchmark are measured in turn."""
+"""How often the sides of a benchmark are measured in turn."""
 
+import sys
 import time
 from collections.abc import Iterator
 
 
 def rounds(most: int, minutes: float) -> Iterator[int]:
-    """Yield 0, 1, ... below `most`, but none that would begin after so many `minutes`; one at least."""
+    """Yield 0, 1, ... below `most`: one at least, and none that would not end within so many `minutes`. Standard error counts."""
     began = time.monotonic()
+    longest = 0.0
     for index in range(most):
-        if index and time.monotonic() - began > 60 * minutes:
+        start = time.monotonic()
+        if index and start + longest > began + 60 * minutes:
             return
+        print(f"round {index + 1} of {most} ...", file=sys.stderr, flush=True)
         yield index
+        longest = max(longest, time.monotonic() - start)

@@ -5,7 +5,7 @@
 Four networks, each trained in three ways, in turn and each time in a process of its own:
 
     text    the loop as the seed's text writes it: fp32, plain SGD, PIL Resize and ToTensor an image, 4 loader processes
-    amp     a plain loop in mixed precision over the same pictures
+    amp     a plain loop in mixed precision over the same pictures; not on a processor without bf16, where it is no other loop
     ours    `fit` over our batches, in the precision that `precision=auto` takes
 
 In `text` and `amp` the seed's net is its text's, and the others are torchvision's DenseNet. Timed is one training pass without
@@ -172,7 +172,7 @@ def measured(side: str, name: str, num_images: int) -> dict[str, float]:
 def print_case(case: Case, num_images: int, taken: list[dict[str, dict[str, float]]]) -> None:
     """Print one line a side: images per second, ours over it, peak memory."""
     print(f"{case.what}; a pass of {num_images:,} images ({num_images / NUM_TRAIN:.3g} of an epoch), {len(taken)} rounds")
-    for side in SIDES:
+    for side in taken[0]:
         speed = statistics.median(found[side]["images_per_second"] for found in taken)
         ratios = [found["ours"]["images_per_second"] / found[side]["images_per_second"] for found in taken]
         peak = statistics.median(found[side]["peak_memory_bytes"] for found in taken) / 2**20
@@ -186,7 +186,7 @@ def main() -> None:
     """Run all sides in turn and print the table; with `--side`, run one and print its figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3, help="how often each side is timed (3)")
-    parser.add_argument("--minutes", type=float, default=math.inf, help="after which no further round begins")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="beyond which no further round would last")
     parser.add_argument("--case", choices=CASES, nargs="+", default=list(CASES), help="which networks")
     parser.add_argument("--images", type=int, help=f"images of a pass; {NUM_TRAIN} are an epoch")
     parser.add_argument("--quick", action="store_true", help="one round, of a quarter of the images")
@@ -198,16 +198,18 @@ def main() -> None:
     device = resolve_device("auto")
     is_gpu = device.type == "cuda"
     hardware = torch.cuda.get_device_name(device) if is_gpu else f"{torch.get_num_threads()} threads, {platform.machine()}"
-    precision = str(resolve_dtype("auto", device)).removeprefix("torch.")
+    dtype = resolve_dtype("auto", device)
+    precision = str(dtype).removeprefix("torch.")
     print(
         f"{device} ({hardware}), torch {torch.__version__}, torchvision {plain_training.torchvision.__version__}, {precision}"
     )
+    sides = [side for side in SIDES if side != "amp" or is_gpu or dtype is not torch.float32]
     shorter = 4 if asked.quick else 1
     images = {name: asked.images or (NUM_TRAIN if is_gpu else CASES[name].num_images) // shorter for name in asked.case}
     taken: dict[str, list[dict[str, dict[str, float]]]] = {name: [] for name in asked.case}
     for _ in rounds(1 if asked.quick else asked.rounds, asked.minutes):
         for name in asked.case:
-            taken[name].append({side: measured(side, name, images[name]) for side in SIDES})
+            taken[name].append({side: measured(side, name, images[name]) for side in sides})
     for name in asked.case:
         print_case(CASES[name], images[name], taken[name])
 

@@ -14,7 +14,7 @@ TABLE = {
 @pytest.mark.parametrize("name", recipes.RECIPES)
 def test_a_recipe_is_what_the_command_takes(name):
     config = composition.typed(composition.compose([*recipes.COMMON, *recipes.RECIPES[name]]))
-    assert config.data.num_train == {"whole": None, "deep": 12000}.get(name.partition(",")[0], 6000)
+    assert config.data.num_train == {"whole": None, "deep": 12000, "ten epochs": 12000}.get(name.partition(",")[0], 6000)
 
 
 def test_recipes_are_compared_seed_by_seed():
