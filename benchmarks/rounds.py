@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 
 def rounds(most: int, minutes: float) -> Iterator[int]:
-    """Yield 0, 1, ... below `most`: one at least, and none that would not end within so many `minutes`. Standard error counts."""
+    """Yield 0, 1, ... below `most`: one at least, and none that would not end within so many `minutes`. Stderr counts."""
     began = time.monotonic()
     longest = 0.0
     for index in range(most):

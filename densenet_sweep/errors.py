@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from hydra.errors import HydraException, InstantiationException, MissingConfigException
-from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException, ValidationError
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, ConfigTypeError, OmegaConfBaseException, ValidationError
 
 
 def one_line(error: BaseException) -> str:
@@ -23,6 +23,8 @@ def one_line(error: BaseException) -> str:
         if unset and isinstance(link, OmegaConfBaseException):
             key = f"{link.full_key}: " if link.full_key else ""
             return f"{key}the environment variable {unset[1]} is not set"
+        if isinstance(link, ConfigTypeError) and link.full_key and link.object_type is list:
+            return f"{link.full_key}: a list such as [A,B] is accepted, not {{key:value}}"
         if isinstance(link, ValidationError) and link.full_key:
             return f"{link.full_key}: {_first_line(link)}"
     message = " ".join(line.strip() for line in str(error).strip().splitlines() if line.strip())

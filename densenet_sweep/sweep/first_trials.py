@@ -22,12 +22,18 @@ WARM_START = "warm_start_from"
 _OF_THE_RUN = ("lease", "attempt", "mlflow_run_id", PROMOTED)
 
 
-def checked(values: Mapping[str, Any], space: Space) -> dict[str, Any] | None:
+def checked(values: Any, space: Space) -> dict[str, Any] | None:
     """Return one entry of `hydra.sweeper.enqueue`, or None where it lies outside of the space as it was narrowed.
 
     Raises:
-        SweepError: a key that is neither searched nor fixed.
+        SweepError: no mapping, or a key that is neither searched nor fixed.
     """
+    if not isinstance(values, Mapping):
+        key = next(iter(space.parameters), "key")
+        raise SweepError(
+            f"hydra.sweeper.enqueue: {values} is no configuration; a list such as [{{{key}:VALUE}}] is accepted, "
+            "which a shell leaves alone in quotes"
+        )
     fixed = {line.partition("=")[0].lstrip("+"): line.partition("=")[2] for line in space.fixed}
     kept = {}
     for key, value in values.items():

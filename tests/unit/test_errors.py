@@ -40,6 +40,10 @@ def test_an_unknown_option_lists_the_existing_ones():
     )
 
 
+def test_a_mapping_in_the_place_of_a_list_is_told_so():
+    assert message("rungs={a:1}") == "rungs: a list such as [A,B] is accepted, not {key:value}"
+
+
 def test_an_unknown_group_is_named():
     assert "archtecture" in message("archtecture=densenet")
 

@@ -204,6 +204,11 @@ def test_several_objectives_give_a_front(toy):
         (["hydra.sweeper.n_trials=0"], "hydra.sweeper.n_trials=0: a whole number of at least 1"),
         (["hydra.sweeper.storage=sqlite:////nonexistent/a.db"], "hydra.sweeper.storage=sqlite:////nonexistent/a.db: cannot"),
         (["hydra.sweeper.enqueue=[{y:1}]"], "hydra.sweeper.enqueue: y is not searched; x are"),
+        # What a shell makes of [{x:0.5,y:1}] without quotes.
+        (
+            ["hydra.sweeper.enqueue=[x:0.5]", "hydra.sweeper.enqueue=[y:1]"],
+            "hydra.sweeper.enqueue: y:1 is no configuration; a list",
+        ),
         (["x=0.5"], "hydra.sweeper.params: nothing to search"),
     ],
 )
