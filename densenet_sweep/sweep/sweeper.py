@@ -23,6 +23,7 @@ from densenet_sweep.sweep import study as studies
 from densenet_sweep.sweep.budget import Budget
 from densenet_sweep.sweep.errors import SweepError
 from densenet_sweep.sweep.events import emit
+from densenet_sweep.sweep.options import check
 from densenet_sweep.sweep.ranking import best_first
 from densenet_sweep.sweep.worker import Settings, Worker
 
@@ -48,6 +49,7 @@ def sweep(
         SweepError: what was asked cannot be run; nothing has been written then. Or too many trials failed.
         KeyboardInterrupt: the user stopped; the same command continues.
     """
+    check(options)
     directions = studies.directions(options["direction"])
     storages.check_password(options["storage"])
     space = spaces.read(options["params"] or {}, arguments, context.config_loader, _look_up_in(context, config))
@@ -59,8 +61,6 @@ def sweep(
     Plugins.instance().instantiate_launcher(
         hydra_context=context, task_function=task_function, config=launching.adapted(config)
     )
-    if options["n_trials"] < 1:
-        raise SweepError(f"hydra.sweeper.n_trials={options['n_trials']}: a whole number of at least 1 is accepted")
     first = [values for entry in options["enqueue"] or [] if (values := first_trials.checked(entry, space)) is not None]
     base = context.config_loader.load_sweep_config(config, list(space.fixed))
     definition = studies.define(directions, space, base, options["ignore_changes"] or [])
