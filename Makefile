@@ -1,6 +1,6 @@
 # make sweep   install, get Fashion-MNIST, run a small sweep and show its leaderboard
 # make test    install, get Fashion-MNIST, run every check and test
-# make bench   install, get Fashion-MNIST, run the benchmarks of benchmarks/RESULTS.md (37 minutes on two cores)
+# make bench   install, get Fashion-MNIST, run the benchmarks of benchmarks/RESULTS.md (up to 40 minutes on two cores)
 .DEFAULT_GOAL := help
 .PHONY: help install data sweep test lint bench
 
