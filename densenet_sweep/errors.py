@@ -23,9 +23,10 @@ def one_line(error: BaseException) -> str:
         if unset and isinstance(link, OmegaConfBaseException):
             key = f"{link.full_key}: " if link.full_key else ""
             return f"{key}the environment variable {unset[1]} is not set"
-        if isinstance(link, ConfigTypeError) and link.full_key and link.object_type is list:
-            return f"{link.full_key}: a list such as [A,B] is accepted, not {{key:value}}"
-        if isinstance(link, ValidationError) and link.full_key:
+        if isinstance(link, ValidationError | ConfigTypeError) and link.full_key:
+            typed = re.search(r"Error merging override (.+)", str(error))
+            if kind := _accepted_kind(link):
+                return f"{typed[1] if typed else link.full_key}: {kind}"
             return f"{link.full_key}: {_first_line(link)}"
     message = " ".join(line.strip() for line in str(error).strip().splitlines() if line.strip())
     if isinstance(error, HydraException | OmegaConfBaseException):
@@ -67,6 +68,15 @@ def _accepted_keys(error: OmegaConfBaseException) -> list[str]:
         return [str(key) for key in node]
     except TypeError:
         return []
+
+
+def _accepted_kind(error: OmegaConfBaseException) -> str | None:
+    """Return what is accepted where a list, a section or neither of them stands in the place of another."""
+    if "is not a ListConfig" in str(error) or error.object_type is list:
+        return "a list such as [A,B] is accepted"
+    if isinstance(error, ConfigTypeError) and (accepted := _accepted_keys(error)):
+        return f"values for {', '.join(accepted)} are accepted"
+    return None
 
 
 def _missing_option(error: MissingConfigException) -> str:

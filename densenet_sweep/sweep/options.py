@@ -16,7 +16,7 @@ _ACCEPTED: dict[str, tuple[str, Callable[[Any], bool]]] = {
 }
 
 
-def check(options: Mapping[str, Any]) -> None:
+def check_options(options: Mapping[str, Any]) -> None:
     """Refuse a number that is out of range; that it is one is checked where Hydra composes.
 
     Raises:

@@ -23,7 +23,7 @@ from densenet_sweep.sweep import study as studies
 from densenet_sweep.sweep.budget import Budget
 from densenet_sweep.sweep.errors import SweepError
 from densenet_sweep.sweep.events import emit
-from densenet_sweep.sweep.options import check
+from densenet_sweep.sweep.options import check_options
 from densenet_sweep.sweep.ranking import best_first
 from densenet_sweep.sweep.worker import Settings, Worker
 
@@ -49,7 +49,7 @@ def sweep(
         SweepError: what was asked cannot be run; nothing has been written then. Or too many trials failed.
         KeyboardInterrupt: the user stopped; the same command continues.
     """
-    check(options)
+    check_options(options)
     directions = studies.directions(options["direction"])
     storages.check_password(options["storage"])
     space = spaces.read(options["params"] or {}, arguments, context.config_loader, _look_up_in(context, config))

@@ -40,8 +40,17 @@ def test_an_unknown_option_lists_the_existing_ones():
     )
 
 
-def test_a_mapping_in_the_place_of_a_list_is_told_so():
-    assert message("rungs={a:1}") == "rungs: a list such as [A,B] is accepted, not {key:value}"
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        ("rungs={a:1}", "rungs={a:1}: a list such as [A,B] is accepted"),
+        ("rungs=1", "rungs=1: a list such as [A,B] is accepted"),
+        ("data.augment=[1]", "data.augment=[1]: values for crop_padding, horizontal_flip, cutout_size are accepted"),
+        ("optimizer.lr=[1]", "optimizer.lr: Value '[1]' of type 'list' could not be converted to Float"),
+    ],
+)
+def test_another_kind_of_value_is_told_what_is_accepted(override, line):
+    assert message(override) == line
 
 
 def test_an_unknown_group_is_named():

@@ -16,7 +16,7 @@ DEFAULTS = {
     [{}, {"n_jobs": 1, "timeout": 0.5, "patience": 1}, {"max_failure_rate": 0.0, "max_retries": 0}, {"max_failure_rate": 1.0}],
 )
 def test_what_is_in_range_is_accepted(changes):
-    options.check({**DEFAULTS, **changes})
+    options.check_options({**DEFAULTS, **changes})
 
 
 @pytest.mark.parametrize(
@@ -33,4 +33,4 @@ def test_what_is_in_range_is_accepted(changes):
 )
 def test_what_is_out_of_range_is_refused_by_its_key(name, value, accepted):
     with pytest.raises(SweepError, match=re.escape(f"hydra.sweeper.{name}={value}: {accepted} is accepted")):
-        options.check({**DEFAULTS, name: value})
+        options.check_options({**DEFAULTS, name: value})
