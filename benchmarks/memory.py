@@ -11,6 +11,7 @@ turn in one process, as the median of the ratios of neighbours. That both sides 
 import argparse
 import itertools
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))  # a checkout need not be installed
+os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler tells standard error what it does, and that there is no GPU
 
 import torch
 from torch import Tensor
