@@ -78,6 +78,7 @@ def recorded(
         name = f"trial {trial.number}"
         tags["trial.number"] = str(trial.number)
     if trial.promoted_from is not None:
+        name += f" (from {trial.promoted_from})"  # in every view, beside another run of the same parameters
         tags["trial.promoted_from"] = str(trial.promoted_from)
     if job.final:
         tags["final"] = "true"

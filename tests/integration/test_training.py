@@ -407,6 +407,7 @@ def test_a_promoted_trial_trains_its_rung_no_more_and_is_what_a_plain_run_would_
     assert history(tmp_path / "plain")[-1]["valid_accuracy"] == complete.value
     [run] = [run for run in recorded(tmp_path) if run.data.tags.get("trial.number") == str(complete.number)]
     assert run.data.tags["trial.promoted_from"] == str(origin.number)
+    assert run.info.run_name == f"trial {complete.number} (from {origin.number})"
     assert run.data.metrics["rung_1_valid_accuracy"] == origin.intermediate_values[1]
     from mlflow import MlflowClient
 
