@@ -10,7 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from densenet_sweep.compare.mlflow_ui import saved_views, views
 
-pytestmark = [pytest.mark.real("browser"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.real("browser"), pytest.mark.timeout(600)]
 
 DRAWN = {"Search": 4, "Learning curves": 4, "Cost": 3}
 

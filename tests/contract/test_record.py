@@ -547,7 +547,7 @@ def test_two_processes_open_a_fresh_store_at_once(tmp_path):
         )
         for name in ("one", "two")
     ]
-    outputs = [process.communicate(timeout=120)[0] for process in processes]
+    outputs = [process.communicate(timeout=300)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], outputs
     assert "alembic" not in "".join(outputs)
     client = store.connect(f"sqlite:///{tmp_path}/mlruns/mlflow.db")

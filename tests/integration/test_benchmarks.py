@@ -37,7 +37,7 @@ def benchmark(project: Path, tmp_path: Path):
 
     def run(*arguments: str) -> str:
         command = [sys.executable, str(project / "benchmarks" / arguments[0]), *arguments[1:]]
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=110)
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr
         return done.stdout
 

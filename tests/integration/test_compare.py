@@ -54,7 +54,7 @@ def swept(tmp_path_factory, the_server) -> Path:
     (folder / "conf" / "sweep" / "small.yaml").write_text(SWEEP)
     overrides = ["sweep=small", "hydra/launcher=basic", "hydra/sweeper/pruner=none", f"tracking.uri={the_server.uri}"]
     command = [sys.executable, "-m", "densenet_sweep", "--config-dir", "conf", *overrides]
-    done = subprocess.run(command, cwd=folder, text=True, capture_output=True, timeout=110, check=False)
+    done = subprocess.run(command, cwd=folder, text=True, capture_output=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
 

@@ -66,4 +66,4 @@ def run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", SCRIPT, str(root), str(IMAGE_SIZE), str(BOUND), *arguments]
     # glibc keeps an arena for each thread and what was freed in it; by chance, which would make the peak one of chance.
     environment = {**os.environ, "MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "65536"}
-    return subprocess.run(command, capture_output=True, text=True, timeout=110, env=environment)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)

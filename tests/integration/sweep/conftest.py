@@ -101,7 +101,7 @@ class Toy:
 
     def run(self, *overrides: str) -> tuple[int, str]:
         with self.start(*overrides) as process:
-            output, _ = process.communicate(timeout=120)
+            output, _ = process.communicate(timeout=300)
         return process.returncode, output
 
     def study(self, name: str = "toy", sweep: str = "sweep") -> optuna.Study:

@@ -35,7 +35,7 @@ def trials(folder: Path) -> list[optuna.trial.FrozenTrial]:
     return [trial for trial in study.trials if trial.state.name != "WAITING"]
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 60.0) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 200.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited too long"
@@ -71,7 +71,7 @@ def test_a_disk_that_is_full_for_a_while_costs_no_trial(small_disk):
         fill(filler)
         time.sleep(6)
         filler.unlink()
-        output, _ = process.communicate(timeout=100)
+        output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output
     assert "No space left on device" in output
     assert [trial.state.name for trial in trials(small_disk)] == ["COMPLETE"] * 3
@@ -91,7 +91,7 @@ def test_an_mlflow_server_that_stops_under_way_costs_no_trial(tmp_path, server):
         server.kill()
         wait_for(lambda: (tmp_path / "sweep" / "fault" / "2" / ".hydra").exists())
         server.start()
-        output, _ = process.communicate(timeout=100)
+        output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output
     assert "lost (Connection refused); training goes on" in output or "this run is not recorded" in output
     assert [trial.state.name for trial in trials(tmp_path)] == ["COMPLETE"] * 4
@@ -112,7 +112,7 @@ def test_a_worker_killed_in_an_epoch_continues_in_the_same_run(tmp_path):
         wait_for(lambda: len(trials(tmp_path)[0].intermediate_values) >= 2)
         [worker] = [it for it in psutil.Process(process.pid).children() if "local_process" in " ".join(it.cmdline())]
         os.kill(worker.pid, signal.SIGKILL)
-        output, _ = process.communicate(timeout=100)
+        output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output
     assert "trial 0 (attempt 2)" in output
     assert "continuing after epoch" in output

@@ -19,7 +19,7 @@ SWEEP = (
 
 def run(folder: Path, *overrides: str) -> str:
     command = [sys.executable, "-m", "densenet_sweep", *SWEEP, *overrides]
-    done = subprocess.run(command, cwd=folder, text=True, capture_output=True, timeout=110, check=False)
+    done = subprocess.run(command, cwd=folder, text=True, capture_output=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

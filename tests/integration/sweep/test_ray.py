@@ -2,7 +2,7 @@
 
 import pytest
 
-pytestmark = [pytest.mark.real("ray"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.real("ray"), pytest.mark.timeout(600)]
 
 
 def test_a_sweep_runs_on_ray(toy, unavailable):

@@ -83,7 +83,7 @@ def test_config_files_that_change_under_way_reach_no_trial(toy):
             pass
         path = toy.folder / "conf" / "config.yaml"
         path.write_text(path.read_text().replace("x: 1.0", "x: 1.0\nsurprise: 1"))
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=200)
     assert process.returncode == 0, output
     configs = [(toy.folder / "sweep" / str(number) / ".hydra" / "config.yaml").read_text() for number in range(3)]
     assert not any("surprise" in config for config in configs)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-pytestmark = [pytest.mark.real("slurm"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.real("slurm"), pytest.mark.timeout(600)]
 
 SLURM = ("hydra/launcher=submitit_slurm", "hydra.launcher.timeout_min=20")
 
@@ -30,7 +30,7 @@ def jobs(state: str = "R") -> list[str]:
     return [line.split()[0] for line in listed.splitlines() if line.split()[1] == state]
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 60.0) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 200.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited too long"

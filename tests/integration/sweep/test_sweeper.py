@@ -267,7 +267,7 @@ def test_one_interruption_finishes_the_step_and_the_same_command_continues(toy, 
         while not (toy.folder / "sweep" / "0" / "state.json").exists():
             time.sleep(0.05)
         process.send_signal(number)
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=200)
     assert process.returncode != 0
     assert "stopping after this epoch" in output
     assert "continue with:" in output
@@ -307,7 +307,7 @@ def test_a_trial_whose_workers_keep_dying_fails_with_its_reason(toy):
 
 def test_two_commands_share_one_budget_exactly(toy):
     commands = [toy.start("seconds=0.01", "hydra.sweeper.n_trials=15") for _ in range(2)]
-    outputs = [process.communicate(timeout=120)[0] for process in commands]
+    outputs = [process.communicate(timeout=300)[0] for process in commands]
     assert [process.returncode for process in commands] == [0, 0], outputs
     finished = [trial for trial in toy.study().trials if trial.state.name == "COMPLETE"]
     assert len(finished) == 15
@@ -325,7 +325,7 @@ def test_a_worker_frozen_past_its_lease_overwrites_nothing(toy):
         assert code == 0, output
         [before] = toy.study().trials
         frozen.send_signal(signal.SIGCONT)
-        late, _ = frozen.communicate(timeout=60)
+        late, _ = frozen.communicate(timeout=200)
     assert frozen.returncode == 0, late
     assert "trial 0 was taken over by another worker" in late
     [after] = toy.study().trials
