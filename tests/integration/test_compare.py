@@ -35,11 +35,11 @@ hydra:
       architecture.growth_rate: choice(4,40)
       architecture.depth: "10"
       optimizer: choice(sgd,nesterov)
-      optimizer.lr: tag(log,interval(0.01,1e9))
+      optimizer.lr: tag(log,interval(0.01,1e30))
       optimizer.momentum: {search: "interval(0.5,0.95)", when: {optimizer: nesterov}}
     enqueue:
       - {architecture.growth_rate: 4, optimizer: sgd, optimizer.lr: 0.1}
-      - {architecture.growth_rate: 4, optimizer: sgd, optimizer.lr: 1.0e+9}
+      - {architecture.growth_rate: 4, optimizer: sgd, optimizer.lr: 1.0e+30}
       - {architecture.growth_rate: 40, optimizer: sgd, optimizer.lr: 0.1}
       - {architecture.growth_rate: 4, optimizer: nesterov, optimizer.momentum: 0.75, optimizer.lr: 0.1}
 """
