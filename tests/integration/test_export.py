@@ -176,9 +176,9 @@ def test_dark_drawings_on_white_are_inverted(command, a_run, pictures):
         return entry["classes"][0]["class"], entry["classes"][0]["probability"]
 
     name, probability = best()
-    assert best("--invert")[1] != pytest.approx(probability, abs=1e-5)
+    assert best("--invert")[1] != pytest.approx(probability, abs=2e-4)
     Image.fromarray(255 - np.asarray(Image.open(pictures[0]))).save(pictures[0])
-    assert best("--invert") == (name, pytest.approx(probability, abs=1e-5))
+    assert best("--invert") == (name, pytest.approx(probability, abs=2e-4))
 
 
 def test_it_all_works_through_an_mlflow_server(command, server, a_run, pictures, final_artifacts):
