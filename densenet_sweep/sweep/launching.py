@@ -22,6 +22,7 @@ log = logging.getLogger("densenet_sweep.sweep")
 # reaches the terminal by other ways; and in all other cases it goes into files.
 _PRINT_HERE = ("hydra._internal.core_plugins.basic_launcher", "hydra_plugins.densenet_sweep")
 _RELAYED = ("hydra_plugins.hydra_joblib_launcher",)
+_SLURM = "hydra_plugins.hydra_submitit_launcher.submitit_launcher.SlurmLauncher"
 
 
 def launch(worker: Worker, config: DictConfig, n_jobs: int | None, study: "optuna.Study") -> str:
@@ -62,8 +63,12 @@ def _launch_once(worker: Worker, config: DictConfig, n_jobs: int | None) -> str:
     count = min(room, settings.budget.n_trials)
     overrides = [[*worker.space.fixed, f"hydra.sweep.subdir=.workers/{index}"] for index in range(count)]
     module = type(launcher).__module__
-    _hush()
+    logging.getLogger("hydra_plugins").setLevel(logging.WARNING)  # launchers announce every job
     with ExitStack() as around:
+        if f"{module}.{type(launcher).__name__}" == _SLURM:
+            from densenet_sweep.sweep.slurm import queue_watched
+
+            around.enter_context(queue_watched())
         if module.startswith(_PRINT_HERE):
             around.enter_context(live.shown(settings.open_study, settings.budget.n_trials))
         elif not module.startswith(_RELAYED):
@@ -105,19 +110,11 @@ def adapted(config: DictConfig) -> DictConfig:
     return master
 
 
-def _hush() -> None:
-    """Silence what launchers say of jobs, and submitit's complaint, twice a call, where Slurm keeps no accounts."""
-    logging.getLogger("hydra_plugins").setLevel(logging.WARNING)
-    logging.getLogger("submitit").addFilter(_is_no_complaint_about_accounts)
-
-
-def _is_no_complaint_about_accounts(record: logging.LogRecord) -> bool:
-    return "Bypassing sacct error" not in record.getMessage()
-
-
 def _num_ended(study: "optuna.Study") -> int:
     return sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
 
 
 def _first_line(error: object) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    """Return the first line of what `error` says; submitit tells of a lost job in two."""
+    first, *others = str(error).strip().splitlines() or [type(error).__name__]
+    return f"{first} {others[0]}" if others and others[0].startswith("has not produced any output") else first

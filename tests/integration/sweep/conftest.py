@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -79,6 +80,16 @@ hydra:
 """
 
 
+class Command(subprocess.Popen[str]):
+    """A running command, ended with the test where that fails before it."""
+
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        if kind is not None and self.poll() is None:
+            self.kill()
+            sys.stderr.write(f"the command had printed:\n{self.communicate()[0]}")
+        super().__exit__(kind, error, traceback)
+
+
 @dataclass
 class Toy:
     """The application in its folder."""
@@ -89,8 +100,8 @@ class Toy:
     def command(self, *overrides: str) -> list[str]:
         return [sys.executable, "application.py", *overrides]
 
-    def start(self, *overrides: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
+    def start(self, *overrides: str) -> Command:
+        return Command(
             self.command(*overrides),
             cwd=self.folder,
             env=self.environment,

@@ -57,7 +57,8 @@ def test_a_preempted_worker_is_requeued_and_goes_on_with_its_trial(toy):
         wait_for(lambda: jobs("PD"))
         assert toy.states() == ["WAITING"]
         reported = len(toy.study().trials[0].intermediate_values)
-        subprocess.run(["scontrol", "update", f"jobid={job}", "starttime=now"], check=True)  # Slurm would wait two minutes
+        # Slurm would wait two minutes; in the very second of the requeue it would take the job for the one that it has ended.
+        subprocess.run(["scontrol", "update", f"jobid={job}", "starttime=now+3"], check=True)
         output, _ = process.communicate(timeout=200)
     assert process.returncode == 0, output
     trials = toy.study().trials
@@ -80,3 +81,18 @@ def test_a_cancelled_worker_does_not_end_the_study(toy):
     completed = [trial for trial in trials if trial.user_attrs.get("first_step", 1) > 1]
     assert len(toy.ran()) in (8, 9)  # one trial was continued, unless the worker was between two
     assert len(completed) == len(toy.ran()) - 8
+
+
+def test_where_the_only_worker_is_cancelled_another_is_launched(toy):
+    overrides = (*SLURM, "hydra.sweeper.n_jobs=1", "seconds=0.3", "steps=5", "hydra.sweeper.n_trials=3")
+    with toy.start(*overrides) as process:
+        wait_for(lambda: (toy.folder / "sweep" / "1" / "state.json").exists())
+        subprocess.run(["scancel", *jobs()], check=True)
+        output, _ = process.communicate(timeout=200)
+    assert process.returncode == 0, output
+    assert "workers were lost (" in output
+    assert "(state: CANCELLED)" in output
+    assert "accounting" not in output
+    trials = [trial for trial in toy.study().trials if trial.state.name != "WAITING"]
+    assert [trial.state.name for trial in trials] == ["COMPLETE"] * 3
+    assert len({trial.user_attrs["lease"]["pid"] for trial in trials}) == 2

@@ -1,0 +1,61 @@
+"""What became of the jobs of a sweep, asked of Slurm's queue."""
+
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from submitit.slurm.slurm import SlurmInfoWatcher, SlurmJob
+
+# How often the queue is looked at, at most.
+_POLL_SECONDS = 30
+
+# How long `squeue` may take to answer.
+_ANSWER_SECONDS = 60
+
+# States that a job does not leave; squeue's manual lists them among JOB STATE CODES.
+_ENDED = ("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "TIMEOUT")
+
+# What a job is said to be that the queue has forgotten, some minutes after its end.
+_FORGOTTEN = "ENDED"
+
+
+class QueueWatcher(SlurmInfoWatcher):
+    """Tells submitit of jobs that ended without a result, by `squeue`, and only when all of the sweep's jobs have ended.
+
+    submitit asks `sacct`, which knows nothing where Slurm keeps no accounts: who waits for a job that was lost then waits for
+    ever. And a job is no loss as long as another one lives that does its share of the trials.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(delay_s=_POLL_SECONDS)
+
+    def update(self) -> None:
+        """Look at the queue; where it does not answer, nothing is known and all stays as it was."""
+        states = _queue()
+        self._last_status_check = time.time()
+        if states is None:
+            return
+        if any(state not in _ENDED for job, state in states.items() if job in self._registered):
+            return
+        self._info_dict = {job: {"State": states.get(job, _FORGOTTEN)} for job in self._registered}
+
+
+def _queue() -> dict[str, str] | None:
+    """Return the state of each of the user's jobs by its id, an array's elements one by one, or None without an answer."""
+    command = ["squeue", "--me", "--noheader", "--array", "--states=all", "--format=%i %T"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=_ANSWER_SECONDS, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return dict(line.split(maxsplit=1) for line in answer.splitlines())
+
+
+@contextmanager
+def queue_watched() -> Iterator[None]:
+    """Have submitit ask the queue, inside the context, what became of the jobs that it submits there."""
+    before, SlurmJob.watcher = SlurmJob.watcher, QueueWatcher()
+    try:
+        yield
+    finally:
+        SlurmJob.watcher = before
