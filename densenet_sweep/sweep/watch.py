@@ -1,7 +1,7 @@
 """What the command does while launchers of others run its workers elsewhere: tell of trials that end, and notice the end.
 
-A worker on another machine prints into a file there. And a launcher may wait when nothing is left to do, for a job that is still
-queued.
+A worker on another machine prints into a file there. And a launcher may wait when nothing is left to do, for a job that is
+still queued.
 """
 
 import logging
