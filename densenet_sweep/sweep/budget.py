@@ -42,7 +42,7 @@ class Budget:
         """
         trials = _own(study, seen)
         finished = _finished(trials)
-        failed = [trial for trial in trials if trial.state.name == "FAIL"]
+        failed = _in(trials, "FAIL")
         ended = len(finished) + len(failed)
         if len(failed) > self.max_failure_rate * max(ended, _FEWEST_FOR_A_RATE):
             return f"{len(failed)} of {ended} trials failed (hydra.sweeper.max_failure_rate={self.max_failure_rate:g})"
@@ -62,7 +62,7 @@ class Budget:
     def num_left(self, study: "optuna.Study", seen: "Sequence[optuna.trial.FrozenTrial] | None" = None) -> int:
         """Return how many further trials may be begun beside those that are running; `seen` as for `reason_to_stop`."""
         trials = _own(study, seen)
-        return self.n_trials - len(_finished(trials)) - sum(trial.state.name == "RUNNING" for trial in trials)
+        return self.n_trials - len(_finished(trials)) - len(_in(trials, "RUNNING"))
 
     def admits(self, study: "optuna.Study", number: int) -> bool:
         """Tell whether trial `number`, just begun, is within the budget; if not, it must be given back.
@@ -72,8 +72,8 @@ class Budget:
         `n_trials` finish.
         """
         trials = _own(study)
-        before = [trial for trial in trials if trial.number < number and trial.state.name in ("RUNNING", "WAITING")]
-        return len(_finished(trials)) + len(before) < self.n_trials
+        before = sum(trial.number < number for trial in _in(trials, "RUNNING", "WAITING"))
+        return len(_finished(trials)) + before < self.n_trials
 
 
 def _own(study: "optuna.Study", seen: "Sequence[optuna.trial.FrozenTrial] | None" = None) -> list["optuna.trial.FrozenTrial"]:
@@ -81,7 +81,15 @@ def _own(study: "optuna.Study", seen: "Sequence[optuna.trial.FrozenTrial] | None
 
 
 def _finished(trials: Sequence["optuna.trial.FrozenTrial"]) -> list["optuna.trial.FrozenTrial"]:
-    return [trial for trial in trials if trial.state.name in ("COMPLETE", "PRUNED")]
+    return _in(trials, "COMPLETE", "PRUNED")
+
+
+def _in(trials: Sequence["optuna.trial.FrozenTrial"], *names: str) -> list["optuna.trial.FrozenTrial"]:
+    """Return the trials in these states; a state's name costs ten times as much to look at as the state, of thousands each."""
+    from optuna.trial import TrialState
+
+    states = [TrialState[name] for name in names]
+    return [trial for trial in trials if trial.state in states]
 
 
 def _is_better(study: "optuna.Study", value: float, other: float) -> bool:

@@ -29,6 +29,18 @@ def sampler(section: Mapping[str, Any], space: Space) -> Any:
     return build(section, "hydra.sweeper.sampler")
 
 
+def inherit(sampler: Any, predecessor: Any) -> None:
+    """Give `sampler` what `predecessor`, of the same section and study, found out of the trials.
+
+    Optuna's samplers look through all of them for the parameters that they have in common, and then only through new ones.
+    """
+    from optuna.search_space import IntersectionSearchSpace
+
+    for name, value in vars(predecessor).items():
+        if isinstance(value, IntersectionSearchSpace):
+            setattr(sampler, name, value)
+
+
 def reseeded(section: Mapping[str, Any], num_trials: int | None) -> dict[str, Any]:
     """Return a sampler's section for one trial: its seed follows from the configured one and `num_trials`, the trials so far.
 

@@ -18,8 +18,10 @@ def best_first(study: "optuna.Study") -> list[int]:
     """
     if study.user_attrs.get(REPEATS):
         return []
+    from optuna.trial import TrialState
+
     sign = -1 if study.directions[0].name == "MAXIMIZE" else 1
-    trials = [trial for trial in study.get_trials(deepcopy=False) if trial.state.name == "COMPLETE"]
+    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     front = {trial.number for trial in study.best_trials} if len(study.directions) > 1 and trials else set()
     own = [trial for trial in trials if WARM_START not in trial.user_attrs]
     return [

@@ -9,6 +9,7 @@ import gc
 import logging
 import math
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,6 +95,7 @@ class Worker:
         composer = Composer(self.context.config_loader, self.config, self.space.fixed)
         self._check_base(composer)
         index = HydraConfig.get().job.num
+        sampler: optuna.samplers.BaseSampler | None = None
         with Interruption().watched() as interruption:
             while True:
                 if interruption.is_asked_for:
@@ -115,7 +117,7 @@ class Worker:
                 if num_left <= 0:
                     time.sleep(_POLL_SECONDS)  # a running trial may still fail, and leave its place
                     continue
-                self._equip(study, seen, index)
+                sampler = self._equip(study, seen, index, sampler)
                 trial = self._next(study, num_left)
                 if trial is None:
                     if not any(it.state.name == "RUNNING" for it in study.get_trials(deepcopy=False)):
@@ -134,20 +136,33 @@ class Worker:
             if before.get(key) != now.get(key):
                 raise SweepError(f"{key}: now {now.get(key)}, but {before.get(key)} when the sweep began; start it again")
 
-    def _equip(self, study: "optuna.Study", seen: "Sequence[optuna.trial.FrozenTrial]", index: int) -> None:
-        """Give the study the pruner, and a sampler for the next trial.
+    def _equip(
+        self,
+        study: "optuna.Study",
+        seen: "Sequence[optuna.trial.FrozenTrial]",
+        index: int,
+        last: "optuna.samplers.BaseSampler | None",
+    ) -> "optuna.samplers.BaseSampler":
+        """Give the study the pruner, and a sampler for the next trial, which is returned; `last` was the last trial's.
 
         Of a worker that is alone, the sampler's seed follows from the configured one and the number of trials begun: the
         same study gives the same trials again, and a continued one does not repeat its random start. Beside others, of
         which some may be another command's, it is drawn anew, so that no two suggest the same.
         """
-        is_alone = index == 0 and not any(trial.state.name == "RUNNING" for trial in seen)
-        begun = sum(trial.state.name != "WAITING" for trial in seen)
+        from optuna.trial import TrialState
+
+        states = Counter(trial.state for trial in seen)
+        is_alone = index == 0 and not states[TrialState.RUNNING]
+        begun = len(seen) - states[TrialState.WAITING]
         section = construction.reseeded(self.settings.sampler, begun if is_alone else None)
-        study.sampler = construction.sampler(section, self.space)
+        sampler: optuna.samplers.BaseSampler = construction.sampler(section, self.space)
+        if last is not None:
+            construction.inherit(sampler, last)
+        study.sampler = sampler
         # Samplers that enumerate call this after their last trial; Optuna's own works inside `optimize` only.
         setattr(study, "stop", lambda: study.set_user_attr(_EXHAUSTED, True))  # noqa: B010 - a method, to mypy
         study.pruner = construction.pruner(self.settings.pruner, len(study.directions))
+        return sampler
 
     def _next(self, study: "optuna.Study", num_left: int) -> "optuna.Trial | None":
         """Return the next trial of the queue, or one that the sampler suggests.

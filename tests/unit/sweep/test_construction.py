@@ -2,7 +2,7 @@ import optuna
 import pytest
 
 from densenet_sweep.sweep import space
-from densenet_sweep.sweep.construction import build, grid, pruner, sampler
+from densenet_sweep.sweep.construction import build, grid, inherit, pruner, sampler
 from densenet_sweep.sweep.errors import SweepError
 
 SPACE = space.read({"width": "choice(1,2)", "lr": "tag(log,interval(0.1,1))"}, [], None)
@@ -62,3 +62,23 @@ def test_several_objectives_take_no_pruner():
     assert isinstance(pruner({"_target_": "optuna.pruners.NopPruner"}, 2), optuna.pruners.NopPruner)
     with pytest.raises(SweepError, match="MedianPruner cannot prune by 2 objectives; hydra/sweeper/pruner=none is accepted"):
         pruner({"_target_": "optuna.pruners.MedianPruner"}, 2)
+
+
+def test_an_heir_knows_the_trials_and_suggests_what_a_newcomer_does():
+    def suggest(study: optuna.Study, the_sampler: optuna.samplers.BaseSampler) -> dict[str, object]:
+        study.sampler = the_sampler
+        trial = study.ask(SPACE.distributions())
+        study.tell(trial, trial.params["lr"])
+        return trial.params
+
+    section = {**TPE, "seed": 3, "n_startup_trials": 2}
+    first, second = optuna.create_study(), optuna.create_study()
+    last = sampler(section, SPACE)
+    for _ in range(6):
+        suggest(first, last)
+    second.add_trials(first.trials)
+    newcomer, heir = sampler(section, SPACE), sampler(section, SPACE)
+    inherit(heir, last)
+    assert newcomer._search_space._cached_trial_number == -1
+    assert heir._search_space._cached_trial_number == 5
+    assert suggest(first, heir) == suggest(second, newcomer)
