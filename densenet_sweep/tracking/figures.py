@@ -56,20 +56,19 @@ def draw_confusion(path: Path, confusion_KK: np.ndarray, class_names: Sequence[s
     side = max(_SMALLEST_SIDE, 0.55 * num_classes) if is_labelled else _UNLABELLED_SIDE
     # Laid out by hand, in inches: to measure what is drawn, Matplotlib draws it twice.
     longest = _LETTER * max(map(len, class_names), default=0) if is_labelled else 0.3
-    left, bottom, right, top = 0.5 + longest, 0.55 + 0.71 * longest, 1.15, 0.5
+    left, bottom, right, top = 0.5 + longest, 0.55 + 0.71 * longest, 0.2 if is_labelled else 1.15, 0.5
     width, height = left + side + right, bottom + side + top
     figure = Figure(figsize=(width, height), dpi=look.DPI)
     FigureCanvasAgg(figure)
     axes = figure.add_axes((left / width, bottom / height, side / width, side / height))
-    bar = figure.add_axes(((left + side + 0.15) / width, bottom / height, 0.2 / width, side / height))
     # The errors are what one looks for, and they are small: a square-root scale makes one of 1 % visible.
     image = axes.imshow(shares_KK, cmap="Blues", norm=PowerNorm(0.5, vmin=0.0, vmax=1.0))
-    figure.colorbar(image, cax=bar, label="share of the true class", format=PercentFormatter(1.0))
     accuracy = confusion_KK.trace() / max(confusion_KK.sum(), 1)
     title = f"{split}: {accuracy:.2%} of {int(confusion_KK.sum()):,} images right"
     figure.text(0.15 / width, 1 - 0.15 / height, title, va="top", fontsize=13, weight="bold", color=look.TEXT)
     figure.text((left + side / 2) / width, 0.15 / height, "predicted class", ha="center", color=look.TEXT)
-    figure.text(0.15 / width, (bottom + side / 2) / height, "true class", va="center", rotation=90, color=look.TEXT)
+    rows = "true class (each row is 100 %)" if is_labelled else "true class"
+    figure.text(0.15 / width, (bottom + side / 2) / height, rows, va="center", rotation=90, color=look.TEXT)
     axes.tick_params(labelcolor=look.TEXT, color=look.NOTE)
     if is_labelled:
         axes.set_xticks(range(num_classes), class_names, rotation=45, ha="right", parse_math=False)
@@ -80,4 +79,7 @@ def draw_confusion(path: Path, confusion_KK: np.ndarray, class_names: Sequence[s
                 if round(100 * share) >= 1:
                     colour = "white" if share > 0.4 else "black"
                     axes.text(column, row, f"{share:.0%}", ha="center", va="center", color=colour, fontsize=8)
+    else:
+        bar = figure.add_axes(((left + side + 0.15) / width, bottom / height, 0.2 / width, side / height))
+        figure.colorbar(image, cax=bar, label="share of the true class", format=PercentFormatter(1.0))
     figure.savefig(path)
