@@ -29,14 +29,23 @@ class QueueWatcher(SlurmInfoWatcher):
 
     def __init__(self) -> None:
         super().__init__(delay_s=_POLL_SECONDS)
+        self._was_listed = False
 
     def update(self) -> None:
-        """Look at the queue; where it does not answer, nothing is known and all stays as it was."""
+        """Look at the queue; where it does not answer, nothing is known and all stays as it was.
+
+        Of jobs that it never listed, since they are on another cluster, `sacct` is asked as before.
+        """
         states = _queue()
         self._last_status_check = time.time()
         if states is None:
             return
-        if any(state not in _ENDED for job, state in states.items() if job in self._registered):
+        listed = [state for job, state in states.items() if job in self._registered]
+        self._was_listed = self._was_listed or bool(listed)
+        if not self._was_listed:
+            super().update()
+            return
+        if any(state not in _ENDED for state in listed):
             return
         self._info_dict = {job: {"State": states.get(job, _FORGOTTEN)} for job in self._registered}
 

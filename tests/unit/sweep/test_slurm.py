@@ -3,9 +3,6 @@
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("submitit")
-
 from submitit.slurm.slurm import SlurmJob
 
 from densenet_sweep.sweep.slurm import QueueWatcher, queue_watched
@@ -50,9 +47,21 @@ def test_when_all_have_ended_their_states_are_told(watcher, queue):
 
 
 def test_a_queue_that_does_not_answer_ends_nothing(watcher, queue):
+    queue.write_text("7_0 RUNNING\n7_1 RUNNING\n")
+    assert is_done(watcher) == [False, False]
+    queue.unlink()
     assert is_done(watcher) == [False, False]
     queue.write_text("")
     assert is_done(watcher) == [True, True]
+
+
+def test_jobs_that_the_queue_never_listed_are_asked_of_sacct(watcher, queue):
+    queue.write_text("8 RUNNING\n")
+    assert is_done(watcher) == [False, False]
+    sacct = queue.parent / "bin" / "sacct"
+    sacct.write_text("#!/bin/sh\necho 'JobID|State|NodeList'\necho '7_0|TIMEOUT|a'\necho '7_1|RUNNING|b'\n")
+    sacct.chmod(0o755)
+    assert is_done(watcher) == [True, False]
 
 
 def test_submitit_is_its_own_again_afterwards():
