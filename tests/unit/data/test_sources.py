@@ -113,9 +113,10 @@ def test_its_relatives_are_read_alike(tmp_path, name):
         getattr(sources, name)(str(tmp_path / "nothing"), download=True)
 
 
-def test_the_real_fashion_mnist():
+@pytest.mark.real("fashion_mnist")
+def test_the_real_fashion_mnist(unavailable):
     if not sources.FASHION_MNIST_SYSTEM_FOLDER.is_dir():
-        pytest.skip("Debian's dataset-fashion-mnist is not installed")
+        unavailable("Debian's dataset-fashion-mnist is not installed")
     source = sources.fashion_mnist("/nonexistent", download=False)
     assert source.train.images_NCHW.shape == (60_000, 1, 28, 28)
     assert source.train.labels_N.bincount().tolist() == [6_000] * 10
