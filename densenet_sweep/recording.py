@@ -15,6 +15,7 @@ import torch
 from densenet_sweep import config_file
 from densenet_sweep.config import Config, ImageFolderConfig
 from densenet_sweep.data.images import Images
+from densenet_sweep.errors import one_line
 from densenet_sweep.run_folder import LAST
 from densenet_sweep.sweep import Trial, TrialLost, TrialPruned, current_trial
 from densenet_sweep.tracking.description import Description
@@ -110,7 +111,7 @@ def recorded(
         state, reason = "interrupted", "its job was taken off the machine"
         raise
     except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
+        reason = one_line(error)
         raise
     finally:
         if state in ("complete", "pruned"):

@@ -8,6 +8,7 @@ import functools
 import gc
 import logging
 import math
+import textwrap
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -31,6 +32,7 @@ from densenet_sweep.sweep.interruption import Interruption
 from densenet_sweep.sweep.lease import ATTEMPT, Lease, reclaim_dead
 from densenet_sweep.sweep.outage import is_full_disk, wait_out
 from densenet_sweep.sweep.ranking import best_first
+from densenet_sweep.sweep.readable import one_line, unwrapped
 from densenet_sweep.sweep.running_trial import RunningTrial
 from densenet_sweep.sweep.space import Space
 from densenet_sweep.sweep.storage import open_storage
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("densenet_sweep.sweep")
 
 _POLL_SECONDS = 0.5
+_LONGEST_REASON = 500  # characters: it stands in tables and in tags
 
 # The study's attribute that says that its sampler has nothing left to suggest.
 _EXHAUSTED = "exhausted"
@@ -280,6 +283,7 @@ def _give_back(study: "optuna.Study", trial: "optuna.Trial") -> None:
 def _outcome(returned: JobReturn, num_objectives: int) -> tuple[str, Any, str | None]:
     """Return the state, the value and the reason of a trial from what its job returned."""
     value = returned._return_value
+    value = unwrapped(value) if isinstance(value, Exception) else value
     if returned.status is JobStatus.COMPLETED:
         listed = list(value) if isinstance(value, list | tuple) else [value]
         numbers = [float(item) for item in listed if isinstance(item, int | float) and math.isfinite(item)]
@@ -288,7 +292,7 @@ def _outcome(returned: JobReturn, num_objectives: int) -> tuple[str, Any, str | 
         return "FAIL", None, f"returned {value!r} where {num_objectives} finite numbers are expected"
     if isinstance(value, TrialPruned) or type(value).__name__ == "TrialPruned":
         return "PRUNED", None, str(value)
-    reason = f"{type(value).__name__}: {_first_line(value)}"
+    reason = textwrap.shorten(one_line(value), _LONGEST_REASON, placeholder=" ...")
     if type(value).__name__ == "OutOfMemoryError" or "out of memory" in str(value).lower():
         reason = f"out of memory: {_first_line(value)}"
         # The error's traceback holds the tensors that filled the memory.

@@ -2,6 +2,8 @@ import weakref
 
 import pytest
 from hydra.core.utils import JobReturn, JobStatus
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
 
 from densenet_sweep.sweep.trial import TrialPruned, current_trial, running
 from densenet_sweep.sweep.worker import _outcome
@@ -28,6 +30,8 @@ class OutOfMemoryError(RuntimeError):
         (1.0, 2, ("FAIL", None, "returned 1.0 where 2 finite numbers are expected")),
         (TrialPruned("after 3"), 1, ("PRUNED", None, "after 3")),
         (KeyError("x"), 1, ("FAIL", None, "KeyError: 'x'")),
+        (ValueError("no data:\n  do this"), 1, ("FAIL", None, "no data: do this")),
+        (OSError(28, "No space left on device", "/full"), 1, ("FAIL", None, "/full: No space left on device")),
         (OutOfMemoryError("CUDA out of memory.\nTried"), 1, ("FAIL", None, "out of memory: CUDA out of memory.")),
         (RuntimeError("CPU: out of memory"), 1, ("FAIL", None, "out of memory: CPU: out of memory")),
     ],
@@ -40,6 +44,39 @@ def test_optunas_own_way_to_prune_is_understood():
     import optuna
 
     assert _outcome(returned(optuna.TrialPruned("enough")), 1) == ("PRUNED", None, "enough")
+
+
+def nothing_there(**_: object) -> None:
+    raise FileNotFoundError("no data set in data: download=true gets it")
+
+
+def given_up(**_: object) -> None:
+    raise TrialPruned("enough")
+
+
+def out_of_memory(**_: object) -> None:
+    raise RuntimeError("CUDA out of memory.\nTried")
+
+
+@pytest.mark.parametrize(
+    ("function", "state", "reason"),
+    [
+        (nothing_there, "FAIL", "no data set in data: download=true gets it"),
+        (given_up, "PRUNED", "enough"),
+        (out_of_memory, "FAIL", "out of memory: CUDA out of memory."),
+    ],
+)
+def test_what_was_raised_inside_instantiate_is_the_reason(function, state, reason):
+    with pytest.raises(InstantiationException) as caught:
+        instantiate({"_target_": f"{__name__}.{function.__name__}", "inner": {"_target_": "builtins.dict"}})
+    assert _outcome(returned(caught.value), 1) == (state, None, reason)
+
+
+def test_a_reason_is_short():
+    _, _, reason = _outcome(returned(RuntimeError("word " * 1000)), 1)
+    assert len(reason) <= 500
+    assert reason.startswith("RuntimeError: word word")
+    assert reason.endswith(" ...")
 
 
 def test_memory_is_freed_after_it_ran_out():

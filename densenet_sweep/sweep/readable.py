@@ -1,0 +1,110 @@
+"""Any exception as one readable line: what was wrong, where, and what is accepted."""
+
+import dataclasses
+import difflib
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from hydra.errors import HydraException, InstantiationException, MissingConfigException
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, ConfigTypeError, OmegaConfBaseException, ValidationError
+
+
+def one_line(error: BaseException) -> str:
+    """Return the message of `error` on one line; expected kinds (bad values, missing files) come without their type."""
+    error = unwrapped(error)
+    for link in _chain(error):
+        if isinstance(link, MissingConfigException):
+            return _missing_option(link)
+        if isinstance(link, ConfigKeyError | ConfigAttributeError):
+            return _unknown_key(link)
+        unset = re.search(r"Environment variable '(\w+)' not found", str(link))
+        if unset and isinstance(link, OmegaConfBaseException):
+            key = f"{link.full_key}: " if link.full_key else ""
+            return f"{key}the environment variable {unset[1]} is not set"
+        if isinstance(link, ValidationError | ConfigTypeError) and link.full_key:
+            typed = re.search(r"Error merging override (.+)", str(error))
+            if kind := _accepted_kind(link):
+                return f"{typed[1] if typed else link.full_key}: {kind}"
+            return f"{link.full_key}: {_first_line(link)}"
+    message = " ".join(line.strip() for line in str(error).strip().splitlines() if line.strip())
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        return _first_sentence(message)
+    if isinstance(error, ValueError | OSError | ArithmeticError) and message:
+        return _with_file(error, message)
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def unwrapped(error: BaseException) -> BaseException:
+    """Return what a function raised that `hydra.utils.instantiate` called: Hydra wraps it, and names only the function."""
+    while isinstance(error, InstantiationException) and error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+def did_you_mean(word: str, known: list[str]) -> str:
+    """Return `; did you mean X?` for the known word closest to `word`, or nothing."""
+    matches = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean {matches[0]}?" if matches else ""
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    link: BaseException | None = error
+    seen: set[int] = set()
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        yield link
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+
+
+def _unknown_key(error: OmegaConfBaseException) -> str:
+    full_key = str(error.full_key or error.key)
+    section, _, key = full_key.rpartition(".")
+    accepted = _accepted_keys(error)
+    where = section or "the config"
+    hint = f"; {where} accepts {', '.join(accepted)}" if accepted else ""
+    return f"unknown key {full_key}{did_you_mean(key, accepted)}{hint}"
+
+
+def _accepted_keys(error: OmegaConfBaseException) -> list[str]:
+    if dataclasses.is_dataclass(error.object_type):
+        return [field.name for field in dataclasses.fields(error.object_type) if not field.name.startswith("_")]
+    node: Any = error.parent_node
+    try:
+        return [str(key) for key in node]
+    except TypeError:
+        return []
+
+
+def _accepted_kind(error: OmegaConfBaseException) -> str | None:
+    """Return what is accepted where a list, a section or neither of them stands in the place of another."""
+    if "is not a ListConfig" in str(error) or error.object_type is list:
+        return "a list such as [A,B] is accepted"
+    if isinstance(error, ConfigTypeError) and (accepted := _accepted_keys(error)):
+        return f"values for {', '.join(accepted)} are accepted"
+    return None
+
+
+def _missing_option(error: MissingConfigException) -> str:
+    missing = str(error.missing_cfg_file or "")
+    group, _, option = missing.rpartition("/")
+    options = sorted(name for name in error.options or () if not name.startswith("_"))
+    if not group or not options:
+        return _first_sentence(str(error))
+    return f"{group}={option}: no such option{did_you_mean(option, options)}; one of {', '.join(options)} is accepted"
+
+
+def _with_file(error: BaseException, message: str) -> str:
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return message
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [""])[0]
+
+
+def _first_sentence(message: str) -> str:
+    """Return `message` without the search paths and hints that Hydra appends to it."""
+    line = " ".join(part.strip() for part in message.strip().splitlines() if part.strip())
+    return re.split(r" (?:Config search path|To append to your config|Set the environment variable)", line)[0]
