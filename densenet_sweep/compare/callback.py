@@ -47,10 +47,11 @@ class PrintLeaderboard(Callback):
         """Print all of it; an interrupted study is shown as far as it came."""
         from densenet_sweep.compare.leaderboard import show, wide_console
         from densenet_sweep.compare.studies import FoundStudy
+        from densenet_sweep.results.from_optuna import read_study
 
         folder = Path(sweep_dir)
-        study = FoundStudy(study_name, folder, config.hydra.sweeper.storage).load()
-        if not study.get_trials(deepcopy=False):
+        study = read_study(FoundStudy(study_name, folder, config.hydra.sweeper.storage).load())
+        if not study.trials:
             return
         console = wide_console()
         console.print()
@@ -61,7 +62,7 @@ class PrintLeaderboard(Callback):
         if page:
             console.print(f"\nIn MLflow: {page}", highlight=False, soft_wrap=True)
         lines = [(command("compare", study_name, config=config), "this table again")]
-        if any(trial.state.name == "COMPLETE" for trial in study.get_trials(deepcopy=False)):
+        if study.complete:
             lines.insert(0, (command("confirm", study_name, config=config), "train the best again, and test them once"))
             lines.append((command("--config-dir", str(shown), "experiment=best"), "train the best one again"))
         if tracking and not page:

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from densenet_sweep.compare import analysis, noise, ranking, rebuilt, summary
+from densenet_sweep.compare import analysis, noise, ranking, summary
+from densenet_sweep.results.study import Study
 
 if TYPE_CHECKING:
-    import optuna
-
     from densenet_sweep.compare.metric import Metric
 
 FORMATS = ("csv", "json", "md")
@@ -19,7 +18,7 @@ FORMATS = ("csv", "json", "md")
 _LAST_COLUMNS = ("num_parameters", "epochs", "seconds", "state", "origin", "is_tied")
 
 
-def render(studies: "Sequence[optuna.Study]", form: str, top: int, metrics: "Sequence[Metric | None] | None" = None) -> str:
+def render(studies: Sequence[Study], form: str, top: int, metrics: "Sequence[Metric | None] | None" = None) -> str:
     """Return the `top` trials of each study in the format `form`, one of `FORMATS`.
 
     Args:
@@ -44,12 +43,12 @@ def render(studies: "Sequence[optuna.Study]", form: str, top: int, metrics: "Seq
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _as_object(study: "optuna.Study", top: int, metric: "Metric | None") -> dict[str, Any]:
+def _as_object(study: Study, top: int, metric: "Metric | None") -> dict[str, Any]:
     saved = analysis.saving(study)
     known = noise.of(study)
     return {
-        "study": study.study_name,
-        "directions": [direction.name.lower() for direction in study.directions],
+        "study": study.name,
+        "directions": list(study.directions),
         **({} if metric is None else {"ranked_by": metric.name, "order": metric.order}),
         "summary": asdict(summary.of(study)),
         "trials": [_entry(study, row, metric) for row in ranking.rows(study, metric)[:top]],
@@ -57,22 +56,22 @@ def _as_object(study: "optuna.Study", top: int, metric: "Metric | None") -> dict
         "importance": analysis.importance(study),
         "rank_correlation": analysis.rank_correlations(study),
         "seconds_saved_by_pruning": None if saved is None else saved.seconds,
-        "origin": study.user_attrs.get(rebuilt.ORIGIN),
+        "origin": study.note,
     }
 
 
-def _columns(studies: "Sequence[optuna.Study]", metric: "Metric | None") -> list[str]:
-    objectives = dict.fromkeys(name for study in studies for name in ranking.objectives(study))
-    searched = sorted({name for study in studies for name in ranking.parameters(study)})
+def _columns(studies: Sequence[Study], metric: "Metric | None") -> list[str]:
+    objectives = dict.fromkeys(name for study in studies for name in study.objectives)
+    searched = sorted({name for study in studies for name in study.parameters})
     asked = [] if metric is None else [f"metrics.{metric.name}"]
     return list(dict.fromkeys(["study", "trial", *objectives, *asked, *searched, *_LAST_COLUMNS]))
 
 
-def _entry(study: "optuna.Study", row: ranking.Row, metric: "Metric | None") -> dict[str, Any]:
+def _entry(study: Study, row: ranking.Row, metric: "Metric | None") -> dict[str, Any]:
     return {
-        "study": study.study_name,
+        "study": study.name,
         "trial": row.number,
-        **dict(zip(ranking.objectives(study), row.values, strict=False)),
+        **dict(zip(study.objectives, row.values, strict=False)),
         **({} if metric is None else {f"metrics.{metric.name}": row.metric}),
         **row.params,
         "num_parameters": row.num_parameters,

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from densenet_sweep.compare import analysis, ranking, rebuilt
+from densenet_sweep.compare import analysis, ranking
 from densenet_sweep.compare.asked import mlflow_config, names_and_overrides, uncollected
 from densenet_sweep.compare.cells import cell, short_names, value
 from densenet_sweep.compare.confirmation import finalists, verdict
@@ -20,10 +20,10 @@ from densenet_sweep.compare.confirmation import text as confirmation
 from densenet_sweep.compare.formats import FORMATS, render
 from densenet_sweep.compare.report import page as report
 from densenet_sweep.compare.studies import find
+from densenet_sweep.results.from_optuna import read_study
+from densenet_sweep.results.study import Study, Trial
 
 if TYPE_CHECKING:
-    import optuna
-
     from densenet_sweep.compare.metric import Metric
 
 # As many different reasons for failures as one wants to read below the table.
@@ -70,7 +70,7 @@ def main(arguments: list[str]) -> None:
 def _compare(asked: argparse.Namespace, names: Sequence[str], overrides: Sequence[str]) -> None:
     asked_for: list[str | None] = [*dict.fromkeys(names)] or [None]
     found = [find(name, overrides) for name in asked_for]
-    studies = [it.load() for it in found]
+    studies = [read_study(it.load()) for it in found]
     confirmations = [it.name for it in found if finalists.read(it.folder) is not None]
     if asked.html is not None and confirmations:
         raise ValueError(f"--html: {confirmations[0]} is a confirmation; the report of the study that it confirms tells of it")
@@ -85,7 +85,7 @@ def _compare(asked: argparse.Namespace, names: Sequence[str], overrides: Sequenc
         print(f"\nreport: {asked.html}", file=sys.stdout if asked.format == "table" else sys.stderr)
 
 
-def _show_all(folders: Sequence[Path], studies: "Sequence[optuna.Study]", metrics: "Sequence[Metric | None]", top: int) -> None:
+def _show_all(folders: Sequence[Path], studies: Sequence[Study], metrics: "Sequence[Metric | None]", top: int) -> None:
     """Print one after the other, a confirmation as such, after a summary where there are several."""
     if len(studies) > 1:
         from densenet_sweep.compare.summary import show_summary
@@ -99,9 +99,7 @@ def _show_all(folders: Sequence[Path], studies: "Sequence[optuna.Study]", metric
             show(study, top=top, metric=metric)
 
 
-def _metrics(
-    studies: "Sequence[optuna.Study]", name: str | None, overrides: Sequence[str], top: int
-) -> "Sequence[Metric | None]":
+def _metrics(studies: Sequence[Study], name: str | None, overrides: Sequence[str], top: int) -> "Sequence[Metric | None]":
     """Return the metric of each study, or nothing of each where none was asked for."""
     if name is None:
         return [None] * len(studies)
@@ -111,43 +109,40 @@ def _metrics(
     return [metric.read(study, name, tracking, top) for study in studies]
 
 
-def show(study: "optuna.Study", *, top: int = 10, metric: "Metric | None" = None, console: Console | None = None) -> None:
+def show(study: Study, *, top: int = 10, metric: "Metric | None" = None, console: Console | None = None) -> None:
     """Print the `top` trials of `study`, how many there are in each state, and what they say together."""
     console = console or wide_console()
     rows = ranking.rows(study, metric)
     table = _table(study, rows[:top], metric, gap=1)
     is_narrow = console.measure(table, options=console.options.update(width=_ANY_WIDTH)).maximum > console.width
     console.print(_table(study, rows[:top], metric, gap=0) if is_narrow else table)
-    trials = [trial for trial in study.get_trials(deepcopy=False) if trial.state.name in ranking.STATES]
-    counts = Counter(ranking.STATES[trial.state.name] for trial in trials)
-    console.print(", ".join(f"{counts[state]} {state}" for state in ranking.STATES.values() if counts[state]))
-    for reason, numbers in list(_failures(trials).items())[:_SHOWN_FAILURES]:
+    counts = Counter(trial.state for trial in study.begun)
+    console.print(", ".join(f"{counts[state]} {state}" for state in ranking.SHOWN_STATES if counts[state]))
+    for reason, numbers in list(_failures(study.in_state("failed")).items())[:_SHOWN_FAILURES]:
         which = f"trial{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
         console.print(f"{which} failed: {reason}", markup=False, highlight=False)
-    num_front = sum(row.state == "front" for row in rows)
-    if num_front:
+    if study.front:
         console.print(
-            f"{num_front} of {counts['complete']} complete trials are on the Pareto front: no other is better in one "
+            f"{len(study.front)} of {counts['complete']} complete trials are on the Pareto front: no other is better in one "
             "objective and as good in the rest.",
             highlight=False,
         )
-    origin = study.user_attrs.get(rebuilt.ORIGIN)
-    for line in [*analysis.sentences(study), *([origin] if origin else [])]:
+    for line in [*analysis.sentences(study), *([study.note] if study.note else [])]:
         console.print(line, highlight=False, markup=False)
 
 
-def _table(study: "optuna.Study", rows: list[ranking.Row], metric: "Metric | None", *, gap: int) -> Table:
+def _table(study: Study, rows: list[ranking.Row], metric: "Metric | None", *, gap: int) -> Table:
     ranked = "" if metric is None else f" by {metric.name}, {metric.order}"
     table = Table(
-        title=f"study {escape(study.study_name + ranked)}",
+        title=f"study {escape(study.name + ranked)}",
         title_justify="left",
         box=box.SIMPLE_HEAD,
         padding=(0, gap),
         pad_edge=False,
         collapse_padding=True,
     )
-    objectives = ranking.objectives(study) if len(study.directions) > 1 else ["value"]
-    parameters = ranking.parameters(study)
+    objectives = ["value"] if study.has_one_objective else list(study.objectives)
+    parameters = study.parameters
     asked = [] if metric is None or metric.is_shown_by(study) else [metric.name]
     for heading in ("trial", *objectives, *asked, *short_names(parameters), "weights", "epochs", "seconds", "state"):
         # Broken at its underscores a heading is hardly wider than its numbers, so that 80 columns are enough. Where they are
@@ -182,10 +177,9 @@ def wide_console() -> Console:
     return console if console.is_terminal else Console(width=max(console.width, _WIDTH_OF_A_FILE))
 
 
-def _failures(trials: list["optuna.trial.FrozenTrial"]) -> dict[str, list[int]]:
+def _failures(trials: Sequence[Trial]) -> dict[str, list[int]]:
     """Return the numbers of the failed trials under each reason that they had."""
     failures: dict[str, list[int]] = {}
     for trial in trials:
-        if trial.state.name == "FAIL":
-            failures.setdefault(str(trial.user_attrs.get("reason", "no reason is known")), []).append(trial.number)
+        failures.setdefault(trial.reason or "no reason is known", []).append(trial.number)
     return failures

@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from densenet_sweep.compare import ranking
 from densenet_sweep.compare.asked import answering, exists
 from densenet_sweep.config import OBJECTIVES, MlflowConfig
+from densenet_sweep.results.study import Study
 from densenet_sweep.tracking.store import connect, redacted
 
 if TYPE_CHECKING:
-    import optuna
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
@@ -37,9 +36,9 @@ class Metric:
         """How the trials are sorted, in words."""
         return "the largest first" if self.is_larger_better else "the smallest first"
 
-    def is_shown_by(self, study: "optuna.Study") -> bool:
+    def is_shown_by(self, study: Study) -> bool:
         """Tell whether a leaderboard of `study` shows the metric without being asked to."""
-        return self.name in (*ranking.objectives(study), "num_parameters")
+        return self.name in (*study.objectives, "num_parameters")
 
 
 def is_larger_better(name: str) -> bool:
@@ -49,7 +48,7 @@ def is_larger_better(name: str) -> bool:
     return _COSTS.search(name) is None
 
 
-def read(study: "optuna.Study", name: str, tracking: MlflowConfig, top: int) -> Metric:
+def read(study: Study, name: str, tracking: MlflowConfig, top: int) -> Metric:
     """Return the metric of the trials of `study`: of the `top` ones at least, the complete before the others.
 
     What the study knows itself is not asked of MLflow.
@@ -76,21 +75,20 @@ def read(study: "optuna.Study", name: str, tracking: MlflowConfig, top: int) -> 
         logged = _logged(client, experiment.experiment_id, study) if experiment is not None else []
     where = f"tracking.uri={redacted(tracking.uri)}"
     if not logged:
-        raise ValueError(f"--metric {name}: {where} has no metrics of the study {study.study_name}")
-    raise ValueError(f"--metric {name}: was never logged by the study {study.study_name}; there are {', '.join(logged)}")
+        raise ValueError(f"--metric {name}: {where} has no metrics of the study {study.name}")
+    raise ValueError(f"--metric {name}: was never logged by the study {study.name}; there are {', '.join(logged)}")
 
 
-def _known_to_the_study(study: "optuna.Study", name: str) -> dict[int, float]:
-    trials = study.get_trials(deepcopy=False)
-    names = ranking.objectives(study)
-    if name in names:
-        return {trial.number: trial.values[names.index(name)] for trial in trials if trial.values}
+def _known_to_the_study(study: Study, name: str) -> dict[int, float]:
+    if name in study.objectives:
+        index = study.objectives.index(name)
+        return {trial.number: trial.values[index] for trial in study.trials if trial.values}
     if name == "num_parameters":
-        return {trial.number: trial.user_attrs[name] for trial in trials if name in trial.user_attrs}
+        return {trial.number: trial.num_parameters for trial in study.trials if trial.num_parameters is not None}
     return {}
 
 
-def _ranked(client: "MlflowClient", experiment: str, study: "optuna.Study", name: str, states: str, count: int) -> "list[Run]":
+def _ranked(client: "MlflowClient", experiment: str, study: Study, name: str, states: str, count: int) -> "list[Run]":
     """Return the runs that are best by the metric, which the store sorts: a large one is not read to show ten."""
     order = "DESC" if is_larger_better(name) else "ASC"
     query = f"{_of_trials(study)} AND tags.`trial.state` {states}"
@@ -111,9 +109,9 @@ def _ranked(client: "MlflowClient", experiment: str, study: "optuna.Study", name
     return runs
 
 
-def _by_trial(study: "optuna.Study", name: str, runs: "Sequence[Run]") -> dict[int, float]:
+def _by_trial(study: Study, name: str, runs: "Sequence[Run]") -> dict[int, float]:
     """Return the metric by trial; of a trial with several runs, that of the run that the study names."""
-    theirs = {trial.number: trial.user_attrs.get("mlflow_run_id") for trial in study.get_trials(deepcopy=False)}
+    theirs = {trial.number: trial.run_id for trial in study.trials}
     values = {}
     for run in runs:
         number = int(run.data.tags["trial.number"])
@@ -123,14 +121,14 @@ def _by_trial(study: "optuna.Study", name: str, runs: "Sequence[Run]") -> dict[i
     return values
 
 
-def _logged(client: "MlflowClient", experiment: str, study: "optuna.Study") -> list[str]:
+def _logged(client: "MlflowClient", experiment: str, study: Study) -> list[str]:
     runs: Any = client.search_runs([experiment], _of_trials(study), max_results=_LOOKED_AT)
     names = sorted({name for run in runs for name in run.data.metrics})
     system = [name for name in names if name.startswith("system/")]
     return [*(name for name in names if name not in system), *([f"{len(system)} of the form {system[0]}"] if system else [])]
 
 
-def _of_trials(study: "optuna.Study") -> str:
+def _of_trials(study: Study) -> str:
     from densenet_sweep.tracking.run import quoted
 
-    return f"tags.`study` = {quoted(study.study_name)} AND tags.`trial.number` LIKE '%'"
+    return f"tags.`study` = {quoted(study.name)} AND tags.`trial.number` LIKE '%'"

@@ -6,10 +6,8 @@ Nothing here knows of seeds: training again with another one adds to what the im
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import optuna
+from densenet_sweep.results.study import Study
 
 # How sure one wants to be that the truly best trial is among those that are not ruled out.
 CONFIDENCE = 0.95
@@ -36,7 +34,7 @@ class Noise:
     flattery: float
 
 
-def of(study: "optuna.Study") -> Noise | None:
+def of(study: Study) -> Noise | None:
     """Return the noise of a study that maximizes validation accuracy; None for any other, or without a complete trial."""
     candidates = accuracies(study)
     if not candidates or not candidates[0].num_valid:
@@ -59,15 +57,11 @@ class Accuracy:
     num_valid: int
 
 
-def accuracies(study: "optuna.Study") -> list[Accuracy]:
+def accuracies(study: Study) -> list[Accuracy]:
     """Return those of the complete trials, best first; nothing where the objective is another one."""
-    if study.user_attrs.get("config", {}).get("objective") != "valid_accuracy" or len(study.directions) > 1:
+    if study.objectives != ("valid_accuracy",):
         return []
-    found = [
-        Accuracy(trial.number, trial.values[0], int(trial.user_attrs.get("num_valid", 0)))
-        for trial in study.get_trials(deepcopy=False)
-        if trial.state.name == "COMPLETE"
-    ]
+    found = [Accuracy(trial.number, trial.values[0], trial.num_valid or 0) for trial in study.complete]
     if not all(0 <= one.accuracy <= 1 for one in found):
         return []
     return sorted(found, key=lambda one: (-one.accuracy, one.number))
@@ -120,9 +114,9 @@ def sentence(noise: Noise) -> str:
     )
 
 
-def across(studies: "Sequence[optuna.Study]") -> str:
+def across(studies: Sequence[Study]) -> str:
     """Return whether the bests of several studies differ beyond the noise, as a line; nothing where they do not compare."""
-    everything = {study.study_name: accuracies(study) for study in studies}
+    everything = {study.name: accuracies(study) for study in studies}
     named = {name: candidates for name, candidates in everything.items() if candidates and candidates[0].num_valid}
     if len(named) < 2:
         return ""

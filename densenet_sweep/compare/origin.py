@@ -6,23 +6,22 @@ from typing import TYPE_CHECKING
 
 from densenet_sweep.compare.asked import answering, mlflow_config
 from densenet_sweep.config import ConfigError
+from densenet_sweep.results.study import Study
 from densenet_sweep.tracking.store import connect, sqlite_file
 
 if TYPE_CHECKING:
-    import optuna
     from mlflow import MlflowClient
 
 
-def tags_of(client: "MlflowClient", study: "optuna.Study") -> dict[str, str]:
+def tags_of(client: "MlflowClient", study: Study) -> dict[str, str]:
     """Return the tags of the run of the study's last trial that has one; nothing where it is not in this store."""
     from mlflow.exceptions import MlflowException
 
-    for trial in reversed(study.get_trials(deepcopy=False)):
-        run_id = trial.user_attrs.get("mlflow_run_id")
-        if run_id is None:
+    for trial in reversed(study.trials):
+        if trial.run_id is None:
             continue
         try:
-            return dict(client.get_run(run_id).data.tags)
+            return dict(client.get_run(trial.run_id).data.tags)
         except MlflowException as error:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
@@ -30,7 +29,7 @@ def tags_of(client: "MlflowClient", study: "optuna.Study") -> dict[str, str]:
     return {}
 
 
-def known_tags(study: "optuna.Study", overrides: Sequence[str] = ()) -> dict[str, str]:
+def known_tags(study: Study, overrides: Sequence[str] = ()) -> dict[str, str]:
     """Return the same from the store that `overrides` name; nothing where there is none or it does not answer."""
     with suppress(ConfigError, ConnectionError):
         tracking = mlflow_config(overrides, "where a study ran")

@@ -6,16 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from densenet_sweep.compare import noise
-from densenet_sweep.sweep.best import REPEATS
-from densenet_sweep.sweep.first_trials import WARM_START
-from densenet_sweep.sweep.trial import PROMOTED
+from densenet_sweep.results.study import State, Study, Trial
 
 if TYPE_CHECKING:
-    import optuna
-
     from densenet_sweep.compare.metric import Metric
 
-STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running"}
+# The order of the leaderboard's parts, and of counts.
+SHOWN_STATES: tuple[State, ...] = ("complete", "pruned", "failed", "running")
 
 
 @dataclass(frozen=True)
@@ -45,79 +42,47 @@ class Row:
         return f"{self.state} ({self.origin})" if self.origin else self.state
 
 
-def objectives(study: "optuna.Study") -> list[str]:
-    """Return the objectives' names, where the swept config has them under `objective`."""
-    if study.user_attrs.get(REPEATS):  # a confirmation, whose runs are tested
-        return ["test_accuracy"]
-    named = study.user_attrs.get("config", {}).get("objective")
-    names = [named] if isinstance(named, str) else named
-    count = len(study.directions)
-    if isinstance(names, list) and len(names) == count:
-        return [str(name) for name in names]
-    return ["value"] if count == 1 else [f"value {index}" for index in range(count)]
-
-
-def parameters(study: "optuna.Study") -> list[str]:
-    """Return the names of all that was searched, in order."""
-    return sorted({name for trial in study.get_trials(deepcopy=False) if trial.state.name in STATES for name in trial.params})
-
-
-def rows(study: "optuna.Study", metric: "Metric | None" = None) -> list[Row]:
+def rows(study: Study, metric: "Metric | None" = None) -> list[Row]:
     """Return complete trials best first (the Pareto front, where there is one), pruned ones by their last value, the rest.
 
     Where a `metric` is asked for, it is what best means; trials without one come after those that have it.
     """
-    sign = -1 if study.directions[0].name == "MAXIMIZE" else 1
-    order = list(STATES)
-    front = {trial.number for trial in study.best_trials} if len(study.directions) > 1 else set()
+    sign = -1 if study.is_maximized else 1
 
-    def key(trial: "optuna.trial.FrozenTrial") -> tuple[int, bool, float, int]:
-        state = order.index(trial.state.name)
+    def key(trial: Trial) -> tuple[int, bool, float, int]:
+        state = SHOWN_STATES.index(trial.state)
         if metric is not None:
             found = metric.values.get(trial.number)
             value = math.inf if found is None else -found if metric.is_larger_better else found
             return state, found is None, value, trial.number
         value = trial.values[0] if trial.values else math.inf * sign
-        return state, trial.number not in front, sign * value, trial.number
+        return state, trial.number not in study.front, sign * value, trial.number
 
-    trials = study.get_trials(deepcopy=False)
-    shown = [trial for trial in trials if trial.state.name in STATES]
-    successors = {trial.user_attrs[PROMOTED]["trial"]: trial.number for trial in shown if PROMOTED in trial.user_attrs}
+    successors = study.successors()
     found = noise.of(study)
     tied = frozenset(found.tied) if found is not None else frozenset[int]()
     metrics = {} if metric is None else metric.values
     return [
-        _row(trial, _state(trial, front), _origin(trial, successors), trial.number in tied, metrics.get(trial.number))
-        for trial in sorted(shown, key=key)
+        Row(
+            number=trial.number,
+            values=list(trial.values),
+            params=dict(trial.params),
+            num_parameters=trial.num_parameters,
+            epochs=trial.last_step,
+            seconds=trial.seconds,
+            state="front" if trial.number in study.front else "too big" if trial.is_infeasible else trial.state,
+            is_complete=trial.state == "complete",
+            origin=_origin(trial, successors),
+            is_tied=trial.number in tied,
+            metric=metrics.get(trial.number),
+        )
+        for trial in sorted(study.begun, key=key)
     ]
 
 
-def _row(trial: "optuna.trial.FrozenTrial", state: str, origin: str, is_tied: bool, metric: float | None) -> Row:
-    return Row(
-        number=trial.number,
-        values=list(trial.values or []),
-        params=dict(trial.params),
-        num_parameters=trial.user_attrs.get("num_parameters"),
-        epochs=max(trial.intermediate_values, default=None),
-        seconds=trial.user_attrs.get("seconds"),
-        state=state,
-        is_complete=trial.state.name == "COMPLETE",
-        origin=origin,
-        is_tied=is_tied,
-        metric=metric,
-    )
-
-
-def _state(trial: "optuna.trial.FrozenTrial", front: set[int]) -> str:
-    if trial.number in front:
-        return "front"
-    is_too_big = str(trial.user_attrs.get("reason", "")).startswith("infeasible")
-    return "too big" if is_too_big else STATES[trial.state.name]
-
-
-def _origin(trial: "optuna.trial.FrozenTrial", successors: Mapping[int, int]) -> str:
+def _origin(trial: Trial, successors: Mapping[int, int]) -> str:
     if trial.number in successors:
         return f"then {successors[trial.number]}"
-    if PROMOTED in trial.user_attrs:
-        return f"from {trial.user_attrs[PROMOTED]['trial']}"
-    return str(trial.user_attrs.get(WARM_START, ""))
+    if trial.promoted_from is not None:
+        return f"from {trial.promoted_from}"
+    return trial.taken_over_from or ""

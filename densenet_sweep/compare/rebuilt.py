@@ -15,6 +15,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
 from densenet_sweep.config import OBJECTIVES
+from densenet_sweep.results.from_optuna import NOTE
 from densenet_sweep.sweep import space as spaces
 from densenet_sweep.sweep.lease import LEASE
 from densenet_sweep.sweep.trial import NUM_STEPS, PROMOTED, RUNG_SECONDS, RUNGS, SECONDS
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     import optuna
     from mlflow.entities import Run
     from optuna.distributions import BaseDistribution
-
-# The study's attribute that says in a sentence where it comes from and what it lacks.
-ORIGIN = "origin"
 
 _STATES = {"complete": "COMPLETE", "pruned": "PRUNED", "failed": "FAIL", "running": "RUNNING"}
 
@@ -48,7 +46,7 @@ def study(parent: "Run", runs: "Sequence[Run]", why: str) -> "optuna.Study":
     directions: list[Any] = given or [OBJECTIVES.get(it, "maximize") for it in objectives]
     rebuilt = optuna.create_study(study_name=name, directions=directions)
     rebuilt.set_user_attr("config", {"objective": objectives[0] if len(objectives) == 1 else objectives})
-    rebuilt.set_user_attr(ORIGIN, f"Read from the runs in MLflow, without rank correlations: {why}.")
+    rebuilt.set_user_attr(NOTE, f"Read from the runs in MLflow, without rank correlations: {why}.")
     ranges = {key: text for key, text in parent.data.params.items() if _is_search(text)}
     distributions = {key: _distribution(key, text, list(by_number.values())) for key, text in ranges.items()}
     waiting = optuna.trial.create_trial(state=optuna.trial.TrialState.WAITING)

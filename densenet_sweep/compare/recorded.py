@@ -50,7 +50,7 @@ class RecordedStudy:
     def load(self) -> "optuna.Study":
         """Return the study from its storage where that can be read from here, else rebuilt from its runs.
 
-        A study in memory says so in its user attribute `rebuilt.ORIGIN`.
+        A study in memory says so in its user attribute `from_optuna.NOTE`.
 
         Raises:
             ConnectionError: MLflow does not answer any more.

@@ -10,9 +10,9 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from densenet_sweep.compare import rebuilt
 from densenet_sweep.compare.asked import names_and_overrides
 from densenet_sweep.compare.studies import AnyStudy, find
+from densenet_sweep.results.from_optuna import NOTE
 from densenet_sweep.sweep import table
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def watch(found: AnyStudy, console: Console | None = None) -> None:
             live.update(_drawn(study, found.n_trials), refresh=True)
             if found.n_trials is not None and len(table.read(study).finished()) >= found.n_trials:
                 return
-            if rebuilt.ORIGIN in study.user_attrs:  # it is a copy
+            if NOTE in study.user_attrs:  # it is a copy
                 time.sleep(_ASK_SECONDS)
                 study = found.load()
             else:
@@ -71,6 +71,6 @@ def watch(found: AnyStudy, console: Console | None = None) -> None:
 
 def _drawn(study: "optuna.Study", n_trials: int | None) -> RenderableType:
     seen = table.read(study)
-    origin = study.user_attrs.get(rebuilt.ORIGIN)
-    note = [Text(origin, style="dim")] if origin else []
-    return Group(Text(f"study {seen.name}"), table.of(seen, n_trials, datetime.datetime.now()), *note)
+    note = study.user_attrs.get(NOTE)
+    lines = [Text(note, style="dim")] if note else []
+    return Group(Text(f"study {seen.name}"), table.of(seen, n_trials, datetime.datetime.now()), *lines)

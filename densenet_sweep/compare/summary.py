@@ -4,7 +4,7 @@ import statistics
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich import box
 from rich.console import Console
@@ -13,11 +13,7 @@ from rich.table import Table
 
 from densenet_sweep.compare import noise, ranking
 from densenet_sweep.compare.cells import cell, short_names, value
-from densenet_sweep.sweep.first_trials import is_own
-from densenet_sweep.sweep.trial import SECONDS
-
-if TYPE_CHECKING:
-    import optuna
+from densenet_sweep.results.study import Study
 
 # Studies beside each other; at 80 columns a fourth still has room for its name.
 _BESIDE = 4
@@ -48,30 +44,27 @@ class Summary:
     span_seconds: float | None
 
 
-def of(study: "optuna.Study") -> Summary:
+def of(study: Study) -> Summary:
     """Return the summary of a study."""
-    trials = [trial for trial in study.get_trials(deepcopy=False) if trial.state.name in ranking.STATES]
-    counts = Counter(ranking.STATES[trial.state.name] for trial in trials)
-    own = [trial for trial in trials if is_own(trial)]
-    complete = [
-        float(trial.user_attrs[SECONDS]) for trial in own if trial.state.name == "COMPLETE" and SECONDS in trial.user_attrs
-    ]
-    starts = [trial.datetime_start for trial in own if trial.datetime_start is not None]
-    ends = [trial.datetime_complete for trial in own if trial.datetime_complete is not None]
+    counts = Counter(trial.state for trial in study.begun)
+    own = [trial for trial in study.begun if trial.is_own]
+    complete = [trial.seconds for trial in own if trial.state == "complete" and trial.seconds is not None]
+    starts = [trial.start for trial in own if trial.start is not None]
+    ends = [trial.end for trial in own if trial.end is not None]
     first = next((row for row in ranking.rows(study) if row.is_complete), None)
     return Summary(
-        states={state: counts[state] for state in ranking.STATES.values() if counts[state]},
+        states={state: counts[state] for state in ranking.SHOWN_STATES if counts[state]},
         best=None if first is None else first.number,
         values=[] if first is None else first.values,
         params={} if first is None else first.params,
         num_parameters=None if first is None else first.num_parameters,
         median_seconds=statistics.median(complete) if complete else None,
-        total_seconds=sum(float(trial.user_attrs.get(SECONDS, 0.0)) for trial in own),
+        total_seconds=sum(trial.seconds or 0.0 for trial in own),
         span_seconds=(max(ends) - min(starts)).total_seconds() if starts and ends else None,
     )
 
 
-def show_summary(studies: "Sequence[optuna.Study]", console: Console) -> None:
+def show_summary(studies: Sequence[Study], console: Console) -> None:
     """Print the studies beside each other, and whether their bests differ beyond the noise."""
     for begin in range(0, len(studies), _BESIDE):
         console.print(_table(studies[begin : begin + _BESIDE]))
@@ -81,21 +74,18 @@ def show_summary(studies: "Sequence[optuna.Study]", console: Console) -> None:
     console.print()
 
 
-def _table(studies: "Sequence[optuna.Study]") -> Table:
+def _table(studies: Sequence[Study]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.add_column("study", no_wrap=True)
     for study in studies:
-        table.add_column(escape(study.study_name), justify="right", overflow="fold", vertical="bottom")
+        table.add_column(escape(study.name), justify="right", overflow="fold", vertical="bottom")
     summaries = [of(study) for study in studies]
     for state in dict.fromkeys(state for one in summaries for state in one.states):
         table.add_row(state, *(str(one.states.get(state, 0)) for one in summaries))
     table.add_section()
-    names = dict.fromkeys(name for study in studies for name in ranking.objectives(study))
+    names = dict.fromkeys(name for study in studies for name in study.objectives)
     for name in names:
-        values = [
-            dict(zip(ranking.objectives(study), one.values, strict=False))
-            for study, one in zip(studies, summaries, strict=True)
-        ]
+        values = [dict(zip(study.objectives, one.values, strict=False)) for study, one in zip(studies, summaries, strict=True)]
         table.add_row(f"best {name}", *("" if name not in each else value(each[name]) for each in values), style="bold")
     table.add_row("of trial", *("" if one.best is None else str(one.best) for one in summaries))
     searched = sorted({name for one in summaries for name in one.params})

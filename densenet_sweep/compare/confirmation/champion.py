@@ -14,10 +14,10 @@ from densenet_sweep.compare.confirmation import text as confirmation
 from densenet_sweep.compare.next_commands import command
 
 if TYPE_CHECKING:
-    import optuna
     from mlflow import MlflowClient
 
     from densenet_sweep.compare.confirmation.verdict import Verdict
+    from densenet_sweep.results.study import Study
 
 log = logging.getLogger("densenet_sweep")
 
@@ -37,12 +37,13 @@ class Crown(Callback):
         """Print the table, also of a confirmation that was interrupted; keep the champion of one that came to its end."""
         from densenet_sweep.compare.leaderboard import wide_console
         from densenet_sweep.compare.studies import FoundStudy
+        from densenet_sweep.results.from_optuna import read_study
 
         folder = Path(sweep_dir)
         read = finalists.read(folder)
         if read is None:
             return
-        study = FoundStudy(study_name, folder, config.hydra.sweeper.storage).load()
+        study = read_study(FoundStudy(study_name, folder, config.hydra.sweeper.storage).load())
         found = verdict.of(study, folder, read)
         console = wide_console()
         console.print()
@@ -63,12 +64,12 @@ class Crown(Callback):
         next_commands.show(console, lines)
 
 
-def _registered(config: DictConfig, study: "optuna.Study", folder: Path, found: "Verdict") -> bool:
+def _registered(config: DictConfig, study: "Study", folder: Path, found: "Verdict") -> bool:
     """Register the champion's first run, which no test accuracy has chosen, and tell whether that was possible."""
     assert found.champion is not None
     champion = found.results[found.champion]
     seed, number = min(champion.trials.items())
-    run_id = study.get_trials(deepcopy=False)[number].user_attrs.get("mlflow_run_id")
+    run_id = study.trials[number].run_id
     if run_id is None or "uri" not in config.tracking:
         return False
     from densenet_sweep import composition, config_file, train
@@ -98,7 +99,7 @@ def _registered(config: DictConfig, study: "optuna.Study", folder: Path, found: 
                 tags=tags,
                 description="\n\n".join(confirmation.sentences(found)),
             )
-            _keep_in_parent(config, study.study_name, folder)
+            _keep_in_parent(config, study.name, folder)
     except (ConnectionError, OSError, ValueError) as error:
         log.warning("the champion is not registered: %s", error)
         return False

@@ -17,10 +17,11 @@ from densenet_sweep.compare.asked import answering, mlflow_config, separated
 from densenet_sweep.compare.confirmation import finalists as finalist_files
 from densenet_sweep.compare.rerun import downloaded_config
 from densenet_sweep.compare.studies import AnyStudy, find
+from densenet_sweep.results.from_optuna import read_study
 from densenet_sweep.tracking.store import connect
 
 if TYPE_CHECKING:
-    import optuna
+    from densenet_sweep.results.study import Study
 
 _FIRST_SEED = 1000
 _FEWEST_SEEDS = 2
@@ -51,13 +52,13 @@ def main(arguments: list[str]) -> composition.Command:
     if finalist_files.read(found.folder) is not None:
         raise ValueError(f"{found.name}: is a confirmation itself")
     composition.typed(composition.compose(overrides, config_name="confirm"))  # a mistake there costs nothing yet
-    study = found.load()
+    study = read_study(found.load())
     finalists = finalist_files.of(study)
     typed_name = [override.partition("=")[2] for override in overrides if override.startswith(f"{_NAME}=")]
     name = typed_name[-1] if typed_name else f"{found.name}-confirmation-of-{finalists.num_finished}"
     folder = finalist_files.folder_of(name)
     command = shlex.join(["densenet-sweep", "confirm", found.name, f"--top={asked.top}", f"--seeds={asked.seeds}", *overrides])
-    seeds = _fresh_seeds(study.user_attrs.get("config", {}).get("seed"), asked.seeds)
+    seeds = _fresh_seeds(study.config.get("seed"), asked.seeds)
     for finalist in finalists.trials[: asked.top]:
         _write_config(folder, found, study, finalist, overrides)
     finalist_files.write(folder, finalists, top=asked.top, seeds=seeds, command=command)
@@ -66,7 +67,7 @@ def main(arguments: list[str]) -> composition.Command:
 
 
 def _write_config(
-    folder: Path, found: AnyStudy, study: "optuna.Study", finalist: finalist_files.Finalist, overrides: Sequence[str]
+    folder: Path, found: AnyStudy, study: "Study", finalist: finalist_files.Finalist, overrides: Sequence[str]
 ) -> None:
     """Write the config of a finalist as an option file: as its folder keeps it, or else its run in MLflow.
 
@@ -80,7 +81,7 @@ def _write_config(
     if kept.is_file():
         shutil.copyfile(kept, path)
         return
-    run_id = study.get_trials(deepcopy=False)[finalist.trial].user_attrs.get("mlflow_run_id")
+    run_id = study.trials[finalist.trial].run_id
     if run_id is None:
         raise ValueError(f"{kept}: has gone, and with it the config of trial {finalist.trial}")
     uri = mlflow_config(overrides, f"{kept} has gone, so confirm").uri

@@ -6,15 +6,13 @@ A confirmation's folder holds these files, the sweep file that repeats them, and
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
 from densenet_sweep.compare import ranking
 from densenet_sweep.compare.studies import CONFIRMATIONS, OUTPUTS
-
-if TYPE_CHECKING:
-    import optuna
+from densenet_sweep.results.study import Study
 
 FINALISTS = "finalists.yaml"
 
@@ -51,7 +49,7 @@ class Finalists:
         return {finalist.option: finalist for finalist in self.trials}
 
 
-def of(study: "optuna.Study") -> Finalists:
+def of(study: Study) -> Finalists:
     """Return the finalists of `study`.
 
     Raises:
@@ -60,9 +58,8 @@ def of(study: "optuna.Study") -> Finalists:
     rows = ranking.rows(study)
     complete = tuple(Finalist(row.number, row.values[0], row.params, row.num_parameters) for row in rows if row.is_complete)
     if not complete:
-        raise ValueError(f"{study.study_name}: has no complete trial, so there is nothing to confirm")
-    num_finished = sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
-    return Finalists(study.study_name, ranking.objectives(study)[0], num_finished, complete[:_MOST])
+        raise ValueError(f"{study.name}: has no complete trial, so there is nothing to confirm")
+    return Finalists(study.name, study.objectives[0], len(study.finished), complete[:_MOST])
 
 
 def write(folder: Path, finalists: Finalists, *, top: int, seeds: Sequence[int], command: str) -> None:

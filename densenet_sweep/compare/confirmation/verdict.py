@@ -1,9 +1,8 @@
 """What a confirmation found: the finalists on the test set, which of them stand out, and the champion."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,9 +10,8 @@ from densenet_sweep.compare import studies
 from densenet_sweep.compare.confirmation.finalists import Finalist, Finalists, read
 from densenet_sweep.compare.confirmation.statistics import Difference, Repetitions, indistinguishable
 from densenet_sweep.compare.studies import OUTPUTS
-
-if TYPE_CHECKING:
-    import optuna
+from densenet_sweep.results.from_optuna import read_study
+from densenet_sweep.results.study import Study, Trial
 
 _FEWEST_RUNS = 2
 
@@ -45,7 +43,7 @@ class Verdict:
     failures: Mapping[int, str]
 
 
-def of(study: "optuna.Study", folder: Path, finalists: Finalists) -> Verdict:
+def of(study: Study, folder: Path, finalists: Finalists) -> Verdict:
     """Return what the confirmation `study` has found so far.
 
     Args:
@@ -53,13 +51,11 @@ def of(study: "optuna.Study", folder: Path, finalists: Finalists) -> Verdict:
         folder: its sweep's, where each run keeps which images it got right; a run that does not counts by its accuracy alone.
         finalists: that take part.
     """
-    trials = study.get_trials(deepcopy=False)
-    missing = [trial for trial in trials if trial.state.name in ("WAITING", "RUNNING")]
-    failures = {trial.number: str(trial.user_attrs.get("reason", "")) for trial in trials if trial.state.name == "FAIL"}
-    by_option: dict[str, list[optuna.trial.FrozenTrial]] = {}
-    for trial in trials:
-        if trial.state.name == "COMPLETE":
-            by_option.setdefault(trial.params["experiment"], []).append(trial)
+    missing = study.in_state("waiting", "running")
+    failures = {trial.number: trial.reason or "" for trial in study.in_state("failed")}
+    by_option: dict[str, list[Trial]] = {}
+    for trial in study.complete:
+        by_option.setdefault(trial.params["experiment"], []).append(trial)
     known = finalists.by_option()
     results = [_result(known[option], runs, folder) for option, runs in by_option.items() if len(runs) >= _FEWEST_RUNS]
     results.sort(key=lambda result: (-result.runs.mean, result.finalist.trial))
@@ -78,14 +74,15 @@ def of_study(name: str, outputs: Path = OUTPUTS) -> list[Verdict]:
     for study in studies.found(outputs):
         finalists = read(study.folder)
         if finalists is not None and finalists.study == name:
-            found.append(of(study.load(), study.folder, finalists))
+            found.append(of(read_study(study.load()), study.folder, finalists))
     return [verdict for verdict in found if verdict.results]
 
 
-def _result(finalist: Finalist, trials: "list[optuna.trial.FrozenTrial]", folder: Path) -> Result:
+def _result(finalist: Finalist, trials: Sequence[Trial], folder: Path) -> Result:
     rights = [_is_right(folder / str(trial.number) / "artifacts" / "test_right.npy") for trial in trials]
     known = [right for right in rights if right is not None]
-    num_images = int(trials[0].user_attrs["num_test"])
+    num_images = trials[0].num_test
+    assert num_images is not None, "a final run says how many images it was tested on"
     runs = Repetitions(
         accuracies_S=np.array([trial.values[0] for trial in trials]),
         num_images=num_images,

@@ -15,6 +15,7 @@ from densenet_sweep.classifier import Classifier, Signature
 from densenet_sweep.compare import ranking, studies
 from densenet_sweep.compare.asked import answering, the_run
 from densenet_sweep.compare.model import trained
+from densenet_sweep.results.from_optuna import read_study
 from densenet_sweep.tracking.model import CHAMPION, REGISTERED_NAME
 from densenet_sweep.tracking.quiet import quietly
 from densenet_sweep.tracking.run import quoted
@@ -147,8 +148,7 @@ def _of_classifier(classifier: Classifier, origin: str) -> Model:
 def _best_of_study(name: str, uri: str, overrides: Sequence[str]) -> Model:
     """Return the best complete trial whose weights are kept, in the study's folder or in MLflow."""
     found = studies.find(name, overrides)
-    study = found.load()
-    run_ids = {trial.number: trial.user_attrs.get("mlflow_run_id") for trial in study.get_trials(deepcopy=False)}
+    study = read_study(found.load())
     numbers = [row.number for row in ranking.rows(study) if row.is_complete]
     if not numbers:
         raise ValueError(f"{name}: this study has no complete trial yet; densenet-sweep status {name} shows how far it is")
@@ -157,7 +157,7 @@ def _best_of_study(name: str, uri: str, overrides: Sequence[str]) -> Model:
         folder = found.folder / str(number) / "artifacts"
         if any((folder / weights).is_file() for weights in trained.WEIGHTS):
             return _of_classifier(trained.classifier(folder), origin)
-        run_id = run_ids[number]
+        run_id = study.trials[number].run_id
         if run_id is None:
             continue
         with _store(uri) as client:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from densenet_sweep.compare import analysis, origin, ranking, rebuilt
+from densenet_sweep.compare import analysis, origin, ranking
 from densenet_sweep.compare.cells import cell, short_names, value
 from densenet_sweep.compare.confirmation import text as confirmation
 from densenet_sweep.compare.confirmation import verdict
@@ -23,11 +23,10 @@ from densenet_sweep.compare.report.pictures import Drawn, draw
 from densenet_sweep.compare.report.pictures.subject import counted
 from densenet_sweep.drawing import interactive, look
 from densenet_sweep.drawing.scene import Points
+from densenet_sweep.results.study import Study
 from densenet_sweep.tracking.store import redacted
 
 if TYPE_CHECKING:
-    import optuna
-
     from densenet_sweep.compare.metric import Metric
 
 # Trials beyond `top` are folded away, and beyond this many left out.
@@ -48,7 +47,7 @@ class Reported:
         verdicts: of its confirmations.
     """
 
-    study: "optuna.Study"
+    study: Study
     command: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     drawn: Sequence[Drawn] | None = None
@@ -77,7 +76,7 @@ def check(path: Path) -> None:
 
 
 def reported(
-    studies: "Sequence[optuna.Study]",
+    studies: Sequence[Study],
     commands: Sequence[str | None],
     metrics: "Sequence[Metric | None]",
     overrides: Sequence[str],
@@ -89,7 +88,7 @@ def reported(
             command,
             origin.known_tags(study, overrides),
             metric=metric,
-            verdicts=verdict.of_study(study.study_name),
+            verdicts=verdict.of_study(study.name),
         )
         for study, command, metric in zip(studies, commands, metrics, strict=True)
     ]
@@ -141,22 +140,20 @@ def _section(index: int, reported: Reported, top: int) -> dict[str, Any]:
     drawn = draw(study) if reported.drawn is None else reported.drawn
     metric = reported.metric
     rows = ranking.rows(study, metric)
-    trials = study.get_trials(deepcopy=False)
     best = next((row for row in ranking.rows(study) if row.is_complete and row.values), None)
-    objectives = ranking.objectives(study)
-    parameters = ranking.parameters(study)
+    objectives = study.objectives
+    parameters = study.parameters
     asked = [] if metric is None or metric.is_shown_by(study) else [metric.name]
     return {
         "id": f"study-{index}",
-        "name": study.study_name,
-        "facts": _facts(reported, trials),
-        "counts": counted([trial for trial in trials if trial.state.name in ("COMPLETE", "PRUNED", "FAIL")])
-        or "no trial has ended",
+        "name": study.name,
+        "facts": _facts(reported),
+        "counts": counted(study.finished) or "no trial has ended",
         "best": None if best is None else ", ".join(f"{value(it)}" for it in best.values),
         "best_number": None if best is None else best.number,
         "best_params": [] if best is None else [(name, cell(best.params[name])) for name in parameters if name in best.params],
         "objective": ", ".join(objectives),
-        "sentences": [*analysis.sentences(study), *filter(None, [study.user_attrs.get(rebuilt.ORIGIN)])],
+        "sentences": [*analysis.sentences(study), *filter(None, [study.note])],
         "ranked": "" if metric is None else f"Ranked by {metric.name}, {metric.order}.",
         "headings": ["trial", *objectives, *asked, *short_names(parameters), "weights", "epochs", "seconds", "state"],
         "keys": ["", *[""] * len(objectives), *asked, *parameters, "", "", "", ""],
@@ -178,10 +175,10 @@ def _confirmed(found: Verdict) -> dict[str, Any]:
     }
 
 
-def _facts(reported: Reported, trials: "Sequence[optuna.trial.FrozenTrial]") -> dict[str, str]:
+def _facts(reported: Reported) -> dict[str, str]:
     """Return what a reader must know to believe the numbers, by name; what is not known is left out."""
-    started = [trial.datetime_start for trial in trials if trial.datetime_start is not None]
-    ended = [trial.datetime_complete for trial in trials if trial.datetime_complete is not None]
+    started = [trial.start for trial in reported.study.trials if trial.start is not None]
+    ended = [trial.end for trial in reported.study.trials if trial.end is not None]
     tags = reported.tags
     commit = tags.get("git.commit", "")[:10]
     versions = [f"{word} {tags[key]}" for key, word in (("torch.version", "PyTorch"),) if key in tags]

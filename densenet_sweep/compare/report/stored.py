@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from densenet_sweep.sweep.best import REPEATS
-
 if TYPE_CHECKING:
-    import optuna
     from mlflow import MlflowClient
+
+    from densenet_sweep.results.study import Study
 
 log = logging.getLogger("densenet_sweep")
 
@@ -34,9 +33,10 @@ class StorePictures(Callback):
         if "uri" not in tracking:
             return
         from densenet_sweep.compare.studies import FoundStudy
+        from densenet_sweep.results.from_optuna import read_study
 
-        study = FoundStudy(study_name, Path(sweep_dir), config.hydra.sweeper.storage).load()
-        if study.user_attrs.get(REPEATS) or not any(it.state.is_finished() for it in study.get_trials(deepcopy=False)):
+        study = read_study(FoundStudy(study_name, Path(sweep_dir), config.hydra.sweeper.storage).load())
+        if study.is_repeated or not study.finished:
             return
         from mlflow.exceptions import MlflowException
         from sqlalchemy.exc import SQLAlchemyError
@@ -56,7 +56,7 @@ class StorePictures(Callback):
             log.warning("%s (%s); densenet-sweep compare --html FILE draws them", message, cause(error))
 
 
-def _store(client: "MlflowClient", parent: str, study: "optuna.Study", sweep_dir: Path) -> None:
+def _store(client: "MlflowClient", parent: str, study: "Study", sweep_dir: Path) -> None:
     from densenet_sweep.compare.origin import tags_of
     from densenet_sweep.compare.report import page as report
     from densenet_sweep.compare.report.pictures import draw

@@ -4,9 +4,11 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState, create_trial
 
 from densenet_sweep.compare import analysis
+from densenet_sweep.results.from_optuna import read_study
+from densenet_sweep.results.study import Study
 
 
-def study_of(*curves: list[float], direction: str = "maximize", planned: int = 9, pruned: int = 0) -> optuna.Study:
+def study_of(*curves: list[float], direction: str = "maximize", planned: int = 9, pruned: int = 0) -> Study:
     """A study whose last `pruned` trials were pruned after what their curves say; a second an epoch."""
     study = optuna.create_study(direction=direction)
     for index, curve in enumerate(curves):
@@ -21,7 +23,7 @@ def study_of(*curves: list[float], direction: str = "maximize", planned: int = 9
                 user_attrs={"num_steps": planned, "seconds": 1.0 * len(curve)},
             )
         )
-    return study
+    return read_study(study)
 
 
 def test_what_decides_is_most_important():
@@ -61,6 +63,7 @@ def test_rungs_are_epochs_beside_the_training():
             del curve[3]
         attributes = {"num_steps": 9, "rungs": [1, 3], "seconds": 1.0 if index == 6 else 4.0 if is_pruned else 13.0}
         study.add_trial(create_trial(state=state, value=index, intermediate_values=curve, user_attrs=attributes))
+    study = read_study(study)
     assert analysis.saving(study) == analysis.Saving(num_trained=5, num_planned=26, seconds=21.0)
     assert analysis.rank_correlations(study) == {1: pytest.approx(-1), 3: pytest.approx(1)}
     assert analysis.sentences(study)[-1].endswith("(Spearman): -1.00 after rung 1, 1.00 after rung 3.")
@@ -73,7 +76,7 @@ def test_a_trial_that_went_on_was_not_given_up():
         attributes = {"num_steps": 9, "rungs": [1, 3], "seconds": seconds, **promoted}
         study.add_trial(create_trial(state=TrialState.PRUNED, intermediate_values=curve, user_attrs=attributes))
     # 1 of 1 + 3 + 9, and where that of one epoch was behind it 3 of 3 + 9.
-    assert analysis.saving(study) == analysis.Saving(num_trained=4, num_planned=25, seconds=21.0)
+    assert analysis.saving(read_study(study)) == analysis.Saving(num_trained=4, num_planned=25, seconds=21.0)
 
 
 def test_the_sentences():
@@ -93,4 +96,4 @@ def test_several_objectives_have_no_single_order():
         study.add_trial(
             create_trial(values=[index, index], params={"x": 0.1 * index}, distributions={"x": FloatDistribution(0, 1)})
         )
-    assert analysis.sentences(study) == []
+    assert analysis.sentences(read_study(study)) == []

@@ -8,12 +8,14 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState, create_trial
 
 from densenet_sweep.compare.formats import render
+from densenet_sweep.results.from_optuna import read_study
+from densenet_sweep.results.study import Study
 
 LR = {"optimizer.lr": FloatDistribution(0, 1)}
 
 
 @pytest.fixture
-def studies() -> list[optuna.Study]:
+def studies() -> list[Study]:
     one = optuna.create_study(study_name="one", direction="maximize")
     one.set_user_attr("config", {"objective": "valid_accuracy"})
     for value in (0.25, 0.123456789012345):
@@ -32,7 +34,7 @@ def studies() -> list[optuna.Study]:
     two.add_trial(
         create_trial(values=[0.5, 7.0], params={"name": "a|b"}, distributions={"name": CategoricalDistribution(["a|b"])})
     )
-    return [one, two]
+    return [read_study(one), read_study(two)]
 
 
 def test_csv_holds_all_studies_with_their_digits(studies):

@@ -11,6 +11,7 @@ from rich.console import Console
 from densenet_sweep.compare import leaderboard
 from densenet_sweep.compare.formats import render
 from densenet_sweep.compare.metric import Metric
+from densenet_sweep.results.from_optuna import read_study
 
 DISTRIBUTIONS = {
     "architecture.growth_rate": CategoricalDistribution([12, 24]),
@@ -40,7 +41,7 @@ def add(study: optuna.Study, state: str, value: float | None = None, *, epochs: 
 
 def shown(study: optuna.Study, *, width: int = 80, top: int = 10, metric: Metric | None = None) -> str:
     console = Console(file=io.StringIO(), width=width)
-    leaderboard.show(study, top=top, metric=metric, console=console)
+    leaderboard.show(read_study(study), top=top, metric=metric, console=console)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -83,7 +84,7 @@ def test_who_went_on_from_whom_is_said_and_apart_for_programs():
     text = shown(study, width=100)
     for expected in ("complete (from 0)", "complete (other/3)", "pruned (then 1)"):
         assert expected in text
-    listed = csv.DictReader(io.StringIO(render([study], "csv", top=3)))
+    listed = csv.DictReader(io.StringIO(render([read_study(study)], "csv", top=3)))
     assert [(row["state"], row["origin"]) for row in listed] == [
         ("complete", "from 0"), ("complete", "other/3"), ("pruned", "then 1")
     ]  # fmt: skip

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import optuna
@@ -6,16 +7,18 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 from densenet_sweep.compare import noise
+from densenet_sweep.results.from_optuna import read_study
+from densenet_sweep.results.study import Study
 
 
-def study_of(*accuracies: float, name: str = "one", num_valid: int = 10_000, pruned: int = 0) -> optuna.Study:
+def study_of(*accuracies: float, name: str = "one", num_valid: int = 10_000, pruned: int = 0) -> Study:
     """A study whose last `pruned` trials are pruned."""
     study = optuna.create_study(study_name=name, direction="maximize")
     study.set_user_attr("config", {"objective": "valid_accuracy"})
     for index, accuracy in enumerate(accuracies):
         state = TrialState.PRUNED if index >= len(accuracies) - pruned else TrialState.COMPLETE
         study.add_trial(create_trial(state=state, value=accuracy, user_attrs={"num_valid": num_valid}))
-    return study
+    return read_study(study)
 
 
 @pytest.mark.parametrize(
@@ -56,11 +59,11 @@ def test_an_accuracy_of_one_is_not_certain():
     assert found.tied == (1, 2)
 
 
-@pytest.mark.parametrize("attributes", [{}, {"num_valid": 0}])
-def test_nothing_is_claimed_without_the_number_of_images(attributes):
+@pytest.mark.parametrize("num_valid", [None, 0])
+def test_nothing_is_claimed_without_the_number_of_images(num_valid):
     study = study_of(0.5)
-    study.add_trial(create_trial(value=0.9, user_attrs=attributes))
-    assert noise.of(study) is None
+    best = replace(study.trials[0], number=1, values=(0.9,), num_valid=num_valid)
+    assert noise.of(replace(study, trials=(*study.trials, best))) is None
 
 
 def test_bests_of_several_studies():
@@ -73,4 +76,4 @@ def test_bests_of_several_studies():
     assert noise.across([wide, study_of(0.93, name="few", num_valid=100)]) == (
         "The best is wide's: few cannot be told from it; they were validated on different numbers of images."
     )
-    assert noise.across([wide, optuna.create_study()]) == ""
+    assert noise.across([wide, read_study(optuna.create_study())]) == ""

@@ -8,9 +8,10 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import TrialState, create_trial
 
 from densenet_sweep.compare.report import pictures
-from densenet_sweep.compare.report.pictures import cost, progress, search
-from densenet_sweep.compare.report.pictures.subject import Objective, parameter_axis, read, thinned
+from densenet_sweep.compare.report.pictures import cost, progress, search, subject
+from densenet_sweep.compare.report.pictures.subject import Objective, Subject, parameter_axis, thinned
 from densenet_sweep.drawing.scene import Bars, Curves, Line, Picture, Points, Surface
+from densenet_sweep.results.from_optuna import read_study
 
 ALL = ["optimization_history", "learning_curves", "importance", "contour", "slices", "pareto_front"]
 
@@ -22,7 +23,7 @@ def _undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def drawn(study: optuna.Study) -> dict[str, Picture]:
-    return {it.picture.name: it.picture for it in pictures.draw(study)}
+    return {it.picture.name: it.picture for it in pictures.draw(read_study(study))}
 
 
 def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -32,6 +33,10 @@ def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
 def made(picture: Picture | None) -> Picture:
     assert picture is not None
     return picture
+
+
+def read(study: optuna.Study) -> Subject:
+    return subject.read(read_study(study))
 
 
 def marks(picture: Picture, kind: type) -> list:
@@ -162,7 +167,7 @@ def test_a_rung_is_no_part_of_the_curve_that_follows_it():
 
 def test_thinning_keeps_the_best(swept):
     study = swept(500)
-    kept = thinned(study.get_trials(), Objective(0, "valid_accuracy", True), 40)
+    kept = thinned(read_study(study).trials, Objective(0, "valid_accuracy", True), 40)
     assert len(kept) == 40
     best = sorted((trial for trial in study.get_trials() if trial.state.name == "COMPLETE"), key=lambda trial: -trial.value)
     assert {trial.number for trial in best[:10]} <= {trial.number for trial in kept}
@@ -207,7 +212,7 @@ def test_any_choice_has_an_axis(choices):
         study.add_trial(
             create_trial(value=0.1 * index, params={"x": choice}, distributions={"x": CategoricalDistribution(choices)})
         )
-    axis, place = parameter_axis("x", study.get_trials())
+    axis, place = parameter_axis("x", read_study(study).trials)
     assert axis.is_log == (choices[0] == 1e-4)
     assert [place(choice) for choice in choices] == [tick for tick, _ in axis.ticks]
     assert "slices" in drawn(study)

@@ -7,6 +7,7 @@ import pytest
 from densenet_sweep.compare.metric import Metric
 from densenet_sweep.compare.report import page as report
 from densenet_sweep.compare.report.page import Reported
+from densenet_sweep.results.from_optuna import read_study
 
 
 class Checked(HTMLParser):
@@ -36,7 +37,7 @@ def checked(text: str) -> Checked:
 
 def test_one_study(swept):
     tags = {"git.commit": "0123456789abcdef", "git.dirty": "true", "device.name": "H100", "torch.version": "2.12"}
-    text = report.page([Reported(swept(40), "densenet-sweep sweep=mine", tags)])
+    text = report.page([Reported(read_study(swept(40)), "densenet-sweep sweep=mine", tags)])
     checked(text)
     for line in (
         "<title>Sweep made up</title>",
@@ -53,7 +54,7 @@ def test_one_study(swept):
 
 
 def test_it_loads_nothing_and_holds_plotly_once(swept):
-    text = report.page([Reported(swept(40, name="one")), Reported(swept(30, name="two"))])
+    text = report.page([Reported(read_study(swept(40, name="one"))), Reported(read_study(swept(30, name="two")))])
     assert all(address.startswith(("data:", "#study-")) for address in checked(text).addresses)
     assert (
         "//"
@@ -76,7 +77,7 @@ def test_what_people_name_is_no_markup():
                 value=index / 10, params={"<i>": distribution.choices[index % 2]}, distributions={"<i>": distribution}
             )
         )
-    text = report.page([Reported(study, "it '<u>'", {"device.name": "<s>"})])
+    text = report.page([Reported(read_study(study), "it '<u>'", {"device.name": "<s>"})])
     checked(text)
     for tag in ("<script>alert", "</script><b>", "<i>", "<u>", "<s>"):
         assert tag not in text
@@ -84,26 +85,28 @@ def test_what_people_name_is_no_markup():
 
 def test_a_password_that_was_typed_is_not_passed_on():
     study = optuna.create_study(study_name="it")
-    assert "hunter2" not in report.page([Reported(study, "densenet-sweep storage.url=postgresql://me:hunter2@host/db")])
+    assert "hunter2" not in report.page(
+        [Reported(read_study(study), "densenet-sweep storage.url=postgresql://me:hunter2@host/db")]
+    )
 
 
 def test_a_study_put_together_from_its_runs_says_what_it_lacks():
     study = optuna.create_study(study_name="it")
     study.set_user_attr("origin", "Read from the runs in MLflow, without rank correlations: it has gone.")
-    assert "without rank correlations: it has gone" in report.page([Reported(study)])
+    assert "without rank correlations: it has gone" in report.page([Reported(read_study(study))])
 
 
 def test_a_metric_that_was_asked_for_ranks_the_trials_and_has_a_column(swept):
     study = swept(12)
     metric = Metric("valid_loss", is_larger_better=False, values={trial.number: trial.number / 10 for trial in study.trials})
-    text = report.page([Reported(study, metric=metric)])
+    text = report.page([Reported(read_study(study), metric=metric)])
     assert "Ranked by valid_loss, the smallest first." in text
     assert re.search(r"<th[^>]*>valid_loss</th>", text)
     assert f"trial {study.best_trial.number}</span>" in text
 
 
 def test_a_study_without_trials():
-    text = report.page([Reported(optuna.create_study(study_name="empty"))])
+    text = report.page([Reported(read_study(optuna.create_study(study_name="empty")))])
     checked(text)
     assert "no trial has ended" in text
     assert "<figure" not in text
@@ -111,7 +114,7 @@ def test_a_study_without_trials():
 
 def test_equal_studies_make_equal_pages(swept):
     def page():
-        return re.sub(r"Made [^<]+ by", "", re.sub(r"<dt>When.*?</dd>", "", report.page([Reported(swept(12))])))
+        return re.sub(r"Made [^<]+ by", "", re.sub(r"<dt>When.*?</dd>", "", report.page([Reported(read_study(swept(12)))])))
 
     assert page() == page()
 
@@ -131,7 +134,7 @@ def test_a_file_that_cannot_be_written_is_refused(tmp_path, file, message):
 def test_a_disk_that_is_full_leaves_the_last_report(tmp_path, monkeypatch):
     path = tmp_path / "it.html"
     study = optuna.create_study(study_name="it")
-    report.write(path, [Reported(study)])
+    report.write(path, [Reported(read_study(study))])
     before = path.read_text()
 
     def full(*_, **__):
@@ -139,5 +142,5 @@ def test_a_disk_that_is_full_leaves_the_last_report(tmp_path, monkeypatch):
 
     monkeypatch.setattr("pathlib.Path.write_text", full)
     with pytest.raises(ValueError, match=r"it\.html: cannot be written \(No space left on device\)"):
-        report.write(path, [Reported(study)])
+        report.write(path, [Reported(read_study(study))])
     assert path.read_text() == before

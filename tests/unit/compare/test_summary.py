@@ -8,12 +8,14 @@ from optuna.trial import TrialState, create_trial
 from rich.console import Console
 
 from densenet_sweep.compare import summary
+from densenet_sweep.results.from_optuna import read_study
+from densenet_sweep.results.study import Study
 
 BEGIN = datetime.datetime(2026, 11, 25)
 DISTRIBUTIONS = {"architecture.depth": IntDistribution(1, 99), "optimizer.lr": FloatDistribution(0, 1)}
 
 
-def study_of(name: str, *trials: tuple[str, float | None, float], **attributes: Any) -> optuna.Study:
+def study_of(name: str, *trials: tuple[str, float | None, float], **attributes: Any) -> Study:
     """A study of trials of such a state, value and duration, one beginning every 100 seconds."""
     study = optuna.create_study(study_name=name, direction="maximize")
     study.set_user_attr("config", {"objective": "valid_accuracy"})
@@ -28,7 +30,7 @@ def study_of(name: str, *trials: tuple[str, float | None, float], **attributes: 
         trial.datetime_start = BEGIN + datetime.timedelta(seconds=100 * index)
         trial.datetime_complete = None if state == "RUNNING" else trial.datetime_start + datetime.timedelta(seconds=seconds)
         study.add_trial(trial)
-    return study
+    return read_study(study)
 
 
 def test_a_study_in_a_few_numbers():

@@ -3,15 +3,12 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from densenet_sweep.compare.report.pictures import cost, progress, search
 from densenet_sweep.compare.report.pictures.subject import Subject, read
 from densenet_sweep.drawing import png
 from densenet_sweep.drawing.scene import Picture
-
-if TYPE_CHECKING:
-    import optuna
+from densenet_sweep.results.study import Study
 
 log = logging.getLogger("densenet_sweep")
 
@@ -33,7 +30,7 @@ class Drawn:
     still: bytes
 
 
-def draw(study: "optuna.Study") -> list[Drawn]:
+def draw(study: Study) -> list[Drawn]:
     """Return the pictures of `study`; one that would say nothing is left out, and one that fails costs a warning."""
     subject = read(study)
     drawn: list[Drawn] = []

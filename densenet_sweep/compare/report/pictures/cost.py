@@ -2,21 +2,18 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from densenet_sweep.compare.report.pictures.subject import Objective, Subject, padded, shown_of, thinned
 from densenet_sweep.drawing import look
 from densenet_sweep.drawing.scene import Axis, Line, Mark, Panel, Picture, Points
-from densenet_sweep.sweep.trial import seconds_without_rungs
-
-if TYPE_CHECKING:
-    from optuna.trial import FrozenTrial
+from densenet_sweep.results.study import Trial
 
 # What a trial costs, beside its objectives, by its name and unit on an axis. A trial that begins anew after a rung is compared
 # with one that goes on from another's, so without the time of rungs.
-_COSTS: dict[str, Callable[["FrozenTrial"], float | None]] = {
-    "parameters": lambda trial: trial.user_attrs.get("num_parameters"),
-    "training time (s)": seconds_without_rungs,
+_COSTS: dict[str, Callable[[Trial], float | None]] = {
+    "parameters": lambda trial: trial.num_parameters,
+    "training time (s)": lambda trial: trial.seconds_without_rungs,
 }
 _MOST_POINTS = 2000
 _LOG_RATIO = 8.0
@@ -40,9 +37,7 @@ def front(subject: Subject) -> Picture | None:
     return Picture("pareto_front", title, note, found)
 
 
-def _against(
-    subject: Subject, trials: Sequence["FrozenTrial"], label: str, cost_of: Callable[["FrozenTrial"], float | None]
-) -> Panel | None:
+def _against(subject: Subject, trials: Sequence[Trial], label: str, cost_of: Callable[[Trial], float | None]) -> Panel | None:
     known = [(trial, float(cost)) for trial in trials if isinstance(cost := cost_of(trial), int | float)]
     if len({cost for _, cost in known}) < 2 or len(known) < _FEWEST:
         return None
@@ -56,7 +51,7 @@ def _against(
     return _panel(subject, [trial for trial, _ in known], numbers, axis, lambda trial: places[trial.number])
 
 
-def _of_objectives(subject: Subject, trials: Sequence["FrozenTrial"]) -> Picture | None:
+def _of_objectives(subject: Subject, trials: Sequence[Trial]) -> Picture | None:
     panels = []
     for other in subject.objectives[1:]:
         values = [trial.values[other.index] for trial in trials]
@@ -74,23 +69,23 @@ def _of_objectives(subject: Subject, trials: Sequence["FrozenTrial"]) -> Picture
     return Picture("pareto_front", f"{title}{drawn}", note, tuple(panels))
 
 
-def _beyond(subject: Subject, trials: Sequence["FrozenTrial"]) -> str:
+def _beyond(subject: Subject, trials: Sequence[Trial]) -> str:
     """Return how many trials are so bad that the axis leaves them out, as a part of a sentence."""
     low, high = subject.metric.axis([trial.values[0] for trial in trials]).limits or (-math.inf, math.inf)
     number = sum(not low <= trial.values[0] <= high for trial in trials)
     return f", {number:,} of them beyond the axis" if number else ""
 
 
-def _value_of(objective: Objective) -> Callable[["FrozenTrial"], float]:
+def _value_of(objective: Objective) -> Callable[[Trial], float]:
     return lambda trial: float(trial.values[objective.index])
 
 
 def _panel(
     subject: Subject,
-    trials: Sequence["FrozenTrial"],
+    trials: Sequence[Trial],
     chosen: set[int],
     axis: Axis,
-    place: Callable[["FrozenTrial"], float],
+    place: Callable[[Trial], float],
     *,
     is_joined: bool = True,
 ) -> Panel:
@@ -115,7 +110,7 @@ def _panel(
     return Panel(axis, y_axis, tuple(marks))
 
 
-def _points(subject: Subject, trials: Sequence["FrozenTrial"], place: Callable[["FrozenTrial"], float], **style: Any) -> Points:
+def _points(subject: Subject, trials: Sequence[Trial], place: Callable[[Trial], float], **style: Any) -> Points:
     x, y = [place(trial) for trial in trials], [trial.values[0] for trial in trials]
     return Points(x, y, about=[subject.about(trial) for trial in trials], **style)
 

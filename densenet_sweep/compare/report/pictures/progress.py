@@ -1,15 +1,11 @@
 """How a study went: what each trial reached, and how each got there."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from densenet_sweep.compare.report.pictures.subject import Objective, Subject, by_state, padded, shown_of, thinned
 from densenet_sweep.drawing import look
 from densenet_sweep.drawing.scene import Axis, Curves, Line, Mark, Panel, Picture, Points
-from densenet_sweep.sweep.trial import RUNGS
-
-if TYPE_CHECKING:
-    from optuna.trial import FrozenTrial
+from densenet_sweep.results.study import Trial
 
 _MOST_POINTS = 2000
 _MOST_CURVES = 200
@@ -37,7 +33,7 @@ def _history_of(subject: Subject, objective: Objective) -> Panel | None:
     axis = axis_of(objective, [trial for trial, _ in valued])
     numbers = [trial.number for trial in subject.trials]
     best: list[float] = []
-    steps = [(trial.number, value) for trial, value in valued if trial.state.name == "COMPLETE"]
+    steps = [(trial.number, value) for trial, value in valued if trial.state == "complete"]
     for _, value in steps:
         best.append(objective.best([*best[-1:], value]))
     marks: list[Mark] = list(points(subject, objective, axis, {trial.number: trial.number for trial in subject.trials}))
@@ -47,9 +43,9 @@ def _history_of(subject: Subject, objective: Objective) -> Panel | None:
     return Panel(Axis("trial", limits=padded(numbers[0], numbers[-1], is_log=False), is_whole=True), axis, tuple(marks))
 
 
-def axis_of(objective: Objective, valued: Sequence["FrozenTrial"]) -> Axis:
+def axis_of(objective: Objective, valued: Sequence[Trial]) -> Axis:
     """Return the objective's axis for trials that have a value, made for the complete ones where there are some."""
-    complete = [trial for trial in valued if trial.state.name == "COMPLETE"]
+    complete = [trial for trial in valued if trial.state == "complete"]
     chosen = complete if len(complete) > 1 else valued
     return objective.axis([value for trial in chosen if (value := objective.value(trial)) is not None])
 
@@ -69,13 +65,13 @@ def points(
     arrows: list[Points] = []
     others: list[Points] = []
     for name, colour, symbol, trials in by_state(placed):
-        inside: list[tuple[FrozenTrial, float]] = []
-        beyond: list[tuple[FrozenTrial, float]] = []
+        inside: list[tuple[Trial, float]] = []
+        beyond: list[tuple[Trial, float]] = []
         for trial in trials:
             value = objective.value(trial)
             if value is not None and low <= value <= high:
                 inside.append((trial, value))
-            elif value is not None or trial.state.name == "FAIL":
+            elif value is not None or trial.state == "failed":
                 beyond.append((trial, edge))
         if inside:
             others.append(_marked(subject, inside, places, Points([], [], colour, name, symbol, opacity=opacity)))
@@ -89,22 +85,22 @@ def points(
     yield from others
 
 
-def _marked(subject: Subject, found: Sequence[tuple["FrozenTrial", float]], places: dict[int, float], like: Points) -> Points:
+def _marked(subject: Subject, found: Sequence[tuple[Trial, float]], places: dict[int, float], like: Points) -> Points:
     x = [places[trial.number] for trial, _ in found]
     about = [subject.about(trial) for trial, _ in found]
     return Points(x, [y for _, y in found], like.colour, like.name, like.symbol, like.size, like.opacity, about)
 
 
-def _of_one_training(trial: "FrozenTrial") -> list[tuple[int, float]]:
+def _of_one_training(trial: Trial) -> list[tuple[int, float]]:
     """Return what the trial reported after its epochs; of one that was given up at a rung, after its rungs."""
-    rungs, reports = trial.user_attrs.get(RUNGS, []), trial.intermediate_values
+    rungs, reports = trial.rungs, trial.reports
     return [(step, value) for step, value in reports.items() if step not in rungs or max(reports) in rungs]
 
 
 def learning_curves(subject: Subject) -> Picture | None:
     """Return the reports of each trial after its epochs, coloured by what became of it."""
-    reporting = [trial for trial in subject.trials if trial.intermediate_values]
-    if max((len(trial.intermediate_values) for trial in reporting), default=0) < 2:
+    reporting = [trial for trial in subject.trials if trial.reports]
+    if max((len(trial.reports) for trial in reporting), default=0) < 2:
         return None
     objective = subject.metric
     drawn = thinned(reporting, objective, _MOST_CURVES)
@@ -125,13 +121,13 @@ def learning_curves(subject: Subject) -> Picture | None:
             [path[0][-1] for path in paths], [path[1][-1] for path in paths], colour, symbol=symbol, size=4.5, about=about
         )
         marks += [Curves(paths, colour, name, opacity=opacity, about=about), ends]
-    last = max(max(trial.intermediate_values) for trial in drawn)
-    first = min(min(trial.intermediate_values) for trial in drawn)
+    last = max(max(trial.reports) for trial in drawn)
+    first = min(min(trial.reports) for trial in drawn)
     values = [value for mark in marks if isinstance(mark, Curves) for path in mark.paths for value in path[1]]
     axis = objective.axis(finals if len(finals) > 1 else values)
     assert axis.limits is not None
     marks = [_above(mark, axis.limits) for mark in marks]
-    is_at_rung = any(max(trial.intermediate_values) in trial.user_attrs.get(RUNGS, []) for trial in drawn)
+    is_at_rung = any(max(trial.reports) in trial.rungs for trial in drawn)
     at_rungs = "; those given up after a rung had a whole schedule in it" if is_at_rung else ""
     title = f"How {objective.words} grew" if objective.is_maximized else f"How {objective.words} fell"
     panel = Panel(Axis("epoch", limits=padded(first, last, is_log=False), is_whole=True), axis, tuple(marks))

@@ -8,13 +8,12 @@ from densenet_sweep.compare.report.pictures.progress import axis_of, points
 from densenet_sweep.compare.report.pictures.subject import (
     Subject,
     counted,
-    distribution_of,
-    is_numeric,
     parameter_axis,
     shown_of,
 )
 from densenet_sweep.drawing import look
 from densenet_sweep.drawing.scene import Axis, Bars, Panel, Picture, Points, Surface
+from densenet_sweep.results.study import range_of
 
 if TYPE_CHECKING:
     from densenet_sweep.compare.report.pictures.subject import Objective
@@ -61,7 +60,7 @@ def slices(subject: Subject) -> Picture | None:
     panels = []
     for name in shown:
         place_axis, place = parameter_axis(name, valued)
-        shift = 0.0 if is_numeric(distribution_of(name, valued)) else _JITTER
+        shift = 0.0 if range_of(name, valued).is_numeric else _JITTER
         places = {
             trial.number: place(trial.params[name]) + shift * random.Random(trial.number).uniform(-1, 1)
             for trial in valued
@@ -118,7 +117,7 @@ def _pair(subject: Subject) -> tuple[str, str] | None:
     names = [
         name
         for name in subject.varied
-        if is_numeric(distribution_of(name, subject.trials)) and sum(name in trial.params for trial in complete) > 1
+        if range_of(name, subject.trials).is_numeric and sum(name in trial.params for trial in complete) > 1
     ]
     growth = next((name for name in names if name.endswith("growth_rate")), None)
     depth = next((name for name in names if name.rpartition(".")[2] == "depth"), None)

@@ -4,16 +4,12 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from densenet_sweep.compare import analysis, ranking
+from densenet_sweep.compare import analysis
 from densenet_sweep.drawing import look
 from densenet_sweep.drawing.scene import Axis, Symbol
-
-if TYPE_CHECKING:
-    import optuna
-    from optuna.distributions import BaseDistribution
-    from optuna.trial import FrozenTrial
+from densenet_sweep.results.study import State, Study, Trial, range_of
 
 # What a metric is called on an axis, and its unit.
 _WORDS = {
@@ -28,11 +24,11 @@ _WORDS = {
 }
 _SHORT = ("num_parameters", "images_per_second", "peak_memory_bytes")
 
-# By Optuna's name: what a state is called, its colour and its symbol.
-STATES: dict[str, tuple[str, str, Symbol]] = {
-    "COMPLETE": ("complete", look.BLUE, "circle"),
-    "PRUNED": ("pruned", look.ORANGE, "ring"),
-    "FAIL": ("failed", look.RED, "cross"),
+# The colour and the symbol of a trial by its state.
+STYLES: dict[State, tuple[str, Symbol]] = {
+    "complete": (look.BLUE, "circle"),
+    "pruned": (look.ORANGE, "ring"),
+    "failed": (look.RED, "cross"),
 }
 
 # An axis reaches this many times as far as from the best to three quarters of the trials.
@@ -68,11 +64,11 @@ class Objective:
         """Whether it lies between 0 and 1."""
         return self.name.endswith("accuracy")
 
-    def value(self, trial: "FrozenTrial") -> float | None:
+    def value(self, trial: Trial) -> float | None:
         """Return the trial's value, a pruned one's last report; None where there is none that can be drawn."""
         values = trial.values
-        if not values and trial.state.name == "PRUNED" and self.index == 0 and trial.intermediate_values:
-            values = [trial.intermediate_values[max(trial.intermediate_values)]]
+        if not values and trial.state == "pruned" and self.index == 0 and trial.reports:
+            values = (trial.reports[max(trial.reports)],)
         return values[self.index] if values and math.isfinite(values[self.index]) else None
 
     def best(self, values: Sequence[float]) -> float:
@@ -114,7 +110,7 @@ class Subject:
 
     name: str
     objectives: tuple[Objective, ...]
-    trials: tuple["FrozenTrial", ...]
+    trials: tuple[Trial, ...]
     shares: dict[str, float]
     varied: tuple[str, ...]
     front: frozenset[int]
@@ -124,69 +120,63 @@ class Subject:
         """The first objective, which is what trials report."""
         return self.objectives[0]
 
-    def complete(self) -> list["FrozenTrial"]:
+    def complete(self) -> list[Trial]:
         """Return the complete trials."""
-        return [trial for trial in self.trials if trial.state.name == "COMPLETE"]
+        return [trial for trial in self.trials if trial.state == "complete"]
 
     def counts(self) -> str:
         """Return how many trials ended in which state."""
         return counted(self.trials)
 
-    def about(self, trial: "FrozenTrial") -> str:
+    def about(self, trial: Trial) -> str:
         """Return what is known of `trial`, a line a fact."""
-        lines = [f"trial {trial.number}: {STATES[trial.state.name][0]}"]
+        lines = [f"trial {trial.number}: {trial.state}"]
         for objective in self.objectives:
             value = objective.value(trial)
             lines += [] if value is None else [f"{objective.name} = {value:.5g}"]
         lines += [f"{name} = {_shown(value)}" for name, value in sorted(trial.params.items())]
-        weights, seconds = (trial.user_attrs.get(name) for name in ("num_parameters", "seconds"))
-        facts = [f"{weights:,} parameters" if weights else "", f"{seconds:.4g} s" if seconds else ""]
+        facts = [
+            f"{trial.num_parameters:,} parameters" if trial.num_parameters else "",
+            f"{trial.seconds:.4g} s" if trial.seconds else "",
+        ]
         return "\n".join([*lines, *filter(None, [", ".join(filter(None, facts))])])
 
 
-def read(study: "optuna.Study") -> Subject:
+def read(study: Study) -> Subject:
     """Return what is to be seen of `study`."""
     objectives = tuple(
-        Objective(index, name, direction.name == "MAXIMIZE")
-        for index, (name, direction) in enumerate(zip(ranking.objectives(study), study.directions, strict=True))
+        Objective(index, name, direction == "maximize")
+        for index, (name, direction) in enumerate(zip(study.objectives, study.directions, strict=True))
     )
-    trials = [trial for trial in study.get_trials(deepcopy=False) if trial.state.name in STATES]
+    trials = study.finished
     shares = analysis.importance(study)
     names = sorted({name for trial in trials for name in trial.params})
     varied = [name for name in names if len({repr(trial.params[name]) for trial in trials if name in trial.params}) > 1]
     varied.sort(key=lambda name: -shares.get(name, 0.0))
-    front = frozenset(trial.number for trial in study.best_trials) if len(objectives) > 1 else frozenset()
-    return Subject(study.study_name, objectives, tuple(trials), shares, tuple(varied), front)
+    return Subject(study.name, objectives, tuple(trials), shares, tuple(varied), study.front)
 
 
-def counted(trials: Sequence["FrozenTrial"]) -> str:
+def counted(trials: Sequence[Trial]) -> str:
     """Return how many of `trials` ended in which state, as text."""
-    found = Counter(STATES[trial.state.name][0] if not is_too_big(trial) else "too big" for trial in trials)
-    return ", ".join(
-        f"{found[word]:,} {word}" for word in (*(word for word, _, _ in STATES.values()), "too big") if found[word]
-    )
+    found = Counter("too big" if trial.is_infeasible else trial.state for trial in trials)
+    return ", ".join(f"{found[word]:,} {word}" for word in (*STYLES, "too big") if found[word])
 
 
-def is_too_big(trial: "FrozenTrial") -> bool:
-    """Tell whether `trial` exceeded a limit and was not trained."""
-    return str(trial.user_attrs.get("reason", "")).startswith("infeasible")
-
-
-def by_state(trials: Sequence["FrozenTrial"]) -> Iterator[tuple[str, str, Symbol, list["FrozenTrial"]]]:
+def by_state(trials: Sequence[Trial]) -> Iterator[tuple[State, str, Symbol, list[Trial]]]:
     """Yield name, colour and symbol of each state among `trials`, with its trials; complete ones come last, on top."""
-    for state in reversed(STATES):
-        found = [trial for trial in trials if trial.state.name == state]
+    for state, (colour, symbol) in reversed(STYLES.items()):
+        found = [trial for trial in trials if trial.state == state]
         if found:
-            yield (*STATES[state], found)
+            yield state, colour, symbol, found
 
 
-def thinned(trials: Sequence["FrozenTrial"], objective: Objective, most: int) -> list["FrozenTrial"]:
+def thinned(trials: Sequence[Trial], objective: Objective, most: int) -> list[Trial]:
     """Return at most `most` trials: the best ones, and an even selection of the rest."""
     if len(trials) <= most:
         return list(trials)
 
-    def badness(trial: "FrozenTrial") -> float:
-        value = objective.value(trial) if trial.state.name == "COMPLETE" else None
+    def badness(trial: Trial) -> float:
+        value = objective.value(trial) if trial.state == "complete" else None
         return math.inf if value is None else -value if objective.is_maximized else value
 
     best = sorted(trials, key=badness)[: most // 4]
@@ -202,37 +192,25 @@ def shown_of(num_shown: int, num_all: int) -> str:
     return f" ({num_shown:,} of {num_all:,} trials drawn)" if num_shown < num_all else ""
 
 
-def is_numeric(distribution: "BaseDistribution") -> bool:
-    """Tell whether all values are numbers, be they a range or a choice."""
-    choices = getattr(distribution, "choices", ())
-    return all(isinstance(choice, int | float) and not isinstance(choice, bool) for choice in choices)
-
-
-def distribution_of(name: str, trials: Sequence["FrozenTrial"]) -> "BaseDistribution":
-    """Return the distribution that the last of `trials` drew `name` from."""
-    return next(trial.distributions[name] for trial in reversed(trials) if name in trial.distributions)
-
-
-def parameter_axis(name: str, trials: Sequence["FrozenTrial"]) -> tuple[Axis, Callable[[Any], float]]:
+def parameter_axis(name: str, trials: Sequence[Trial]) -> tuple[Axis, Callable[[Any], float]]:
     """Return the axis of a parameter over the whole range that was searched, and a function from its values to places."""
-    distribution: Any = distribution_of(name, trials)
+    values = range_of(name, trials)
     searched = [trial.params[name] for trial in trials if name in trial.params]
-    if not is_numeric(distribution):
-        choices = list(distribution.choices)
-        names = [_shown(choice) for choice in choices]
-        axis = Axis(name, limits=(-0.5, len(choices) - 0.5), ticks=tuple((float(i), text) for i, text in enumerate(names)))
+    if not values.is_numeric:
+        names = [_shown(choice) for choice in values.choices]
+        axis = Axis(name, limits=(-0.5, len(names) - 0.5), ticks=tuple((float(i), text) for i, text in enumerate(names)))
         return axis, lambda value: float(names.index(_shown(value)))
-    if hasattr(distribution, "choices"):
-        low, high = min(distribution.choices), max(distribution.choices)
+    if values.choices:
+        low, high = min(values.choices), max(values.choices)
         is_log = low > 0 and high / low >= _LOG_RATIO
-        searched = list(distribution.choices)
+        searched = list(values.choices)
     else:
-        low, high, is_log = distribution.low, distribution.high, distribution.log
-        if distribution.step and (high - low) / distribution.step < _MOST_TICKS and not is_log:
-            searched = [low + index * distribution.step for index in range(round((high - low) / distribution.step) + 1)]
+        low, high, is_log = values.low, values.high, values.is_log
+        if values.step and (high - low) / values.step < _MOST_TICKS and not is_log:
+            searched = [low + index * values.step for index in range(round((high - low) / values.step) + 1)]
     places = sorted(set(searched))
     is_whole = all(isinstance(value, int) for value in places)
-    is_listed = len(places) <= _MOST_TICKS and (is_whole or hasattr(distribution, "choices"))
+    is_listed = len(places) <= _MOST_TICKS and (is_whole or values.choices)
     ticks = tuple((float(place), f"{place:g}") for place in places) if is_listed else None
     return Axis(name, is_log=is_log, limits=padded(low, high, is_log=is_log), ticks=ticks, is_whole=is_whole), float
 

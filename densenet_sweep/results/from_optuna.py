@@ -1,0 +1,111 @@
+"""Reads an Optuna study into values: the one place that knows under which attributes the engine and the runs keep facts."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from densenet_sweep.results.study import Direction, Range, State, Study, Trial
+from densenet_sweep.sweep.best import REPEATS
+from densenet_sweep.sweep.first_trials import WARM_START
+from densenet_sweep.sweep.trial import NUM_STEPS, PROMOTED, RUNG_SECONDS, RUNGS, SECONDS, passed_step
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.distributions import BaseDistribution
+    from optuna.trial import FrozenTrial
+
+# The study's attribute that holds `Study.note`.
+NOTE = "origin"
+
+STATES: Mapping[str, State] = {
+    "COMPLETE": "complete",
+    "PRUNED": "pruned",
+    "FAIL": "failed",
+    "RUNNING": "running",
+    "WAITING": "waiting",
+}
+
+
+def read_study(study: "optuna.Study") -> Study:
+    """Return the study as its storage holds it now."""
+    ranges: dict[int, Range] = {}  # trials share their distributions, so each is read once
+    directions = tuple(_direction(direction.name) for direction in study.directions)
+    trials = study.get_trials(deepcopy=False)
+    config = study.user_attrs.get("config", {})
+    is_repeated = bool(study.user_attrs.get(REPEATS))
+    has_front = len(directions) > 1 and any(trial.state.name == "COMPLETE" for trial in trials)
+    return Study(
+        name=study.study_name,
+        objectives=_objectives(config, len(directions), is_repeated=is_repeated),
+        directions=directions,
+        trials=tuple(_trial(trial, ranges) for trial in trials),
+        config=config,
+        is_repeated=is_repeated,
+        front=frozenset(trial.number for trial in study.best_trials) if has_front else frozenset(),
+        note=study.user_attrs.get(NOTE),
+    )
+
+
+def _direction(name: str) -> Direction:
+    return "maximize" if name == "MAXIMIZE" else "minimize"
+
+
+def _objectives(config: Mapping[str, Any], count: int, *, is_repeated: bool) -> tuple[str, ...]:
+    """Return the objectives' names, where the swept config has them under `objective`."""
+    if is_repeated:  # a confirmation, whose runs are tested
+        return ("test_accuracy",)
+    named = config.get("objective")
+    names = [named] if isinstance(named, str) else named
+    if isinstance(names, list) and len(names) == count:
+        return tuple(map(str, names))
+    return ("value",) if count == 1 else tuple(f"value {index}" for index in range(count))
+
+
+def _trial(trial: "FrozenTrial", ranges: dict[int, Range]) -> Trial:
+    kept = trial.user_attrs
+    return Trial(
+        number=trial.number,
+        state=STATES[trial.state.name],
+        values=tuple(trial.values or ()),
+        params=trial.params,
+        ranges={name: _range_once(distribution, ranges) for name, distribution in trial.distributions.items()},
+        reports=trial.intermediate_values,
+        num_parameters=kept.get("num_parameters"),
+        num_valid=kept.get("num_valid"),
+        num_test=kept.get("num_test"),
+        epochs=kept.get(NUM_STEPS),
+        rungs=tuple(kept.get(RUNGS, ())),
+        seconds=kept.get(SECONDS),
+        rung_seconds=kept.get(RUNG_SECONDS, 0.0),
+        run_id=kept.get("mlflow_run_id"),
+        reason=kept.get("reason"),
+        promoted_from=kept.get(PROMOTED, {}).get("trial"),
+        passed_step=passed_step(trial),
+        taken_over_from=kept.get(WARM_START),
+        start=trial.datetime_start,
+        end=trial.datetime_complete,
+    )
+
+
+def _range_once(distribution: "BaseDistribution", ranges: dict[int, Range]) -> Range:
+    if id(distribution) not in ranges:
+        ranges[id(distribution)] = range_from(distribution)
+    return ranges[id(distribution)]
+
+
+def range_from(distribution: Any) -> Range:
+    """Return the range that one of Optuna's distributions describes."""
+    if hasattr(distribution, "choices"):
+        return Range(choices=tuple(distribution.choices))
+    is_whole = type(distribution).__name__.startswith("Int")
+    return Range(distribution.low, distribution.high, distribution.step, distribution.log, is_whole)
+
+
+def distribution_from(values: Range) -> "BaseDistribution":
+    """Return Optuna's distribution over a range: the opposite of `range_from`."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    if values.choices:
+        return CategoricalDistribution(values.choices)
+    if values.is_whole:
+        return IntDistribution(int(values.low), int(values.high), log=values.is_log, step=int(values.step or 1))
+    return FloatDistribution(values.low, values.high, log=values.is_log, step=values.step)

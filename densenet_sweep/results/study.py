@@ -1,0 +1,185 @@
+"""A study and its trials as frozen values: the currency of every table, picture and verdict.
+
+Knows neither Optuna nor MLflow; `from_optuna` makes these values.
+"""
+
+import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+State = Literal["complete", "pruned", "failed", "running", "waiting"]
+Direction = Literal["minimize", "maximize"]
+
+# How the reason of a trial begins that exceeded a limit and was not trained.
+_INFEASIBLE = "infeasible"
+
+
+@dataclass(frozen=True)
+class Range:
+    """The values that a parameter was searched over: the numbers from `low` to `high`, or the listed `choices`.
+
+    Attributes:
+        low: the smallest number; 0 for choices.
+        high: the largest number, included; 0 for choices.
+        step: between neighbours; None for a continuous range and for choices.
+        is_log: searched on a logarithmic scale.
+        is_whole: whole numbers only.
+        choices: empty for a range of numbers.
+    """
+
+    low: float = 0.0
+    high: float = 0.0
+    step: float | None = None
+    is_log: bool = False
+    is_whole: bool = False
+    choices: tuple[Any, ...] = ()
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether all values are numbers, be they a range or choices."""
+        return all(isinstance(choice, int | float) and not isinstance(choice, bool) for choice in self.choices)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One trial of a study.
+
+    Attributes:
+        number: in its study, from 0.
+        state: what became of it.
+        values: one an objective; empty without a result. A pruned trial's value is its last report.
+        params: the searched values, by override path.
+        ranges: what each of `params` was searched over.
+        reports: the first objective by epoch, or by rung where it was judged after rungs.
+        num_parameters: of its network.
+        num_valid: validation images.
+        num_test: test images, of a final run.
+        epochs: that it was to train; None where only the clock says.
+        rungs: the short trainings before it, in epochs.
+        seconds: that its training took in all attempts, its rungs included.
+        rung_seconds: the part of `seconds` that its rungs took.
+        run_id: of its run in MLflow.
+        reason: why it failed or was pruned.
+        promoted_from: the number of the trial whose rung it continues from.
+        passed_step: the last rung that it need not train, since that trial has.
+        taken_over_from: "study/number" of the trial in another study of which it is a copy.
+        start: local time of its first attempt.
+        end: local time of its end.
+    """
+
+    number: int
+    state: State
+    values: tuple[float, ...] = ()
+    params: Mapping[str, Any] = field(default_factory=dict)
+    ranges: Mapping[str, Range] = field(default_factory=dict)
+    reports: Mapping[int, float] = field(default_factory=dict)
+    num_parameters: int | None = None
+    num_valid: int | None = None
+    num_test: int | None = None
+    epochs: int | None = None
+    rungs: tuple[int, ...] = ()
+    seconds: float | None = None
+    rung_seconds: float = 0.0
+    run_id: str | None = None
+    reason: str | None = None
+    promoted_from: int | None = None
+    passed_step: int = 0
+    taken_over_from: str | None = None
+    start: datetime.datetime | None = None
+    end: datetime.datetime | None = None
+
+    @property
+    def last_step(self) -> int | None:
+        """The last epoch (or rung) that it reported."""
+        return max(self.reports, default=None)
+
+    @property
+    def seconds_without_rungs(self) -> float | None:
+        """The seconds of the training after the rungs, or those of the rungs where it ended there."""
+        if self.seconds is None:
+            return None
+        return self.seconds - self.rung_seconds if self.seconds > self.rung_seconds else self.seconds
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it has ended, in whatever way."""
+        return self.state in ("complete", "pruned", "failed")
+
+    @property
+    def is_infeasible(self) -> bool:
+        """Whether it exceeded a limit and was not trained."""
+        return (self.reason or "").startswith(_INFEASIBLE)
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the study ran it itself, instead of taking it over from another one."""
+        return self.taken_over_from is None
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study as its storage held it when it was read.
+
+    Attributes:
+        name: unique in its storage.
+        objectives: their names, in order; `value` where the application does not name them.
+        directions: one an objective.
+        trials: by number.
+        config: what was not searched, by override path.
+        is_repeated: its trials are repetitions of given configurations, of which none is the best.
+        front: the numbers of the trials on the Pareto front; empty with one objective.
+        note: a sentence about where it was read from and what it lacks; None for a study read from its storage.
+    """
+
+    name: str
+    objectives: tuple[str, ...]
+    directions: tuple[Direction, ...]
+    trials: tuple[Trial, ...]
+    config: Mapping[str, Any] = field(default_factory=dict)
+    is_repeated: bool = False
+    front: frozenset[int] = frozenset()
+    note: str | None = None
+
+    @property
+    def is_maximized(self) -> bool:
+        """Whether more of the first objective is better."""
+        return self.directions[0] == "maximize"
+
+    @property
+    def has_one_objective(self) -> bool:
+        """Whether there is one objective, so that one trial can be the best."""
+        return len(self.directions) == 1
+
+    @property
+    def parameters(self) -> list[str]:
+        """The names of all that was searched by the trials that have begun, in order."""
+        return sorted({name for trial in self.begun for name in trial.params})
+
+    @property
+    def begun(self) -> list[Trial]:
+        """The trials that have begun."""
+        return [trial for trial in self.trials if trial.state != "waiting"]
+
+    @property
+    def finished(self) -> list[Trial]:
+        """The trials that have ended: complete, pruned and failed ones."""
+        return [trial for trial in self.trials if trial.is_finished]
+
+    @property
+    def complete(self) -> list[Trial]:
+        """The complete trials."""
+        return self.in_state("complete")
+
+    def in_state(self, *states: State) -> list[Trial]:
+        """Return the trials that are in one of `states`."""
+        return [trial for trial in self.trials if trial.state in states]
+
+    def successors(self) -> dict[int, int]:
+        """Return by the number of each promoted trial the number of the trial that continues from it."""
+        return {trial.promoted_from: trial.number for trial in self.begun if trial.promoted_from is not None}
+
+
+def range_of(name: str, trials: Sequence[Trial]) -> Range:
+    """Return what the last of `trials` that has `name` searched it over."""
+    return next(trial.ranges[name] for trial in reversed(trials) if name in trial.ranges)
