@@ -70,6 +70,28 @@ def test_the_papers_recipe_is_the_papers():
     assert config.data.augment.horizontal_flip
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_what_an_experiment_names_wins_over_the_base_of_a_sweep(order):
+    recipe = composition.typed(composition.compose(["experiment=seed_recipe"]))
+    for sweep in ("seed_net", "growth_depth_lr", "quickstart"):
+        composed = composition.typed(composition.compose(["experiment=seed_recipe", f"sweep={sweep}"][::order]))
+        for section in ("architecture", "optimizer", "schedule"):
+            assert getattr(composed, section) == getattr(recipe, section)
+        assert (composed.epochs, composed.batch_size) == (recipe.epochs, recipe.batch_size)
+        assert (composed.data.image_size, composed.data.normalize) == (96, False)
+        assert composed.rungs == [1]  # which the recipe does not name
+    assert composed.data.num_train == 6000
+
+
+def test_the_command_line_wins_over_experiment_and_sweep():
+    typed = composition.typed(
+        composition.compose(["experiment=seed_recipe", "sweep=quickstart", "optimizer=adamw", "epochs=3"])
+    )
+    assert typed.optimizer._target_.endswith(".adamw")
+    assert typed.optimizer.lr == 0.05  # a value of the recipe, whose optimizer is not taken
+    assert typed.epochs == 3
+
+
 @pytest.mark.parametrize(
     ("overrides", "accepted"),
     [
