@@ -5,7 +5,6 @@ from typing import Any
 
 from densenet_sweep.architectures import geometry
 from densenet_sweep.config import (
-    OBJECTIVES,
     AdamWConfig,
     Config,
     ConfigError,
@@ -18,6 +17,7 @@ from densenet_sweep.config import (
     StepConfig,
     WarmupConfig,
 )
+from densenet_sweep.metrics import OBJECTIVES
 from densenet_sweep.sweep.storage import check_password
 from densenet_sweep.tracking.store import check_uri
 

@@ -11,6 +11,8 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, OmegaConf
 
+from densenet_sweep.metrics import direction_of
+
 
 class ConfigError(ValueError):
     """A config value that cannot be used; the message is one line with the key, the value and what is accepted."""
@@ -226,24 +228,10 @@ class Config:
         return [self.objective] if isinstance(self.objective, str) else list(self.objective)
 
 
-# What a run can be judged by, and which way is better.
-OBJECTIVES = {
-    "valid_accuracy": "maximize",
-    "valid_loss": "minimize",
-    "train_accuracy": "maximize",
-    "train_loss": "minimize",
-    "num_parameters": "minimize",
-    "seconds": "minimize",  # of an epoch
-    "total_seconds": "minimize",  # of all epochs so far, those of rungs included
-    "images_per_second": "maximize",
-    "peak_memory_bytes": "minimize",
-}
-
-
 def _direction_of(objective: Any) -> str | list[str]:
     if isinstance(objective, str):
-        return OBJECTIVES.get(objective, "maximize")
-    return [OBJECTIVES.get(name, "maximize") for name in objective]
+        return direction_of(objective)
+    return [direction_of(name) for name in objective]
 
 
 # ${direction_of:${objective}} is the direction in which a sweep optimizes, or a list of them. Registered on import: a process

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from densenet_sweep.config import OBJECTIVES
+from densenet_sweep.metrics import direction_of
 from densenet_sweep.training.fit import Epoch
 
 
@@ -17,7 +17,7 @@ def metrics_of(epoch: Epoch) -> dict[str, float]:
 
 def is_best(metrics: Mapping[str, float], history: Sequence[Mapping[str, float]], objective: str) -> bool:
     """Tell whether `metrics` are the best so far by the objective."""
-    sign = 1 if OBJECTIVES[objective] == "maximize" else -1
+    sign = 1 if direction_of(objective) == "maximize" else -1
     return all(sign * metrics[objective] > sign * past[objective] for past in history)
 
 

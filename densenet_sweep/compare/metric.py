@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from densenet_sweep.compare.asked import answering, exists
-from densenet_sweep.config import OBJECTIVES, MlflowConfig
+from densenet_sweep.config import MlflowConfig
+from densenet_sweep.metrics import METRICS
 from densenet_sweep.results.study import Study
 from densenet_sweep.tracking.store import connect, redacted
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-# Names of what is better where it is smaller, among metrics that a sweep cannot have as its objective.
+# Names of what is better where it is smaller, among metrics that are not in our table.
 _COSTS = re.compile(r"loss|error|seconds|time|bytes|mega|giga|memory|disk|num_|usage")
 
 # Runs that are looked at to tell which metrics there are.
@@ -43,9 +44,7 @@ class Metric:
 
 def is_larger_better(name: str) -> bool:
     """Tell whether a larger value of the metric is better."""
-    if name in OBJECTIVES:
-        return OBJECTIVES[name] == "maximize"
-    return _COSTS.search(name) is None
+    return METRICS[name].direction == "maximize" if name in METRICS else _COSTS.search(name) is None
 
 
 def read(study: Study, name: str, tracking: MlflowConfig, top: int) -> Metric:

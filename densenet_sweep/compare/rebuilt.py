@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
-from densenet_sweep.config import OBJECTIVES
+from densenet_sweep.metrics import direction_of
 from densenet_sweep.results.from_optuna import NOTE
 from densenet_sweep.sweep import space as spaces
 from densenet_sweep.sweep.lease import LEASE
@@ -43,7 +43,7 @@ def study(parent: "Run", runs: "Sequence[Run]", why: str) -> "optuna.Study":
     by_number = {int(run.data.tags["trial.number"]): run for run in sorted(runs, key=lambda run: run.info.start_time)}
     objectives = _objectives(list(by_number.values()))
     given = parent.data.tags.get("study.directions", "").split()
-    directions: list[Any] = given or [OBJECTIVES.get(it, "maximize") for it in objectives]
+    directions: list[Any] = given or [direction_of(it) for it in objectives]
     rebuilt = optuna.create_study(study_name=name, directions=directions)
     rebuilt.set_user_attr("config", {"objective": objectives[0] if len(objectives) == 1 else objectives})
     rebuilt.set_user_attr(NOTE, f"Read from the runs in MLflow, without rank correlations: {why}.")

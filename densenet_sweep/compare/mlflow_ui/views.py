@@ -12,19 +12,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from densenet_sweep.metrics import METRICS, of_kind
 from densenet_sweep.tracking.run import quoted
 
 # Where MLflow puts the charts of metrics that a view has none for.
 _GENERATED = ("Model metrics", "System metrics")
-_CURVES = ("valid_accuracy", "train_accuracy", "valid_loss", "train_loss")
-_COSTS = ("num_parameters", "seconds", "peak_memory_bytes")
-_EFFORT = ("num_parameters", "total_seconds", "images_per_second")
+_COSTS = of_kind("cost")
+_EFFORT = tuple(name for name, metric in METRICS.items() if metric.is_column)
 _TEST = "test_accuracy"
 # A column that is always there.
 _NAME = "attributes.`Run Name`"
 _CARD: Mapping[str, Any] = {"deleted": False, "isGenerated": False, "runsCountToCompare": 100}
 # Of which one trial that diverges would hide the rest.
-_LOGARITHMIC = ("valid_loss", "train_loss")
+_LOGARITHMIC = of_kind("loss")
 # What the view that a study's links open is called.
 LEADERBOARD = "Leaderboard"
 ALL_RUNS = "All runs"
@@ -72,7 +72,11 @@ def of_trials(shown: Shown) -> list[View]:
     """Return the views of the study's trials, the leaderboard first."""
     objective = next(iter(shown.objectives))
     scatters = [_scatter(drawn, "PARAM", objective) for drawn in shown.searched.values()]
-    curves = [_line(metric) for metric in dict.fromkeys((objective, *_CURVES)) if metric not in (*_COSTS, "total_seconds")]
+    curves = [
+        _line(metric)
+        for metric in dict.fromkeys((objective, *of_kind("accuracy", "loss")))
+        if metric not in of_kind("cost", "pace")
+    ]
     costs = [_scatter(cost, "METRIC", metric) for metric in shown.objectives for cost in _COSTS if metric != cost]
     sections = {
         LEADERBOARD: [],

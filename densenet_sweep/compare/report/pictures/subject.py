@@ -9,20 +9,8 @@ from typing import Any
 from densenet_sweep.compare import analysis
 from densenet_sweep.drawing import look
 from densenet_sweep.drawing.scene import Axis, Symbol
+from densenet_sweep.metrics import METRICS
 from densenet_sweep.results.study import State, Study, Trial, range_of
-
-# What a metric is called on an axis, and its unit.
-_WORDS = {
-    "valid_accuracy": ("validation accuracy", ""),
-    "valid_loss": ("validation loss", "nats per image"),
-    "train_accuracy": ("training accuracy", ""),
-    "train_loss": ("training loss", "nats per image"),
-    "num_parameters": ("parameters", ""),
-    "seconds": ("time of an epoch", "s"),
-    "images_per_second": ("images per second", ""),
-    "peak_memory_bytes": ("peak memory", "bytes"),
-}
-_SHORT = ("num_parameters", "images_per_second", "peak_memory_bytes")
 
 # The colour and the symbol of a trial by its state.
 STYLES: dict[State, tuple[str, Symbol]] = {
@@ -51,13 +39,13 @@ class Objective:
     @property
     def words(self) -> str:
         """What it is called in a sentence."""
-        return _WORDS.get(self.name, (self.name, ""))[0]
+        return METRICS[self.name].label if self.name in METRICS else self.name
 
     @property
     def label(self) -> str:
         """What it is called on an axis."""
-        words, unit = _WORDS.get(self.name, (self.name, ""))
-        return f"{words} ({unit})" if unit else words
+        unit = METRICS[self.name].unit if self.name in METRICS else ""
+        return f"{self.words} ({unit})" if unit else self.words
 
     @property
     def is_accuracy(self) -> bool:
@@ -77,7 +65,7 @@ class Objective:
 
     def axis(self, values: Sequence[float]) -> Axis:
         """Return an axis on which the good half of `values` can be told apart; what lies far on the bad side is beyond it."""
-        is_short = self.name in _SHORT
+        is_short = self.name in METRICS and METRICS[self.name].spans_magnitudes
         low, high = min(values), max(values)
         if is_short and low > 0 and high / low >= 10:
             return Axis(self.label, is_log=True, limits=(low / 1.2, high * 1.2), is_short=True)
