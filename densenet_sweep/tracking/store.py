@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
+from densenet_sweep.tracking import new_database
+
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
@@ -109,7 +111,7 @@ def connect(uri: str) -> "MlflowClient":
 
     Raises:
         ValueError: `uri` is no store.
-        OSError: the folder cannot be written.
+        OSError: the folder cannot be written, or the file was left half made.
     """
     check_uri(uri)
     # Progress bars of small files say nothing, and litter a log.
@@ -117,21 +119,28 @@ def connect(uri: str) -> "MlflowClient":
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
     # Alembic and MLflow report every migration step of a new database, which says nothing to a user.
-    for name in ("alembic", "mlflow", "mlflow.store.db.utils"):
+    for name in ("alembic", "mlflow"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # And a page of traceback for a database that is locked, which it also raises.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     # Nor does each attempt to reach a server that is dead; that it is, the caller says once.
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
     from mlflow import MlflowClient
 
     uri = absolute(uri)
     database = sqlite_file(uri)
-    if database is not None:
-        database.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{database}.lock"):  # the first use makes the tables, and two at once break it
+    if database is None:
+        return MlflowClient(tracking_uri=uri, registry_uri=uri)
+    database.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{database}.lock"):  # whoever comes first makes the tables, and the others wait
+        new_database.make(database)
+        try:
             client = MlflowClient(tracking_uri=uri, registry_uri=uri)
             client.search_experiments(max_results=1)
-            return client
-    return MlflowClient(tracking_uri=uri, registry_uri=uri)
+        except Exception as error:
+            new_database.refuse_half_made(database, error)
+            raise
+        return client
 
 
 def experiment_id(client: "MlflowClient", uri: str, name: str, artifact_location: str) -> str:

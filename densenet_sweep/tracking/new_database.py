@@ -1,0 +1,64 @@
+"""A new MLflow database in a file: there whole or not at all, whenever the process that makes it ends."""
+
+import contextlib
+import sqlite3
+import uuid
+from pathlib import Path
+from typing import Any
+
+
+def make(database: Path) -> None:
+    """Make the tables of the file `database` where there are none; the caller keeps other processes away.
+
+    MLflow makes them in dozens of steps that it cannot repeat, so they are made under another name.
+
+    Raises:
+        OSError, sqlalchemy.exc.SQLAlchemyError: the folder cannot be written.
+    """
+    if database.exists() and database.stat().st_size > 0:
+        return
+    from mlflow.store.tracking import DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    for left in _unfinished(database, "*"):
+        left.unlink(missing_ok=True)
+    # Under a name that was never used: MLflow keeps its connections by it.
+    name = uuid.uuid4().hex
+    unfinished = database.with_name(f".{database.name}.{name}.new")
+    try:
+        root = DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH  # as MlflowClient would make it
+        store: Any = SqlAlchemyStore(f"sqlite:///{unfinished.absolute()}", root)  # type: ignore[no-untyped-call]
+        store.engine.dispose()
+        unfinished.replace(database)
+    finally:
+        for left in _unfinished(database, name):
+            left.unlink(missing_ok=True)
+
+
+def refuse_half_made(database: Path, error: Exception) -> None:
+    """Raise what to do about a database whose making was cut off, which versions before this one could leave behind.
+
+    Raises:
+        OSError: it was.
+    """
+    if _holds_nothing(database):
+        raise OSError(
+            f"its tables were left half made by a process that was stopped, and hold no run; delete it: rm {database}"
+        ) from error
+
+
+def _unfinished(database: Path, name: str) -> list[Path]:
+    return list(database.parent.glob(f".{database.name}.{name}.new*"))
+
+
+def _holds_nothing(database: Path) -> bool:
+    """Tell whether the file is a database of MLflow without its first experiment, which is made last."""
+    with (
+        contextlib.suppress(sqlite3.Error),
+        contextlib.closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True, timeout=1)) as connection,
+    ):
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if "experiments" in tables:
+            return bool(connection.execute("SELECT count(*) FROM experiments").fetchone() == (0,))
+        return "alembic_version" in tables or "metrics" in tables
+    return False
