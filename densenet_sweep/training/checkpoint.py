@@ -3,7 +3,7 @@
 import contextlib
 import os
 import pickle
-import tempfile
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +24,16 @@ def save(path: Path, state: dict[str, Any]) -> None:
     Raises:
         OSError: a full disk or an unwritable folder; the file at `path` is then what it was.
     """
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with partial.open("xb") as file:  # readable as the umask says, which tempfile's are not
             torch.save(state, file)
             file.flush()
             os.fsync(file.fileno())
-        Path(name).replace(path)
+        partial.replace(path)
     except BaseException as error:
         with contextlib.suppress(OSError):
-            Path(name).unlink()
+            partial.unlink()
         if isinstance(error, RuntimeError):  # torch's zip writer turns an OSError of the file into one
             raise OSError(f"{path}: the checkpoint could not be written ({_first_line(error)}); is the disk full?") from error
         raise

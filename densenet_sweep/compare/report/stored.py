@@ -65,9 +65,10 @@ def _store(client: "MlflowClient", parent: str, study: "Study", sweep_dir: Path)
     drawn = draw(study)
     found = description.read(sweep_dir)
     reported = report.Reported(study, found.command, tags_of(client, study), drawn)
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / FOLDER).mkdir()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "run"  # MLflow copies its mode, and the temporary folder is closed to others
+        (folder / FOLDER).mkdir(parents=True)
         for it in drawn:
-            (Path(folder) / FOLDER / f"{it.picture.name}.png").write_bytes(it.still)
-        report.write(Path(folder) / REPORT, [reported])
-        client.log_artifacts(parent, folder)
+            (folder / FOLDER / f"{it.picture.name}.png").write_bytes(it.still)
+        report.write(folder / REPORT, [reported])
+        client.log_artifacts(parent, str(folder))

@@ -1,7 +1,9 @@
 """The pictures that a sweep leaves with its parent run."""
 
 import logging
+import os
 import re
+import urllib.parse
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +99,13 @@ def opened(config: DictConfig, folder: Path) -> MlflowClient:
     return store.connect(config.tracking.uri)
 
 
+def umask() -> int:
+    """The umask of this process, which can only be read by setting it."""
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
 def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [line.getMessage() for line in caplog.records if line.levelno >= logging.WARNING]
 
@@ -108,6 +117,8 @@ def test_an_interrupted_sweep_and_its_continuation(config, tmp_path):
     run = parent_of(client, "tests", "mine")
     assert artifacts(client, run) == {"pictures", "report.html"}
     assert artifacts(client, run, "pictures") == {"pictures/optimization_history.png"}
+    folder = Path(urllib.parse.urlsplit(run.info.artifact_uri).path)
+    assert folder.stat().st_mode & 0o055 == 0o055 & ~umask()
     ended(config, tmp_path)
     assert artifacts(client, run) == {"pictures", "report.html"}
 

@@ -1,4 +1,5 @@
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,16 @@ def test_what_is_saved_is_loaded(tmp_path):
     assert torch.equal(loaded["network"]["weight"], STATE["network"]["weight"])
     assert loaded["history"] == STATE["history"]
     assert [path.name for path in tmp_path.iterdir()] == ["last.pt"]
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o007, 0o660)])
+def test_the_umask_says_who_may_read(tmp_path, umask, mode):
+    before = os.umask(umask)
+    try:
+        checkpoint.save(tmp_path / "last.pt", STATE)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "last.pt").stat().st_mode) == mode
 
 
 def test_a_crash_while_writing_leaves_the_old_file(tmp_path, monkeypatch):
@@ -35,7 +46,7 @@ def test_a_crash_while_writing_leaves_the_old_file(tmp_path, monkeypatch):
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
 def test_torchs_own_write_error_is_an_oserror_with_the_path(tmp_path, monkeypatch):
     full = Path("/dev/full").open("wb", buffering=0)  # noqa: SIM115 - the code under test closes it
-    monkeypatch.setattr(os, "fdopen", lambda *_: full)
+    monkeypatch.setattr(Path, "open", lambda *_: full)
     with pytest.raises(OSError, match=r"last\.pt|No space left"):
         checkpoint.save(tmp_path / "last.pt", STATE)
     assert list(tmp_path.iterdir()) == []
