@@ -1,12 +1,13 @@
 """What a new study begins with: configurations to try first, and the finished trials of an earlier study."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from densenet_sweep.sweep import description
 from densenet_sweep.sweep.errors import SweepError
+from densenet_sweep.sweep.exclusive import is_lock
 from densenet_sweep.sweep.space import Space
 from densenet_sweep.sweep.trial import PROMOTED, promoted_numbers
 
@@ -71,7 +72,7 @@ def source_of_warm_start(name: str, storage: "optuna.storages.BaseStorage", swee
         return optuna.load_study(study_name=name, storage=storage)
     except KeyError:
         beside = sorted(path.parent.name for path in sweep_dir.parent.glob(f"*/{description.DESCRIPTION}"))
-        known = [study.study_name for study in storage.get_all_studies()]
+        known = [study.study_name for study in storage.get_all_studies() if not is_lock(study.study_name)]
         there_are = ", ".join(dict.fromkeys([*known, *beside])) or "none"
         raise SweepError(f"hydra.sweeper.warm_start_from={name}: no such study; there are {there_are}") from None
 
@@ -102,14 +103,29 @@ def copies(source: "optuna.Study") -> list["optuna.trial.FrozenTrial"]:
     return found
 
 
-def begin(study: "optuna.Study", first: Sequence[Mapping[str, Any]], earlier: Sequence["optuna.trial.FrozenTrial"]) -> None:
-    """Give a study what it is to try first, unless it has tried it; and a new one the finished trials of an earlier study."""
-    is_new = not study.get_trials(deepcopy=False)
+def begin(
+    study: "optuna.Study",
+    first: Sequence[Mapping[str, Any]],
+    earlier: Sequence["optuna.trial.FrozenTrial"],
+    renew: Callable[[], None] = lambda: None,
+) -> None:
+    """Give a study what it is to try first, unless it has tried it; and a new one the finished trials of an earlier study.
+
+    One process may do so at a time; `renew` is called after each trial, to show that it lives. One that was killed under way
+    is completed by the next.
+    """
+    trials = study.get_trials(deepcopy=False)
+    is_new = all(trial.state.name == "WAITING" or not is_own(trial) for trial in trials)
     for values in first:
         study.enqueue_trial(dict(values), skip_if_exists=True)
-    if is_new and earlier:
-        study.add_trials(list(earlier))
-        log.info("taken over: %d finished trials of %s", len(earlier), earlier[0].user_attrs[WARM_START].rpartition("/")[0])
+        renew()
+    taken = {trial.user_attrs.get(WARM_START) for trial in trials}
+    missing = [trial for trial in earlier if trial.user_attrs[WARM_START] not in taken] if is_new else []
+    for trial in missing:
+        study.add_trial(trial)
+        renew()
+    if missing:
+        log.info("taken over: %d finished trials of %s", len(missing), missing[0].user_attrs[WARM_START].rpartition("/")[0])
 
 
 def is_own(trial: "optuna.trial.FrozenTrial") -> bool:

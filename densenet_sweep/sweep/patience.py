@@ -10,12 +10,16 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import optuna
+import sqlalchemy
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from densenet_sweep.sweep.outage import wait_out
 
 # What Optuna's cache before a database calls besides the interface (5.0).
 _CALLED_BY_THE_CACHE = ("_create_new_trial", "_get_trials", "_set_trial_param", "get_trial_id_from_study_id_trial_number")
+
+# How long a command waits for another that writes to the same file.
+_SQLITE_SECONDS = 20.0
 
 Storage = TypeVar("Storage", bound=optuna.storages.BaseStorage)
 
@@ -48,10 +52,44 @@ def _patient(storage: type[Storage]) -> type[Storage]:
 
 @_patient
 class PatientDatabase(optuna.storages.RDBStorage):
-    """A database; a connection that went stale is replaced before it is used."""
+    """A database; a connection that went stale is replaced before it is used.
+
+    A file of SQLite is locked before a transaction reads, not when it first writes: Optuna (5.0) reads a waiting trial and then
+    sets it running, and of two workers that read it at the same moment both would get it.
+    """
 
     def __init__(self, url: str) -> None:
-        super().__init__(url, engine_kwargs={"pool_pre_ping": True})
+        is_file = url.startswith("sqlite")
+        connect = {"connect_args": {"timeout": _SQLITE_SECONDS}} if is_file else {}
+        try:
+            super().__init__(url, engine_kwargs={"pool_pre_ping": True, **connect})
+        except BaseException:
+            if hasattr(self, "engine"):  # its connections would stay open until they are collected
+                self.scoped_session.remove()
+                self.engine.dispose()
+            raise
+        if is_file:
+            _lock_before_reading(self.engine)
+
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        """Open the database anew, where this object arrives in another process."""
+        super().__setstate__(state)
+        if self.engine.dialect.name == "sqlite":
+            _lock_before_reading(self.engine)
+
+
+def _lock_before_reading(engine: sqlalchemy.Engine) -> None:
+    """Begin each transaction with `BEGIN IMMEDIATE`, as SQLAlchemy's page on SQLite describes it."""
+
+    def leave_transactions_to_sqlalchemy(connection: Any, _: object) -> None:
+        connection.isolation_level = None
+
+    def begin(connection: sqlalchemy.Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    engine.dispose()  # connections that were opened before
+    sqlalchemy.event.listen(engine, "connect", leave_transactions_to_sqlalchemy)
+    sqlalchemy.event.listen(engine, "begin", begin)
 
 
 @_patient

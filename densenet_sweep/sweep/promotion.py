@@ -7,21 +7,17 @@ reported, so that no rung is trained twice: a rung is a training by itself, of w
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import filelock
 import optuna
 
+from densenet_sweep.sweep.exclusive import exclusive
 from densenet_sweep.sweep.pruners import BestSharePruner, check_whole
 from densenet_sweep.sweep.trial import NUM_STEPS, PROMOTED, RUNGS, SECONDS, passed_step, promoted_numbers
 
 if TYPE_CHECKING:
     from optuna.study import Study
     from optuna.trial import FrozenTrial
-
-# Waiting for another worker that chooses takes milliseconds.
-_LOCK_SECONDS = 10.0
 
 
 class PromotionPruner(BestSharePruner):
@@ -110,21 +106,14 @@ class _Rung:
         return cls(judged, stopped)
 
 
-def promote(study: "Study", pruner: PromotionPruner, folder: Path) -> None:
-    """Put the trial that is to go on, if there is one, into the queue, as a new one.
-
-    Workers that share the sweep's `folder` never promote a trial twice; where it is not shared, and two choose within the same
-    moment, the configuration is trained twice.
-    """
+def promote(study: "Study", pruner: PromotionPruner) -> None:
+    """Put the trial that is to go on, if there is one, into the queue, as a new one; of several workers one does so."""
     if pruner.promotable(study) is None:
         return
-    try:
-        with filelock.FileLock(folder / ".promotion.lock", timeout=_LOCK_SECONDS):
-            trial = pruner.promotable(study)
-            if trial is not None:
-                study.add_trial(going_on_from(trial))
-    except filelock.Timeout:  # whoever holds it hangs; the next trial comes to it again
-        return
+    with exclusive(study._storage, study.study_name):
+        trial = pruner.promotable(study)
+        if trial is not None:
+            study.add_trial(going_on_from(trial))
 
 
 def going_on_from(trial: "FrozenTrial") -> "FrozenTrial":

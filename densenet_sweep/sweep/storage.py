@@ -1,6 +1,7 @@
 """Where a study is stored: a file in the sweep's folder, a database, or Optuna's gRPC proxy before one."""
 
 import os
+import random
 import re
 import time
 import warnings
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 JOURNAL = "study.journal"
 SQLITE = "study.db"
 
-_TURNS_TO_MAKE_TABLES = 6
+# What SQLite, PostgreSQL and MySQL say where another process made the same table, or its first row, a moment earlier.
+_MADE_BY_ANOTHER = "already exists|UNIQUE constraint|unique constraint|Duplicate entry|database is locked|[Dd]eadlock"
+_SECONDS_TO_MAKE_TABLES = 30.0
 
 
 def open_storage(url: str | None, sweep_dir: Path) -> "optuna.storages.BaseStorage":
@@ -45,7 +48,7 @@ def open_storage(url: str | None, sweep_dir: Path) -> "optuna.storages.BaseStora
     assert url is not None
     if url == "sqlite":
         sweep_dir.mkdir(parents=True, exist_ok=True)
-        url = f"sqlite:///{sweep_dir / SQLITE}"
+        url = _sqlite(sweep_dir / SQLITE)
     if url.startswith("grpc://"):
         return _proxy(url)
     if "://" not in url:
@@ -96,19 +99,26 @@ def _database(url: str) -> "optuna.storages.BaseStorage":
 
     from densenet_sweep.sweep.patience import PatientDatabase
 
-    for turn in range(_TURNS_TO_MAKE_TABLES):
+    deadline = time.monotonic() + _SECONDS_TO_MAKE_TABLES
+    while True:
         try:
             # With Optuna's cache before it, once: a study that is loaded on the bare database begins with an empty one, and
             # reads every trial anew.
             return optuna.storages.get_storage(PatientDatabase(url))
         except Exception as error:  # each driver has its own
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            # Of two that make the tables of a new database at once, one fails; a moment later they are there.
-            if turn + 1 < _TURNS_TO_MAKE_TABLES and re.search(r"already exists|UniqueViolation|DuplicateTable", str(error)):
-                time.sleep(0.5)
+            # Of several that make the tables of a new database at once, one makes each; a moment later they are there.
+            if time.monotonic() < deadline and re.search(_MADE_BY_ANOTHER, f"{error} {error.__cause__}"):
+                time.sleep(random.uniform(0.1, 0.5))
                 continue
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise SweepError(f"hydra.sweeper.storage={redacted(url)}: cannot be used ({redacted(reason)})") from error
-    raise AssertionError("the last turn returns or raises")
+
+
+def _sqlite(path: Path) -> str:
+    """Return the URL of a SQLite file, whatever characters its path has."""
+    from sqlalchemy.engine import URL
+
+    return URL.create("sqlite", database=str(path)).render_as_string()
 
 
 def _proxy(url: str) -> "optuna.storages.BaseStorage":

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import filelock
 from hydra.core.plugins import Plugins
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
@@ -23,6 +22,7 @@ from densenet_sweep.sweep import study as studies
 from densenet_sweep.sweep.budget import Budget
 from densenet_sweep.sweep.errors import SweepError
 from densenet_sweep.sweep.events import emit
+from densenet_sweep.sweep.exclusive import exclusive
 from densenet_sweep.sweep.options import check_options
 from densenet_sweep.sweep.ranking import best_first
 from densenet_sweep.sweep.worker import Settings, Worker
@@ -116,7 +116,7 @@ def _look_up_in(context: HydraContext, config: DictConfig) -> conditional.LookUp
 def _opened(
     options: Mapping[str, Any], sweep_dir: Path, definition: studies.Definition, first: Sequence[Mapping[str, Any]]
 ) -> "optuna.Study":
-    """Return the study, with its first trials where it is new; two commands that make it do so one after the other."""
+    """Return the study, with its first trials where it is new; commands that make it do so one after the other."""
     storage = storages.open_storage(options["storage"], sweep_dir)
     allow_change = options["allow_config_change"]
     earlier = []
@@ -125,10 +125,10 @@ def _opened(
         studies.check_same(source, definition, allow_change=allow_change)
         earlier = first_trials.copies(source)
     sweep_dir.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(sweep_dir / ".study.lock"):
-        name = str(options["study_name"] or sweep_dir.name)
+    name = str(options["study_name"] or sweep_dir.name)
+    with exclusive(storage, name) as renew:
         study = studies.open_study(storage, name, definition, allow_change=allow_change)
-        first_trials.begin(study, first, earlier)
+        first_trials.begin(study, first, earlier, renew)
         if options["repeats"]:
             study.set_user_attr(best.REPEATS, True)
     return study

@@ -179,7 +179,7 @@ class Worker:
         is_exhausted = bool(study.user_attrs.get(_EXHAUSTED))
         if isinstance(study.pruner, PromotionPruner):
             study.pruner.num_left = 1 if is_exhausted else num_left
-            promote(study, study.pruner, self.settings.sweep_dir)
+            promote(study, study.pruner)
         if not (self.settings.repeats or is_exhausted):
             return study.ask(self.space.distributions())
         trial_id = study._pop_waiting_trial_id()

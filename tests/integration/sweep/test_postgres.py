@@ -9,13 +9,18 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import optuna
 import pytest
+
+from densenet_sweep.sweep.exclusive import exclusive
+from densenet_sweep.sweep.storage import open_storage
 
 PASSWORD = "a-secret-of-the-test"
 
@@ -169,6 +174,29 @@ def test_a_server_that_is_restarted_under_way_loses_nothing(toy, server, url):
     assert not any(trial.user_attrs.get("attempt") for trial in trials)  # nobody was held dead for the outage
     numbers = [line[0] for line in toy.ran()]
     assert len(numbers) == len(set(numbers)) == 12
+
+
+def test_several_commands_that_begin_on_one_new_database_at_once(server, tmp_path):
+    import psycopg
+
+    with psycopg.connect(server.url.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE fresh")
+    url = server.url.replace("/postgres", "/fresh")
+    at_once = threading.Barrier(5)
+
+    def begin(_: int) -> int:
+        at_once.wait()
+        storage = open_storage(url, tmp_path)
+        with exclusive(storage, "toy"):
+            study = optuna.create_study(study_name="toy", storage=storage, load_if_exists=True)
+            study.enqueue_trial({"x": 0.5}, skip_if_exists=True)
+        num_trials = len(study.trials)
+        storage.remove_session()
+        storage._backend.engine.dispose()
+        return num_trials
+
+    with ThreadPoolExecutor(5) as threads:
+        assert list(threads.map(begin, range(5))) == [1] * 5
 
 
 @pytest.mark.parametrize("behind", ["sqlite", "postgres"])

@@ -91,3 +91,11 @@ def test_the_other_study_is_found_by_its_folder_or_in_the_same_storage(tmp_path)
     assert len(source_of_warm_start("earlier", open_storage(None, folder), tmp_path / "x" / "y").trials) == 3
     with pytest.raises(SweepError, match=r"hydra\.sweeper\.warm_start_from=erlier: no such study; there are earlier$"):
         source_of_warm_start("erlier", elsewhere, tmp_path / "sweeps" / "new")
+
+
+def test_what_a_killed_command_had_not_taken_over_yet_is_taken_over_by_the_next():
+    study = optuna.create_study(direction="maximize")
+    earlier = copies(finished_study())
+    study.add_trial(earlier[0])
+    begin(study, [{"width": 16}], earlier)
+    assert [trial.user_attrs.get("warm_start_from") for trial in study.trials] == ["earlier/0", None, "earlier/1"]

@@ -1,5 +1,6 @@
 import math
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import optuna
 import pytest
@@ -14,16 +15,15 @@ from densenet_sweep.sweep.trial import NUM_STEPS, PROMOTED, RUNGS, SECONDS
 class Sweep:
     """A study whose trials are trained, judged and promoted as a worker does it."""
 
-    def __init__(self, tmp_path, *, direction="maximize", rungs=(1,), **arguments):
+    def __init__(self, *, direction="maximize", rungs=(1,), **arguments):
         self.study = optuna.create_study(direction=direction, pruner=PromotionPruner(**arguments))
         self.sign = 1 if direction == "maximize" else -1
         self.rungs = list(rungs)
-        self.folder = tmp_path
 
     def train(self, *values: float, num_left: float = math.inf) -> FrozenTrial:
         """Run one trial that gives `values` after the rungs that are ahead of it, and then 1; return what became of it."""
         self.study.pruner.num_left = num_left
-        promote(self.study, self.study.pruner, self.folder)
+        promote(self.study, self.study.pruner)
         trial = self.study.ask({"x": optuna.distributions.FloatDistribution(0, 1)})
         trial.set_user_attr(RUNGS, self.rungs)
         passed = trial.user_attrs.get(PROMOTED, {"step": 0})["step"]
@@ -39,8 +39,8 @@ class Sweep:
 
 
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
-def test_none_goes_on_before_so_many_were_judged_and_then_the_best_does(tmp_path, direction):
-    sweep = Sweep(tmp_path, direction=direction, one_in=3, at_least=0)
+def test_none_goes_on_before_so_many_were_judged_and_then_the_best_does(direction):
+    sweep = Sweep(direction=direction, one_in=3, at_least=0)
     assert [sweep.train(value).state.name for value in (0.5, 0.9, 0.1)] == ["PRUNED"] * 3
     promoted = sweep.train()
     assert promoted.state.name == "COMPLETE"
@@ -54,21 +54,21 @@ def test_none_goes_on_before_so_many_were_judged_and_then_the_best_does(tmp_path
     assert sweep.origins() == {3: 1, 7: 5}
 
 
-def test_a_trial_goes_on_at_once_where_it_is_its_turn(tmp_path):
-    sweep = Sweep(tmp_path, one_in=2, at_least=0)
+def test_a_trial_goes_on_at_once_where_it_is_its_turn():
+    sweep = Sweep(one_in=2, at_least=0)
     assert sweep.train(0.5).state.name == "PRUNED"
     assert sweep.train(0.9).state.name == "COMPLETE"
     assert sweep.origins() == {}
 
 
-def test_what_the_user_named_goes_on(tmp_path):
-    sweep = Sweep(tmp_path, at_least=0)
+def test_what_the_user_named_goes_on():
+    sweep = Sweep(at_least=0)
     sweep.study.enqueue_trial({"x": 0.5})
     assert [sweep.train(value).state.name for value in (0.1, 0.9)] == ["COMPLETE", "PRUNED"]
 
 
-def test_the_last_trials_of_the_budget_are_kept_for_the_best(tmp_path):
-    sweep = Sweep(tmp_path, at_least=2)
+def test_the_last_trials_of_the_budget_are_kept_for_the_best():
+    sweep = Sweep(at_least=2)
     for left, value in zip((5, 4, 3), (0.1, 0.3, 0.2), strict=True):
         sweep.train(value, num_left=left)
     assert [sweep.train(num_left=left).state.name for left in (2, 1)] == ["COMPLETE"] * 2
@@ -76,15 +76,15 @@ def test_the_last_trials_of_the_budget_are_kept_for_the_best(tmp_path):
 
 
 @pytest.mark.parametrize("n_trials", [1, 2, 3, 4, 5])
-def test_of_a_sweep_of_few_trials_as_many_go_on_as_can(tmp_path, n_trials):
-    sweep = Sweep(tmp_path, at_least=3)
+def test_of_a_sweep_of_few_trials_as_many_go_on_as_can(n_trials):
+    sweep = Sweep(at_least=3)
     for index in range(n_trials):
         sweep.train(0.9 - index / 10, num_left=n_trials - index)
     assert sum(it.state.name == "COMPLETE" for it in sweep.study.trials) == min(3, n_trials)
 
 
-def test_after_a_later_rung_the_best_so_far_goes_on_at_once(tmp_path):
-    sweep = Sweep(tmp_path, rungs=(1, 3), one_in=2, at_least=0)
+def test_after_a_later_rung_the_best_so_far_goes_on_at_once():
+    sweep = Sweep(rungs=(1, 3), one_in=2, at_least=0)
     assert sweep.train(0.5).state.name == "PRUNED"
     assert sweep.train(0.6, 0.6).state.name == "COMPLETE"  # the first there
     sweep.train(0.1)
@@ -95,8 +95,8 @@ def test_after_a_later_rung_the_best_so_far_goes_on_at_once(tmp_path):
     assert sweep.train(0.7, 0.7).state.name == "COMPLETE"
 
 
-def test_a_promoted_trial_is_judged_after_the_rungs_ahead_of_it_alone(tmp_path):
-    sweep = Sweep(tmp_path, rungs=(1, 3), one_in=2, at_least=0)
+def test_a_promoted_trial_is_judged_after_the_rungs_ahead_of_it_alone():
+    sweep = Sweep(rungs=(1, 3), one_in=2, at_least=0)
     for value in (0.9, 0.1):
         sweep.train(value)
     promoted = sweep.train(0.8)
@@ -107,31 +107,31 @@ def test_a_promoted_trial_is_judged_after_the_rungs_ahead_of_it_alone(tmp_path):
     assert sweep.origins() == {2: 0}
 
 
-def test_a_task_that_trains_its_rung_again_is_not_judged_by_it_again(tmp_path):
-    sweep = Sweep(tmp_path, one_in=2, at_least=0)
+def test_a_task_that_trains_its_rung_again_is_not_judged_by_it_again():
+    sweep = Sweep(one_in=2, at_least=0)
     for value in (0.9, 0.1):
         sweep.train(value)
-    promote(sweep.study, sweep.study.pruner, tmp_path)
+    promote(sweep.study, sweep.study.pruner)
     promoted = sweep.study.ask()
     assert PROMOTED in promoted.user_attrs
     assert not promoted.should_prune()
 
 
-def test_what_is_known_of_a_trial_goes_on_with_it(tmp_path):
-    sweep = Sweep(tmp_path, one_in=2, at_least=0)
+def test_what_is_known_of_a_trial_goes_on_with_it():
+    sweep = Sweep(one_in=2, at_least=0)
     first = sweep.study.ask()
     for key, value in ((RUNGS, [1]), (NUM_STEPS, 9), (SECONDS, 2.5), ("mlflow_run_id", "abc")):
         first.set_user_attr(key, value)
     first.report(0.9, 1)
     sweep.study.tell(first, state=TrialState.PRUNED)
     sweep.train(0.1)
-    promote(sweep.study, sweep.study.pruner, tmp_path)
+    promote(sweep.study, sweep.study.pruner)
     waiting = sweep.study.trials[-1]
     assert waiting.user_attrs == {RUNGS: [1], NUM_STEPS: 9, SECONDS: 2.5, PROMOTED: {"trial": 0, "step": 1}}
 
 
-def test_without_rungs_it_is_decided_at_once_and_for_good(tmp_path):
-    sweep = Sweep(tmp_path, rungs=(), one_in=2)
+def test_without_rungs_it_is_decided_at_once_and_for_good():
+    sweep = Sweep(rungs=(), one_in=2)
     states = []
     for value in (0.5, 0.4, 0.6):
         trial = sweep.study.ask()
@@ -142,8 +142,8 @@ def test_without_rungs_it_is_decided_at_once_and_for_good(tmp_path):
     assert sweep.study.pruner.promotable(sweep.study) is None
 
 
-def test_a_failed_trial_is_not_promoted(tmp_path):
-    sweep = Sweep(tmp_path, one_in=1, at_least=3)
+def test_a_failed_trial_is_not_promoted():
+    sweep = Sweep(one_in=1, at_least=3)
     trial = sweep.study.ask()
     trial.set_user_attr(RUNGS, [1])
     trial.report(0.9, 1)
@@ -152,25 +152,24 @@ def test_a_failed_trial_is_not_promoted(tmp_path):
     assert sweep.study.pruner.promotable(sweep.study) is None
 
 
-def test_of_workers_that_choose_at_once_one_promotes(tmp_path):
-    study = optuna.create_study(study_name="one", storage=open_storage(None, tmp_path), direction="maximize")
+@pytest.mark.parametrize("kind", [None, "sqlite"])
+def test_of_workers_that_choose_at_once_one_promotes(tmp_path, kind):
+    storages = [open_storage(kind, tmp_path) for _ in range(6)]
+    study = optuna.create_study(study_name="one", storage=storages[0], direction="maximize")
     for value in (0.9, 0.1):
         trial = study.ask()
         trial.set_user_attr(RUNGS, [1])
         trial.report(value, 1)
         study.tell(trial, state=TrialState.PRUNED)
-    at_once = threading.Barrier(8)
+    at_once = threading.Barrier(len(storages))
 
-    def choose():
-        own = optuna.load_study(study_name="one", storage=open_storage(None, tmp_path))
+    def choose(storage):
+        own = optuna.load_study(study_name="one", storage=storage)
         at_once.wait()
-        promote(own, PromotionPruner(one_in=2), tmp_path)
+        promote(own, PromotionPruner(one_in=2))
 
-    workers = [threading.Thread(target=choose) for _ in range(8)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    with ThreadPoolExecutor(len(storages)) as workers:
+        list(workers.map(choose, storages))
     assert [it.number for it in study.get_trials(states=(TrialState.WAITING,))] == [2]
 
 

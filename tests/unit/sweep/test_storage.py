@@ -1,5 +1,9 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import optuna
 import pytest
+from optuna.trial import TrialState
 
 from densenet_sweep.sweep.errors import SweepError
 from densenet_sweep.sweep.storage import check_password, open_storage, redacted, revealed
@@ -66,3 +70,31 @@ def test_what_has_no_password_may_stand_anywhere(url):
 def test_a_proxy_that_does_not_answer_is_named(tmp_path):
     with pytest.raises(SweepError, match=r"storage=grpc://127\.0\.0\.1:9: nobody answers there; densenet-sweep serve"):
         open_storage("grpc://127.0.0.1:9", tmp_path)
+
+
+def at_once(count, action):
+    """Return what `action` returns in each of `count` threads that begin it at the same moment."""
+    barrier = threading.Barrier(count)
+
+    def begin(number):
+        barrier.wait()
+        return action(number)
+
+    with ThreadPoolExecutor(count) as threads:
+        return list(threads.map(begin, range(count)))
+
+
+def test_several_that_make_one_new_database_at_once_all_open_it(tmp_path):
+    for turn in range(3):  # one of two tries failed
+        storages = at_once(5, lambda _: open_storage("sqlite", tmp_path / str(turn)))  # noqa: B023 - runs now
+        assert [it.get_all_studies() for it in storages] == [[]] * 5
+
+
+def test_of_several_workers_one_takes_a_trial_of_the_queue(tmp_path):
+    storages = [open_storage("sqlite", tmp_path) for _ in range(5)]
+    study = optuna.create_study(storage=storages[0], study_name="s")
+    for number in range(12):
+        study.enqueue_trial({"x": number})
+        waiting = study.get_trials(deepcopy=False)[-1]._trial_id
+        taken = at_once(5, lambda it: storages[it].set_trial_state_values(waiting, TrialState.RUNNING))  # noqa: B023 - runs now
+        assert sorted(taken) == [False] * 4 + [True]
