@@ -21,11 +21,11 @@ from pathlib import Path
 
 import numpy as np
 import optuna
+from hydra_async_sweeper.study import study_file
+from hydra_async_sweeper.study.storage import open_storage
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from densenet_sweep import composition, config_file
-from densenet_sweep.sweep import description
-from densenet_sweep.sweep.storage import open_storage
+from densenet_sweep.config import composition, run_config
 from densenet_sweep.tracking import store
 
 STUDY = "large"
@@ -103,7 +103,7 @@ def _make(home: Path, count: int) -> None:
     study.set_user_attr("config", {"objective": "valid_accuracy"})
     study.set_user_attr("space", {})
     study.add_trials(trials)
-    description.write(folder, study, storage=None, n_trials=count, command="densenet-sweep sweep=large")
+    study_file.write(folder, study, storage=None, n_trials=count, command="densenet-sweep sweep=large")
     database = home / "mlruns" / "mlflow.db"
     uri = f"sqlite:///{database}"
     experiment = store.experiment_id(store.connect(uri), uri, "densenet_sweep", str(home / "mlruns" / "artifacts"))
@@ -136,7 +136,7 @@ def _trial(random: np.random.Generator, number: int) -> optuna.trial.FrozenTrial
 def _record(database: Path, experiment: str, folder: Path, trials: list[optuna.trial.FrozenTrial]) -> None:
     """Write the parent run and a run a trial into the tables of MLflow."""
     config = composition.typed(composition.compose(["sweep=growth_depth_lr", f"epochs={EPOCHS}"]))
-    fixed = config_file.flat(config_file.shown(config))
+    fixed = run_config.flat(run_config.shown(config))
     parent = uuid.uuid4().hex
     now = int(time.time() * 1000)
     runs = [

@@ -27,7 +27,7 @@ from torch import Tensor
 from torch.nn import functional
 from training_throughput import CASES, our_network
 
-from densenet_sweep.training.memory import keep_freed_memory
+from densenet_sweep.training.malloc import keep_freed_memory
 from densenet_sweep.training.precision import autocast, place, resolve_device, resolve_dtype
 
 CASE = CASES["bc100_k12"]

@@ -30,9 +30,9 @@ from pathlib import Path
 
 import torch
 
-from densenet_sweep import composition
-from densenet_sweep.recording import Job
-from densenet_sweep.train import train
+from densenet_sweep.config import composition
+from densenet_sweep.run.recording import Job
+from densenet_sweep.run.train import train
 
 EPOCHS = 12
 COMMON = (

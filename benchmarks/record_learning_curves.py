@@ -30,7 +30,7 @@ from densenet_sweep.data.sources import fashion_mnist
 from densenet_sweep.data.split import split
 from densenet_sweep.training import optimizers, schedules
 from densenet_sweep.training.fit import DivergedError, fit
-from densenet_sweep.training.memory import keep_freed_memory
+from densenet_sweep.training.malloc import keep_freed_memory
 from densenet_sweep.training.precision import place, resolve_dtype
 
 GROWTH_RATES = (4, 6, 8, 12)

@@ -12,12 +12,11 @@ from typing import Any
 
 import numpy as np
 import optuna
+from hydra_async_sweeper.space.search_space import Space
+from hydra_async_sweeper.study import build
+from hydra_async_sweeper.study.promotion import PromotionPruner, going_on_from
+from hydra_async_sweeper.trial import PROMOTED, RUNGS
 from learning_curves import Curve
-
-from densenet_sweep.sweep import construction
-from densenet_sweep.sweep.promotion import PromotionPruner, going_on_from
-from densenet_sweep.sweep.space import Space
-from densenet_sweep.sweep.trial import PROMOTED, RUNGS
 
 # What a worker does next: yields the seconds of an epoch, and goes on when they have passed.
 Job = Iterator[float]
@@ -91,8 +90,8 @@ def sweep(
             study.enqueue_trial(dict(parameters))
         number = 0
         while number < n_trials:
-            study.sampler = construction.sampler(construction.reseeded({**sampler, "seed": seed}, number), space)
-            study.pruner = construction.pruner(pruner, num_objectives=1)
+            study.sampler = build.sampler(build.reseeded({**sampler, "seed": seed}, number), space)
+            study.pruner = build.pruner(pruner, num_objectives=1)
             if isinstance(study.pruner, PromotionPruner):
                 study.pruner.num_left = n_trials - number
                 promoted = study.pruner.promotable(study)

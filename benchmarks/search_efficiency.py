@@ -26,13 +26,13 @@ from typing import Any
 import optuna
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
+from hydra_async_sweeper.space import search_space
 from learning_curves import Curve, Grid, Training, grid
 from omegaconf import OmegaConf
 from replay import Job, Ledger, one_epoch_then_best, run, sweep
 from scipy.stats import spearmanr
 
-from densenet_sweep.composition import CONFIG_NAME, VERSION_BASE, config_folder, register
-from densenet_sweep.sweep import space
+from densenet_sweep.config.composition import CONFIG_NAME, VERSION_BASE, config_folder, register
 
 Jobs = Callable[[Ledger], Iterator[Job]]
 Section = Mapping[str, Any]
@@ -98,7 +98,6 @@ def ways(num_epochs: int) -> dict[str, Callable[[int], Jobs]]:
 
 def section(group: str, name: str) -> Section:
     """Return what `hydra/sweeper/GROUP=NAME` composes to."""
-    from hydra_plugins.densenet_sweep import sweeper  # noqa: F401 - fills the store
 
     return dict(ConfigStore.instance().load(f"hydra/sweeper/{group}/{name}.yaml").node)
 
@@ -118,7 +117,7 @@ def _sweep(
     def look_up(parameters: Mapping[str, Any]) -> list[Curve]:
         return grid(num_epochs).nearest(rungs, [parameters[name] for name in PARAMETERS])
 
-    searched = space.read(PARAMETERS, [], None)
+    searched = search_space.read(PARAMETERS, [], None)
     return sweep(look_up, searched, sampler, pruner, num_epochs=num_epochs, seed=seed, rungs=rungs, enqueue=enqueue)
 
 
@@ -228,7 +227,7 @@ def _best_of(name: str) -> float:
 def _replay_samplers(sampler: Section, name: str, seed: int) -> Ledger:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     values, accuracy = _table(name)
-    searched = space.read({key: f"range(0,{len(listed)})" for key, listed in values.items()}, [], None)
+    searched = search_space.read({key: f"range(0,{len(listed)})" for key, listed in values.items()}, [], None)
     jobs = sweep(
         lambda indices: [Curve([accuracy(indices)], [1.0])],
         searched,

@@ -19,13 +19,13 @@ from pathlib import Path
 
 import torch
 
-from densenet_sweep.data import decoded, sources
+from densenet_sweep.data import cache, sources
 from densenet_sweep.data.augmentation import Augmentation
 from densenet_sweep.data.batches import TrainBatches
 from densenet_sweep.data.images import Images
 from densenet_sweep.data.preprocessing import Preprocessing, channel_statistics
 from densenet_sweep.data.split import split
-from densenet_sweep.training.memory import keep_freed_memory
+from densenet_sweep.training.malloc import keep_freed_memory
 
 SIDES = ("private", "shared")
 
@@ -62,7 +62,7 @@ def splits(name: str, root: str, side: str) -> tuple[Images, Images]:
     """Return the training and the validation images."""
     if side == "private":
         with tempfile.NamedTemporaryFile() as file:  # a place where no file can be kept
-            decoded._folders = lambda _: [Path(file.name)]
+            cache._folders = lambda _: [Path(file.name)]
             found = getattr(sources, name)(root, download=False)
     else:
         found = getattr(sources, name)(root, download=False)

@@ -110,15 +110,15 @@ def _store(kind: str, folder: Path) -> Iterator[str]:
 
 def _sweep(uri: str, trials: int, epochs: int, growth_rate: int) -> None:
     """Sweep in this process and leave the seconds of each trial's parts in `seconds.json`."""
+    from hydra_async_sweeper.workers.worker import Worker
     from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
-    from densenet_sweep import training_run
     from densenet_sweep.__main__ import main as densenet_sweep
-    from densenet_sweep.sweep.worker import Worker
+    from densenet_sweep.callbacks.keep_best_weights import KeepBest
+    from densenet_sweep.callbacks.sweep_run import SweepRun
+    from densenet_sweep.run import reporting
     from densenet_sweep.tracking import mlflow_record
     from densenet_sweep.tracking.mlflow_record import MlflowRecord
-    from densenet_sweep.tracking.sweep_run import SweepRun
-    from densenet_sweep.tracking.weights import KeepBest
 
     seconds: list[dict[str, float]] = []
 
@@ -141,7 +141,7 @@ def _sweep(uri: str, trials: int, epochs: int, growth_rate: int) -> None:
         seconds[-1]["training"] += epoch.seconds
         return of_epoch(epoch)
 
-    of_epoch, training_run.metrics_of = training_run.metrics_of, metrics
+    of_epoch, reporting.metrics_of = reporting.metrics_of, metrics
     counted("whole", Worker, "_run")
     counted("open", mlflow_record, "open_record")
     counted("epochs", MlflowRecord, "epoch")

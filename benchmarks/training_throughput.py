@@ -45,7 +45,7 @@ from densenet_sweep.data.preprocessing import Preprocessing
 from densenet_sweep.data.sources import fashion_mnist
 from densenet_sweep.training import optimizers, schedules
 from densenet_sweep.training.fit import Epoch, fit
-from densenet_sweep.training.memory import keep_freed_memory
+from densenet_sweep.training.malloc import keep_freed_memory
 from densenet_sweep.training.precision import place, resolve_device, resolve_dtype
 
 NUM_TRAIN = 54_000

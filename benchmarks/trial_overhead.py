@@ -17,8 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import optuna
-
-from densenet_sweep.sweep.storage import open_storage
+from hydra_async_sweeper.study.storage import open_storage
 
 _FIRST = 20
 

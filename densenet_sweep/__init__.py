@@ -18,7 +18,8 @@ def build(overrides: list[str] | None = None) -> "nn.Module":
     Raises:
         ValueError: an override that the command would refuse, in one line.
     """
-    from densenet_sweep import composition, errors, train
+    from densenet_sweep.config import composition, errors
+    from densenet_sweep.run import train
 
     try:
         config = composition.typed(composition.compose(overrides or []))

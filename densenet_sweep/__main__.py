@@ -15,20 +15,20 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from densenet_sweep import composition, errors
+from densenet_sweep.config import composition, errors
 
 # Each is a module whose `main(arguments)` runs the subcommand; a `Command` that it returns is run as if it had been typed.
 SUBCOMMANDS = {
-    "compare": "densenet_sweep.compare.leaderboard",
-    "confirm": "densenet_sweep.compare.confirmation.command",
-    "describe": "densenet_sweep.describe",
-    "export": "densenet_sweep.compare.model.export",
-    "final": "densenet_sweep.final",
-    "predict": "densenet_sweep.compare.model.predict",
-    "rerun": "densenet_sweep.compare.rerun",
-    "serve": "densenet_sweep.sweep.serve",
-    "status": "densenet_sweep.compare.status",
-    "ui": "densenet_sweep.compare.mlflow_ui.serve",
+    "compare": "densenet_sweep.results.leaderboard",
+    "confirm": "densenet_sweep.commands.confirm",
+    "describe": "densenet_sweep.commands.describe",
+    "export": "densenet_sweep.commands.export",
+    "final": "densenet_sweep.commands.final",
+    "predict": "densenet_sweep.commands.predict",
+    "rerun": "densenet_sweep.commands.rerun",
+    "serve": "hydra_async_sweeper.study.grpc_proxy",
+    "status": "densenet_sweep.commands.status",
+    "ui": "densenet_sweep.commands.ui",
 }
 
 
@@ -61,9 +61,9 @@ def final_task(job: DictConfig) -> float | tuple[float, ...]:
 
 
 def _train(job: DictConfig, *, final: bool) -> float | tuple[float, ...]:
-    from densenet_sweep import train
-    from densenet_sweep.compare.confirmation import finalists
-    from densenet_sweep.recording import Job
+    from densenet_sweep.confirm import finalists
+    from densenet_sweep.run import train
+    from densenet_sweep.run.recording import Job
 
     runtime = HydraConfig.get()
     described = Job(

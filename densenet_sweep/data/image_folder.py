@@ -9,7 +9,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torchvision.transforms.functional import center_crop, pil_to_tensor, resize
 
-from densenet_sweep.data.decoded import Decoded, Decoding, file_name, kept
+from densenet_sweep.data.cache import Decoded, Decoding, file_name, kept
 from densenet_sweep.data.images import BLOCK_BYTES, HeldBack, Images, Source
 from densenet_sweep.data.split import split
 

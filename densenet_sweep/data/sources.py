@@ -17,7 +17,7 @@ import torch
 from torchvision import datasets
 
 from densenet_sweep.data import idx
-from densenet_sweep.data.decoded import Decoded, Decoding, file_name, kept
+from densenet_sweep.data.cache import Decoded, Decoding, file_name, kept
 from densenet_sweep.data.images import HeldBack, Images, Source
 from densenet_sweep.data.split import split
 

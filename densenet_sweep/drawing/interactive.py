@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from densenet_sweep.drawing import look
+from densenet_sweep.drawing import theme
 from densenet_sweep.drawing.png import shortened
 from densenet_sweep.drawing.scene import Axis, Bars, Curves, Line, Mark, Panel, Picture, Points, Surface
 
@@ -163,7 +163,7 @@ def _surface(mark: Surface) -> dict[str, Any]:
         "x": _numbers(mark.x),
         "y": _numbers(mark.y),
         "z": z,
-        "colorscale": look.SURFACE.capitalize(),
+        "colorscale": theme.SURFACE.capitalize(),
         "autocontour": False,
         "contours": {"start": _number(start), "end": _number(end), "size": _number(size)},
         "zmin": _number(low),

@@ -5,7 +5,7 @@ import textwrap
 from io import BytesIO
 from typing import Any
 
-from densenet_sweep.drawing import look
+from densenet_sweep.drawing import theme
 from densenet_sweep.drawing.scene import Axis, Bars, Curves, Line, Mark, Panel, Picture, Points, Surface
 
 _MARKERS = {"circle": "o", "ring": "o", "cross": "x", "diamond": "D", "down": "v", "up": "^"}
@@ -31,12 +31,12 @@ def draw(picture: Picture) -> bytes:
     num_panels = len(picture.panels)
     columns = _num_columns(num_panels)
     rows = math.ceil(num_panels / columns)
-    width, height = look.SINGLE if num_panels == 1 else (look.PANEL[0] * columns, look.PANEL[1] * rows)
+    width, height = theme.SINGLE if num_panels == 1 else (theme.PANEL[0] * columns, theme.PANEL[1] * rows)
     if any(isinstance(mark, Bars) for mark in picture.panels[0].marks):
         height = 0.6 + 0.42 * len(picture.panels[0].y.ticks or ())
     heading = _Heading(picture, width)
     height += heading.height
-    figure = Figure(figsize=(width, height), dpi=look.DPI, facecolor="white")
+    figure = Figure(figsize=(width, height), dpi=theme.DPI, facecolor="white")
     FigureCanvasAgg(figure)
     room = (_PAD / width, _PAD / height, 1 - 2 * _PAD / width, 1 - (_PAD + heading.height) / height)
     is_by_hand = all(map(_is_plain, picture.panels))
@@ -104,8 +104,8 @@ class _Heading:
         left, inch = _PAD / figure.get_figwidth(), 1 / figure.get_figheight()
         top = 1 - _PAD * inch
         for lines, height, size, colour, weight in (
-            (self._title, self._heights[0], 13, look.TEXT, "bold"),
-            (self._note, self._heights[1], 9, look.NOTE, "normal"),
+            (self._title, self._heights[0], 13, theme.TEXT, "bold"),
+            (self._note, self._heights[1], 9, theme.NOTE, "normal"),
         ):
             if lines:
                 text = "\n".join(lines)
@@ -125,12 +125,12 @@ class _Heading:
 def dress(axes: Any) -> None:
     """Give `axes` the house's look: two spines, a quiet grid, dark grey text."""
     axes.set_axisbelow(True)
-    axes.grid(visible=True, color=look.GRID, linewidth=0.8)
+    axes.grid(visible=True, color=theme.GRID, linewidth=0.8)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     for side in ("left", "bottom"):
-        axes.spines[side].set_color(look.NOTE)
-    axes.tick_params(colors=look.TEXT, labelsize=9, which="both", color=look.NOTE)
+        axes.spines[side].set_color(theme.NOTE)
+    axes.tick_params(colors=theme.TEXT, labelsize=9, which="both", color=theme.NOTE)
 
 
 def _num_columns(num_panels: int) -> int:
@@ -152,7 +152,7 @@ def _draw_panel(figure: Any, axes: Any, panel: Panel) -> None:
     _set_axis(axes, axes.xaxis, panel.x, is_x=True)
     _set_axis(axes, axes.yaxis, panel.y, is_x=False)
     if panel.title:
-        axes.set_title(panel.title, loc="left", fontsize=10, color=look.TEXT, parse_math=False)
+        axes.set_title(panel.title, loc="left", fontsize=10, color=theme.TEXT, parse_math=False)
 
 
 def _draw_mark(figure: Any, axes: Any, mark: Mark) -> None:
@@ -179,7 +179,7 @@ def _draw_mark(figure: Any, axes: Any, mark: Mark) -> None:
         axes.barh(range(len(mark.values)), mark.values, color=mark.colour, height=0.62)
         axes.set_xlim(0, max(mark.values) * 1.15)
         for index, (value, text) in enumerate(zip(mark.values, mark.texts, strict=True)):
-            axes.text(value, index, f" {text}", va="center", fontsize=9, color=look.TEXT, parse_math=False)
+            axes.text(value, index, f" {text}", va="center", fontsize=9, color=theme.TEXT, parse_math=False)
         axes.invert_yaxis()
         axes.grid(visible=False, axis="y")
     else:
@@ -190,9 +190,9 @@ def _draw_surface(figure: Any, axes: Any, mark: Surface) -> None:
     import numpy as np
 
     z = np.ma.masked_invalid(np.asarray(mark.z, dtype=float))
-    drawn = axes.contourf(mark.x, mark.y, z, levels=14, cmap=look.SURFACE)
+    drawn = axes.contourf(mark.x, mark.y, z, levels=14, cmap=theme.SURFACE)
     bar = figure.colorbar(drawn, ax=axes, pad=0.02)
-    bar.set_label(mark.label, fontsize=9, color=look.TEXT, parse_math=False)
+    bar.set_label(mark.label, fontsize=9, color=theme.TEXT, parse_math=False)
     bar.ax.tick_params(labelsize=9)
     bar.outline.set_visible(False)
     axes.grid(visible=False)
@@ -204,7 +204,7 @@ def _set_axis(axes: Any, which: Any, axis: Axis, *, is_x: bool) -> None:
     set_label, set_scale, set_limits = (
         (axes.set_xlabel, axes.set_xscale, axes.set_xlim) if is_x else (axes.set_ylabel, axes.set_yscale, axes.set_ylim)
     )
-    set_label(axis.label, fontsize=10, color=look.TEXT, parse_math=False)
+    set_label(axis.label, fontsize=10, color=theme.TEXT, parse_math=False)
     if axis.is_log:
         set_scale("log")
         decades = math.log10(axis.limits[1] / axis.limits[0]) if axis.limits else 1.0

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from hydra_async_sweeper.best_config import REPEATS
+from hydra_async_sweeper.study.enqueue import WARM_START
+from hydra_async_sweeper.trial import NUM_STEPS, PROMOTED, RUNG_SECONDS, RUNGS, SECONDS, passed_step
+
 from densenet_sweep.results.study import Direction, Range, State, Study, Trial
-from densenet_sweep.sweep.best import REPEATS
-from densenet_sweep.sweep.first_trials import WARM_START
-from densenet_sweep.sweep.trial import NUM_STEPS, PROMOTED, RUNG_SECONDS, RUNGS, SECONDS, passed_step
 
 if TYPE_CHECKING:
     import optuna

@@ -4,9 +4,8 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from hydra_async_sweeper.errors import SweepError
 from omegaconf import DictConfig, OmegaConf
-
-from densenet_sweep.sweep.errors import SweepError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

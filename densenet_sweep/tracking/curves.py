@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from densenet_sweep.drawing import look, png
+from densenet_sweep.drawing import png, theme
 from densenet_sweep.drawing.scene import Axis, Line, Mark, Panel, Picture, Points
 
-_KINDS = (("train", "training", look.SKY), ("valid", "validation", look.BLUE))
+_KINDS = (("train", "training", theme.SKY), ("valid", "validation", theme.BLUE))
 # A loss that falls by more than this is read on a log scale.
 _LOG_RATIO = 20.0
 # An epoch stays visible as one until there are so many.
@@ -32,7 +32,7 @@ def picture(history: Sequence[Mapping[str, float]]) -> Picture:
     has_validation = "valid_accuracy" in history[-1]
     metric, words = ("valid_accuracy", "validation") if has_validation else ("train_accuracy", "training")
     best = max(history, key=lambda metrics: metrics[metric])
-    mark = Points([best["epoch"]], [best[metric]], look.GREEN, f"best {words} accuracy", "diamond", size=7, opacity=1.0)
+    mark = Points([best["epoch"]], [best[metric]], theme.GREEN, f"best {words} accuracy", "diamond", size=7, opacity=1.0)
     last = history[-1]
     title = f"{words.capitalize()} accuracy {last[metric]:.4f} after epoch {last['epoch']:.0f}"
     note = "" if best is last else f"The best was {best[metric]:.4f}, after epoch {best['epoch']:.0f}."

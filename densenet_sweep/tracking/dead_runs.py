@@ -3,7 +3,8 @@
 import socket
 from typing import TYPE_CHECKING
 
-from densenet_sweep.sweep.process import process_start
+from hydra_async_sweeper.workers.process_identity import process_start
+
 from densenet_sweep.tracking.run import close_run, quoted
 
 if TYPE_CHECKING:

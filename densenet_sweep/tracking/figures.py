@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from densenet_sweep.drawing import look
+from densenet_sweep.drawing import theme
 
 # Above this many classes numbers and names would overlap.
 _LABELLED_CLASSES = 20
@@ -58,18 +58,18 @@ def draw_confusion(path: Path, confusion_KK: np.ndarray, class_names: Sequence[s
     longest = _LETTER * max(map(len, class_names), default=0) if is_labelled else 0.3
     left, bottom, right, top = 0.5 + longest, 0.55 + 0.71 * longest, 0.2 if is_labelled else 1.15, 0.5
     width, height = left + side + right, bottom + side + top
-    figure = Figure(figsize=(width, height), dpi=look.DPI)
+    figure = Figure(figsize=(width, height), dpi=theme.DPI)
     FigureCanvasAgg(figure)
     axes = figure.add_axes((left / width, bottom / height, side / width, side / height))
     # The errors are what one looks for, and they are small: a square-root scale makes one of 1 % visible.
     image = axes.imshow(shares_KK, cmap="Blues", norm=PowerNorm(0.5, vmin=0.0, vmax=1.0))
     accuracy = confusion_KK.trace() / max(confusion_KK.sum(), 1)
     title = f"{split}: {accuracy:.2%} of {int(confusion_KK.sum()):,} images right"
-    figure.text(0.15 / width, 1 - 0.15 / height, title, va="top", fontsize=13, weight="bold", color=look.TEXT)
-    figure.text((left + side / 2) / width, 0.15 / height, "predicted class", ha="center", color=look.TEXT)
+    figure.text(0.15 / width, 1 - 0.15 / height, title, va="top", fontsize=13, weight="bold", color=theme.TEXT)
+    figure.text((left + side / 2) / width, 0.15 / height, "predicted class", ha="center", color=theme.TEXT)
     rows = "true class (each row is 100 %)" if is_labelled else "true class"
-    figure.text(0.15 / width, (bottom + side / 2) / height, rows, va="center", rotation=90, color=look.TEXT)
-    axes.tick_params(labelcolor=look.TEXT, color=look.NOTE)
+    figure.text(0.15 / width, (bottom + side / 2) / height, rows, va="center", rotation=90, color=theme.TEXT)
+    axes.tick_params(labelcolor=theme.TEXT, color=theme.NOTE)
     if is_labelled:
         axes.set_xticks(range(num_classes), class_names, rotation=45, ha="right", parse_math=False)
         axes.set_yticks(range(num_classes), class_names, parse_math=False)

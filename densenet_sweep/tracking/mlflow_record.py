@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from densenet_sweep.tracking.dead_runs import close_dead_runs
-from densenet_sweep.tracking.description import Description
 from densenet_sweep.tracking.null_record import NullRecord
 from densenet_sweep.tracking.record import DataUsed, Record, State
 from densenet_sweep.tracking.run import begin, close_run, find_parent, open_again
+from densenet_sweep.tracking.run_note import Description
 from densenet_sweep.tracking.store import absolute, cause, check_uri, connect, experiment_id, redacted
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from densenet_sweep.classifier import Classifier
+from densenet_sweep.models.classifier import Classifier
 from densenet_sweep.tracking.quiet import quietly
 from densenet_sweep.tracking.run import TAG_LENGTH, quoted
 from densenet_sweep.tracking.store import connect

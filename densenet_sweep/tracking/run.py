@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from densenet_sweep.sweep.process import process_start
-from densenet_sweep.tracking.description import NOTE, Description
+from hydra_async_sweeper.workers.process_identity import process_start
+
 from densenet_sweep.tracking.record import DataUsed
+from densenet_sweep.tracking.run_note import NOTE, Description
 from densenet_sweep.tracking.store import cause
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from densenet_sweep.compare.mlflow_ui import saved_views, views
+from densenet_sweep.mlflow_ui import saved_views, views
 
 pytestmark = [pytest.mark.real("browser"), pytest.mark.timeout(600)]
 

@@ -7,7 +7,7 @@ import pytest
 from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
-from densenet_sweep.compare.report import page as report
+from densenet_sweep.report import page as report
 
 pytestmark = pytest.mark.real("browser")
 

@@ -19,8 +19,8 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from densenet_sweep.tracking import mlflow_record, null_record, store
-from densenet_sweep.tracking.description import Description
 from densenet_sweep.tracking.record import DataUsed, Record
+from densenet_sweep.tracking.run_note import Description
 
 Open = Callable[..., Record]
 

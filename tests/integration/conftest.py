@@ -30,9 +30,9 @@ def free_port() -> int:
 @pytest.fixture(scope="session")
 def final_artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a final run on digits, enlarged to 12 px, leaves; tests copy it before they change anything."""
-    from densenet_sweep import composition
-    from densenet_sweep.recording import Job
-    from densenet_sweep.train import train
+    from densenet_sweep.config import composition
+    from densenet_sweep.run.recording import Job
+    from densenet_sweep.run.train import train
 
     folder = tmp_path_factory.mktemp("final")
     tiny = ["architecture.depth=10", "architecture.growth_rate=4", "epochs=2", "tracking=none", "precision=fp32"]

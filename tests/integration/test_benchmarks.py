@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from densenet_sweep import composition
-from densenet_sweep.train import build_network
+from densenet_sweep.config import composition
+from densenet_sweep.run.train import build_network
 
 # Found by every Python process with its folder on the path, so by the benchmark's own as well.
 REFUSING = """

@@ -11,11 +11,11 @@ import optuna
 import pytest
 import torch
 import yaml
+from hydra_async_sweeper.study.storage import open_storage
 
-from densenet_sweep import train
 from densenet_sweep.data import sources
 from densenet_sweep.data.images import Source
-from densenet_sweep.sweep.storage import open_storage
+from densenet_sweep.run import train
 from densenet_sweep.tracking import store
 
 TINY = ("data=digits", "architecture.depth=10", "device=cpu", "precision=fp32", "tracking.system_metrics=false")

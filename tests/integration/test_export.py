@@ -10,13 +10,14 @@ import optuna
 import pytest
 import torch
 import yaml
+from hydra_async_sweeper.study.storage import open_storage
 from mlflow import MlflowClient
 from PIL import Image
 
-from densenet_sweep.compare.model import export, exported, trained
-from densenet_sweep.compare.model import named as models
+from densenet_sweep.commands import export
 from densenet_sweep.data.sources import digits
-from densenet_sweep.sweep.storage import open_storage
+from densenet_sweep.models import exported, trained
+from densenet_sweep.models import named as models
 from densenet_sweep.tracking import store
 from densenet_sweep.tracking.model import register
 

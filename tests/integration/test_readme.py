@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from densenet_sweep import composition
 from densenet_sweep.__main__ import SUBCOMMANDS
+from densenet_sweep.config import composition
 
 README = (Path(__file__).parent.parent.parent / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```\n(.*?)```", README, flags=re.DOTALL)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from densenet_sweep.compare.model import trained
 from densenet_sweep.data.sources import digits
+from densenet_sweep.models import trained
 
 
 def test_it_is_right_where_the_run_was(final_artifacts):

@@ -11,7 +11,7 @@ import torch
 import yaml
 from torch import nn
 
-from densenet_sweep import train, training_run
+from densenet_sweep.run import reporting, train
 
 TINY = ["data=digits", "architecture.depth=10", "architecture.growth_rate=4", "device=cpu", "precision=fp32"]
 NOTHING = ["tracking=none"]
@@ -81,7 +81,7 @@ def test_an_interrupted_run_gives_the_numbers_of_an_uninterrupted_one(recipe, co
     common = [*TINY, *NOTHING, "epochs=4", "architecture.drop_rate=0.2", "data.augment.crop_padding=1", *recipe]
     command(*common, f"hydra.run.dir={tmp_path / 'whole'}")
 
-    from densenet_sweep import run_folder
+    from densenet_sweep.run import folder as run_folder
     from densenet_sweep.training import checkpoint
 
     monkeypatch.setattr(run_folder, "_REST", 0)
@@ -222,7 +222,7 @@ def test_a_run_that_ends_in_its_first_epoch_is_continued_in_the_same_record(comm
 
     common = [*TINY, "epochs=2", "tracking.system_metrics=false", "hydra.run.dir=run"]
     with monkeypatch.context() as patched:
-        patched.setattr("densenet_sweep.train.fit", interrupted)
+        patched.setattr("densenet_sweep.run.train.fit", interrupted)
         assert command(*common).exit_code == 130
     assert history(tmp_path / "run") == []
     assert [run.info.status for run in recorded(tmp_path)] == ["KILLED"]
@@ -242,13 +242,13 @@ def recorded(folder: Path) -> list:
 def test_what_a_killed_process_recorded_is_not_recorded_again(command, tmp_path, monkeypatch):
     from mlflow import MlflowClient
 
-    from densenet_sweep import run_folder
+    from densenet_sweep.run import folder as run_folder
     from densenet_sweep.tracking import mlflow_record
 
     monkeypatch.setattr(run_folder, "_REST", 10**9)  # the first epoch is in a file, the others are not
     monkeypatch.setattr(mlflow_record, "_REST_OF_EPOCHS", 0)
     last = tmp_path / "run" / "last.pt"
-    line_of, after_the_first = training_run.line_of, []
+    line_of, after_the_first = reporting.line_of, []
 
     def interrupted(epoch, epochs):
         if epoch.index == 1:
@@ -259,7 +259,7 @@ def test_what_a_killed_process_recorded_is_not_recorded_again(command, tmp_path,
 
     arguments = [*TINY, "epochs=5", "tracking.system_metrics=false", f"hydra.run.dir={tmp_path / 'run'}"]
     with monkeypatch.context() as first:
-        first.setattr(training_run, "line_of", interrupted)
+        first.setattr(reporting, "line_of", interrupted)
         assert command(*arguments).exit_code == 130
     last.write_bytes(after_the_first[0])  # as kill -9 would have left it
     typed = command(*arguments)
@@ -296,7 +296,7 @@ def test_a_sweep_and_its_record(command, tmp_path):
     assert "growth_depth_lr-digits" in compared.out
     assert compared.exit_code == 0
     best = command("--config-dir", str(folder), "experiment=best", "--cfg", "job")
-    from densenet_sweep.compare.studies import find
+    from densenet_sweep.results.studies import find
 
     trial = find(None).load().best_trial
     job = yaml.safe_load(best.out)
@@ -345,7 +345,7 @@ def test_a_budget_of_seconds(command, tmp_path):
 def test_how_many_epochs_a_budget_of_seconds_gives_is_not_known(command):
     typed = command(*SWEEP, "epochs=1000", "max_seconds=1", "rungs=[]", "hydra.sweeper.n_trials=1")
     assert typed.exit_code == 0, typed.err
-    from densenet_sweep.compare.studies import find
+    from densenet_sweep.results.studies import find
 
     [trial] = find(None).load().trials
     assert trial.state.name == "COMPLETE"
@@ -362,7 +362,7 @@ def test_rungs_come_before_a_trial_and_change_nothing_in_it(command, tmp_path):
     typed = command(*RUNGS)
     assert typed.exit_code == 0, typed.err
     assert "pruned after the rung of 1 epoch\n" in typed.out
-    from densenet_sweep.compare.studies import find
+    from densenet_sweep.results.studies import find
 
     folder = tmp_path / "outputs" / "sweeps" / "growth_depth_lr-digits"
     study = find(None).load()
@@ -392,7 +392,7 @@ def test_a_promoted_trial_trains_its_rung_no_more_and_is_what_a_plain_run_would_
     arguments = ["hydra.sweeper.enqueue=[]", "rungs=[1]", "hydra.sweeper.pruner.at_least=1"]
     typed = command(*RUNGS, *arguments)
     assert typed.exit_code == 0, typed.err
-    from densenet_sweep.compare.studies import find
+    from densenet_sweep.results.studies import find
 
     study = find(None).load()
     [complete] = [trial for trial in study.trials if trial.state.name == "COMPLETE"]
@@ -426,7 +426,7 @@ def test_a_rung_that_was_recorded_before_a_process_died_is_no_epoch(command, tmp
     arguments = [*RUNGS, "hydra.sweeper.enqueue=[]", "rungs=[1]", "hydra.sweeper.n_trials=1"]
     arguments += ["hydra.sweeper.pruner.at_least=0"]
     with monkeypatch.context() as first:
-        first.setattr(training_run, "TrialPruned", dies)
+        first.setattr(reporting, "TrialPruned", dies)
         assert command(*arguments).exit_code != 0
     typed = command(*arguments, "hydra.sweeper.pruner.one_in=1")  # by now it goes on
     assert typed.exit_code == 0, typed.err

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import densenet_sweep
-from densenet_sweep.classifier import Classifier, Signature
+from densenet_sweep.models.classifier import Classifier, Signature
 
 NETWORKS = {
     "seed's": ["architecture=d2l", "architecture.growth_rate=4", "data=fashion_mnist", "data.image_size=32"],

@@ -17,7 +17,7 @@ import pytest
 import torch
 
 import densenet_sweep
-from densenet_sweep.classifier import Classifier, Signature
+from densenet_sweep.models.classifier import Classifier, Signature
 from densenet_sweep.tracking import store
 from densenet_sweep.tracking.model import CHAMPION, REGISTERED_NAME, register
 

@@ -8,13 +8,13 @@ from typing import Any
 import optuna
 import pytest
 from hydra.utils import instantiate
+from hydra_async_sweeper.study.storage import open_storage
 from mlflow import MlflowClient
 from omegaconf import DictConfig, OmegaConf
 
-from densenet_sweep.compare.callback import PrintLeaderboard, ViewedSweepRun
-from densenet_sweep.compare.confirmation import finalists
-from densenet_sweep.compare.mlflow_ui import saved_views, views
-from densenet_sweep.sweep.storage import open_storage
+from densenet_sweep.callbacks.leaderboard import PrintLeaderboard, ViewedSweepRun
+from densenet_sweep.confirm import finalists
+from densenet_sweep.mlflow_ui import saved_views, views
 from densenet_sweep.tracking import store
 
 STUDY = "it's a study"

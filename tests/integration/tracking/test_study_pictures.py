@@ -9,16 +9,16 @@ from typing import Any
 
 import optuna
 import pytest
+from hydra_async_sweeper.study import study_file
+from hydra_async_sweeper.study.storage import open_storage
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from omegaconf import DictConfig, OmegaConf
 from optuna.trial import TrialState, create_trial
 
-from densenet_sweep.compare.report.stored import StorePictures
-from densenet_sweep.sweep import description
-from densenet_sweep.sweep.storage import open_storage
+from densenet_sweep.callbacks.store_pictures import StorePictures
+from densenet_sweep.callbacks.sweep_run import SweepRun
 from densenet_sweep.tracking import store
-from densenet_sweep.tracking.sweep_run import SweepRun
 
 SWEEP = (
     "sweep=growth_depth_lr",
@@ -87,7 +87,7 @@ def study_in(folder: Path, *states: str) -> None:
     study = optuna.create_study(study_name="mine", storage=open_storage(None, folder), direction="maximize")
     for index, state in enumerate(states):
         study.add_trial(create_trial(state=TrialState[state], value=index / 10 if state == "COMPLETE" else None))
-    description.write(folder, study, storage=None, n_trials=3, command="densenet-sweep sweep=mine")
+    study_file.write(folder, study, storage=None, n_trials=3, command="densenet-sweep sweep=mine")
 
 
 def ended(config: DictConfig, folder: Path, reason: str = "done") -> None:
@@ -134,7 +134,7 @@ def test_a_sweep_without_an_ended_trial_has_none(config, tmp_path, states, caplo
 
 def test_without_mlflow_nothing_is_drawn(config, tmp_path, monkeypatch):
     config.tracking = {"_target_": "densenet_sweep.tracking.null_record.open_record"}
-    monkeypatch.setattr("densenet_sweep.compare.report.pictures.draw", lambda _: pytest.fail("drawn"))
+    monkeypatch.setattr("densenet_sweep.report.pictures.draw", lambda _: pytest.fail("drawn"))
     study_in(tmp_path, "COMPLETE")
     ended(config, tmp_path)
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 from hydra.utils import instantiate
+from hydra_async_sweeper.errors import SweepError
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from omegaconf import DictConfig, OmegaConf
 
-from densenet_sweep.sweep.errors import SweepError
-from densenet_sweep.tracking import description, store
-from densenet_sweep.tracking.sweep_run import SweepRun
+from densenet_sweep.callbacks.sweep_run import SweepRun
+from densenet_sweep.tracking import run_note, store
 
 STUDY = "it's a study"
 COMMAND = "densenet-sweep sweep=growth_depth_lr data=digits tracking.uri=http://me:hunter2@host"
@@ -227,7 +227,7 @@ def test_the_parent_names_the_best_complete_trial(config, client, tmp_path):
     assert [file.path for file in client.list_artifacts(parent.info.run_id)] == ["best.yaml"]
     note = parent.data.tags["mlflow.note.content"]
     assert f"The best is [trial 1](#/experiments/{parent.info.experiment_id}/runs/" in note
-    assert description.command(["densenet-sweep", "--config-dir", str(tmp_path), "experiment=best"]) in note
+    assert run_note.command(["densenet-sweep", "--config-dir", str(tmp_path), "experiment=best"]) in note
     assert "**2 complete, 1 failed, 1 pruned**; ended: `4 of 4 trials are finished`" in note
     assert "Kept here: `best.yaml`." in note
 

@@ -10,8 +10,8 @@ from hydra.utils import instantiate
 from mlflow import MlflowClient
 from omegaconf import DictConfig, OmegaConf
 
+from densenet_sweep.callbacks.keep_best_weights import KeepBest
 from densenet_sweep.tracking import store
-from densenet_sweep.tracking.weights import KeepBest
 
 STUDY = "it's a study"
 

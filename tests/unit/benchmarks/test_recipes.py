@@ -1,7 +1,7 @@
 import pytest
 import recipes
 
-from densenet_sweep import composition
+from densenet_sweep.config import composition
 
 TABLE = {
     ("baseline", 0): [(0.5, 1.0), (0.8, 1.0)],

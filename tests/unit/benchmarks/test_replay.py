@@ -1,14 +1,13 @@
 import math
 
 import pytest
+from hydra_async_sweeper.space import search_space
 from learning_curves import Curve, Grid, Training, append, read
 from replay import one_epoch_then_best, run, sweep
 
-from densenet_sweep.sweep import space
-
 NONE = {"_target_": "optuna.pruners.NopPruner"}
 RANDOM = {"_target_": "optuna.samplers.RandomSampler", "seed": 0}
-SPACE = space.read({"x": "range(0,3)"}, [], None)
+SPACE = search_space.read({"x": "range(0,3)"}, [], None)
 GOOD, SLOW, DIVERGED = Curve([0.1, 0.9], [1.0, 2.0]), Curve([0.3, 0.4], [5.5, 4.5]), Curve([0.2], [1.0, 1.0])
 CURVES = (SLOW, DIVERGED, GOOD)
 IN_ORDER = [{"x": 0}, {"x": 1}, {"x": 2}]
@@ -51,7 +50,7 @@ def test_a_rung_is_judged_at_its_end_and_the_training_begins_anew():
 
 
 def test_a_trial_goes_on_from_another_without_its_rung():
-    pruner = {"_target_": "densenet_sweep.sweep.promotion.PromotionPruner", "one_in": 9, "at_least": 1}
+    pruner = {"_target_": "hydra_async_sweeper.study.promotion.PromotionPruner", "one_in": 9, "at_least": 1}
     rungs = iter([Curve([0.2], [1.0]), Curve([], [1.0]), Curve([0.5], [1.0])])
     curves = iter([SLOW, DIVERGED, GOOD])
     known: dict[float, list[Curve]] = {}
@@ -61,7 +60,7 @@ def test_a_trial_goes_on_from_another_without_its_rung():
             known[values["x"]] = [next(rungs), next(curves)]
         return known[values["x"]]
 
-    searched = space.read({"x": "interval(0,1)"}, [], None)
+    searched = search_space.read({"x": "interval(0,1)"}, [], None)
     jobs = sweep(look_up, searched, RANDOM, pruner, num_epochs=2, seed=0, rungs=[1], n_trials=4)
     ledger = run(jobs, num_workers=1, max_epochs=99)
     # Three rungs of one epoch, of which one diverges, and then the two epochs of the best.

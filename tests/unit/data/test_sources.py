@@ -13,7 +13,7 @@ import torch
 from torchvision import datasets
 
 from densenet_sweep.data import sources
-from densenet_sweep.data.decoded import FOLDER
+from densenet_sweep.data.cache import FOLDER
 from densenet_sweep.data.split import split
 
 

@@ -3,16 +3,16 @@ import json
 import plotly.graph_objects as go
 import pytest
 
-from densenet_sweep.drawing import interactive, look
+from densenet_sweep.drawing import interactive, theme
 from densenet_sweep.drawing.scene import Axis, Bars, Curves, Line, Panel, Picture, Points, Surface
 
 NAN = float("nan")
 MARKS = (
     Surface([1, 10], [1, 2], [[0.1, NAN], [0.3, 0.4]], "accuracy"),
-    Curves([([1, 2], [0.1, 0.2]), ([1, 2, 3], [0.3, 0.4, 0.5])], look.BLUE, "complete", about=["first", "second"]),
-    Line([1, 2], [3, 4], look.GREEN, "best", is_step=True, is_dashed=True),
+    Curves([([1, 2], [0.1, 0.2]), ([1, 2, 3], [0.3, 0.4, 0.5])], theme.BLUE, "complete", about=["first", "second"]),
+    Line([1, 2], [3, 4], theme.GREEN, "best", is_step=True, is_dashed=True),
     *[
-        Points([1], [2], look.RED, "it", symbol, about=["<b>\nx"])
+        Points([1], [2], theme.RED, "it", symbol, about=["<b>\nx"])
         for symbol in ("circle", "ring", "cross", "diamond", "down", "up")
     ],
 )
@@ -40,7 +40,7 @@ def test_plotly_takes_every_mark_and_axis(axis):
     drawn = figure(axis)
     go.Figure(drawn)  # refuses a property that does not exist, and a value that it cannot have
     assert "NaN" not in json.dumps(drawn)
-    bars = figure(axis, Bars([0.7, 0.3], ["0.70", "0.30"], look.BLUE))
+    bars = figure(axis, Bars([0.7, 0.3], ["0.70", "0.30"], theme.BLUE))
     assert go.Figure(bars).layout.yaxis.autorange == "reversed"
 
 

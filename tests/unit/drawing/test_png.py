@@ -3,17 +3,17 @@ from io import BytesIO
 import numpy as np
 import pytest
 
-from densenet_sweep.drawing import look, png
+from densenet_sweep.drawing import png, theme
 from densenet_sweep.drawing.scene import Axis, Bars, Curves, Line, Panel, Picture, Points, Surface
 
-POINTS = Points([1, 10, 100], [0.1, 0.2, 0.3], look.BLUE, "complete")
+POINTS = Points([1, 10, 100], [0.1, 0.2, 0.3], theme.BLUE, "complete")
 PANEL = Panel(
     Axis("lr", is_log=True, limits=(0.5, 200)),
     Axis("accuracy", limits=(0, 1)),
     (
         POINTS,
-        Line([1, 10], [0.5, 0.6], look.GREEN, "best", is_step=True),
-        Curves([([1, 2], [0.1, 0.2]), ([1], [0.4])], look.ORANGE, "pruned"),
+        Line([1, 10], [0.5, 0.6], theme.GREEN, "best", is_step=True),
+        Curves([([1, 2], [0.1, 0.2]), ([1], [0.4])], theme.ORANGE, "pruned"),
     ),
 )
 
@@ -37,17 +37,17 @@ def picture(*panels: Panel, title: str = "A title", note: str = "A note.") -> Pi
 
 def test_every_mark_is_drawn_in_its_colour():
     image = pixels(picture())
-    assert all(has_colour(image, colour) for colour in (look.BLUE, look.GREEN, look.ORANGE))
-    assert not has_colour(image, look.RED)
+    assert all(has_colour(image, colour) for colour in (theme.BLUE, theme.GREEN, theme.ORANGE))
+    assert not has_colour(image, theme.RED)
 
 
 def test_bars_and_a_surface_with_a_hole():
     bars = Panel(
         Axis("share", limits=(0, 1)),
         Axis("", ticks=((0.0, "a_b^c"), (1.0, "$x"))),
-        (Bars([0.7, 0.3], ["0.7", "$"], look.BLUE),),
+        (Bars([0.7, 0.3], ["0.7", "$"], theme.BLUE),),
     )
-    assert has_colour(pixels(picture(bars)), look.BLUE)
+    assert has_colour(pixels(picture(bars)), theme.BLUE)
     surface = Surface([1, 2, 3], [1, 2], [[0.1, 0.2, float("nan")], [0.2, 0.3, 0.4]], "accuracy")
     assert pixels(picture(Panel(Axis("x"), Axis("y"), (surface,)))).size
 
@@ -74,7 +74,7 @@ def test_long_names_lose_their_middle(text, shown):
 
 
 def plain(*values: float) -> Panel:
-    return Panel(Axis("epoch"), Axis("loss (nats per image)"), (Line(range(len(values)), values, look.BLUE, "training"),))
+    return Panel(Axis("epoch"), Axis("loss (nats per image)"), (Line(range(len(values)), values, theme.BLUE, "training"),))
 
 
 @pytest.fixture

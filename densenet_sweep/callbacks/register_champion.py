@@ -1,0 +1,160 @@
+"""The end of a confirmation: what is printed and kept of it, and the champion, ready to be used."""
+
+import json
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+
+from densenet_sweep.commands import next_commands
+from densenet_sweep.commands.next_commands import command
+from densenet_sweep.confirm import finalists, verdict
+from densenet_sweep.confirm import text as confirmation
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+    from densenet_sweep.confirm.verdict import Verdict
+    from densenet_sweep.results.study import Study
+
+log = logging.getLogger("densenet_sweep")
+
+_NUM_EXAMPLES = 3
+
+
+class Crown(Callback):
+    """Marks a confirmation's parent run in MLflow, prints what was found, and keeps and registers the champion."""
+
+    def on_study_open(self, config: DictConfig, study_name: str, sweep_dir: str, **_: Any) -> None:
+        """Say in the parent run which study is confirmed."""
+        read = finalists.read(Path(sweep_dir))
+        if read is not None:
+            _tag_parent(config, study_name, {"confirms": read.study})
+
+    def on_study_end(self, config: DictConfig, study_name: str, sweep_dir: str, **_: Any) -> None:
+        """Print the table, also of a confirmation that was interrupted; keep the champion of one that came to its end."""
+        from densenet_sweep.results.from_optuna import read_study
+        from densenet_sweep.results.leaderboard import wide_console
+        from densenet_sweep.results.studies import FoundStudy
+
+        folder = Path(sweep_dir)
+        read = finalists.read(folder)
+        if read is None:
+            return
+        study = read_study(FoundStudy(study_name, folder, config.hydra.sweeper.storage).load())
+        found = verdict.of(study, folder, read)
+        console = wide_console()
+        console.print()
+        confirmation.show(found, console)
+        (folder / "confirmation.json").write_text(json.dumps(confirmation.as_object(found), indent=2), encoding="utf-8")
+        if found.champion is None:
+            return
+        shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+        _write_experiment(folder, shown, found)
+        lines = [(command("final", "--config-dir", str(shown), "experiment=champion"), "train and test it again")]
+        if _registered(config, study, folder, found):
+            lines = [
+                (command("ui", read.study, config=config), "look at the runs in MLflow"),
+                (command("predict", "champion", "image.png", config=config), "classify pictures with it"),
+                (command("export", "champion", "champion.onnx", "--to=onnx", config=config), "take it elsewhere"),
+                *lines,
+            ]
+        next_commands.show(console, lines)
+
+
+def _registered(config: DictConfig, study: "Study", folder: Path, found: "Verdict") -> bool:
+    """Register the champion's first run, which no test accuracy has chosen, and tell whether that was possible."""
+    assert found.champion is not None
+    champion = found.results[found.champion]
+    seed, number = min(champion.trials.items())
+    run_id = study.trials[number].run_id
+    if run_id is None or "uri" not in config.tracking:
+        return False
+    from densenet_sweep.commands.arguments import answering
+    from densenet_sweep.config import composition, run_config
+    from densenet_sweep.models.trained import classifier
+    from densenet_sweep.run import train
+    from densenet_sweep.tracking.model import REGISTERED_NAME, register
+
+    uri, runs = str(config.tracking.uri), champion.runs
+    artifacts = folder / str(number) / "artifacts"
+    tags = {
+        "study": found.finalists.study,
+        "trial": str(champion.finalist.trial),
+        "seed": str(seed),
+        "test_accuracy": f"{runs.mean:.4f}",
+        "test_accuracy.sd": f"{runs.deviation:.4f}",
+        "test_accuracy.seeds": str(len(runs.accuracies_S)),
+    }
+    try:
+        trained_as = composition.typed(composition.compose(run_config.as_overrides(artifacts / "config.yaml")))
+        examples = train.example_images(trained_as, _NUM_EXAMPLES)
+        with answering(uri):
+            version = register(
+                uri,
+                run_id,
+                classifier(artifacts),
+                examples.images_NCHW,
+                tags=tags,
+                description="\n\n".join(confirmation.sentences(found)),
+            )
+            _keep_in_parent(config, study.name, folder)
+    except (ConnectionError, OSError, ValueError) as error:
+        log.warning("the champion is not registered: %s", error)
+        return False
+    log.info("registered as version %s of %s, with the alias champion", version, REGISTERED_NAME)
+    return True
+
+
+def _tag_parent(config: DictConfig, study_name: str, tags: dict[str, str]) -> None:
+    """Set tags of the confirmation's parent run; a store that fails costs a warning, as everywhere in a sweep."""
+    if "uri" not in config.tracking:
+        return
+    from densenet_sweep.commands.arguments import answering
+
+    try:
+        with answering(str(config.tracking.uri)):
+            client, parent = _parent(config, study_name)
+            if parent is not None:
+                for key, value in tags.items():
+                    client.set_tag(parent, key, value)
+    except ConnectionError as error:
+        log.warning("%s; the confirmation's own run is not marked", error)
+
+
+def _keep_in_parent(config: DictConfig, study_name: str, folder: Path) -> None:
+    client, parent = _parent(config, study_name)
+    if parent is not None:
+        for path in (folder / "confirmation.json", folder / "experiment" / "champion.yaml"):
+            client.log_artifact(parent, str(path))
+
+
+def _parent(config: DictConfig, study_name: str) -> "tuple[MlflowClient, str | None]":
+    from densenet_sweep.tracking.run import find_parent
+    from densenet_sweep.tracking.store import connect
+
+    client = connect(str(config.tracking.uri))
+    experiment = client.get_experiment_by_name(config.tracking.experiment)
+    return client, None if experiment is None else find_parent(client, experiment.experiment_id, study_name)
+
+
+def _write_experiment(folder: Path, shown: Path, found: "Verdict") -> Path:
+    """Write the config of the champion's first run as the option `champion` of the group `experiment`."""
+    assert found.champion is not None
+    champion = found.results[found.champion]
+    seed, number = min(champion.trials.items())
+    config = (folder / str(number) / "artifacts" / "config.yaml").read_text(encoding="utf-8")
+    package, _, rest = config.partition("\n")
+    runs = champion.runs
+    says = [
+        f"The champion of study {found.finalists.study}: its trial {champion.finalist.trial}, with a test accuracy of",
+        f"{runs.mean:.4f} ± {runs.deviation:.4f} over {len(runs.accuracies_S)} seeds. This is seed {seed}; the same again:",
+        "",
+        f"  densenet-sweep final --config-dir {shown} experiment=champion",
+    ]
+    path = folder / "experiment" / "champion.yaml"
+    header = "\n".join(f"# {line}".rstrip() for line in says)
+    path.write_text(f"{package}\n{header}\n{rest}", encoding="utf-8")
+    return path

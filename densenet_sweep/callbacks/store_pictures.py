@@ -1,0 +1,75 @@
+"""The study's pictures beside its parent run in MLflow: a Hydra callback that stores them when a sweep has ended."""
+
+import logging
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+    from densenet_sweep.results.study import Study
+
+log = logging.getLogger("densenet_sweep")
+
+# The run of a study keeps this file, and this folder.
+REPORT = "report.html"
+FOLDER = "pictures"
+
+
+class StorePictures(Callback):
+    """Stores PNG files and the report of a study that has ended, be it interrupted, with its parent run.
+
+    Does nothing for `tracking=none`, for repetitions, which search nothing, or where no trial has ended; whatever fails costs
+    a warning.
+    """
+
+    def on_study_end(self, config: DictConfig, study_name: str, sweep_dir: str, **_: Any) -> None:
+        """Draw and store them."""
+        tracking: Any = OmegaConf.to_container(config.tracking, resolve=True)
+        if "uri" not in tracking:
+            return
+        from densenet_sweep.results.from_optuna import read_study
+        from densenet_sweep.results.studies import FoundStudy
+
+        study = read_study(FoundStudy(study_name, Path(sweep_dir), config.hydra.sweeper.storage).load())
+        if study.is_repeated or not study.finished:
+            return
+        from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
+
+        from densenet_sweep.tracking.run import find_parent
+        from densenet_sweep.tracking.store import cause, connect, redacted
+
+        uri = str(tracking["uri"])
+        try:
+            client = connect(uri)
+            experiment = client.get_experiment_by_name(tracking["experiment"])
+            parent = None if experiment is None else find_parent(client, experiment.experiment_id, study_name)
+            if parent is not None:
+                _store(client, parent, study, Path(sweep_dir))
+        except (MlflowException, SQLAlchemyError, OSError, ValueError) as error:
+            message = f"tracking.uri={redacted(uri)}: the pictures of the study are not stored"
+            log.warning("%s (%s); densenet-sweep compare --html FILE draws them", message, cause(error))
+
+
+def _store(client: "MlflowClient", parent: str, study: "Study", sweep_dir: Path) -> None:
+    from hydra_async_sweeper.study import study_file
+
+    from densenet_sweep.report import page as report
+    from densenet_sweep.report.pictures import draw
+    from densenet_sweep.results.provenance import tags_of
+
+    drawn = draw(study)
+    found = study_file.read(sweep_dir)
+    reported = report.Reported(study, found.command, tags_of(client, study), drawn)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "run"  # MLflow copies its mode, and the temporary folder is closed to others
+        (folder / FOLDER).mkdir(parents=True)
+        for it in drawn:
+            (folder / FOLDER / f"{it.picture.name}.png").write_bytes(it.still)
+        report.write(folder / REPORT, [reported])
+        client.log_artifacts(parent, str(folder))

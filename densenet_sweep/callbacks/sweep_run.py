@@ -1,0 +1,223 @@
+"""The parent run of a sweep in MLflow, kept by a Hydra callback that the engine's events reach."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from densenet_sweep.tracking import run_note
+from densenet_sweep.tracking.configured import in_store
+from densenet_sweep.tracking.run_note import NOTE
+from densenet_sweep.tracking.store import redacted
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+_LOSS = "the sweep's own run is not recorded"
+
+# How the engine's reason begins where an exception ended the sweep, or what it contains where its trials did.
+_FAILED = re.compile(r"^\w+: |trials failed")
+
+
+class SweepRun(Callback):
+    """Opens the parent run of a study, closes the runs of dead trials, and closes the parent, naming the best trial.
+
+    Does nothing for `tracking=none`. A store that fails costs a warning; where it is required, the sweep is refused. What is
+    derived from it may add to what was written, in `written`.
+    """
+
+    def written(self, client: "MlflowClient", experiment: str, study_name: str, sweep_dir: str) -> None:
+        """Do nothing."""
+
+    def on_study_open(self, config: DictConfig, study_name: str, sweep_dir: str, command: str) -> None:
+        """Open the study's parent run, again where it is continued."""
+
+        def write(client: "MlflowClient", experiment: str) -> None:
+            _open_parent(client, experiment, config, study_name, sweep_dir, command)
+            self.written(client, experiment, study_name, sweep_dir)
+
+        in_store(config, write, loss=_LOSS, may_refuse=True)
+
+    def on_trial_end(self, config: DictConfig, study_name: str, number: int, state: str, reason: str | None, **_: Any) -> None:
+        """Close the trial's runs where their own processes could not: they died, or the store was away."""
+        in_store(
+            config, lambda client, experiment: _close_trial(client, experiment, study_name, number, state, reason), loss=_LOSS
+        )
+
+    def on_study_end(
+        self,
+        config: DictConfig,
+        study_name: str,
+        sweep_dir: str,
+        reason: str,
+        states: Mapping[int, tuple[str, str | None]],
+        best: Sequence[int] = (),
+    ) -> None:
+        """Close the parent run with what became of the sweep, say which trial is best, and close what was left open."""
+
+        def write(client: "MlflowClient", experiment: str) -> None:
+            _close_left_open(client, experiment, study_name, states)
+            _close_parent(client, experiment, config, study_name, sweep_dir, reason, states, best)
+            self.written(client, experiment, study_name, sweep_dir)
+
+        in_store(config, write, loss=_LOSS)
+
+
+def _open_parent(
+    client: "MlflowClient", experiment: str, config: DictConfig, study_name: str, sweep_dir: str, command: str
+) -> None:
+    from mlflow.entities import Param, RunTag
+
+    from densenet_sweep.tracking.dead_runs import close_dead_runs
+    from densenet_sweep.tracking.provenance import git_tags
+    from densenet_sweep.tracking.run import TAG_LENGTH, find_parent, process_tags
+
+    # Unresolved: ${oc.env:PASSWORD} stays what was typed.
+    typed: Any = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
+    close_dead_runs(client, experiment)
+    parent = find_parent(client, experiment, study_name)
+    params: dict[str, str] = {}
+    if parent is None:
+        tags = {"study": study_name, "role": "study", "sweep.dir": sweep_dir, **_of_study(config), **git_tags()}
+        parent = str(client.create_run(experiment, run_name=study_name, tags=tags).info.run_id)
+        params = _searched(config.hydra.sweeper.params or {}, typed)
+    now = {
+        "overrides": redacted(" ".join(typed)),
+        "n_trials": str(config.hydra.sweeper.n_trials),
+        "command": redacted(command),
+        NOTE: _note(config, study_name, command),
+        **process_tags(),
+    }
+    client.log_batch(
+        parent,
+        params=[Param(key, text) for key, text in params.items()],
+        tags=[RunTag(key, text if key == NOTE else text[:TAG_LENGTH]) for key, text in now.items()],
+    )
+    client.update_run(parent, status="RUNNING")
+
+
+def _note(config: DictConfig, study_name: str, command: str, ended: str = "") -> str:
+    """Return the description of the sweep, as its page shows it."""
+    typed: Any = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
+    together = (_as_list(config.objective), _as_list(config.hydra.sweeper.direction))
+    searched = _searched(config.hydra.sweeper.params or {}, typed)
+    return run_note.of_sweep(
+        study_name=study_name,
+        objectives=dict(zip(*together, strict=False)),
+        n_trials=config.hydra.sweeper.n_trials,
+        searched={key: text for key, text in searched.items() if is_search(text)},
+        typed=command,
+        ending=ended,
+    )
+
+
+def _of_study(config: DictConfig) -> dict[str, str]:
+    """Return the tags by which whoever has only the MLflow server finds the study, or understands its runs."""
+    return {
+        "study.storage": redacted(config.hydra.sweeper.get("storage") or "journal"),
+        "study.directions": " ".join(_as_list(config.hydra.sweeper.direction)),
+        "study.objectives": " ".join(_as_list(config.objective)),
+    }
+
+
+def _as_list(one_or_more: Any) -> list[str]:
+    return [str(it) for it in one_or_more] if isinstance(one_or_more, ListConfig) else [str(one_or_more)]
+
+
+def _searched(params: Mapping[str, Any], typed: Sequence[str]) -> dict[str, str]:
+    """Return each searched key with its range: as the command line gives it, else as the config does."""
+    searched = {key.lstrip("+"): str(text) for key, text in params.items()}
+    for override in OverridesParser.create().parse_overrides(list(typed)):
+        key = override.key_or_group
+        if override.is_sweep_override() or key in searched:
+            searched[key] = str(override.input_line).partition("=")[2]
+    return searched
+
+
+def is_search(text: str) -> bool:
+    """Tell whether `text` gives a key several values to try, and not one."""
+    try:
+        return bool(OverridesParser.create().parse_overrides([f"x={text}"])[0].is_sweep_override())
+    except HydraException:  # a conditional one, which is no text
+        return True
+
+
+def _close_trial(client: "MlflowClient", experiment: str, study_name: str, number: int, state: str, reason: str | None) -> None:
+    from densenet_sweep.tracking.run import close_run, quoted
+
+    query = f"tags.`study` = {quoted(study_name)} AND tags.`trial.number` = '{number}'"
+    for index, run in enumerate(client.search_runs([experiment], query, order_by=["start_time DESC"])):
+        if run.info.status == "RUNNING" and index == 0:
+            close_run(client, run.info.run_id, state, reason)
+        elif run.info.status == "RUNNING":
+            close_run(client, run.info.run_id, "failed", "its process died; a later run is the trial's")
+
+
+def _close_left_open(
+    client: "MlflowClient", experiment: str, study_name: str, states: Mapping[int, tuple[str, str | None]]
+) -> None:
+    """Close the runs of ended trials that nobody could close at the time, because the store was away."""
+    from densenet_sweep.tracking.run import close_run, quoted
+
+    query = f"attributes.status = 'RUNNING' AND tags.`study` = {quoted(study_name)}"
+    for run in client.search_runs([experiment], query):
+        number = run.data.tags.get("trial.number", "")
+        if number.isdigit() and int(number) in states:
+            close_run(client, run.info.run_id, *states[int(number)])
+
+
+def _close_parent(
+    client: "MlflowClient",
+    experiment: str,
+    config: DictConfig,
+    study_name: str,
+    sweep_dir: str,
+    reason: str,
+    states: Mapping[int, tuple[str, str | None]],
+    best: Sequence[int],
+) -> None:
+    from mlflow.entities import RunTag
+
+    from densenet_sweep.tracking.run import TAG_LENGTH, find_parent
+
+    parent = find_parent(client, experiment, study_name)
+    if parent is None:
+        return
+    config_of_best = Path(sweep_dir) / "experiment" / "best.yaml"
+    if config_of_best.is_file():
+        client.log_artifact(parent, str(config_of_best))
+    tags = {"sweep.ended": redacted(reason)}
+    about_best = ""
+    run = _run_of(client, experiment, parent, best[0]) if best and isinstance(config.objective, str) else None
+    if run is not None and config.objective in run.data.metrics:
+        number, value = run.data.tags["trial.number"], f"{run.data.metrics[config.objective]:.6g}"
+        tags |= {"best.trial": number, "best.value": value}
+        link = f"[trial {number}](#/experiments/{experiment}/runs/{run.info.run_id})"
+        about_best = f"The best is {link}: {config.objective} {value}."
+    if config_of_best.is_file():
+        words = ["densenet-sweep", "--config-dir", _shown(Path(sweep_dir)), "experiment=best"]
+        about_best += f" Train it again with\n\n{run_note.command(words)}"
+    artifacts = sorted(file.path for file in client.list_artifacts(parent))
+    command = client.get_run(parent).data.tags.get("command", "")
+    note = _note(config, study_name, command, run_note.ending(reason, states, about_best, artifacts))
+    tags = {key: text[:TAG_LENGTH] for key, text in tags.items()} | {NOTE: note}
+    client.log_batch(parent, tags=[RunTag(key, text) for key, text in tags.items()])
+    status = "KILLED" if reason == "interrupted" else "FAILED" if _FAILED.search(reason) else "FINISHED"
+    client.set_terminated(parent, status=status)
+
+
+def _run_of(client: "MlflowClient", experiment: str, parent: str, number: int) -> "Run | None":
+    """Return the run of a trial, the last one where there were several attempts."""
+    query = f"tags.`mlflow.parentRunId` = '{parent}' AND tags.`trial.number` = '{number}'"
+    found = client.search_runs([experiment], query, order_by=["start_time DESC"], max_results=1)
+    return found[0] if found else None
+
+
+def _shown(folder: Path) -> str:
+    return str(folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder)

@@ -1,0 +1,94 @@
+"""`densenet-sweep confirm [STUDY] [--top N] [--seeds N] [key=value ...]`: train the best again with fresh seeds, test once.
+
+Each of the N best configurations is trained on training and validation images together, once a seed, and tested once. The
+smallest that cannot be told from the best becomes the champion. Started again, it continues.
+"""
+
+import argparse
+import shlex
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from densenet_sweep.commands.arguments import answering, mlflow_config, separated
+from densenet_sweep.commands.rerun import downloaded_config
+from densenet_sweep.config import composition
+from densenet_sweep.confirm import finalists as finalist_files
+from densenet_sweep.results.from_optuna import read_study
+from densenet_sweep.results.studies import AnyStudy, find
+from densenet_sweep.tracking.store import connect
+
+if TYPE_CHECKING:
+    from densenet_sweep.results.study import Study
+
+_FIRST_SEED = 1000
+_FEWEST_SEEDS = 2
+_NAME = "hydra.sweeper.study_name"
+
+
+def main(arguments: list[str]) -> composition.Command:
+    """Return the command that trains the finalists, to be run as if it had been typed.
+
+    Raises:
+        ValueError: no such study, nothing to confirm, or a number out of range.
+    """
+    parser = argparse.ArgumentParser(prog="densenet-sweep confirm", description=__doc__)
+    parser.add_argument("words", nargs="*", metavar="STUDY key=value", help="the study (the last one unless given); overrides")
+    parser.add_argument("--top", type=int, default=3, metavar="N", help="how many of its best configurations (3)")
+    parser.add_argument("--seeds", type=int, default=5, metavar="N", help="how often each is trained (5)")
+    asked = parser.parse_intermixed_args(arguments)
+    names, overrides = separated(asked.words)
+    if len(names) > 1:
+        raise ValueError(f"{' '.join(names)}: one study is confirmed at a time")
+    if asked.top < 1:
+        raise ValueError(f"--top {asked.top}: a whole number of at least 1 is accepted")
+    if asked.seeds < _FEWEST_SEEDS:
+        raise ValueError(
+            f"--seeds {asked.seeds}: a whole number of at least {_FEWEST_SEEDS} is accepted; one says nothing of noise"
+        )
+    found = find(names[0] if names else None, overrides)
+    if finalist_files.read(found.folder) is not None:
+        raise ValueError(f"{found.name}: is a confirmation itself")
+    composition.typed(composition.compose(overrides, config_name="confirm"))  # a mistake there costs nothing yet
+    study = read_study(found.load())
+    finalists = finalist_files.of(study)
+    typed_name = [override.partition("=")[2] for override in overrides if override.startswith(f"{_NAME}=")]
+    name = typed_name[-1] if typed_name else f"{found.name}-confirmation-of-{finalists.num_finished}"
+    folder = finalist_files.folder_of(name)
+    command = shlex.join(["densenet-sweep", "confirm", found.name, f"--top={asked.top}", f"--seeds={asked.seeds}", *overrides])
+    seeds = _fresh_seeds(study.config.get("seed"), asked.seeds)
+    for finalist in finalists.trials[: asked.top]:
+        _write_config(folder, found, study, finalist, overrides)
+    finalist_files.write(folder, finalists, top=asked.top, seeds=seeds, command=command)
+    searchpath = f"hydra.searchpath=[{folder.resolve().as_uri()}]"
+    return composition.Command([searchpath, "sweep=finalists", *overrides], config_name="confirm", final=True)
+
+
+def _write_config(
+    folder: Path, found: AnyStudy, study: "Study", finalist: finalist_files.Finalist, overrides: Sequence[str]
+) -> None:
+    """Write the config of a finalist as an option file: as its folder keeps it, or else its run in MLflow.
+
+    Raises:
+        ValueError: neither does.
+        ConnectionError: the store cannot be used.
+    """
+    path = finalist_files.option_file(folder, finalist)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kept = found.folder / str(finalist.trial) / "artifacts" / "config.yaml"
+    if kept.is_file():
+        shutil.copyfile(kept, path)
+        return
+    run_id = study.trials[finalist.trial].run_id
+    if run_id is None:
+        raise ValueError(f"{kept}: has gone, and with it the config of trial {finalist.trial}")
+    uri = mlflow_config(overrides, f"{kept} has gone, so confirm").uri
+    with answering(uri), tempfile.TemporaryDirectory() as temporary:
+        shutil.copyfile(downloaded_config(connect(uri), run_id, temporary), path)
+
+
+def _fresh_seeds(used: object, count: int) -> Sequence[int]:
+    """Return `count` seeds, always the same, without the sweep's own."""
+    return [seed for seed in range(_FIRST_SEED, _FIRST_SEED + count + 1) if seed != used][:count]

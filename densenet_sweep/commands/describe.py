@@ -1,0 +1,25 @@
+"""`densenet-sweep describe [overrides] [--json]`: what a network is and costs, without data, training or tracking."""
+
+import argparse
+import json
+
+from densenet_sweep.config import composition
+
+
+def main(arguments: list[str]) -> None:
+    """Print parameters, multiply-accumulates, feature maps and activation memory of the configured network.
+
+    Raises:
+        ValueError: bad overrides; nothing has been printed then.
+    """
+    parser = argparse.ArgumentParser(prog="densenet-sweep describe", description=__doc__)
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="overrides, as for a training run")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    asked = parser.parse_args(arguments)
+    config = composition.typed(composition.compose(asked.overrides))
+
+    from densenet_sweep.architectures.description import describe, render
+    from densenet_sweep.run.train import build_network
+
+    description = describe(build_network(config), image_size=config.data.image_size, batch_size=config.batch_size)
+    print(json.dumps(description.as_dict(), indent=2) if asked.json else render(description))

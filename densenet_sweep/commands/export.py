@@ -1,0 +1,121 @@
+"""`densenet-sweep export STUDY|RUN|models:/... --to onnx|torch_export FILE`: a trained model as a file for other programs.
+
+The file takes uint8 images of any number, height and width, and gives a probability for each class. It is read back and
+compared with the original before it gets its name.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from densenet_sweep.commands.arguments import mlflow_config, separated
+
+if TYPE_CHECKING:
+    from densenet_sweep.models.classifier import Signature
+    from densenet_sweep.models.exported import Predictor
+
+# How far probabilities may be from the original's. Images of another size are resized, and what lies halfway between two
+# levels then may be rounded the other way by another program: 0.0012 was measured for noise, 0.000003 where none lies there.
+TOLERANCE = 1e-4
+TOLERANCE_RESIZED = 1e-2
+
+# Heights and widths of pictures as they come.
+_OTHER_SIZES = ((28, 28), (32, 32), (97, 64), (224, 300))
+
+
+def main(arguments: list[str]) -> None:
+    """Write and check the file that `arguments` ask for.
+
+    Raises:
+        ValueError, OSError: no such model, no weights, or a file that cannot be written or differs from the original.
+    """
+    parser = argparse.ArgumentParser(prog="densenet-sweep export", description=__doc__)
+    parser.add_argument("model", metavar="MODEL", help="a study (its champion or best trial), a run's id, or models:/...")
+    parser.add_argument("file", metavar="FILE", help="to write; one that exists is replaced")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="tracking.uri=..., as for a run")
+    parser.add_argument("--to", required=True, metavar="FORMAT", help="onnx or torch_export")
+    asked = parser.parse_intermixed_args(arguments)
+    superfluous, overrides = separated(asked.overrides)
+    if superfluous:
+        raise ValueError(f"{superfluous[0]}: one MODEL and one FILE are accepted, and overrides of the form key=value")
+    path = Path(asked.file)
+    _check_format(asked.to, path)
+    tracking = mlflow_config(overrides, "export reads the model from MLflow, and")
+    with _beside(path) as unfinished:
+        from densenet_sweep.models import exported
+        from densenet_sweep.models import named as models
+
+        exported.check_packages(asked.to)
+        model = models.find(asked.model, tracking.uri, overrides)
+        exported.write(unfinished, model.export(), model.signature, asked.to)
+        signature, predictor = exported.read(unfinished)
+        assert signature == model.signature
+        report = _compared(model, predictor, signature, path)
+    kind = {1: "grey", 3: "colour"}.get(signature.num_channels, f"{signature.num_channels}-channel")
+    print(f"{path}: {model.origin}, {path.stat().st_size / 1e6:.2f} MB")
+    print(f"uint8 {kind} images of any size in, probabilities of {len(signature.class_names)} classes out")
+    print(report)
+
+
+def _check_format(form: str, path: Path) -> None:
+    """Refuse a format that there is not, and a file name that says another."""
+    suffixes = {"onnx": ".onnx", "torch_export": ".pt2"}
+    if form not in suffixes:
+        raise ValueError(f"--to {form}: one of {', '.join(suffixes)} is accepted")
+    if path.suffix != suffixes[form]:
+        raise ValueError(f"{path}: a name that ends with {suffixes[form]} is accepted for --to {form}")
+
+
+@contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    """Yield a file name in the folder of `path`, which becomes `path` after the context, if nothing fails in it.
+
+    Raises:
+        OSError: the folder cannot be written, before anything else.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(f"{path}: is a folder; the name of a file is accepted")
+    try:
+        folder = tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise OSError(f"{path}: cannot be written ({error.strerror})") from None
+    with folder:
+        unfinished = Path(folder.name) / path.name
+        yield unfinished
+        unfinished.replace(path)
+
+
+def _compared(original: "Predictor", predictor: "Predictor", signature: "Signature", path: Path) -> str:
+    """Return in words how far the file's probabilities are from the original's.
+
+    Raises:
+        ArithmeticError: beyond a tolerance.
+    """
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+    size = signature.image_size
+
+    def difference(sizes: Sequence[tuple[int, int, int]]) -> float:
+        largest = 0.0
+        for batch, height, width in sizes:
+            noise_BCHW = torch.rand((batch, signature.num_channels, height, width), generator=generator) - 0.5
+            # From hardly any contrast to all of it: a network that is certain of itself tells nothing of small differences.
+            contrast_B111 = torch.linspace(1, 0.1, batch).view(-1, 1, 1, 1)
+            images_BCHW = (127.5 + 255 * contrast_B111 * noise_BCHW).round().to(torch.uint8)
+            largest = max(largest, float((predictor(images_BCHW) - original(images_BCHW)).abs().max()))
+        return largest
+
+    words = []
+    for what, tolerance, sizes in (
+        (f"of {size} px", TOLERANCE, [(1, size, size), (16, size, size)]),
+        ("that are resized", TOLERANCE_RESIZED, [(8, height, width) for height, width in _OTHER_SIZES]),
+    ):
+        found = difference(sizes)
+        words.append(f"{found:.1g} for images {what} (at most {tolerance:g} is accepted)")
+        if not found <= tolerance:  # nor where it is not a number
+            raise ArithmeticError(f"{path}: not written, its probabilities differ from the original's by {words[-1]}")
+    return f"checked against the original: probabilities differ by {', by '.join(words)}"

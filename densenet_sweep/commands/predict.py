@@ -1,0 +1,114 @@
+"""`densenet-sweep predict MODEL image.png ...`: the classes of pictures, with their probabilities.
+
+Each picture is cut to a centred square and resized, as training does with pictures in folders. Data sets such as MNIST and
+Fashion-MNIST are light on black: `--invert` turns a dark drawing on white paper into that.
+"""
+
+import argparse
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from densenet_sweep.commands.arguments import mlflow_config
+
+if TYPE_CHECKING:
+    from densenet_sweep.models.classifier import Signature
+    from densenet_sweep.models.exported import Predictor
+
+_FORMATS = ("table", "json")
+_BATCH_SIZE = 64
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a picture shows: the most probable classes, best first."""
+
+    image: str
+    classes: list[tuple[str, float]]
+
+
+def main(arguments: list[str]) -> None:
+    """Print what the model sees in the pictures.
+
+    Raises:
+        ValueError, OSError: no such model, or a picture that is none; nothing has been printed then.
+    """
+    parser = argparse.ArgumentParser(prog="densenet-sweep predict", description=__doc__)
+    parser.add_argument("model", metavar="MODEL", help="champion, models:/..., a study, a run's id, or a file: .onnx, .pt2")
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help="pictures; and tracking.uri=..., as for a run")
+    parser.add_argument("--top", type=int, default=3, metavar="N", help="how many classes to show of each picture (3)")
+    parser.add_argument("--format", default="table", metavar="FORMAT", help=", ".join(_FORMATS))
+    parser.add_argument("--invert", action="store_true", help="exchange light and dark first")
+    asked = parser.parse_intermixed_args(arguments)
+    if asked.top < 1:
+        raise ValueError(f"--top {asked.top}: a whole number of at least 1 is accepted")
+    if asked.format not in _FORMATS:
+        raise ValueError(f"--format {asked.format}: one of {', '.join(_FORMATS)} is accepted")
+    overrides = [word for word in asked.images if re.match(r"[+~]*tracking[.=]", word)]
+    images = [Path(word) for word in asked.images if word not in overrides]
+    if not images:
+        raise ValueError("predict: no picture was given; at least one is accepted")
+    for image in images:
+        if not image.is_file():
+            raise FileNotFoundError(f"{image}: no such file")
+    signature, predictor = _opened(asked.model, overrides)
+    predictions = _predictions(images, signature, predictor, invert=asked.invert, top=asked.top)
+    if asked.format == "json":
+        print(json.dumps([_as_object(prediction) for prediction in predictions], indent=2, ensure_ascii=False))
+    else:
+        Console().print(_table(predictions))
+
+
+def _opened(name: str, overrides: Sequence[str]) -> "tuple[Signature, Predictor]":
+    """Return what the model `name` takes and gives, and what calls it."""
+    tracking = mlflow_config(overrides, "predict reads the model from MLflow, and")
+    from densenet_sweep.models import exported
+    from densenet_sweep.models import named as models
+
+    if exported.is_exported(name):
+        return exported.read(Path(name))
+    model = models.find(name, tracking.uri, overrides)
+    return model.signature, model
+
+
+def _predictions(
+    images: Sequence[Path], signature: "Signature", predictor: "Predictor", *, invert: bool, top: int
+) -> list[Prediction]:
+    import torch
+
+    from densenet_sweep.data.image_folder import decode
+
+    decoded_BCHW = torch.stack([decode(path, signature.image_size, signature.num_channels) for path in images])
+    if invert:
+        decoded_BCHW = 255 - decoded_BCHW
+    probabilities_BK = torch.cat([predictor(batch_BCHW) for batch_BCHW in torch.split(decoded_BCHW, _BATCH_SIZE)])
+    best = probabilities_BK.topk(min(top, len(signature.class_names)))
+    return [
+        Prediction(str(path), [(signature.class_names[index], value) for index, value in zip(indices, values, strict=True)])
+        for path, indices, values in zip(images, best.indices.tolist(), best.values.tolist(), strict=True)
+    ]
+
+
+def _as_object(prediction: Prediction) -> dict[str, object]:
+    classes = [{"class": name, "probability": probability} for name, probability in prediction.classes]
+    return {"image": prediction.image, "classes": classes}
+
+
+def _table(predictions: Sequence[Prediction]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("picture", overflow="fold")
+    table.add_column("class", overflow="fold")
+    table.add_column("probability", justify="right", no_wrap=True)
+    for prediction in predictions:
+        for rank, (name, probability) in enumerate(prediction.classes):
+            shown = escape(prediction.image) if rank == 0 else ""
+            table.add_row(shown, escape(name), f"{probability:.4f}", style="dim" if rank else None)
+    return table

@@ -1,0 +1,76 @@
+"""`densenet-sweep status [STUDY] [--watch]`: how far a study is and what its workers are doing, from any shell."""
+
+import argparse
+import contextlib
+import datetime
+import time
+from typing import TYPE_CHECKING
+
+from hydra_async_sweeper.terminal import status_table
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from densenet_sweep.commands.arguments import names_and_overrides
+from densenet_sweep.results.from_optuna import NOTE
+from densenet_sweep.results.studies import AnyStudy, find
+
+if TYPE_CHECKING:
+    import optuna
+
+_DRAW_SECONDS = 1.0
+# Between two looks at all the runs of a study in MLflow.
+_ASK_SECONDS = 5.0
+
+
+def main(arguments: list[str]) -> None:
+    """Print the state of the study that `arguments` name.
+
+    Raises:
+        ValueError: no such study.
+        ConnectionError: it is known to MLflow alone, whose store cannot be used.
+    """
+    parser = argparse.ArgumentParser(prog="densenet-sweep status", description=__doc__)
+    parser.add_argument(
+        "study",
+        nargs="*",
+        metavar="STUDY",
+        help="its name; the study used last unless given; tracking.uri=... for one that another MLflow store knows",
+    )
+    parser.add_argument("--watch", action="store_true", help="every second, until Ctrl-C or until its n_trials are finished")
+    asked = parser.parse_intermixed_args(arguments)
+    names, overrides = names_and_overrides(asked.study, "status")
+    if len(names) > 1:
+        raise ValueError(f"{' '.join(names)}: the name of one study is accepted")
+    found = find(names[0] if names else None, overrides)
+    if asked.watch:
+        watch(found)
+    else:
+        show(found)
+
+
+def show(found: AnyStudy, console: Console | None = None) -> None:
+    """Print how far the study is, what runs and what ended last."""
+    (console or Console()).print(_drawn(found.load(), found.n_trials))
+
+
+def watch(found: AnyStudy, console: Console | None = None) -> None:
+    """Show the same every second until the budget is finished or the user has seen enough; the last state stays."""
+    study = found.load()
+    with contextlib.suppress(KeyboardInterrupt), Live(console=console or Console(), auto_refresh=False) as live:
+        while True:
+            live.update(_drawn(study, found.n_trials), refresh=True)
+            if found.n_trials is not None and len(status_table.read(study).finished()) >= found.n_trials:
+                return
+            if NOTE in study.user_attrs:  # it is a copy
+                time.sleep(_ASK_SECONDS)
+                study = found.load()
+            else:
+                time.sleep(_DRAW_SECONDS)
+
+
+def _drawn(study: "optuna.Study", n_trials: int | None) -> RenderableType:
+    seen = status_table.read(study)
+    note = study.user_attrs.get(NOTE)
+    lines = [Text(note, style="dim")] if note else []
+    return Group(Text(f"study {seen.name}"), status_table.of(seen, n_trials, datetime.datetime.now()), *lines)

@@ -1,0 +1,151 @@
+"""`densenet-sweep ui [STUDY] [tracking.uri=URI] [--port N]`: the MLflow UI on the project's store, for this machine only."""
+
+import argparse
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import IO
+
+from densenet_sweep.commands.arguments import answering, mlflow_config, separated
+from densenet_sweep.config.schema import ConfigError, MlflowConfig
+from densenet_sweep.mlflow_ui import saved_views
+from densenet_sweep.tracking.dead_runs import close_dead_runs
+from densenet_sweep.tracking.store import artifact_uri, check_uri, connect, is_server, redacted, sqlite_file
+
+_HOST = "127.0.0.1"
+_GRACE_SECONDS = 5.0
+
+
+def main(arguments: list[str]) -> None:
+    """Serve the UI until Ctrl-C, or print the addresses on the server that the runs are on already.
+
+    Raises:
+        ValueError, ConnectionError: no store, no such study, or no free port.
+        RuntimeError: the server ended by itself.
+    """
+    parser = argparse.ArgumentParser(prog="densenet-sweep ui", description=__doc__)
+    parser.add_argument(
+        "words", nargs="*", metavar="STUDY | tracking.key=value", help="the study begun last unless given; tracking.uri=..."
+    )
+    parser.add_argument("--port", type=int, default=None, metavar="N", help="5000, or the next free one")
+    asked = parser.parse_args(arguments)
+    names, overrides = separated(asked.words)
+    if len(names) > 1:
+        raise ValueError(f"{' '.join(names)}: the name of one study is accepted")
+    tracking = mlflow_config(overrides, "the UI")
+    check_uri(tracking.uri)
+    database = sqlite_file(tracking.uri)
+    if database is not None and not database.is_file():
+        raise ConfigError(f"tracking.uri={tracking.uri}: nothing is recorded there yet; densenet-sweep sweep=quickstart does")
+    port = None if is_server(tracking.uri) else _free_port(asked.port)
+    pages = _pages(tracking, names[0] if names else None)
+    if port is None:
+        _announce(saved_views.site(tracking.uri), pages)
+        return
+    with tempfile.TemporaryFile("w+") as errors:
+        server = _start(tracking, port, errors)
+        try:
+            _wait_until_up(server, port)
+            if server.poll() is None:
+                _announce(f"http://{_HOST}:{port}/", pages)
+                print("Ctrl-C ends it.", flush=True)
+                server.wait()
+        except KeyboardInterrupt:
+            return
+        finally:
+            _end(server)
+        errors.seek(0)
+        last = (errors.read().strip().splitlines() or ["it gave no reason"])[-1]
+    raise RuntimeError(f"the MLflow server ended by itself: {redacted(last)}")
+
+
+def _announce(site: str, pages: Mapping[str, str]) -> None:
+    """Print the address of each page: of the views, as their menu in the UI does not switch to charts by itself."""
+    print("MLflow UI")
+    for title, page in pages.items():
+        print(f"  {title:<15}  {site}{page}", flush=True)
+
+
+def _pages(tracking: MlflowConfig, study: str | None) -> dict[str, str]:
+    """Return the addresses within the UI of the project's runs and of a study's views, and see to it that these are there.
+
+    Raises:
+        ConnectionError: the store cannot be used.
+        ValueError: no such study.
+    """
+    with answering(tracking.uri):
+        client = connect(tracking.uri)
+        experiment = client.get_experiment_by_name(tracking.experiment)
+        if experiment is None:
+            return {"Runs": ""}
+        close_dead_runs(client, experiment.experiment_id)
+        existing = saved_views.studies(client, experiment.experiment_id)
+        if study is not None and study not in existing:
+            raise ValueError(
+                f"{study}: no such study in tracking.experiment={tracking.experiment}; there are {', '.join(existing)}"
+            )
+        shown = existing[study] if study is not None else next(iter(existing.values()), None)
+        found = saved_views.install(client, experiment.experiment_id, shown)
+    pages = {view.title: view.address(experiment.experiment_id) for view in found}
+    return pages or {"Runs": saved_views.address([], experiment.experiment_id)}
+
+
+def _start(tracking: MlflowConfig, port: int, errors: IO[str]) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "mlflow", "server", "--host", _HOST, "--port", str(port), "--workers", "1"]
+    environment = {
+        # MLflow would start eight more processes for jobs that looking at runs does not need.
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        **os.environ,
+        # Where only their owner can read it: a database's address may hold a password, and everybody can read a command line.
+        "MLFLOW_BACKEND_STORE_URI": tracking.uri,
+        "MLFLOW_DEFAULT_ARTIFACT_ROOT": artifact_uri(tracking.artifact_location),
+    }
+    # In a session of its own all its processes can be ended together, whatever state they are in.
+    return subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=errors, text=True, start_new_session=True
+    )
+
+
+def _wait_until_up(server: "subprocess.Popen[str]", port: int) -> None:
+    """Return as soon as the server answers, or has ended."""
+    while server.poll() is None:
+        with suppress(OSError), urllib.request.urlopen(f"http://{_HOST}:{port}/health", timeout=1):
+            return
+        time.sleep(0.1)
+
+
+def _end(server: "subprocess.Popen[str]") -> None:
+    """End the server and its workers: politely, then for certain."""
+    with suppress(ProcessLookupError):
+        os.killpg(server.pid, signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        server.wait(timeout=_GRACE_SECONDS)
+    with suppress(ProcessLookupError):
+        os.killpg(server.pid, signal.SIGKILL)
+    server.wait()
+
+
+def _free_port(wanted: int | None) -> int:
+    """Return `wanted`, or the first free port from 5000 on.
+
+    Raises:
+        ValueError: `wanted` is taken, or no port.
+    """
+    if wanted is not None and not 0 < wanted < 65536:
+        raise ValueError(f"--port {wanted}: a whole number from 1 to 65535 is accepted")
+    for port in [wanted] if wanted is not None else range(5000, 5100):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((_HOST, port))
+            except OSError:
+                continue
+            return port
+    raise ValueError(f"--port {wanted or '5000 to 5099'}: taken by another program")

@@ -1,1 +1,0 @@
-"""What came out of sweeps: the leaderboard of a study, and the MLflow UI on the project's store."""

@@ -1,0 +1,176 @@
+"""The checks of a config that need no data and no network: ranges, and values that cannot go together."""
+
+import math
+from typing import Any
+
+from hydra_async_sweeper.study.storage import check_password
+
+from densenet_sweep.architectures import geometry
+from densenet_sweep.config.metrics import OBJECTIVES
+from densenet_sweep.config.schema import (
+    AdamWConfig,
+    Config,
+    ConfigError,
+    DenseNetConfig,
+    ImageFolderConfig,
+    MlflowConfig,
+    MuonConfig,
+    OneCycleConfig,
+    SGDConfig,
+    StepConfig,
+    WarmupConfig,
+)
+from densenet_sweep.tracking.store import check_uri
+
+
+def check(config: Config) -> None:
+    """Refuse values out of range and combinations that cannot run.
+
+    Raises:
+        ConfigError: naming the key, the value and what is accepted.
+    """
+    _whole(config, "epochs", at_least=1)
+    if config.max_seconds is not None:
+        _between(config, "max_seconds", 0.0, math.inf, open_below=True, open_above=True)
+    if config.rungs != sorted(set(config.rungs)) or not all(rung >= 1 for rung in config.rungs):
+        raise ConfigError(f"rungs={config.rungs}: rising numbers of epochs are accepted, such as [1,3]")
+    _whole(config, "batch_size", at_least=1)
+    _between(config, "label_smoothing", 0.0, 1.0, open_above=True)
+    _one_of(config, "precision", ("auto", "fp32", "bf16"))
+    _check_objective(config)
+    for key in ("num_parameters", "memory_bytes"):
+        if getattr(config.limits, key) is not None:
+            _whole(config, f"limits.{key}", at_least=1)
+    _check_optimizer(config)
+    _check_schedule(config)
+    _check_data(config)
+    _check_architecture(config)
+    _whole(config, "tracking.keep_checkpoints", at_least=0)
+    if isinstance(config.tracking, MlflowConfig):
+        try:
+            check_uri(config.tracking.uri)
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
+    try:
+        check_password(config.storage.url, "storage.url")
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+
+
+def _check_objective(config: Config) -> None:
+    given = config.objective
+    names = [given] if isinstance(given, str) else given
+    is_list = isinstance(names, list) and len(names) > 0 and len(set(map(str, names))) == len(names)
+    if not is_list or not all(name in OBJECTIVES for name in names):
+        raise ConfigError(f"objective={given}: one of {', '.join(OBJECTIVES)}, or a list of different ones, is accepted")
+
+
+def _check_optimizer(config: Config) -> None:
+    _between(config, "optimizer.lr", 0.0, math.inf, open_below=True, open_above=True)
+    _between(config, "optimizer.weight_decay", 0.0, math.inf, open_above=True)
+    if config.optimizer.max_grad_norm is not None:
+        _between(config, "optimizer.max_grad_norm", 0.0, math.inf, open_below=True)
+    if isinstance(config.optimizer, SGDConfig):
+        _between(config, "optimizer.momentum", 0.0, 1.0, open_above=True)
+        if config.optimizer.nesterov and config.optimizer.momentum == 0:
+            raise ConfigError("optimizer.nesterov=true needs optimizer.momentum above 0, which is 0.0")
+    if isinstance(config.optimizer, AdamWConfig):
+        if not all(0 <= beta < 1 for beta in config.optimizer.betas):
+            raise ConfigError(f"optimizer.betas={list(config.optimizer.betas)}: each must be at least 0 and below 1")
+        _between(config, "optimizer.eps", 0.0, math.inf, open_below=True)
+    if isinstance(config.optimizer, MuonConfig):
+        _between(config, "optimizer.momentum", 0.0, 1.0, open_above=True)
+        _whole(config, "optimizer.ns_steps", at_least=1)
+
+
+def _check_schedule(config: Config) -> None:
+    schedule = config.schedule
+    if isinstance(schedule, StepConfig):
+        milestones = schedule.milestones
+        if milestones != sorted(milestones) or not all(0 < milestone < 1 for milestone in milestones):
+            raise ConfigError(f"schedule.milestones={milestones}: rising fractions between 0 and 1 are accepted")
+        _between(config, "schedule.gamma", 0.0, 1.0, open_below=True)
+    if isinstance(schedule, WarmupConfig | OneCycleConfig):
+        _between(config, "schedule.warmup", 0.0, 1.0, open_above=True)
+        _between(config, "schedule.final_factor", 0.0, 1.0)
+    if isinstance(schedule, OneCycleConfig):
+        _between(config, "schedule.initial_factor", 0.0, 1.0)
+
+
+def _check_data(config: Config) -> None:
+    _whole(config, "data.num_channels", at_least=1)
+    _whole(config, "data.image_size", at_least=1)
+    if config.data.num_classes is not None:
+        _whole(config, "data.num_classes", at_least=2)
+    if config.data.num_train is not None:
+        _whole(config, "data.num_train", at_least=1)
+    _between(config, "data.valid_fraction", 0.0, 1.0, open_below=True, open_above=True)
+    _whole(config, "data.augment.crop_padding", at_least=0)
+    _whole(config, "data.augment.cutout_size", at_least=0)
+    if config.data.augment.horizontal_flip not in (False, True, "alternating"):
+        flip = config.data.augment.horizontal_flip
+        raise ConfigError(f"data.augment.horizontal_flip={flip}: one of false, true, alternating is accepted")
+    if isinstance(config.data, ImageFolderConfig):
+        _between(config, "data.test_fraction", 0.0, 1.0, open_below=True, open_above=True)
+    for ours, theirs in (("in_channels", "num_channels"), ("num_classes", "num_classes")):
+        given, actual = getattr(config.architecture, ours), getattr(config.data, theirs)
+        if given is None or actual is None:
+            continue
+        if (given != actual) if ours == "in_channels" else (given < actual):
+            raise ConfigError(f"architecture.{ours}={given} does not fit the data set, which has data.{theirs}={actual}")
+
+
+def _check_architecture(config: Config) -> None:
+    architecture = config.architecture
+    for key in ("in_channels", "num_classes"):
+        if getattr(architecture, key) is not None:
+            _whole(config, f"architecture.{key}", at_least=1)
+    _one_of(config, "architecture.stem", geometry.STEMS)
+    _one_of(config, "architecture.initialization", geometry.INITIALIZATIONS)
+    if not isinstance(architecture, DenseNetConfig):
+        return
+    _whole(config, "architecture.growth_rate", at_least=1)
+    for key in ("num_init_features", "bn_size"):
+        if getattr(architecture, key) is not None:
+            _whole(config, f"architecture.{key}", at_least=1)
+    _between(config, "architecture.compression", 0.0, 1.0, open_below=True)
+    _between(config, "architecture.drop_rate", 0.0, 1.0, open_above=True)
+    try:
+        block_config = geometry.block_config(
+            depth=architecture.depth,
+            block_config=architecture.block_config,
+            bottleneck=architecture.bn_size is not None,
+        )
+        geometry.check_image_size(config.data.image_size, architecture.stem, len(block_config))
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+
+
+def _value(config: Config, key: str) -> Any:
+    node: Any = config
+    for part in key.split("."):
+        node = getattr(node, part)
+    return node
+
+
+def _whole(config: Config, key: str, *, at_least: int) -> None:
+    value = _value(config, key)
+    if value < at_least:
+        raise ConfigError(f"{key}={value}: a whole number of at least {at_least} is accepted")
+
+
+def _between(config: Config, key: str, low: float, high: float, *, open_below: bool = False, open_above: bool = False) -> None:
+    value = _value(config, key)
+    below = value <= low if open_below else value < low
+    above = value >= high if open_above else value > high
+    if below or above or math.isnan(value):
+        accepted = f"{'above' if open_below else 'at least'} {low:g}"
+        if high < math.inf:
+            accepted += f" and {'below' if open_above else 'at most'} {high:g}"
+        raise ConfigError(f"{key}={value:g}: a number {accepted} is accepted")
+
+
+def _one_of(config: Config, key: str, accepted: tuple[str, ...]) -> None:
+    value = _value(config, key)
+    if value not in accepted:
+        raise ConfigError(f"{key}={value}: one of {', '.join(accepted)} is accepted")

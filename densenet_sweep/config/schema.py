@@ -1,0 +1,262 @@
+"""The schema of every config section.
+
+Owns names and types; ranges are checked in `checks.py`, numbers live in `conf/`. Imports no torch, so that a bad config is
+refused in milliseconds. `register()` puts the schemas where Hydra finds them: each option file of a group starts with
+`defaults: [_schema, _self_]` and thereby refuses keys and types that it does not know.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING, OmegaConf
+
+from densenet_sweep.config.metrics import direction_of
+
+
+class ConfigError(ValueError):
+    """A config value that cannot be used; the message is one line with the key, the value and what is accepted."""
+
+
+@dataclass
+class ArchitectureConfig:
+    """What every architecture has; `in_channels` and `num_classes` are those of the data set unless given."""
+
+    _target_: str = MISSING
+    in_channels: int | None = None
+    num_classes: int | None = None
+    stem: str = MISSING
+    initialization: str = MISSING
+
+
+@dataclass
+class DenseNetConfig(ArchitectureConfig):
+    """All DenseNet families: the seed's, the paper's plain and BC nets, and the ImageNet ones."""
+
+    growth_rate: int = MISSING
+    depth: int | None = None
+    block_config: list[int] | None = None
+    num_init_features: int | None = None
+    bn_size: int | None = None
+    compression: float = MISSING
+    drop_rate: float = MISSING
+    conv_bias: bool = MISSING
+    memory_efficient: bool = MISSING
+
+
+@dataclass
+class ResNetConfig(ArchitectureConfig):
+    """torchvision's ResNet-18, for comparison."""
+
+
+@dataclass
+class OptimizerConfig:
+    """`lr` is the peak that the schedule scales; `max_grad_norm` clips the global 2-norm of the gradient."""
+
+    _target_: str = MISSING
+    lr: float = MISSING
+    weight_decay: float = MISSING
+    decay_norm_and_bias: bool = MISSING
+    max_grad_norm: float | None = None
+
+
+@dataclass
+class SGDConfig(OptimizerConfig):
+    """Stochastic gradient descent, plain or with (Nesterov) momentum."""
+
+    momentum: float = MISSING
+    nesterov: bool = MISSING
+
+
+@dataclass
+class AdamWConfig(OptimizerConfig):
+    """AdamW (Loshchilov and Hutter, 2019)."""
+
+    betas: tuple[float, float] = MISSING
+    eps: float = MISSING
+
+
+@dataclass
+class MuonConfig(OptimizerConfig):
+    """Muon (Jordan et al., 2024) for kernels; `ns_steps` of its Newton-Schulz iteration."""
+
+    momentum: float = MISSING
+    ns_steps: int = MISSING
+
+
+@dataclass
+class ScheduleConfig:
+    """A multiplier of the learning rate as a function of training progress in [0, 1]."""
+
+    _target_: str = MISSING
+
+
+@dataclass
+class StepConfig(ScheduleConfig):
+    """Multiply by `gamma` at each milestone, a fraction of the training."""
+
+    milestones: list[float] = MISSING
+    gamma: float = MISSING
+
+
+@dataclass
+class WarmupConfig(ScheduleConfig):
+    """A linear warm-up over the fraction `warmup`, then a fall to `final_factor` of the peak."""
+
+    warmup: float = MISSING
+    final_factor: float = MISSING
+
+
+@dataclass
+class OneCycleConfig(ScheduleConfig):
+    """Cosine rise from `initial_factor` to the peak at the fraction `warmup`, cosine fall to `final_factor`."""
+
+    warmup: float = MISSING
+    initial_factor: float = MISSING
+    final_factor: float = MISSING
+
+
+@dataclass
+class AugmentConfig:
+    """Random changes of a training image, in pixels; 0 and false switch them off.
+
+    `horizontal_flip` is true for a coin each time, or `alternating` for every second epoch.
+    """
+
+    crop_padding: int = MISSING
+    horizontal_flip: bool | str = MISSING
+    cutout_size: int = MISSING
+
+
+@dataclass
+class DataConfig:
+    """One data set and how it is split and presented; sizes in pixels."""
+
+    _target_: str = MISSING
+    root: str = MISSING
+    download: bool = MISSING
+    num_channels: int = MISSING
+    num_classes: int | None = None
+    image_size: int = MISSING
+    num_train: int | None = None
+    valid_fraction: float = MISSING
+    split_seed: int = MISSING
+    normalize: bool = MISSING
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+
+    def source_arguments(self) -> dict[str, Any]:
+        """Return what the source function named by `_target_` takes."""
+        return {"root": self.root, "download": self.download}
+
+
+@dataclass
+class ImageFolderConfig(DataConfig):
+    """A user's own pictures, one folder a class; decoded once into a file beside them."""
+
+    test_fraction: float = MISSING
+
+    def source_arguments(self) -> dict[str, Any]:
+        """Return what `image_folder` takes."""
+        return {
+            "root": self.root,
+            "image_size": self.image_size,
+            "num_channels": self.num_channels,
+            "test_fraction": self.test_fraction,
+            "split_seed": self.split_seed,
+        }
+
+
+@dataclass
+class TrackingConfig:
+    """Where runs are recorded, and of how many of a sweep's trials, the best, the weights are kept."""
+
+    _target_: str = MISSING
+    keep_checkpoints: int = MISSING
+
+
+@dataclass
+class MlflowConfig(TrackingConfig):
+    """An MLflow store: a database URL or a server; `required` makes a dead server an error."""
+
+    uri: str = MISSING
+    artifact_location: str = MISSING
+    experiment: str = MISSING
+    required: bool = MISSING
+    system_metrics: bool = MISSING
+
+
+@dataclass
+class StorageConfig:
+    """Where a sweep's study is stored; see `hydra_async_sweeper.study.storage.open_storage`."""
+
+    url: str | None = MISSING
+
+
+@dataclass
+class LimitsConfig:
+    """What a network may cost, estimated before it is trained; a trial beyond a limit is not run. None: no limit."""
+
+    num_parameters: int | None = MISSING
+    memory_bytes: int | None = MISSING
+
+
+@dataclass
+class Config:
+    """The whole config of one training run."""
+
+    seed: int = MISSING
+    epochs: int = MISSING
+    max_seconds: float | None = MISSING
+    rungs: list[int] = MISSING
+    batch_size: int = MISSING
+    label_smoothing: float = MISSING
+    precision: str = MISSING
+    device: str = MISSING
+    compile: bool = MISSING
+    objective: Any = MISSING
+    limits: LimitsConfig = field(default_factory=LimitsConfig)
+    architecture: ArchitectureConfig = MISSING
+    optimizer: OptimizerConfig = MISSING
+    schedule: ScheduleConfig = MISSING
+    data: DataConfig = MISSING
+    tracking: TrackingConfig = MISSING
+    storage: StorageConfig = MISSING
+
+    @property
+    def objectives(self) -> list[str]:
+        """The metrics that a sweep optimizes; the first is what a run's best epoch is chosen by, and is shown while it runs."""
+        return [self.objective] if isinstance(self.objective, str) else list(self.objective)
+
+
+def _direction_of(objective: Any) -> str | list[str]:
+    if isinstance(objective, str):
+        return direction_of(objective)
+    return [direction_of(name) for name in objective]
+
+
+# ${direction_of:${objective}} is the direction in which a sweep optimizes, or a list of them. Registered on import: a process
+# that is handed a composed config needs it too.
+OmegaConf.register_new_resolver("direction_of", _direction_of, replace=True)
+
+
+def register() -> None:
+    """Store every schema under the name that the option files in `conf/` start from."""
+    store = ConfigStore.instance().store
+    store(name="_config", node=Config)
+    for group, name, node in (
+        ("architecture", "_densenet", DenseNetConfig),
+        ("architecture", "_resnet", ResNetConfig),
+        ("optimizer", "_sgd", SGDConfig),
+        ("optimizer", "_adamw", AdamWConfig),
+        ("optimizer", "_muon", MuonConfig),
+        ("schedule", "_constant", ScheduleConfig),
+        ("schedule", "_step", StepConfig),
+        ("schedule", "_warmup", WarmupConfig),
+        ("schedule", "_one_cycle", OneCycleConfig),
+        ("data", "_data", DataConfig),
+        ("data", "_image_folder", ImageFolderConfig),
+        ("storage", "_storage", StorageConfig),
+        ("tracking", "_none", TrackingConfig),
+        ("tracking", "_mlflow", MlflowConfig),
+    ):
+        store(group=group, name=name, node=node)

@@ -1,0 +1,119 @@
+"""The finalists of a study: its best complete trials, each as an option file of the group `experiment`.
+
+A confirmation's folder holds these files, the sweep file that repeats them, and `finalists.yaml`, which says what they were.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from densenet_sweep.results import ranking
+from densenet_sweep.results.studies import CONFIRMATIONS, OUTPUTS
+from densenet_sweep.results.study import Study
+
+FINALISTS = "finalists.yaml"
+
+# As many configurations can take part in one confirmation, so that more of them can be added to it later.
+_MOST = 50
+
+
+@dataclass(frozen=True)
+class Finalist:
+    """A trial of the sweep; `value` is what the sweep said of it."""
+
+    trial: int
+    value: float
+    params: dict[str, Any]
+    num_parameters: int | None
+
+    @property
+    def option(self) -> str:
+        """The name of its option in the group `experiment`."""
+        return f"trial_{self.trial}"
+
+
+@dataclass(frozen=True)
+class Finalists:
+    """The complete trials of `study`, best first, when `num_finished` of its trials were finished."""
+
+    study: str
+    objective: str
+    num_finished: int
+    trials: tuple[Finalist, ...]
+
+    def by_option(self) -> dict[str, Finalist]:
+        """Return them by the names of their option files."""
+        return {finalist.option: finalist for finalist in self.trials}
+
+
+def of(study: Study) -> Finalists:
+    """Return the finalists of `study`.
+
+    Raises:
+        ValueError: no trial of it is complete.
+    """
+    rows = ranking.rows(study)
+    complete = tuple(Finalist(row.number, row.values[0], row.params, row.num_parameters) for row in rows if row.is_complete)
+    if not complete:
+        raise ValueError(f"{study.name}: has no complete trial, so there is nothing to confirm")
+    return Finalists(study.name, study.objectives[0], len(study.finished), complete[:_MOST])
+
+
+def write(folder: Path, finalists: Finalists, *, top: int, seeds: Sequence[int], command: str) -> None:
+    """Write into `folder`, beside the option files, the sweep that runs the `top` best with each of `seeds`.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    chosen = finalists.trials[:top]
+    sweeper = {
+        "study_name": folder.name,
+        "n_trials": len(chosen) * len(seeds),
+        "command": command,
+        # Seed by seed, so that an interrupted confirmation has seen all finalists alike.
+        "enqueue": [{"experiment": finalist.option, "seed": seed} for seed in seeds for finalist in chosen],
+        "params": {
+            "experiment": f"choice({','.join(finalist.option for finalist in finalists.trials)})",
+            "seed": f"int(interval(0,{2**31 - 1}))",
+        },
+    }
+    (folder / "sweep").mkdir(parents=True, exist_ok=True)
+    text = yaml.safe_dump({"hydra": {"sweeper": sweeper}}, sort_keys=False)
+    (folder / "sweep" / "finalists.yaml").write_text(f"# @package _global_\n{text}", encoding="utf-8")
+    described = {**asdict(finalists), "trials": [asdict(finalist) for finalist in finalists.trials]}
+    (folder / FINALISTS).write_text(yaml.safe_dump(described, sort_keys=False), encoding="utf-8")
+
+
+def read(folder: Path) -> Finalists | None:
+    """Return the finalists that `folder` was written for, or None where it is no confirmation's."""
+    try:
+        described = yaml.safe_load((folder / FINALISTS).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    trials = tuple(Finalist(**finalist) for finalist in described.pop("trials"))
+    return Finalists(trials=trials, **described)
+
+
+def folder_of(name: str, outputs: Path = OUTPUTS) -> Path:
+    """Return the folder of the confirmation called `name`."""
+    return outputs / CONFIRMATIONS / name
+
+
+def option_file(folder: Path, finalist: Finalist) -> Path:
+    """Return where the confirmation in `folder` keeps the config of `finalist`."""
+    return folder / "experiment" / f"{finalist.option}.yaml"
+
+
+def described(folder: Path, choices: Mapping[str, str], seed: int) -> dict[str, Any]:
+    """Return the name and the tags of a run of the confirmation in `folder`; nothing where it is none."""
+    finalists = read(folder)
+    if finalists is None:
+        return {}
+    finalist = finalists.by_option()[choices["experiment"]]
+    return {
+        "name": f"trial {finalist.trial}, seed {seed}",
+        "tags": {"confirms": finalists.study, "confirms.trial": str(finalist.trial)},
+    }

@@ -1,0 +1,163 @@
+"""A confirmation as it is read: a table of the finalists, and what follows from it in sentences."""
+
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from densenet_sweep.confirm.statistics import LEVEL
+from densenet_sweep.confirm.verdict import Result, Verdict
+from densenet_sweep.results.formatting import cell, short_names, value
+
+
+def show(verdict: Verdict, console: Console) -> None:
+    """Print the table and the sentences."""
+    if verdict.results:
+        console.print(_table(verdict))
+    for line in sentences(verdict):
+        console.print(line, highlight=False, markup=False)
+
+
+def sentences(verdict: Verdict) -> list[str]:
+    """Return what the table says, in words."""
+    lines = [f"run {number} failed: {reason}" for number, reason in verdict.failures.items()]
+    if verdict.num_missing:
+        lines.append(f"{verdict.num_missing} runs are still to come, so no champion is named.")
+    if not verdict.results:
+        return [*lines, "No finalist has been trained twice."]
+    images = f"{verdict.results[0].runs.num_images:,} test images"
+    best = verdict.results[0].finalist.trial
+    others = [verdict.results[index].finalist.trial for index in verdict.equals if index != 0]
+    if others:
+        which = f"Trial {others[0]} cannot" if len(others) == 1 else f"Trials {_listed(others)} cannot"
+        lines.append(f"{which} be told from the best mean, trial {best}'s, on {images} ({_method(verdict)}).")
+    elif len(verdict.results) > 1:
+        lines.append(f"Trial {best} stands out from the others on {images} ({_method(verdict)}).")
+    if verdict.champion is not None:
+        champion = verdict.results[verdict.champion]
+        size = f" with {champion.finalist.num_parameters:,} weights" if champion.finalist.num_parameters else ""
+        why = "the smallest of these" if others else "the best" if len(verdict.results) > 1 else "the only finalist"
+        lines.append(
+            f"Champion: trial {champion.finalist.trial},{size} {why}. Test accuracy {champion.runs.mean:.4f} ± "
+            f"{champion.runs.deviation:.4f} over {len(champion.runs.accuracies_S)} seeds; the mean is "
+            f"known to within {champion.runs.half_interval():.4f} (95 %)."
+        )
+    if verdict.champion:
+        behind = verdict.behind[verdict.champion].value
+        lines.append(f"Its mean is {behind:.4f} below the best one's, which is within the noise; more --seeds would tell more.")
+    if verdict.finalists.objective == "valid_accuracy":
+        lines.append(_flattery(verdict))
+    return lines
+
+
+def as_object(verdict: Verdict) -> dict[str, Any]:
+    """Return all of it as plain values, for a JSON file."""
+    return {
+        "study": verdict.finalists.study,
+        "champion": None if verdict.champion is None else verdict.results[verdict.champion].finalist.trial,
+        "finalists": [_entry(verdict, index) for index in range(len(verdict.results))],
+        "runs_missing": verdict.num_missing,
+        "runs_failed": dict(verdict.failures),
+        "says": sentences(verdict),
+    }
+
+
+def _entry(verdict: Verdict, index: int) -> dict[str, Any]:
+    result = verdict.results[index]
+    behind = verdict.behind.get(index)
+    return {
+        "trial": result.finalist.trial,
+        "params": result.finalist.params,
+        "num_parameters": result.finalist.num_parameters,
+        "test_accuracies": dict(zip(result.trials, result.runs.accuracies_S.tolist(), strict=True)),
+        "mean": result.runs.mean,
+        "deviation": result.runs.deviation,
+        "half_interval": result.runs.half_interval(),
+        "num_images": result.runs.num_images,
+        "behind_the_best": None if behind is None else behind.value,
+        "p_value": None if behind is None else behind.p_value,
+        "cannot_be_told_from_the_best": index in verdict.equals,
+        verdict.finalists.objective: result.finalist.value,
+    }
+
+
+def title(verdict: Verdict) -> str:
+    """Return what is confirmed and how often."""
+    return f"confirmation of {verdict.finalists.study}: test accuracy over {_num_seeds(verdict)} seeds"
+
+
+def rows(verdict: Verdict) -> tuple[list[str], list[list[str]]]:
+    """Return the headings of the table, and the cells of each finalist in the order of `verdict.results`."""
+    searched = sorted({name for result in verdict.results for name in result.finalist.params})
+    said = f"sweep's {verdict.finalists.objective}"
+    headings = ["trial", *short_names(searched), "weights", "mean", "sd", "± 95 %", "behind", "p", said]
+    return headings, [_cells(verdict, index, searched) for index in range(len(verdict.results))]
+
+
+def _table(verdict: Verdict) -> Table:
+    headings, cells = rows(verdict)
+    table = Table(
+        title=escape(title(verdict)), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True
+    )
+    num_searched = len(headings) - 8
+    for index, heading in enumerate(headings):
+        table.add_column(
+            escape(heading.replace("_", "\n").replace("'s ", "'s\n")),
+            justify="right",
+            vertical="bottom",
+            no_wrap=not 1 <= index <= num_searched,
+            overflow="fold",
+        )
+    for index, row in enumerate(cells):
+        table.add_row(*map(escape, row), style=_style(verdict, index))
+    return table
+
+
+def _cells(verdict: Verdict, index: int, searched: list[str]) -> list[str]:
+    result: Result = verdict.results[index]
+    behind = verdict.behind.get(index)
+    return [
+        str(result.finalist.trial),
+        *(cell(result.finalist.params.get(name)) for name in searched),
+        cell(result.finalist.num_parameters),
+        f"{result.runs.mean:.4f}",
+        f"{result.runs.deviation:.4f}",
+        f"{result.runs.half_interval():.4f}",
+        "" if behind is None else f"{behind.value:.4f}",
+        "" if behind is None else f"{behind.p_value:.2g}",
+        value(result.finalist.value),
+    ]
+
+
+def _style(verdict: Verdict, index: int) -> str | None:
+    if index == verdict.champion:
+        return "bold"
+    return None if index in verdict.equals else "dim"
+
+
+def _num_seeds(verdict: Verdict) -> str:
+    numbers = sorted({len(result.runs.accuracies_S) for result in verdict.results})
+    return str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
+
+
+def _method(verdict: Verdict) -> str:
+    number = len(verdict.behind)
+    level = f"{LEVEL:.0%} level" + (f" shared by {number} comparisons" if number > 1 else "")
+    return f"Welch's t over seeds and images, {level}".replace("%", " %")
+
+
+def _flattery(verdict: Verdict) -> str:
+    """Say by how much the sweep's own number was above what the test set says of its winner, the best of many by one split."""
+    winner = min(verdict.results, key=lambda result: [it.trial for it in verdict.finalists.trials].index(result.finalist.trial))
+    excess = winner.finalist.value - winner.runs.mean
+    how = f"{excess:.4f} more than" if excess > 0 else f"{-excess:.4f} less than"
+    return (
+        f"The sweep had said {winner.finalist.value:.4f} of its best, trial {winner.finalist.trial} (one seed, on the "
+        f"validation images that it selected on): {how} the mean on the test set, after training on both."
+    )
+
+
+def _listed(numbers: list[int]) -> str:
+    return f"{', '.join(map(str, numbers[:-1]))} and {numbers[-1]}"

@@ -1,0 +1,99 @@
+"""What a confirmation found: the finalists on the test set, which of them stand out, and the champion."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from densenet_sweep.confirm.finalists import Finalist, Finalists, read
+from densenet_sweep.confirm.statistics import Difference, Repetitions, indistinguishable
+from densenet_sweep.results import studies
+from densenet_sweep.results.from_optuna import read_study
+from densenet_sweep.results.studies import OUTPUTS
+from densenet_sweep.results.study import Study, Trial
+
+_FEWEST_RUNS = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """One finalist with its runs: `trials` holds the confirmation's trial number of each seed."""
+
+    finalist: Finalist
+    runs: Repetitions
+    trials: Mapping[int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """The finalists that were trained at least twice, the best mean first.
+
+    `behind` says how far each but the first stays behind it, `equals` are the indices that cannot be told from the first, and
+    `champion` is the index of the smallest of these, the one with the better mean among equally small ones; None before every
+    run has ended. `num_missing` runs are still to come, `failures` are reasons by the confirmation's trial number.
+    """
+
+    finalists: Finalists
+    results: tuple[Result, ...]
+    behind: Mapping[int, Difference]
+    equals: tuple[int, ...]
+    champion: int | None
+    num_missing: int
+    failures: Mapping[int, str]
+
+
+def of(study: Study, folder: Path, finalists: Finalists) -> Verdict:
+    """Return what the confirmation `study` has found so far.
+
+    Args:
+        study: of the confirmation.
+        folder: its sweep's, where each run keeps which images it got right; a run that does not counts by its accuracy alone.
+        finalists: that take part.
+    """
+    missing = study.in_state("waiting", "running")
+    failures = {trial.number: trial.reason or "" for trial in study.in_state("failed")}
+    by_option: dict[str, list[Trial]] = {}
+    for trial in study.complete:
+        by_option.setdefault(trial.params["experiment"], []).append(trial)
+    known = finalists.by_option()
+    results = [_result(known[option], runs, folder) for option, runs in by_option.items() if len(runs) >= _FEWEST_RUNS]
+    results.sort(key=lambda result: (-result.runs.mean, result.finalist.trial))
+    if not results:
+        return Verdict(finalists, (), {}, (), None, len(missing), failures)
+    _, behind, equals = indistinguishable([result.runs for result in results])
+    champion = None
+    if not missing:
+        champion = min(equals, key=lambda index: (results[index].finalist.num_parameters or 0, index))
+    return Verdict(finalists, tuple(results), behind, tuple(equals), champion, len(missing), failures)
+
+
+def of_study(name: str, outputs: Path = OUTPUTS) -> list[Verdict]:
+    """Return what the confirmations of the study `name` have found, the one used last first."""
+    found = []
+    for study in studies.found(outputs):
+        finalists = read(study.folder)
+        if finalists is not None and finalists.study == name:
+            found.append(of(read_study(study.load()), study.folder, finalists))
+    return [verdict for verdict in found if verdict.results]
+
+
+def _result(finalist: Finalist, trials: Sequence[Trial], folder: Path) -> Result:
+    rights = [_is_right(folder / str(trial.number) / "artifacts" / "test_right.npy") for trial in trials]
+    known = [right for right in rights if right is not None]
+    num_images = trials[0].num_test
+    assert num_images is not None, "a final run says how many images it was tested on"
+    runs = Repetitions(
+        accuracies_S=np.array([trial.values[0] for trial in trials]),
+        num_images=num_images,
+        is_right_SN=np.stack(known) if len(known) == len(trials) else None,
+    )
+    return Result(finalist, runs, {int(trial.params["seed"]): trial.number for trial in trials})
+
+
+def _is_right(path: Path) -> np.ndarray | None:
+    try:
+        is_right_N: np.ndarray = np.load(path)
+    except (OSError, ValueError):
+        return None
+    return is_right_N

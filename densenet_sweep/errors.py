@@ -1,5 +1,0 @@
-"""Any exception as one readable line: the engine's rule, which serves a single run and a sweep's trial alike."""
-
-from densenet_sweep.sweep.readable import did_you_mean, one_line
-
-__all__ = ["did_you_mean", "one_line"]

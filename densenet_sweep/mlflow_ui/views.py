@@ -1,0 +1,238 @@
+"""What the saved views of a study show on MLflow's runs page: their columns, charts, filter and order, as MLflow keeps them.
+
+Plain values; `saved_views` puts them into a store. The form was read from a view that MLflow 3.17.2 itself had saved.
+"""
+
+import base64
+import hashlib
+import json
+import re
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from densenet_sweep.config.metrics import METRICS, of_kind
+from densenet_sweep.tracking.run import quoted
+
+# Where MLflow puts the charts of metrics that a view has none for.
+_GENERATED = ("Model metrics", "System metrics")
+_COSTS = of_kind("cost")
+_EFFORT = tuple(name for name, metric in METRICS.items() if metric.is_column)
+_TEST = "test_accuracy"
+# A column that is always there.
+_NAME = "attributes.`Run Name`"
+_CARD: Mapping[str, Any] = {"deleted": False, "isGenerated": False, "runsCountToCompare": 100}
+# Of which one trial that diverges would hide the rest.
+_LOGARITHMIC = of_kind("loss")
+# What the view that a study's links open is called.
+LEADERBOARD = "Leaderboard"
+ALL_RUNS = "All runs"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the views of a study are made of.
+
+    `objectives` says of each metric whether more of it is better; `searched` names for each searched key the parameter that is
+    drawn, which is its logarithm where the search is on such a scale.
+    """
+
+    study: str
+    objectives: Mapping[str, bool]
+    searched: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class View:
+    """One saved view: the id that links name, what it shows, the page's state, and whether that is drawn as charts.
+
+    `study` is empty where it shows all.
+    """
+
+    id: str
+    title: str
+    study: str
+    state: Mapping[str, Any]
+    is_drawn: bool
+
+    def saved(self, when: int) -> str:
+        """Return it as MLflow keeps it; the menu lists what was made at the latest time, in ms, first, and cuts long names."""
+        state = "deflate;" + base64.b64encode(zlib.compress(json.dumps(self.state).encode(), 9)).decode()
+        name = f"{self.title}: {self.study}" if self.study else self.title
+        return json.dumps({"name": name, "createdAt": when, "updatedAt": when, "state": state})
+
+    def address(self, experiment: str) -> str:
+        """Return its address within the UI, in which MLflow's workflow of agents shows none of it."""
+        mode = "&compareRunsMode=CHART" if self.is_drawn else ""
+        return f"#/experiments/{experiment}/runs?viewStateShareKey={self.id}{mode}&workflowType=machine_learning"
+
+
+def of_trials(shown: Shown) -> list[View]:
+    """Return the views of the study's trials, the leaderboard first."""
+    objective = next(iter(shown.objectives))
+    scatters = [_scatter(drawn, "PARAM", objective) for drawn in shown.searched.values()]
+    curves = [
+        _line(metric)
+        for metric in dict.fromkeys((objective, *of_kind("accuracy", "loss")))
+        if metric not in of_kind("cost", "pace")
+    ]
+    costs = [_scatter(cost, "METRIC", metric) for metric in shown.objectives for cost in _COSTS if metric != cost]
+    sections = {
+        LEADERBOARD: [],
+        "Search": [
+            _Section("All that was searched", 1, 360, [_parallel(list(shown.searched.values()), list(shown.objectives))]),
+            _Section(f"{objective} against each", 3, 340, scatters),
+        ],
+        "Learning curves": [_Section("Learning curves of all trials", 2, 340, curves)],
+        "Cost": [_Section(f"What {objective} costs", 3, 400, costs)],
+    }
+    columns = [
+        *map(_metric, shown.objectives),
+        _tag("trial.state"),
+        *map(_parameter, shown.searched),
+        *(_metric(name) for name in _EFFORT if name not in shown.objectives),
+    ]
+    page = _Page(_children("study", shown.study), _metric(objective), shown.objectives[objective], columns)
+    return [_view(shown.study, title, page, charts) for title, charts in sections.items()]
+
+
+def of_finalists(shown: Shown) -> View:
+    """Return the view of the runs that train the study's best configurations again, the seeds of each taken together."""
+    columns = [_metric(_TEST), *map(_parameter, shown.searched), _metric("num_parameters")]
+    charts = [_bar(_TEST), _scatter("num_parameters", "METRIC", _TEST)]
+    page = _Page(_children("confirms", shown.study), _metric(_TEST), True, columns)
+    view = _view(shown.study, "Finalists", page, [_Section("Mean over the seeds", 2, 380, charts)])
+    by_trial = {"aggregateFunction": "average", "groupByKeys": [{"mode": "tag", "groupByData": "confirms.trial"}]}
+    widths = {**view.state["columnWidths"], _metric(_TEST): 180}  # it says that it is an average
+    return replace(view, state={**view.state, "groupBy": by_trial, "columnWidths": widths}, is_drawn=False)
+
+
+def of_all() -> View:
+    """Return the view of all runs, the trials of each sweep folded under it."""
+    columns = [
+        _metric("valid_accuracy"),
+        *map(_tag, ("trial.state", "best.value")),
+        *map(_parameter, ("architecture.growth_rate", "optimizer.lr", "architecture.depth")),
+        *map(_metric, (*_EFFORT, _TEST)),
+        *map(_parameter, ("architecture", "data", "epochs")),
+    ]
+    return _view("", ALL_RUNS, _Page("", "attributes.start_time", True, columns), [])
+
+
+def id_of(study: str, title: str) -> str:
+    """Return the id of a view of `study`: to be read, of what tags and addresses may contain, and no other study's."""
+    readable = re.sub(r"[^A-Za-z0-9]+", "-", study).strip("-")[:40] or "densenet-sweep"
+    digest = hashlib.sha256(study.encode()).hexdigest()[:6]
+    return f"{readable}-{digest}-{title.lower().replace(' ', '-')}"
+
+
+@dataclass(frozen=True)
+class _Page:
+    filtered: str
+    order_by: str
+    is_descending: bool
+    columns: Sequence[str]
+
+
+@dataclass(frozen=True)
+class _Section:
+    heading: str
+    num_columns: int
+    height: int
+    charts: Sequence[Mapping[str, Any]]
+
+
+def _view(study: str, title: str, page: _Page, sections: Sequence[_Section]) -> View:
+    state: dict[str, Any] = {
+        "searchFilter": page.filtered,
+        # In any order but that of creation trials stand by themselves, and not folded under their sweep.
+        "orderByKey": page.order_by,
+        "orderByAsc": not page.is_descending,
+        "startTime": "ALL",
+        "lifecycleFilter": "Active",
+        "datasetsFilter": [],
+        "modelVersionFilter": "All Runs",
+        "selectedColumns": list(page.columns),
+        "columnOrder": [_NAME, *page.columns],
+        "columnWidths": {_NAME: 160, **{column: _width(column) for column in page.columns}},
+        "runsHiddenMode": "SHOW_ALL",
+        "viewMaximized": False,
+        "runListHidden": False,
+        "useGroupedValuesInCharts": True,
+        "hideEmptyCharts": True,
+        "groupBy": None,
+        "groupsExpanded": {},
+        "globalLineChartConfig": {"xAxisKey": "step", "lineSmoothness": 0, "selectedXAxisMetricKey": ""},
+    }
+    if sections:  # without any MLflow draws its own
+        headings = [section.heading for section in sections]
+        common = {"isReordered": False, "deleted": False, "isGenerated": False}
+        state["compareRunSections"] = [
+            *(
+                {"uuid": section.heading, "name": section.heading, "display": True, **common}
+                | {"columns": section.num_columns, "cardHeight": section.height}
+                for section in sections
+            ),
+            # Folded: there MLflow puts a chart of each metric that the view draws in none of its own.
+            *({"uuid": heading, "name": heading, "display": False, **common} for heading in _GENERATED),
+        ]
+        state["compareRunCharts"] = [
+            {"uuid": f"{headings.index(section.heading)}.{index}", "metricSectionId": section.heading, **_CARD, **chart}
+            for section in sections
+            for index, chart in enumerate(section.charts)
+        ]
+        state["isAccordionReordered"] = True  # keep the order of sections
+    return View(id_of(study, title), title, study, state, bool(sections))
+
+
+def _parallel(parameters: Sequence[str], metrics: Sequence[str]) -> dict[str, Any]:
+    return {"type": "PARALLEL", "selectedParams": parameters, "selectedMetrics": metrics, "showAllRuns": True}
+
+
+def _scatter(key: str, kind: str, metric: str) -> dict[str, Any]:
+    return {"type": "SCATTER", "xaxis": {"key": key, "type": kind}, "yaxis": {"key": metric, "type": "METRIC"}}
+
+
+def _bar(metric: str) -> dict[str, Any]:
+    return {"type": "BAR", "metricKey": metric}
+
+
+def _line(metric: str) -> dict[str, Any]:
+    return {
+        "type": "LINE",
+        "metricKey": metric,
+        "selectedMetricKeys": [metric],
+        "lineSmoothness": 0,
+        "xAxisScaleType": "linear",
+        "scaleType": "log" if metric in _LOGARITHMIC else "linear",
+        "range": {},
+        "xAxisKey": "step",
+        "selectedXAxisMetricKey": "",
+        "yAxisKey": "metric",
+        "yAxisExpressions": [],
+        "ignoreOutliers": False,
+        "useGlobalXaxisKey": True,
+        "useGlobalLineSmoothing": True,
+    }
+
+
+def _children(tag: str, study: str) -> str:
+    return f"tags.`{tag}` = {quoted(study)} AND tags.`mlflow.parentRunId` LIKE '%'"
+
+
+def _metric(name: str) -> str:
+    return f"metrics.`{name}`"
+
+
+def _parameter(name: str) -> str:
+    return f"params.`{name}`"
+
+
+def _tag(name: str) -> str:
+    return f"tags.`{name}`"
+
+
+def _width(column: str) -> int:
+    """Return as many pixels as the heading of the column takes."""
+    return max(90, 8 * len(column.split("`")[1]) + 24)

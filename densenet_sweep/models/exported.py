@@ -1,0 +1,115 @@
+"""Models in files that need none of this package's code: ONNX and torch.export, written and read."""
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from densenet_sweep.models.classifier import Signature
+from densenet_sweep.tracking.quiet import quietly
+
+# By the name of the format: how its files end, and the packages that it needs beyond torch.
+FORMATS = {"onnx": (".onnx", ("onnx", "onnxruntime", "onnxscript")), "torch_export": (".pt2", ())}
+
+_INPUT = "images"
+_OUTPUT = "probabilities"
+
+# Maps images_BCHW of uint8 to probabilities_BK.
+Predictor = Callable[[Tensor], Tensor]
+
+
+def check_packages(form: str) -> None:
+    """Refuse the format where its packages are not installed.
+
+    Raises:
+        ValueError: naming them.
+    """
+    missing = [name for name in FORMATS[form][1] if find_spec(name) is None]
+    if missing:
+        raise ValueError(f"{form}: needs {', '.join(missing)}; pip install 'densenet-sweep[export]' installs what it needs")
+
+
+def write(path: Path, program: torch.export.ExportedProgram, signature: Signature, form: str) -> None:
+    """Write `program` to `path` in the format `form`, with the texts of its signature beside it.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    with quietly():
+        if form == "torch_export":
+            torch.export.save(program, path, extra_files=signature.as_texts())
+            return
+        made: Any = torch.onnx.export(
+            program,
+            (),
+            dynamo=True,
+            input_names=[_INPUT],
+            output_names=[_OUTPUT],
+            dynamic_shapes=({0: "batch", 2: "height", 3: "width"},),
+            verbose=False,
+        )
+        made.model.metadata_props.update(signature.as_texts())
+        made.save(path)
+
+
+def read(path: Path) -> tuple[Signature, Predictor]:
+    """Return what `write` wrote, by the ending of `path`.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: it holds something else, or its format needs packages that are not installed.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    reader = _read_onnx if path.suffix == FORMATS["onnx"][0] else _read_torch_export
+    texts, predictor = reader(path)
+    try:
+        return Signature.from_texts(texts), predictor
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def is_exported(name: str) -> bool:
+    """Tell whether `name` is that of such a file, by its ending."""
+    return Path(name).suffix in {suffix for suffix, _ in FORMATS.values()}
+
+
+def _read_torch_export(path: Path) -> tuple[dict[str, str], Predictor]:
+    texts = dict.fromkeys(Signature(1, 1, ()).as_texts(), "")
+    with quietly():
+        try:
+            module = torch.export.load(path, extra_files=texts).module()
+        except Exception as error:  # whatever a broken archive makes of it
+            raise ValueError(f"{path}: not a readable file of torch.export ({_first_line(error)})") from None
+
+    def predict(images_BCHW: Tensor) -> Tensor:
+        with torch.inference_mode():
+            probabilities_BK: Tensor = module(images_BCHW)
+        return probabilities_BK
+
+    return texts, predict
+
+
+def _read_onnx(path: Path) -> tuple[dict[str, str], Predictor]:
+    check_packages("onnx")
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its own kinds, which it does not name in public
+        raise ValueError(f"{path}: not a readable ONNX file ({_first_line(error)})") from None
+
+    def predict(images_BCHW: Tensor) -> Tensor:
+        [probabilities_BK] = session.run([_OUTPUT], {_INPUT: images_BCHW.numpy()})
+        return torch.from_numpy(probabilities_BK)
+
+    return dict(session.get_modelmeta().custom_metadata_map), predict
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,170 @@
+"""Trained models by the names that people have for them: a registered one, a run's, or the best of a study."""
+
+import re
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from densenet_sweep.commands.arguments import answering, the_run
+from densenet_sweep.models import trained
+from densenet_sweep.models.classifier import Classifier, Signature
+from densenet_sweep.results import ranking, studies
+from densenet_sweep.results.from_optuna import read_study
+from densenet_sweep.tracking.model import CHAMPION, REGISTERED_NAME
+from densenet_sweep.tracking.quiet import quietly
+from densenet_sweep.tracking.run import quoted
+from densenet_sweep.tracking.store import connect, redacted, sqlite_file
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+_RUN_ID = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """What was found: where it is from in words, and `module`, which maps images_BCHW of uint8 to probabilities_BK."""
+
+    origin: str
+    signature: Signature
+    module: nn.Module
+    export: Callable[[], torch.export.ExportedProgram]
+
+    def __call__(self, images_BCHW: Tensor) -> Tensor:
+        """Return probabilities_BK for images_BCHW."""
+        with torch.inference_mode():
+            probabilities_BK: Tensor = self.module(images_BCHW)
+        return probabilities_BK
+
+
+def find(name: str, uri: str, overrides: Sequence[str] = ()) -> Model:
+    """Return the model that `name` names.
+
+    Args:
+        name: `models:/...` as MLflow writes it, `champion`, a run's id, or a study's name: its champion, where one is
+            confirmed, or the best complete trial whose weights are kept.
+        uri: of the MLflow store, as `tracking.uri`.
+        overrides: that gave it, for the search for a study.
+
+    Raises:
+        ValueError: there is none of that name, or it has no weights; the message says what to do.
+        ConnectionError: the store cannot be used.
+    """
+    if name == CHAMPION:
+        name = f"models:/{REGISTERED_NAME}@{CHAMPION}"
+    database = sqlite_file(uri)
+    nothing_recorded = database is not None and not database.is_file()  # connecting would make it
+    if name.startswith("models:/") or _RUN_ID.fullmatch(name):
+        if nothing_recorded:
+            raise ValueError(f"{name}: nothing is recorded in tracking.uri={uri}")
+        with _store(uri) as client:
+            return _registered(client, uri, name) if name.startswith("models:/") else _of_run(client, uri, name, f"run {name}")
+    if not nothing_recorded:
+        with _store(uri) as client:
+            version = _champion_of(client, name)
+            if version is not None:
+                return _registered(client, uri, f"models:/{REGISTERED_NAME}/{version}", f", champion of study {name}")
+    return _best_of_study(name, uri, overrides)
+
+
+@contextmanager
+def _store(uri: str) -> Iterator["MlflowClient"]:
+    with answering(uri):
+        yield connect(uri)
+
+
+def _champion_of(client: "MlflowClient", study: str) -> str | None:
+    """Return the newest version that was registered as the champion of `study`, or nothing."""
+    versions = client.search_model_versions(f"name = {quoted(REGISTERED_NAME)}")
+    confirmed = [int(version.version) for version in versions if version.tags.get("study") == study]
+    return str(max(confirmed)) if confirmed else None
+
+
+def _registered(client: "MlflowClient", uri: str, name: str, whose: str = "") -> Model:
+    """Return the model at the address `name`, whoever logged it with our metadata."""
+    import mlflow.artifacts
+    import mlflow.pytorch
+    from mlflow.exceptions import MlflowException
+    from mlflow.models import Model as Described
+
+    try:
+        origin, location = _located(client, name.removeprefix("models:/"))
+    except MlflowException as error:
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise
+        where = f"tracking.uri={redacted(uri)}"
+        raise ValueError(f"{name}: no such model in {where}; densenet-sweep confirm STUDY registers one") from None
+    with tempfile.TemporaryDirectory() as folder, quietly():
+        try:
+            path = mlflow.artifacts.download_artifacts(location, dst_path=folder, tracking_uri=client.tracking_uri)
+            described = Described.load(path)
+        except (MlflowException, OSError) as error:
+            raise ValueError(f"{name}: its files are not at {location}") from error
+        try:
+            signature = Signature.from_texts(described.metadata or {})
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+        program = torch.export.load(Path(path) / "data" / "model.pt2")
+    return Model(f"{origin}{whose}", signature, program.module(), lambda: program)
+
+
+def _located(client: "MlflowClient", address: str) -> tuple[str, str]:
+    """Return in words what is at `address`, NAME@ALIAS, NAME/VERSION or a logged model's id, and where its files are."""
+    name, at, alias = address.partition("@")
+    if at:
+        version = client.get_model_version_by_alias(name, alias).version
+    elif "/" in name:
+        name, _, version = name.partition("/")
+    else:
+        return f"model {address}", str(client.get_logged_model(address).artifact_location)
+    return f"{name} version {version}", client.get_model_version_download_uri(name, version)
+
+
+def _of_run(client: "MlflowClient", uri: str, run_id: str, origin: str) -> Model:
+    """Return what the run has trained, from the artifacts that it keeps in MLflow."""
+    the_run(client, uri, run_id)
+    kept = {file.path for file in client.list_artifacts(run_id)}
+    if "config.yaml" not in kept:
+        raise ValueError(f"{run_id}: keeps no config.yaml; only a run of this project that came to its end does")
+    weights = [name for name in trained.WEIGHTS if name in kept]
+    if not weights:
+        raise ValueError(f"{run_id}: its weights are not kept; densenet-sweep rerun {run_id} trains it again")
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("config.yaml", weights[0]):
+            client.download_artifacts(run_id, name, folder)
+        return _of_classifier(trained.classifier(Path(folder)), origin)
+
+
+def _of_classifier(classifier: Classifier, origin: str) -> Model:
+    return Model(origin, classifier.signature, classifier, classifier.export)
+
+
+def _best_of_study(name: str, uri: str, overrides: Sequence[str]) -> Model:
+    """Return the best complete trial whose weights are kept, in the study's folder or in MLflow."""
+    found = studies.find(name, overrides)
+    study = read_study(found.load())
+    numbers = [row.number for row in ranking.rows(study) if row.is_complete]
+    if not numbers:
+        raise ValueError(f"{name}: this study has no complete trial yet; densenet-sweep status {name} shows how far it is")
+    for number in numbers:
+        origin = f"trial {number} of study {name}"
+        folder = found.folder / str(number) / "artifacts"
+        if any((folder / weights).is_file() for weights in trained.WEIGHTS):
+            return _of_classifier(trained.classifier(folder), origin)
+        run_id = study.trials[number].run_id
+        if run_id is None:
+            continue
+        with _store(uri) as client:
+            try:
+                return _of_run(client, uri, run_id, origin)
+            except ValueError:  # not kept there either
+                continue
+    raise ValueError(
+        f"{name}: no complete trial of this study keeps its weights; densenet-sweep confirm {name} trains the best"
+    )

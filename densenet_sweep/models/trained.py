@@ -1,0 +1,43 @@
+"""A classifier from the folder that its run left: `config.yaml` and weights."""
+
+from pathlib import Path
+
+import torch
+
+from densenet_sweep.config import composition, run_config
+from densenet_sweep.models.classifier import Classifier, Signature
+from densenet_sweep.run import train
+from densenet_sweep.training import checkpoint
+
+# A final run's last epoch, or an ordinary run's best one.
+WEIGHTS = ("final.pt", "best.pt")
+
+
+def classifier(folder: Path) -> Classifier:
+    """Return what the run has trained, on the CPU.
+
+    Args:
+        folder: `artifacts` in the output folder of a run, or what MLflow kept of it.
+
+    Raises:
+        FileNotFoundError: no weights, or no config.
+        ValueError: they cannot be read, or do not belong to each other.
+    """
+    config = composition.typed(composition.compose(run_config.as_overrides(folder / "config.yaml")))
+    path = next((folder / name for name in WEIGHTS if (folder / name).is_file()), None)
+    if path is None:
+        raise FileNotFoundError(f"{folder}: keeps no weights ({' or '.join(WEIGHTS)})")
+    kept = checkpoint.load(path)
+    with torch.random.fork_rng(devices=[]):
+        network = train.build_network(config)
+    try:
+        network.load_state_dict(kept["network"])
+        mean_C, std_C = torch.tensor(kept["mean"]), torch.tensor(kept["std"])
+        names = [str(name) for name in kept["class_names"]]
+    except (RuntimeError, KeyError, TypeError, ValueError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ValueError(f"{path}: does not fit {folder / 'config.yaml'} ({reason})") from None
+    assert config.architecture.num_classes is not None, "build_network refuses a config without"
+    names += [f"class {index}" for index in range(len(names), config.architecture.num_classes)]
+    signature = Signature(config.data.num_channels, config.data.image_size, tuple(names))
+    return Classifier(network, signature=signature, mean_C=mean_C, std_C=std_C)

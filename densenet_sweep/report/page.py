@@ -1,0 +1,237 @@
+"""The report of studies as one HTML file that can be mailed: it needs no network, and without scripts its pictures stand still.
+
+plotly.js is inside once and compressed, as are the figures; every text of a study is escaped by the template.
+"""
+
+import base64
+import datetime
+import functools
+import gzip
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from densenet_sweep.confirm import text as confirmation
+from densenet_sweep.confirm import verdict
+from densenet_sweep.confirm.verdict import Verdict
+from densenet_sweep.drawing import interactive, theme
+from densenet_sweep.drawing.scene import Points
+from densenet_sweep.report.pictures import Drawn, draw
+from densenet_sweep.report.pictures.subject import counted
+from densenet_sweep.results import analysis, provenance, ranking
+from densenet_sweep.results.formatting import cell, short_names, value
+from densenet_sweep.results.study import Study
+from densenet_sweep.tracking.store import redacted
+
+if TYPE_CHECKING:
+    from densenet_sweep.results.logged_metric import Metric
+
+# Trials beyond `top` are folded away, and beyond this many left out.
+_MOST_ROWS = 200
+_TEMPLATE = "report.html.j2"
+
+
+@dataclass(frozen=True)
+class Reported:
+    """A study and what is known of it beside its trials.
+
+    Attributes:
+        study: as it stands.
+        command: that ran it, as it was typed.
+        tags: of the MLflow run of one of its trials, for code and machine.
+        drawn: its pictures, where they were drawn already.
+        metric: that its trials are ranked by instead of the objective.
+        verdicts: of its confirmations.
+    """
+
+    study: Study
+    command: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    drawn: Sequence[Drawn] | None = None
+    metric: "Metric | None" = None
+    verdicts: Sequence[Verdict] = ()
+
+
+def check(path: Path) -> None:
+    """Refuse a file that cannot be written, before anything is read for it.
+
+    Raises:
+        ValueError: its folder is not there or not to be written, or it is a folder.
+    """
+    folder = path.absolute().parent
+    reason = (
+        f"there is no folder {folder}"
+        if not folder.is_dir()
+        else "is a folder"
+        if path.is_dir()
+        else f"the folder {folder} cannot be written"
+        if not os.access(folder, os.W_OK)
+        else None
+    )
+    if reason is not None:
+        raise ValueError(f"--html {path}: {reason}; a file in a folder that can be written is accepted")
+
+
+def reported(
+    studies: Sequence[Study],
+    commands: Sequence[str | None],
+    metrics: "Sequence[Metric | None]",
+    overrides: Sequence[str],
+) -> list[Reported]:
+    """Return the studies with what MLflow knows of them, in the store that `overrides` of `tracking` name."""
+    return [
+        Reported(
+            study,
+            command,
+            provenance.known_tags(study, overrides),
+            metric=metric,
+            verdicts=verdict.of_study(study.name),
+        )
+        for study, command, metric in zip(studies, commands, metrics, strict=True)
+    ]
+
+
+def write(path: Path, studies: Sequence[Reported], *, top: int = 10) -> None:
+    """Write the report of the studies to `path`, whole or not at all.
+
+    Raises:
+        ValueError: it cannot be written.
+    """
+    text = page(studies, top=top)
+    unfinished = path.with_name(f".{path.name}.part")
+    try:
+        unfinished.write_text(text, encoding="utf-8")
+        unfinished.replace(path)
+    except OSError as error:
+        raise ValueError(f"--html {path}: cannot be written ({error.strerror})") from error
+
+
+def page(studies: Sequence[Reported], *, top: int = 10) -> str:
+    """Return the report as HTML; of each study `top` trials are shown at once, the others on a click."""
+    import jinja2
+    import plotly.offline
+
+    sections = [_section(index, it, top) for index, it in enumerate(studies)]
+    figures = {
+        drawn["id"]: figure for section in sections for shown in section["pictures"] for drawn, figure in shown["panels"]
+    }
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template(_TEMPLATE).render(
+        title=_title(sections),
+        made=datetime.datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
+        sections=sections,
+        plotly=_packed_once(plotly.offline.get_plotlyjs),
+        figures=_packed(json.dumps(figures, separators=(",", ":"))),
+        on_dark=json.dumps(theme.ON_DARK),
+    )
+
+
+def _title(sections: Sequence[Mapping[str, Any]]) -> str:
+    return f"Sweep {sections[0]['name']}" if len(sections) == 1 else f"{len(sections)} sweeps compared"
+
+
+def _section(index: int, reported: Reported, top: int) -> dict[str, Any]:
+    study = reported.study
+    drawn = draw(study) if reported.drawn is None else reported.drawn
+    metric = reported.metric
+    rows = ranking.rows(study, metric)
+    best = next((row for row in ranking.rows(study) if row.is_complete and row.values), None)
+    objectives = study.objectives
+    parameters = study.parameters
+    asked = [] if metric is None or metric.is_shown_by(study) else [metric.name]
+    return {
+        "id": f"study-{index}",
+        "name": study.name,
+        "facts": _facts(reported),
+        "counts": counted(study.finished) or "no trial has ended",
+        "best": None if best is None else ", ".join(f"{value(it)}" for it in best.values),
+        "best_number": None if best is None else best.number,
+        "best_params": [] if best is None else [(name, cell(best.params[name])) for name in parameters if name in best.params],
+        "objective": ", ".join(objectives),
+        "sentences": [*analysis.sentences(study), *filter(None, [study.note])],
+        "ranked": "" if metric is None else f"Ranked by {metric.name}, {metric.order}.",
+        "headings": ["trial", *objectives, *asked, *short_names(parameters), "weights", "epochs", "seconds", "state"],
+        "keys": ["", *[""] * len(objectives), *asked, *parameters, "", "", "", ""],
+        "rows": [_cells(row, len(objectives), parameters, has_metric=bool(asked)) for row in rows[:_MOST_ROWS]],
+        "top": top,
+        "num_left_out": max(len(rows) - _MOST_ROWS, 0),
+        "pictures": [_picture(index, it) for it in drawn],
+        "confirmed": [_confirmed(it) for it in reported.verdicts],
+    }
+
+
+def _confirmed(found: Verdict) -> dict[str, Any]:
+    headings, rows = confirmation.rows(found)
+    return {
+        "title": confirmation.title(found).capitalize(),
+        "sentences": confirmation.sentences(found),
+        "headings": headings,
+        "rows": [{"cells": cells, "is_complete": index in found.equals} for index, cells in enumerate(rows)],
+    }
+
+
+def _facts(reported: Reported) -> dict[str, str]:
+    """Return what a reader must know to believe the numbers, by name; what is not known is left out."""
+    started = [trial.start for trial in reported.study.trials if trial.start is not None]
+    ended = [trial.end for trial in reported.study.trials if trial.end is not None]
+    tags = reported.tags
+    commit = tags.get("git.commit", "")[:10]
+    versions = [f"{word} {tags[key]}" for key, word in (("torch.version", "PyTorch"),) if key in tags]
+    number = tags.get("num_threads")
+    threads = (
+        f"{number} thread{'' if number == '1' else 's'}" if "num_threads" in tags and tags.get("device.type") == "cpu" else ""
+    )
+    facts = {
+        "Command": redacted(reported.command or ""),
+        "When": f"{min(started):%Y-%m-%d %H:%M} to {max(ended):%Y-%m-%d %H:%M}" if started and ended else "",
+        "Commit": f"{commit}{' with changes' if tags.get('git.dirty') == 'true' else ''}",
+        "Hardware": ", ".join(filter(None, [tags.get("device.name", ""), threads, *versions])),
+    }
+    return {name: text for name, text in facts.items() if text}
+
+
+def _cells(row: ranking.Row, num_objectives: int, parameters: Sequence[str], *, has_metric: bool) -> dict[str, Any]:
+    cells = [
+        str(row.number),
+        *([f"{'~ ' if row.is_tied else ''}{value(it)}" for it in row.values] or [""] * num_objectives),
+        *([cell(row.metric)] if has_metric else []),
+        *(cell(row.params.get(name)) for name in parameters),
+        cell(row.num_parameters),
+        cell(row.epochs),
+        cell(row.seconds),
+        row.state_and_origin,
+    ]
+    return {"cells": cells, "is_complete": row.is_complete}
+
+
+def _picture(index: int, drawn: Drawn) -> dict[str, Any]:
+    picture = drawn.picture
+    names = [f"figure-{index}-{picture.name}-{number}" for number in range(len(picture.panels))]
+    panels = [({"id": name}, figure) for name, figure in zip(names, interactive.figures(picture), strict=True)]
+    return {
+        "name": picture.name,
+        "title": picture.title,
+        "note": picture.note,
+        "legend": [
+            {"name": mark.name, "colour": mark.colour, "symbol": mark.symbol if isinstance(mark, Points) else "line"}
+            for mark in picture.legend()
+        ],
+        "panels": panels,
+        "is_wide": len(panels) > 1,
+        "still": base64.b64encode(drawn.still).decode(),
+    }
+
+
+@functools.cache
+def _packed_once(source: Any) -> str:
+    return _packed(source())
+
+
+def _packed(text: str) -> str:
+    # Without a time in it, equal pages are equal files.
+    return base64.b64encode(gzip.compress(text.encode(), 9, mtime=0)).decode()

@@ -1,0 +1,44 @@
+"""The pictures of a study: which ones make sense for it, and what each shows; how they are drawn is `drawing`'s business."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from densenet_sweep.drawing import png
+from densenet_sweep.drawing.scene import Picture
+from densenet_sweep.report.pictures import cost, progress, search
+from densenet_sweep.report.pictures.subject import Subject, read
+from densenet_sweep.results.study import Study
+
+log = logging.getLogger("densenet_sweep")
+
+_ALL: tuple[Callable[[Subject], Picture | None], ...] = (
+    progress.history,
+    progress.learning_curves,
+    search.importance,
+    search.contour,
+    search.slices,
+    cost.front,
+)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A picture and its PNG file."""
+
+    picture: Picture
+    still: bytes
+
+
+def draw(study: Study) -> list[Drawn]:
+    """Return the pictures of `study`; one that would say nothing is left out, and one that fails costs a warning."""
+    subject = read(study)
+    drawn: list[Drawn] = []
+    for make in _ALL:
+        try:
+            picture = make(subject)
+            if picture is not None:
+                drawn.append(Drawn(picture, png.draw(picture)))
+        except Exception as error:  # a picture is never worth a sweep
+            log.warning("study %s: no picture of %s (%s: %s)", subject.name, make.__name__, type(error).__name__, error)
+    return drawn

@@ -1,0 +1,126 @@
+"""What accuracy costs: the trials that no other beats in both the objective and what it takes."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from densenet_sweep.drawing import theme
+from densenet_sweep.drawing.scene import Axis, Line, Mark, Panel, Picture, Points
+from densenet_sweep.report.pictures.subject import Objective, Subject, padded, shown_of, thinned
+from densenet_sweep.results.study import Trial
+
+# What a trial costs, beside its objectives, by its name and unit on an axis. A trial that begins anew after a rung is compared
+# with one that goes on from another's, so without the time of rungs.
+_COSTS: dict[str, Callable[[Trial], float | None]] = {
+    "parameters": lambda trial: trial.num_parameters,
+    "training time (s)": lambda trial: trial.seconds_without_rungs,
+}
+_MOST_POINTS = 2000
+_LOG_RATIO = 8.0
+_FEWEST = 3
+
+
+def front(subject: Subject) -> Picture | None:
+    """Return the objective against each cost; with several objectives, the first against each other one."""
+    trials = [trial for trial in subject.complete() if all(it.value(trial) is not None for it in subject.objectives)]
+    if len(trials) < _FEWEST:
+        return None
+    if len(subject.objectives) > 1:
+        return _of_objectives(subject, trials)
+    panels = [_against(subject, trials, label, cost) for label, cost in _COSTS.items()]
+    found = tuple(panel for panel in panels if panel is not None)
+    if not found:
+        return None
+    what = " and ".join(panel.x.label.partition(" (")[0] for panel in found)
+    title = f"What {subject.metric.words} costs in {what}{shown_of(min(len(trials), _MOST_POINTS), len(trials))}"
+    note = f"{len(trials):,} complete trials{_beyond(subject, trials)}. On the front no other is as good and costs less."
+    return Picture("pareto_front", title, note, found)
+
+
+def _against(subject: Subject, trials: Sequence[Trial], label: str, cost_of: Callable[[Trial], float | None]) -> Panel | None:
+    known = [(trial, float(cost)) for trial in trials if isinstance(cost := cost_of(trial), int | float)]
+    if len({cost for _, cost in known}) < 2 or len(known) < _FEWEST:
+        return None
+    chosen = undominated([(cost, trial.values[0]) for trial, cost in known], (False, subject.metric.is_maximized))
+    costs = [cost for _, cost in known]
+    is_log = min(costs) > 0 and max(costs) / min(costs) >= _LOG_RATIO
+    limits = padded(min(costs), max(costs), is_log=is_log)
+    axis = Axis(label, is_log=is_log, limits=limits, is_short=label == "parameters")
+    numbers = {known[index][0].number for index in chosen}
+    places = {trial.number: cost for trial, cost in known}
+    return _panel(subject, [trial for trial, _ in known], numbers, axis, lambda trial: places[trial.number])
+
+
+def _of_objectives(subject: Subject, trials: Sequence[Trial]) -> Picture | None:
+    panels = []
+    for other in subject.objectives[1:]:
+        values = [trial.values[other.index] for trial in trials]
+        axis = other.axis(values)
+        limits = axis.limits if axis.is_log else padded(min(values), max(values), is_log=False)
+        axis = Axis(axis.label, axis.is_log, limits, is_short=axis.is_short)
+        panels.append(
+            _panel(subject, trials, set(subject.front), axis, _value_of(other), is_joined=len(subject.objectives) == 2)
+        )
+    named = " and ".join([", ".join(it.words for it in subject.objectives[:-1]), subject.objectives[-1].words])
+    title = f"{len(subject.front):,} of {len(trials):,} complete trials are on the front of {named}"
+    rule = "On the front no other trial is as good in every objective and better in one."
+    note = f"{len(trials):,} complete trials{_beyond(subject, trials)}. {rule}"
+    drawn = shown_of(min(len(trials), _MOST_POINTS), len(trials))
+    return Picture("pareto_front", f"{title}{drawn}", note, tuple(panels))
+
+
+def _beyond(subject: Subject, trials: Sequence[Trial]) -> str:
+    """Return how many trials are so bad that the axis leaves them out, as a part of a sentence."""
+    low, high = subject.metric.axis([trial.values[0] for trial in trials]).limits or (-math.inf, math.inf)
+    number = sum(not low <= trial.values[0] <= high for trial in trials)
+    return f", {number:,} of them beyond the axis" if number else ""
+
+
+def _value_of(objective: Objective) -> Callable[[Trial], float]:
+    return lambda trial: float(trial.values[objective.index])
+
+
+def _panel(
+    subject: Subject,
+    trials: Sequence[Trial],
+    chosen: set[int],
+    axis: Axis,
+    place: Callable[[Trial], float],
+    *,
+    is_joined: bool = True,
+) -> Panel:
+    objective = subject.metric
+    y_axis = objective.axis([trial.values[0] for trial in trials])
+    assert y_axis.limits is not None
+    low, high = y_axis.limits
+    on_front = sorted((trial for trial in trials if trial.number in chosen), key=place)
+    inside = [trial for trial in trials if trial.number not in chosen and low <= trial.values[0] <= high]
+    rest = thinned(inside, objective, max(_MOST_POINTS - len(on_front), 1))
+    marks: list[Mark] = [_points(subject, rest, place, colour=theme.GREY, name="complete", opacity=0.55)] if rest else []
+    on_front = [trial for trial in on_front if low <= trial.values[0] <= high]
+    if is_joined and len(on_front) > 1:
+        marks.append(
+            Line([place(trial) for trial in on_front], [trial.values[0] for trial in on_front], theme.GREEN, is_step=True)
+        )
+    marks.append(
+        _points(
+            subject, on_front, place, colour=theme.GREEN, name="on the Pareto front", symbol="diamond", size=6.5, opacity=1.0
+        )
+    )
+    return Panel(axis, y_axis, tuple(marks))
+
+
+def _points(subject: Subject, trials: Sequence[Trial], place: Callable[[Trial], float], **style: Any) -> Points:
+    x, y = [place(trial) for trial in trials], [trial.values[0] for trial in trials]
+    return Points(x, y, about=[subject.about(trial) for trial in trials], **style)
+
+
+def undominated(pairs: Sequence[tuple[float, float]], is_maximized: tuple[bool, bool]) -> list[int]:
+    """Return the positions of those `pairs` that no other equals or beats in both numbers and beats in one."""
+    signed = [tuple(-value if up else value for value, up in zip(pair, is_maximized, strict=True)) for pair in pairs]
+    found: list[int] = []
+    for index in sorted(range(len(pairs)), key=lambda index: signed[index]):
+        last = signed[found[-1]] if found else None
+        if last is None or signed[index][1] < last[1] or signed[index] == last:
+            found.append(index)
+    return found

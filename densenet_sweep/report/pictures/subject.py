@@ -1,0 +1,216 @@
+"""What the pictures of a study are about: its ended trials, its objectives and parameters, and what axes they need."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from densenet_sweep.config.metrics import METRICS
+from densenet_sweep.drawing import theme
+from densenet_sweep.drawing.scene import Axis, Symbol
+from densenet_sweep.results import analysis
+from densenet_sweep.results.study import State, Study, Trial, range_of
+
+# The colour and the symbol of a trial by its state.
+STYLES: dict[State, tuple[str, Symbol]] = {
+    "complete": (theme.BLUE, "circle"),
+    "pruned": (theme.ORANGE, "ring"),
+    "failed": (theme.RED, "cross"),
+}
+
+# An axis reaches this many times as far as from the best to three quarters of the trials.
+_REACH = 2.5
+
+# More values than this on an axis are not ticked one by one.
+_MOST_TICKS = 9
+# A list of numbers to choose from that spans so much is read on a log scale.
+_LOG_RATIO = 30.0
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What is optimized; `index` counts from 0 among several."""
+
+    index: int
+    name: str
+    is_maximized: bool
+
+    @property
+    def words(self) -> str:
+        """What it is called in a sentence."""
+        return METRICS[self.name].label if self.name in METRICS else self.name
+
+    @property
+    def label(self) -> str:
+        """What it is called on an axis."""
+        unit = METRICS[self.name].unit if self.name in METRICS else ""
+        return f"{self.words} ({unit})" if unit else self.words
+
+    @property
+    def is_accuracy(self) -> bool:
+        """Whether it lies between 0 and 1."""
+        return self.name.endswith("accuracy")
+
+    def value(self, trial: Trial) -> float | None:
+        """Return the trial's value, a pruned one's last report; None where there is none that can be drawn."""
+        values = trial.values
+        if not values and trial.state == "pruned" and self.index == 0 and trial.reports:
+            values = (trial.reports[max(trial.reports)],)
+        return values[self.index] if values and math.isfinite(values[self.index]) else None
+
+    def best(self, values: Sequence[float]) -> float:
+        """Return the best of `values`."""
+        return max(values) if self.is_maximized else min(values)
+
+    def axis(self, values: Sequence[float]) -> Axis:
+        """Return an axis on which the good half of `values` can be told apart; what lies far on the bad side is beyond it."""
+        is_short = self.name in METRICS and METRICS[self.name].spans_magnitudes
+        low, high = min(values), max(values)
+        if is_short and low > 0 and high / low >= 10:
+            return Axis(self.label, is_log=True, limits=(low / 1.2, high * 1.2), is_short=True)
+        ordered = sorted(values, reverse=self.is_maximized)
+        reach = _REACH * abs(ordered[math.ceil(0.75 * (len(ordered) - 1))] - ordered[0])
+        if self.is_maximized and reach > 0:
+            low = max(low, high - reach)
+        elif reach > 0:
+            high = min(high, low + reach)
+        pad = 0.05 * (high - low) or 0.05 * abs(high) or 0.5
+        limits = (low - pad, high + pad)
+        if self.is_accuracy:
+            limits = (max(limits[0], 0.0), min(limits[1], 1.0))
+        return Axis(self.label, limits=limits, is_short=is_short)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A study as its pictures see it.
+
+    Attributes:
+        name: of the study.
+        objectives: in order.
+        trials: that have ended, by number.
+        shares: of importance by parameter, the largest first; empty where nothing can be said.
+        varied: the parameters of which ended trials have more than one value, the most important first.
+        front: the numbers of the trials on the Pareto front, where there are several objectives.
+        metric: the objective that trials report after each epoch.
+    """
+
+    name: str
+    objectives: tuple[Objective, ...]
+    trials: tuple[Trial, ...]
+    shares: dict[str, float]
+    varied: tuple[str, ...]
+    front: frozenset[int]
+
+    @property
+    def metric(self) -> Objective:
+        """The first objective, which is what trials report."""
+        return self.objectives[0]
+
+    def complete(self) -> list[Trial]:
+        """Return the complete trials."""
+        return [trial for trial in self.trials if trial.state == "complete"]
+
+    def counts(self) -> str:
+        """Return how many trials ended in which state."""
+        return counted(self.trials)
+
+    def about(self, trial: Trial) -> str:
+        """Return what is known of `trial`, a line a fact."""
+        lines = [f"trial {trial.number}: {trial.state}"]
+        for objective in self.objectives:
+            value = objective.value(trial)
+            lines += [] if value is None else [f"{objective.name} = {value:.5g}"]
+        lines += [f"{name} = {_shown(value)}" for name, value in sorted(trial.params.items())]
+        facts = [
+            f"{trial.num_parameters:,} parameters" if trial.num_parameters else "",
+            f"{trial.seconds:.4g} s" if trial.seconds else "",
+        ]
+        return "\n".join([*lines, *filter(None, [", ".join(filter(None, facts))])])
+
+
+def read(study: Study) -> Subject:
+    """Return what is to be seen of `study`."""
+    objectives = tuple(
+        Objective(index, name, direction == "maximize")
+        for index, (name, direction) in enumerate(zip(study.objectives, study.directions, strict=True))
+    )
+    trials = study.finished
+    shares = analysis.importance(study)
+    names = sorted({name for trial in trials for name in trial.params})
+    varied = [name for name in names if len({repr(trial.params[name]) for trial in trials if name in trial.params}) > 1]
+    varied.sort(key=lambda name: -shares.get(name, 0.0))
+    return Subject(study.name, objectives, tuple(trials), shares, tuple(varied), study.front)
+
+
+def counted(trials: Sequence[Trial]) -> str:
+    """Return how many of `trials` ended in which state, as text."""
+    found = Counter("too big" if trial.is_infeasible else trial.state for trial in trials)
+    return ", ".join(f"{found[word]:,} {word}" for word in (*STYLES, "too big") if found[word])
+
+
+def by_state(trials: Sequence[Trial]) -> Iterator[tuple[State, str, Symbol, list[Trial]]]:
+    """Yield name, colour and symbol of each state among `trials`, with its trials; complete ones come last, on top."""
+    for state, (colour, symbol) in reversed(STYLES.items()):
+        found = [trial for trial in trials if trial.state == state]
+        if found:
+            yield state, colour, symbol, found
+
+
+def thinned(trials: Sequence[Trial], objective: Objective, most: int) -> list[Trial]:
+    """Return at most `most` trials: the best ones, and an even selection of the rest."""
+    if len(trials) <= most:
+        return list(trials)
+
+    def badness(trial: Trial) -> float:
+        value = objective.value(trial) if trial.state == "complete" else None
+        return math.inf if value is None else -value if objective.is_maximized else value
+
+    best = sorted(trials, key=badness)[: most // 4]
+    chosen = {trial.number for trial in best}
+    rest = [trial for trial in trials if trial.number not in chosen]
+    wanted = most - len(best)
+    chosen |= {rest[index * len(rest) // wanted].number for index in range(wanted)}
+    return [trial for trial in trials if trial.number in chosen]
+
+
+def shown_of(num_shown: int, num_all: int) -> str:
+    """Return what a title must say where not all trials are drawn, or nothing."""
+    return f" ({num_shown:,} of {num_all:,} trials drawn)" if num_shown < num_all else ""
+
+
+def parameter_axis(name: str, trials: Sequence[Trial]) -> tuple[Axis, Callable[[Any], float]]:
+    """Return the axis of a parameter over the whole range that was searched, and a function from its values to places."""
+    values = range_of(name, trials)
+    searched = [trial.params[name] for trial in trials if name in trial.params]
+    if not values.is_numeric:
+        names = [_shown(choice) for choice in values.choices]
+        axis = Axis(name, limits=(-0.5, len(names) - 0.5), ticks=tuple((float(i), text) for i, text in enumerate(names)))
+        return axis, lambda value: float(names.index(_shown(value)))
+    if values.choices:
+        low, high = min(values.choices), max(values.choices)
+        is_log = low > 0 and high / low >= _LOG_RATIO
+        searched = list(values.choices)
+    else:
+        low, high, is_log = values.low, values.high, values.is_log
+        if values.step and (high - low) / values.step < _MOST_TICKS and not is_log:
+            searched = [low + index * values.step for index in range(round((high - low) / values.step) + 1)]
+    places = sorted(set(searched))
+    is_whole = all(isinstance(value, int) for value in places)
+    is_listed = len(places) <= _MOST_TICKS and (is_whole or values.choices)
+    ticks = tuple((float(place), f"{place:g}") for place in places) if is_listed else None
+    return Axis(name, is_log=is_log, limits=padded(low, high, is_log=is_log), ticks=ticks, is_whole=is_whole), float
+
+
+def padded(low: float, high: float, *, is_log: bool) -> tuple[float, float]:
+    """Return the limits of an axis that shows `low` to `high` with some room on both sides."""
+    if is_log:
+        room = (high / low) ** 0.05 if high > low else 2.0
+        return low / room, high * room
+    room = 0.05 * (high - low) or 0.5
+    return low - room, high + room
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.5g}" if isinstance(value, float) else str(value)

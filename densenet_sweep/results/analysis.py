@@ -1,0 +1,108 @@
+"""What the trials of a study say beyond their ranking: what mattered, what pruning saved, how early one could have known."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from densenet_sweep.results import noise
+from densenet_sweep.results.importance import param_importances
+from densenet_sweep.results.study import Study, Trial
+
+# Below so many complete trials an importance, or a correlation, means nothing.
+_FEWEST_FOR_IMPORTANCE = 10
+_FEWEST_FOR_A_CORRELATION = 5
+
+
+@dataclass(frozen=True)
+class Saving:
+    """What pruned trials did not train: `seconds` at each one's own pace."""
+
+    num_trained: int
+    num_planned: int
+    seconds: float
+
+
+def importance(study: Study) -> dict[str, float]:
+    """Return each parameter's share in what makes a trial good, the largest first; nothing where trials are too few.
+
+    By PED-ANOVA (Watanabe et al., IJCAI 2023), over the complete trials, for a single objective.
+    """
+    complete = study.complete
+    if not study.has_one_objective or len(complete) < _FEWEST_FOR_IMPORTANCE or len({it.values[0] for it in complete}) == 1:
+        return {}
+    return param_importances(study)
+
+
+def saving(study: Study) -> Saving | None:
+    """Return what pruning saved, or None where nothing was pruned or the planned epochs are not known.
+
+    A trial from which another went on was not given up.
+    """
+    trained = planned = 0
+    seconds = 0.0
+    promoted = study.successors()
+    for trial in study.in_state("pruned"):
+        last = trial.last_step
+        if trial.number in promoted or trial.epochs is None or trial.seconds is None or not last:
+            continue
+        rungs = [rung for rung in trial.rungs if rung > trial.passed_step]
+        num_trained = sum(rung for rung in rungs if rung <= last) if rungs else last
+        num_planned = sum(rungs) + trial.epochs
+        trained += num_trained
+        planned += num_planned
+        seconds += trial.seconds / num_trained * (num_planned - num_trained)
+    return Saving(trained, planned, seconds) if planned else None
+
+
+def rank_correlations(study: Study) -> dict[int, float]:
+    """Return how the order of the complete trials at an early time agrees with that at the end (Spearman's rho), by epochs.
+
+    After each of their rungs, trainings of so many epochs; without these after epochs 1, 3, 9, ... before the last one.
+    Where it is low, pruning at that epoch is a lottery. Pruned trials have no end and are left out, so what was pruned on is
+    flattered.
+    """
+    from scipy.stats import spearmanr
+
+    complete = [trial for trial in study.complete if trial.reports]
+    if not study.has_one_objective or len(complete) < _FEWEST_FOR_A_CORRELATION:
+        return {}
+    last = min(max(trial.reports) for trial in complete)
+    found = {}
+    for epoch in _rungs(complete) or itertools.takewhile(lambda epoch: epoch < last, (3**power for power in itertools.count())):
+        pairs = [(trial.reports[epoch], trial.values[0]) for trial in complete if epoch in trial.reports]
+        early, final = zip(*pairs, strict=True) if pairs else ((), ())
+        if len(pairs) >= _FEWEST_FOR_A_CORRELATION and len(set(early)) > 1 and len(set(final)) > 1:
+            found[epoch] = float(spearmanr(early, final).statistic)
+    return found
+
+
+def sentences(study: Study) -> list[str]:
+    """Return all of it as lines to be read."""
+    found = noise.of(study)
+    lines = [] if found is None else [noise.sentence(found)]
+    shares = importance(study)
+    if shares:
+        named = ", ".join(f"{name.rpartition('.')[2]} {share:.2f}" for name, share in shares.items())
+        lines.append(f"Importance (PED-ANOVA, {len(study.complete)} complete trials): {named}.")
+    saved = saving(study)
+    if saved is not None:
+        lines.append(
+            f"Pruned trials trained {saved.num_trained} of {saved.num_planned} epochs, "
+            f"which saved about {_duration(saved.seconds)}."
+        )
+    correlations = rank_correlations(study)
+    if correlations:
+        time = "rung" if _rungs(study.complete) else "epoch"
+        named = ", ".join(f"{rho:.2f} after {time} {epoch}" for epoch, rho in correlations.items())
+        lines.append(f"Rank correlation of complete trials with their end (Spearman): {named}.")
+    return lines
+
+
+def _rungs(trials: Sequence[Trial]) -> list[int]:
+    return sorted({rung for trial in trials for rung in trial.rungs})
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} seconds"
+    return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.1f} hours"

@@ -1,0 +1,88 @@
+"""The leaderboard for other programs: CSV, JSON and Markdown, with numbers as they are."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from densenet_sweep.results import analysis, noise, ranking, summary
+from densenet_sweep.results.study import Study
+
+if TYPE_CHECKING:
+    from densenet_sweep.results.logged_metric import Metric
+
+FORMATS = ("csv", "json", "md")
+
+_LAST_COLUMNS = ("num_parameters", "epochs", "seconds", "state", "origin", "is_tied")
+
+
+def render(studies: Sequence[Study], form: str, top: int, metrics: "Sequence[Metric | None] | None" = None) -> str:
+    """Return the `top` trials of each study in the format `form`, one of `FORMATS`.
+
+    Args:
+        studies: to show.
+        form: of the text.
+        top: trials of each.
+        metrics: of each study the metric to rank by, or nothing.
+    """
+    pairs = list(zip(studies, metrics or [None] * len(studies), strict=True))
+    if form == "json":
+        return json.dumps([_as_object(study, top, metric) for study, metric in pairs], indent=2)
+    columns = _columns(studies, next((metric for _, metric in pairs if metric is not None), None))
+    entries = [_entry(study, row, metric) for study, metric in pairs for row in ranking.rows(study, metric)[:top]]
+    if form == "csv":
+        text = io.StringIO()
+        writer = csv.DictWriter(text, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(entries)
+        return text.getvalue().rstrip("\n")
+    lines = [columns, ["---"] * len(columns)]
+    lines += [[_cell(entry.get(column)) for column in columns] for entry in entries]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _as_object(study: Study, top: int, metric: "Metric | None") -> dict[str, Any]:
+    saved = analysis.saving(study)
+    known = noise.of(study)
+    return {
+        "study": study.name,
+        "directions": list(study.directions),
+        **({} if metric is None else {"ranked_by": metric.name, "order": metric.order}),
+        "summary": asdict(summary.of(study)),
+        "trials": [_entry(study, row, metric) for row in ranking.rows(study, metric)[:top]],
+        "noise": None if known is None else asdict(known),
+        "importance": analysis.importance(study),
+        "rank_correlation": analysis.rank_correlations(study),
+        "seconds_saved_by_pruning": None if saved is None else saved.seconds,
+        "origin": study.note,
+    }
+
+
+def _columns(studies: Sequence[Study], metric: "Metric | None") -> list[str]:
+    objectives = dict.fromkeys(name for study in studies for name in study.objectives)
+    searched = sorted({name for study in studies for name in study.parameters})
+    asked = [] if metric is None else [f"metrics.{metric.name}"]
+    return list(dict.fromkeys(["study", "trial", *objectives, *asked, *searched, *_LAST_COLUMNS]))
+
+
+def _entry(study: Study, row: ranking.Row, metric: "Metric | None") -> dict[str, Any]:
+    return {
+        "study": study.name,
+        "trial": row.number,
+        **dict(zip(study.objectives, row.values, strict=False)),
+        **({} if metric is None else {f"metrics.{metric.name}": row.metric}),
+        **row.params,
+        "num_parameters": row.num_parameters,
+        "epochs": row.epochs,
+        "seconds": row.seconds,
+        "state": row.state,
+        "origin": row.origin,
+        "is_tied": row.is_tied,
+    }
+
+
+def _cell(value: Any) -> str:
+    text = "" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
+    return text.replace("|", "\\|")

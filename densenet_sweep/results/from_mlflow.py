@@ -1,0 +1,195 @@
+"""An Optuna study put together again from the runs that MLflow keeps of it, where its storage cannot be read from here.
+
+What is missing: the values of the epochs before the last one, and trials that nobody had begun.
+"""
+
+import ast
+import contextlib
+import datetime
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from hydra_async_sweeper.space import search_space as spaces
+from hydra_async_sweeper.trial import NUM_STEPS, PROMOTED, RUNG_SECONDS, RUNGS, SECONDS
+from hydra_async_sweeper.workers.lease import LEASE
+
+from densenet_sweep.config.metrics import direction_of
+from densenet_sweep.results.from_optuna import NOTE
+
+if TYPE_CHECKING:
+    import optuna
+    from mlflow.entities import Run
+    from optuna.distributions import BaseDistribution
+
+_STATES = {"complete": "COMPLETE", "pruned": "PRUNED", "failed": "FAIL", "running": "RUNNING"}
+
+
+def study(parent: "Run", runs: "Sequence[Run]", why: str) -> "optuna.Study":
+    """Return the study, in memory, under the numbers that its trials have.
+
+    Args:
+        parent: the sweep's own run.
+        runs: of its trials; of two of one trial the one begun last is taken.
+        why: the storage is not read, for the sentence that says so.
+    """
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    name = parent.data.tags["study"]
+    by_number = {int(run.data.tags["trial.number"]): run for run in sorted(runs, key=lambda run: run.info.start_time)}
+    objectives = _objectives(list(by_number.values()))
+    given = parent.data.tags.get("study.directions", "").split()
+    directions: list[Any] = given or [direction_of(it) for it in objectives]
+    rebuilt = optuna.create_study(study_name=name, directions=directions)
+    rebuilt.set_user_attr("config", {"objective": objectives[0] if len(objectives) == 1 else objectives})
+    rebuilt.set_user_attr(NOTE, f"Read from the runs in MLflow, without rank correlations: {why}.")
+    ranges = {key: text for key, text in parent.data.params.items() if _is_search(text)}
+    distributions = {key: _distribution(key, text, list(by_number.values())) for key, text in ranges.items()}
+    waiting = optuna.trial.create_trial(state=optuna.trial.TrialState.WAITING)
+    rebuilt.add_trials(
+        _trial(by_number[number], objectives, distributions) if number in by_number else waiting
+        for number in range(1 + max(by_number, default=-1))
+    )
+    return rebuilt
+
+
+def _objectives(runs: "Sequence[Run]") -> list[str]:
+    """Return the names of the objectives, which each trial has among its parameters."""
+    for run in runs:
+        text = run.data.params.get("objective", "")
+        if text:
+            return [name.strip() for name in text.strip("[]").split(",")]
+    return ["valid_accuracy"]
+
+
+def _trial(
+    run: "Run", objectives: Sequence[str], distributions: "Mapping[str, BaseDistribution]"
+) -> "optuna.trial.FrozenTrial":
+    import optuna
+
+    metrics, tags = run.data.metrics, run.data.tags
+    state = optuna.trial.TrialState[_STATES.get(tags.get("trial.state", ""), "WAITING")]
+    epoch = _last_epoch(run)
+    first = metrics.get(objectives[0])
+    values = [metrics[name] for name in objectives if name in metrics]
+    is_whole = len(values) == len(objectives)
+    if state.name == "COMPLETE" and not is_whole:  # its metrics were lost on the way
+        state = optuna.trial.TrialState.FAIL
+    searched = _searched(run, distributions)
+    trial = optuna.trial.create_trial(
+        state=state,
+        values=values if is_whole and state.name in ("COMPLETE", "PRUNED") else None,
+        params={name: _value(run.data.params[name], distributions[name]) for name in searched},
+        distributions={name: distributions[name] for name in searched},
+        user_attrs=_attributes(run, epoch),
+        intermediate_values={} if first is None or not epoch else {epoch: first},
+    )
+    if state.name != "WAITING":
+        trial.datetime_start = _time(run.info.start_time)
+    if state.is_finished():
+        trial.datetime_complete = _time(run.info.end_time or run.info.start_time)
+    return trial
+
+
+def _attributes(run: "Run", epoch: int) -> dict[str, Any]:
+    """Return what a worker annotates its trial with, as far as the run has it."""
+    metrics, tags = run.data.metrics, run.data.tags
+    attributes: dict[str, Any] = {"mlflow_run_id": run.info.run_id}
+    if "num_parameters" in metrics:
+        attributes["num_parameters"] = int(metrics["num_parameters"])
+    if run.data.params.get("epochs", "").isdigit() and run.data.params.get("max_seconds", "null") == "null":
+        attributes[NUM_STEPS] = int(run.data.params["epochs"])
+    if run.data.params.get("rungs", "[]") != "[]":
+        attributes[RUNGS] = json.loads(run.data.params["rungs"])
+    if tags.get("trial.promoted_from", "").isdigit():
+        attributes[PROMOTED] = {"trial": int(tags["trial.promoted_from"])}
+    if tags.get("num_valid", "").isdigit():
+        attributes["num_valid"] = int(tags["num_valid"])
+    if "total_seconds" in metrics or "seconds" in metrics:
+        attributes[SECONDS] = metrics.get("total_seconds", epoch * metrics.get("seconds", 0.0))
+    if of_rungs := [value for name, value in metrics.items() if re.fullmatch(r"rung_\d+_seconds", name)]:
+        attributes[RUNG_SECONDS] = sum(of_rungs)
+    if "trial.reason" in tags:
+        attributes["reason"] = tags["trial.reason"]
+    if tags.get("trial.state") == "running":
+        start = tags.get("process.start", "")
+        attributes[LEASE] = {
+            "host": tags.get("host", ""),
+            "pid": int(tags.get("process", 0)),
+            "process_start": int(start) if start.isdigit() else None,
+            "until": float("inf"),  # whether a process elsewhere lives, MLflow does not know
+            "gpu": None,
+        }
+    return attributes
+
+
+def _last_epoch(run: "Run") -> int:
+    return max((metric.step for metric in run.data._metric_objs if not metric.key.startswith("system/")), default=0)
+
+
+def _searched(run: "Run", distributions: "Mapping[str, BaseDistribution]") -> list[str]:
+    """Return what was searched for this trial: a conditional parameter is not among the overrides of every trial."""
+    overrides = run.data.tags.get("overrides", "")
+    typed = {match[1] for match in re.finditer(r"(?:^| )\+*([\w./@]+)=", overrides)}
+    known = [name for name in distributions if name in run.data.params]
+    return [name for name in known if name in typed] or known  # where what was typed is not kept, all of them
+
+
+def _is_search(text: str) -> bool:
+    """Tell whether what the sweep's run keeps of a parameter is a range, not the value that it was fixed to."""
+    if text.startswith("{"):  # a conditional one
+        return True
+    try:
+        return bool(OverridesParser.create().parse_overrides([f"x={text}"])[0].is_sweep_override())
+    except HydraException:
+        return False
+
+
+def _distribution(name: str, text: str, runs: "Sequence[Run]") -> "BaseDistribution":
+    """Return what `text`, as the sweep's run keeps it, says; where that is not all, what holds the values that were tried."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution
+
+    tried = sorted({run.data.params[name] for run in runs if name in run.data.params})
+    with contextlib.suppress(Exception):
+        written = ast.literal_eval(text)["search"] if text.startswith("{") else text
+        distribution = spaces.read({name: written}, [], None).parameters[name].distribution  # type: ignore[arg-type]
+        if all(distribution._contains(distribution.to_internal_repr(_value(value, distribution))) for value in tried):
+            return distribution
+    numbers = [number for value in tried if isinstance(number := _parsed(value), int | float)]
+    if len(numbers) == len(tried) and not any(isinstance(number, bool) for number in numbers):
+        return FloatDistribution(min(numbers), max(numbers), log="log" in text and min(numbers) > 0)
+    return CategoricalDistribution([_parsed(value) for value in tried])
+
+
+def _value(text: str, distribution: Any) -> Any:
+    """Return the value that MLflow keeps as `text`, as the distribution has it."""
+    if hasattr(distribution, "choices"):
+        same = [choice for choice in distribution.choices if _same(choice) == _same(text)]
+        return same[0] if same else _parsed(text)
+    return int(text) if type(distribution).__name__.startswith("Int") else float(text)
+
+
+def _same(value: Any) -> str:
+    """Return a text that is equal for a value and for what MLflow keeps of it."""
+    if value is None:
+        return "null"
+    return str(value).replace(" ", "").lower() if isinstance(value, bool | str) else str(value)
+
+
+def _parsed(text: str) -> Any:
+    """Return the number or truth that `text` is, or itself."""
+    if text in ("true", "false", "null"):
+        return {"true": True, "false": False, "null": None}[text]
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            return kind(text)
+    return text
+
+
+def _time(milliseconds: int) -> datetime.datetime:
+    """Return it as Optuna keeps times: local, without saying so."""
+    return datetime.datetime.fromtimestamp(milliseconds / 1000)

@@ -1,0 +1,133 @@
+"""A metric that the runs of a study logged in MLflow, by trial: what `compare --metric` ranks by and shows."""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from densenet_sweep.commands.arguments import answering, exists
+from densenet_sweep.config.metrics import METRICS
+from densenet_sweep.config.schema import MlflowConfig
+from densenet_sweep.results.study import Study
+from densenet_sweep.tracking.store import connect, redacted
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+# Names of what is better where it is smaller, among metrics that are not in our table.
+_COSTS = re.compile(r"loss|error|seconds|time|bytes|mega|giga|memory|disk|num_|usage")
+
+# Runs that are looked at to tell which metrics there are.
+_LOOKED_AT = 20
+_PAGE = 500
+
+
+@dataclass(frozen=True)
+class Metric:
+    """The last value of `name` by trial number; a trial that is not in `values` has none."""
+
+    name: str
+    is_larger_better: bool
+    values: Mapping[int, float]
+
+    @property
+    def order(self) -> str:
+        """How the trials are sorted, in words."""
+        return "the largest first" if self.is_larger_better else "the smallest first"
+
+    def is_shown_by(self, study: Study) -> bool:
+        """Tell whether a leaderboard of `study` shows the metric without being asked to."""
+        return self.name in (*study.objectives, "num_parameters")
+
+
+def is_larger_better(name: str) -> bool:
+    """Tell whether a larger value of the metric is better."""
+    return METRICS[name].direction == "maximize" if name in METRICS else _COSTS.search(name) is None
+
+
+def read(study: Study, name: str, tracking: MlflowConfig, top: int) -> Metric:
+    """Return the metric of the trials of `study`: of the `top` ones at least, the complete before the others.
+
+    What the study knows itself is not asked of MLflow.
+
+    Raises:
+        ValueError: no run of the study logged it; the message lists those that they did.
+        ConnectionError: the store cannot be used.
+    """
+    known = _known_to_the_study(study, name)
+    if known:
+        return Metric(name, is_larger_better(name), known)
+    if not exists(tracking.uri):
+        raise ValueError(f"--metric {name}: tracking.uri={redacted(tracking.uri)}: nothing is recorded there")
+    with answering(tracking.uri):
+        client = connect(tracking.uri)
+        experiment = client.get_experiment_by_name(tracking.experiment)
+        values: dict[int, float] = {}
+        for states in ("= 'complete'", "!= 'complete'"):
+            if experiment is not None and len(values) < top:
+                runs = _ranked(client, experiment.experiment_id, study, name, states, top - len(values))
+                values |= _by_trial(study, name, runs)
+        if values:
+            return Metric(name, is_larger_better(name), values)
+        logged = _logged(client, experiment.experiment_id, study) if experiment is not None else []
+    where = f"tracking.uri={redacted(tracking.uri)}"
+    if not logged:
+        raise ValueError(f"--metric {name}: {where} has no metrics of the study {study.name}")
+    raise ValueError(f"--metric {name}: was never logged by the study {study.name}; there are {', '.join(logged)}")
+
+
+def _known_to_the_study(study: Study, name: str) -> dict[int, float]:
+    if name in study.objectives:
+        index = study.objectives.index(name)
+        return {trial.number: trial.values[index] for trial in study.trials if trial.values}
+    if name == "num_parameters":
+        return {trial.number: trial.num_parameters for trial in study.trials if trial.num_parameters is not None}
+    return {}
+
+
+def _ranked(client: "MlflowClient", experiment: str, study: Study, name: str, states: str, count: int) -> "list[Run]":
+    """Return the runs that are best by the metric, which the store sorts: a large one is not read to show ten."""
+    order = "DESC" if is_larger_better(name) else "ASC"
+    query = f"{_of_trials(study)} AND tags.`trial.state` {states}"
+    runs: list[Run] = []
+    token = None
+    while len(runs) < count:
+        page = client.search_runs(
+            [experiment],
+            query,
+            order_by=[f"metrics.`{name}` {order}"],
+            max_results=min(_PAGE, count - len(runs) + 1),
+            page_token=token,
+        )
+        runs += page
+        token = page.token
+        if not token or name not in page[-1].data.metrics:  # those without it come last
+            break
+    return runs
+
+
+def _by_trial(study: Study, name: str, runs: "Sequence[Run]") -> dict[int, float]:
+    """Return the metric by trial; of a trial with several runs, that of the run that the study names."""
+    theirs = {trial.number: trial.run_id for trial in study.trials}
+    values = {}
+    for run in runs:
+        number = int(run.data.tags["trial.number"])
+        value = run.data.metrics.get(name, math.nan)
+        if theirs.get(number, "") in (None, run.info.run_id) and not math.isnan(value):
+            values[number] = value
+    return values
+
+
+def _logged(client: "MlflowClient", experiment: str, study: Study) -> list[str]:
+    runs: Any = client.search_runs([experiment], _of_trials(study), max_results=_LOOKED_AT)
+    names = sorted({name for run in runs for name in run.data.metrics})
+    system = [name for name in names if name.startswith("system/")]
+    return [*(name for name in names if name not in system), *([f"{len(system)} of the form {system[0]}"] if system else [])]
+
+
+def _of_trials(study: Study) -> str:
+    from densenet_sweep.tracking.run import quoted
+
+    return f"tags.`study` = {quoted(study.name)} AND tags.`trial.number` LIKE '%'"

@@ -1,0 +1,88 @@
+"""The trials of a study in order, as plain values: what every form of the leaderboard is made of."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from densenet_sweep.results import noise
+from densenet_sweep.results.study import State, Study, Trial
+
+if TYPE_CHECKING:
+    from densenet_sweep.results.logged_metric import Metric
+
+# The order of the leaderboard's parts, and of counts.
+SHOWN_STATES: tuple[State, ...] = ("complete", "pruned", "failed", "running")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One trial; `state` also says what stands out: on the Pareto front, or too big to be trained.
+
+    `origin` names the trial of another study that it was taken over from, or the trial that it went on from after a rung, or
+    as which it went on. `is_tied` where the trial cannot be told from the best; `metric` is the value of the metric that was
+    asked for.
+    """
+
+    number: int
+    values: list[float]
+    params: dict[str, Any]
+    num_parameters: int | None
+    epochs: int | None
+    seconds: float | None
+    state: str
+    is_complete: bool
+    origin: str = ""
+    is_tied: bool = False
+    metric: float | None = None
+
+    @property
+    def state_and_origin(self) -> str:
+        """Both as people read them."""
+        return f"{self.state} ({self.origin})" if self.origin else self.state
+
+
+def rows(study: Study, metric: "Metric | None" = None) -> list[Row]:
+    """Return complete trials best first (the Pareto front, where there is one), pruned ones by their last value, the rest.
+
+    Where a `metric` is asked for, it is what best means; trials without one come after those that have it.
+    """
+    sign = -1 if study.is_maximized else 1
+
+    def key(trial: Trial) -> tuple[int, bool, float, int]:
+        state = SHOWN_STATES.index(trial.state)
+        if metric is not None:
+            found = metric.values.get(trial.number)
+            value = math.inf if found is None else -found if metric.is_larger_better else found
+            return state, found is None, value, trial.number
+        value = trial.values[0] if trial.values else math.inf * sign
+        return state, trial.number not in study.front, sign * value, trial.number
+
+    successors = study.successors()
+    found = noise.of(study)
+    tied = frozenset(found.tied) if found is not None else frozenset[int]()
+    metrics = {} if metric is None else metric.values
+    return [
+        Row(
+            number=trial.number,
+            values=list(trial.values),
+            params=dict(trial.params),
+            num_parameters=trial.num_parameters,
+            epochs=trial.last_step,
+            seconds=trial.seconds,
+            state="front" if trial.number in study.front else "too big" if trial.is_infeasible else trial.state,
+            is_complete=trial.state == "complete",
+            origin=_origin(trial, successors),
+            is_tied=trial.number in tied,
+            metric=metrics.get(trial.number),
+        )
+        for trial in sorted(study.begun, key=key)
+    ]
+
+
+def _origin(trial: Trial, successors: Mapping[int, int]) -> str:
+    if trial.number in successors:
+        return f"then {successors[trial.number]}"
+    if trial.promoted_from is not None:
+        return f"from {trial.promoted_from}"
+    return trial.taken_over_from or ""

@@ -1,0 +1,147 @@
+"""The studies that an MLflow store knows by the runs of their sweeps, for whoever is not where a sweep ran."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra_async_sweeper.study.study_file import FoundStudy
+
+from densenet_sweep.commands.arguments import answering, exists, uncollected
+from densenet_sweep.config.schema import MlflowConfig
+from densenet_sweep.results import from_mlflow
+from densenet_sweep.tracking.store import connect
+
+if TYPE_CHECKING:
+    import optuna
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+# A server answers a page of runs within its time limit; more at once would take longer than a client waits.
+_PAGE = 500
+
+_FILES = {"journal": "study.journal", "sqlite": "study.db"}
+
+
+@dataclass(frozen=True)
+class RecordedStudy:
+    """A study and the run that its sweep has in MLflow.
+
+    Attributes:
+        name: its.
+        folder: of the sweep, on the machine where it ran.
+        storage: as the sweep was given it, without a password; None where the run does not say.
+        n_trials: asked for.
+        tracking: where its runs are.
+        parent: the sweep's run.
+    """
+
+    name: str
+    folder: Path
+    storage: str | None
+    n_trials: int | None
+    tracking: MlflowConfig
+    parent: "Run"
+
+    @property
+    def command(self) -> str | None:
+        """What ran the sweep, as it was typed, where its run says so."""
+        typed: str | None = self.parent.data.tags.get("command")
+        return typed
+
+    def load(self) -> "optuna.Study":
+        """Return the study from its storage where that can be read from here, else rebuilt from its runs.
+
+        A study in memory says so in its user attribute `from_optuna.NOTE`.
+
+        Raises:
+            ConnectionError: MLflow does not answer any more.
+        """
+        try:
+            return self._stored()
+        except Exception as error:  # each driver has its own
+            why = " ".join(str(error).split()) or type(error).__name__
+        with answering(self.tracking.uri), uncollected():
+            runs = _trials_of(connect(self.tracking.uri), self.parent)
+            return from_mlflow.study(self.parent, runs, why)
+
+    def _stored(self) -> "optuna.Study":
+        """Return the study from its storage.
+
+        Raises:
+            Exception: it cannot be read from here.
+        """
+        if self.storage is None:
+            raise ValueError("its storage is not known")
+        file = _FILES.get(self.storage)
+        if file is not None and not (self.folder / file).is_file():
+            raise ValueError(f"{self.folder / file} is not on this machine")
+        path = self.storage.partition(":")[2].lstrip("/") if self.storage.startswith(("journal:", "sqlite:")) else ""
+        if path and not Path("/", path).is_file() and not Path(path).is_file():
+            raise ValueError(f"{self.storage} is not on this machine")
+        return FoundStudy(self.name, self.folder, self.storage).load()
+
+
+def recorded(tracking: MlflowConfig, name: str | None = None) -> list[RecordedStudy]:
+    """Return the studies that have a run in the store, or those called `name`, the one begun last first.
+
+    Raises:
+        ConnectionError: the store cannot be used.
+        ValueError: `tracking.uri` is no store.
+    """
+    if not exists(tracking.uri):
+        return []
+    from densenet_sweep.tracking.run import quoted
+
+    query = "tags.`role` = 'study'" + ("" if name is None else f" AND tags.`study` = {quoted(name)}")
+    with answering(tracking.uri):
+        client = connect(tracking.uri)
+        experiment = client.get_experiment_by_name(tracking.experiment)
+        if experiment is None:
+            return []
+        runs = client.search_runs([experiment.experiment_id], query, order_by=["start_time DESC"], max_results=_PAGE)
+    by_name: dict[str, RecordedStudy] = {}
+    for run in runs:
+        tags = run.data.tags
+        number = tags.get("n_trials", "")
+        found = RecordedStudy(
+            name=tags["study"],
+            folder=Path(tags.get("sweep.dir", "")),
+            storage=tags.get("study.storage"),
+            n_trials=int(number) if number.isdigit() else None,
+            tracking=tracking,
+            parent=run,
+        )
+        by_name.setdefault(found.name, found)
+    return list(by_name.values())
+
+
+def what_run(tracking: MlflowConfig, run_id: str) -> str | None:
+    """Return what the run of that id is, in words, or None where there is none: ids are given where names are asked for.
+
+    Raises:
+        ConnectionError: the store cannot be used.
+    """
+    from mlflow.exceptions import MlflowException
+
+    with answering(tracking.uri):
+        try:
+            tags = connect(tracking.uri).get_run(run_id).data.tags
+        except MlflowException as error:
+            if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                raise
+            return None
+    if "study" not in tags:
+        return "a run of no study"
+    return f"the run of study {tags['study']}" if tags.get("role") == "study" else f"a run of study {tags['study']}"
+
+
+def _trials_of(client: "MlflowClient", parent: "Run") -> "list[Run]":
+    query = f"tags.`mlflow.parentRunId` = '{parent.info.run_id}' AND tags.`trial.number` LIKE '%'"
+    runs: list[Run] = []
+    token: Any = None
+    while True:
+        page = client.search_runs([parent.info.experiment_id], query, max_results=_PAGE, page_token=token)
+        runs += page
+        token = page.token
+        if not token:
+            return runs

@@ -1,0 +1,86 @@
+"""Where a study is found by its name: below `outputs/`, by what each sweep leaves in its folder, else in MLflow."""
+
+import difflib
+import logging
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra_async_sweeper.study.study_file import DESCRIPTION, FoundStudy, read
+
+from densenet_sweep.commands.arguments import tracking_config
+from densenet_sweep.config.schema import MlflowConfig
+from densenet_sweep.results.recorded import RecordedStudy, recorded, what_run
+from densenet_sweep.tracking.store import redacted
+
+__all__ = ["AnyStudy", "FoundStudy", "find", "found"]
+
+log = logging.getLogger("densenet_sweep")
+
+OUTPUTS = Path("outputs")
+# Below it, where `confirm` keeps its studies; one of these is meant only where it is named.
+CONFIRMATIONS = "confirmations"
+
+AnyStudy = FoundStudy | RecordedStudy
+
+
+def found(outputs: Path = OUTPUTS) -> list[FoundStudy]:
+    """Return the studies below `outputs`, the one used last first; a description that is damaged is passed over."""
+    studies = []
+    for path in sorted(outputs.glob(f"**/{DESCRIPTION}"), key=_last_use, reverse=True):
+        try:
+            studies.append(read(path.parent))
+        except (OSError, ValueError) as error:
+            log.warning("%s", error)
+    return studies
+
+
+def find(name: str | None, overrides: Sequence[str] = (), *, outputs: Path = OUTPUTS) -> AnyStudy:
+    """Return the study called `name`, or the one used last: of those below `outputs`, else of those in MLflow.
+
+    Args:
+        name: of the study.
+        overrides: of which those of `tracking` say where MLflow's store is; the project's own unless given.
+        outputs: where sweeps have their folders.
+
+    Raises:
+        ValueError: there is none, or none of that name; the message lists those that exist.
+        ConnectionError: it is not below `outputs`, and MLflow's store cannot be used.
+        Exception: Hydra's, for an override that does not fit; see `errors.one_line`.
+    """
+    tracking = tracking_config(overrides) if overrides else None
+    existing = found(outputs)
+    for study in existing:
+        if study.name == name or (name is None and study.folder.parent.name != CONFIRMATIONS):
+            return study
+    tracking = tracking or tracking_config([])
+    if not isinstance(tracking, MlflowConfig):  # nothing is recorded
+        tracking = None
+    try:
+        in_mlflow = [] if tracking is None else recorded(tracking, name)
+        if in_mlflow:
+            return in_mlflow[0]
+        everywhere: list[AnyStudy] = [*existing, *([] if tracking is None else recorded(tracking))]
+        names = list(dict.fromkeys(study.name for study in everywhere))
+        run = None if tracking is None or name is None else _what_run(tracking, name)
+    except ConnectionError as error:
+        if name is None:
+            raise ConnectionError(f"no study in {outputs.absolute()}, and {error}") from error
+        here = ", ".join(dict.fromkeys(study.name for study in existing)) or "none"
+        raise ConnectionError(f"{name}: no such study in {outputs.absolute()} (there are {here}), and {error}") from error
+    if run is not None:
+        raise ValueError(f"{name}: {run}; the name of a study is accepted")
+    if not names:
+        where = "" if tracking is None else f" nor in tracking.uri={redacted(tracking.uri)}"
+        raise ValueError(f"no study in {outputs.absolute()}{where}; densenet-sweep sweep=quickstart makes one")
+    close = difflib.get_close_matches(name or "", names, n=1)
+    hint = f"; did you mean {close[0]}?" if close else ""
+    raise ValueError(f"{name}: no such study{hint}; there are {', '.join(names)}")
+
+
+def _what_run(tracking: MlflowConfig, name: str) -> str | None:
+    return what_run(tracking, name) if re.fullmatch(r"[0-9a-f]{32}", name) else None
+
+
+def _last_use(description: Path) -> float:
+    return max(path.stat().st_mtime for path in description.parent.glob("study.*"))

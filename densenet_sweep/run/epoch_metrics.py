@@ -1,0 +1,38 @@
+"""How an epoch is told: its numbers under their names in MLflow, its line in the log."""
+
+from collections.abc import Mapping, Sequence
+
+from densenet_sweep.config.metrics import direction_of
+from densenet_sweep.training.fit import Epoch
+
+
+def metrics_of(epoch: Epoch) -> dict[str, float]:
+    """Return the numbers of `epoch` under the names that MLflow shows; it compares runs by the first unless told otherwise."""
+    names = ("train_loss", "train_accuracy", "lr", "seconds", "images_per_second", "peak_memory_bytes")
+    metrics: dict[str, float] = {}
+    if epoch.validation is not None:
+        metrics |= {"valid_accuracy": epoch.validation.accuracy, "valid_loss": epoch.validation.loss}
+    return {**metrics, **{name: getattr(epoch, name) for name in names}}
+
+
+def is_best(metrics: Mapping[str, float], history: Sequence[Mapping[str, float]], objective: str) -> bool:
+    """Tell whether `metrics` are the best so far by the objective."""
+    sign = 1 if direction_of(objective) == "maximize" else -1
+    return all(sign * metrics[objective] > sign * past[objective] for past in history)
+
+
+def in_epochs(number: int) -> str:
+    """Return "1 epoch", "2 epochs" ..."""
+    return f"{number} epoch{'s' if number > 1 else ''}"
+
+
+def line_of(epoch: Epoch, epochs: int) -> str:
+    """Return the line of the log for an epoch of `epochs`."""
+    validation = epoch.validation
+    valid = "" if validation is None else f"valid loss {validation.loss:.4f} accuracy {validation.accuracy:.4f}  "
+    return (
+        f"epoch {epoch.index + 1}/{epochs}  "
+        f"train loss {epoch.train_loss:.4f} accuracy {epoch.train_accuracy:.4f}  "
+        f"{valid}"
+        f"lr {epoch.lr:.4g}  {epoch.images_per_second:,.0f} images/s  {epoch.seconds:.1f} s"
+    )

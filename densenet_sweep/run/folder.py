@@ -1,0 +1,195 @@
+"""What a run leaves in its folder: the checkpoint that it continues from, and in `artifacts/` what is kept of it.
+
+A full disk costs what could not be written, with a warning, and never the training.
+"""
+
+import logging
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from hydra_async_sweeper import TrialLost
+from torch import nn
+
+from densenet_sweep.config import run_config
+from densenet_sweep.config.schema import Config
+from densenet_sweep.data.preprocessing import Preprocessing
+from densenet_sweep.tracking.curves import write_curves
+from densenet_sweep.tracking.figures import write_evaluation
+from densenet_sweep.training import checkpoint
+from densenet_sweep.training.evaluation import Evaluation
+
+log = logging.getLogger("densenet_sweep")
+
+# What a run continues from; it goes when a sweep's trial has ended.
+LAST = "last.pt"
+
+# After an epoch's files were written, none are for so many times as long, but not for longer than so many seconds.
+_REST = 99
+_LONGEST_REST = 60.0
+
+
+class RunFolder:
+    """The folder of one run while it trains."""
+
+    def __init__(
+        self,
+        folder: Path,
+        network: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        *,
+        fingerprint: str,
+        preprocessing: Preprocessing,
+        class_names: Sequence[str],
+        confusion_KK: torch.Tensor | None = None,
+    ) -> None:
+        """Make the folder.
+
+        Args:
+            folder: of the run, which may hold what an earlier start has left.
+            network: that is trained.
+            optimizer: that trains it.
+            fingerprint: what a start that continues must have in common with this one.
+            preprocessing: with what the training images taught.
+            class_names: of the data set.
+            confusion_KK: of the best epoch of an earlier start.
+
+        Raises:
+            OSError: it cannot be made.
+        """
+        self.artifacts = folder / "artifacts"
+        self.artifacts.mkdir(parents=True, exist_ok=True)
+        self._last = folder / LAST
+        self._network = network
+        self._optimizer = optimizer
+        self._fingerprint = fingerprint
+        self._preprocessing = preprocessing
+        self._class_names = class_names
+        self._confusion_KK = confusion_KK
+        self._unwritten_best: dict[str, Any] | None = None
+        self._unwritten_last: dict[str, Any] | None = None
+        self._rests_until = -math.inf
+
+    def keep_config(self, config: Config, choices: Mapping[str, str]) -> None:
+        """Write `config.yaml`, with which anyone can train the same again.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
+        run_config.write(self.artifacts / "config.yaml", config, choices)
+
+    def keep(
+        self,
+        rungs: Sequence[Mapping[str, float]],
+        history: Sequence[Mapping[str, float]],
+        run_id: str | None,
+        *,
+        best: Evaluation | None = None,
+    ) -> None:
+        """Take over what the run can be continued from, and write it if the last time is long enough ago.
+
+        Writing costs a hundredth of the time: short epochs share a file. What is not written yet is when `writing` ends.
+
+        Args:
+            rungs: what those before the training gave.
+            history: of the epochs so far.
+            run_id: in the record.
+            best: what validation said of the last epoch, where it is the best so far.
+        """
+        network = _copied(self._network.state_dict())
+        if best is not None:
+            self._confusion_KK = best.confusion_KK
+            self._unwritten_best = self._weights(network, len(history))
+        past = {"run_id": run_id, "rungs": list(rungs), "history": list(history), "confusion": self._confusion_KK}
+        state = {"network": network, "optimizer": _copied(self._optimizer.state_dict())}
+        self._unwritten_last = {"config": self._fingerprint, **past, **state}
+        began = time.monotonic()
+        if began >= self._rests_until:
+            self._write()
+            if history:  # a process's first file takes longer than the others
+                ended = time.monotonic()
+                self._rests_until = ended + min(_REST * (ended - began), _LONGEST_REST)
+
+    @contextmanager
+    def writing(self, check_lease: Callable[[], None]) -> Iterator[None]:
+        """Write at the end of the context what was kept in it, also where it is left in the middle of an epoch.
+
+        Args:
+            check_lease: raises where the folder is another worker's by now, or its storage is away; nothing is written then.
+        """
+        try:
+            yield
+        except TrialLost:
+            raise
+        except BaseException:
+            with suppress(Exception):  # another worker's, or nobody can tell
+                check_lease()
+                self._write()
+            raise
+        self._write()
+
+    def _write(self) -> None:
+        """Write what is not: the weights first, which the checkpoint says are there."""
+        if self._unwritten_best is not None and _written(self.artifacts / "best.pt", self._unwritten_best):
+            self._unwritten_best = None
+        if self._unwritten_last is not None and _written(self._last, self._unwritten_last):
+            self._unwritten_last = None
+
+    def keep_final(self, num_epochs: int) -> None:
+        """Write the weights after the last epoch."""
+        _written(self.artifacts / "final.pt", self._weights(self._network.state_dict(), num_epochs))
+
+    def _weights(self, network: Mapping[str, torch.Tensor], epoch: int) -> dict[str, Any]:
+        """Return what makes a classifier of images out of the config: the weights, and what the training images taught."""
+        seen = {"mean": self._preprocessing.mean_C.tolist(), "std": self._preprocessing.std_C.tolist()}
+        return {"network": network, "epoch": epoch, "class_names": list(self._class_names), **seen}
+
+    def keep_pictures(self, history: Sequence[Mapping[str, float]]) -> None:
+        """Draw the losses and accuracies of the epochs, and the best one's confusions: at the end, as each takes 0.2 s."""
+        with _going_on_without(self.artifacts):
+            write_curves(self.artifacts, history)
+            if self._confusion_KK is not None:
+                write_evaluation(self.artifacts, self._confusion_KK.numpy(), self._class_names, split="Validation")
+
+    def keep_test(self, test: Evaluation) -> None:
+        """Write what the test set says, and which images were right: so networks can be compared image by image."""
+        with _going_on_without(self.artifacts):
+            write_evaluation(self.artifacts, test.confusion_KK.numpy(), self._class_names, split="Test")
+            np.save(self.artifacts / "test_right.npy", test.is_right_N.numpy())
+
+
+def _copied(state: Any) -> Any:
+    """Return `state` with tensors of its own, on the CPU: training goes on in the network's."""
+    if isinstance(state, torch.Tensor):
+        return state.detach().to("cpu", copy=True)
+    if isinstance(state, dict):
+        return {key: _copied(value) for key, value in state.items()}
+    return state
+
+
+def _written(path: Path, state: dict[str, Any]) -> bool:
+    """Tell whether `state` was written to `path`, whole."""
+    try:
+        checkpoint.save(path, state)
+    except OSError as error:
+        _warn(path, error)
+        return False
+    return True
+
+
+@contextmanager
+def _going_on_without(path: Path) -> Iterator[None]:
+    """Let the context write `path`; a full disk costs what it would have kept, not the training."""
+    try:
+        yield
+    except OSError as error:
+        _warn(path, error)
+
+
+def _warn(path: Path, error: OSError) -> None:
+    log.warning("%s: not written (%s); training goes on without it", path, error.strerror or error)

@@ -1,0 +1,168 @@
+"""A training run as its record shows it: name, parameters, tags, and what became of it.
+
+Knows no tracker: `open_record` is whatever the config names.
+"""
+
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from hydra_async_sweeper import Trial, TrialLost, TrialPruned, current_trial
+
+from densenet_sweep.callbacks.keep_best_weights import WEIGHTS
+from densenet_sweep.config import run_config
+from densenet_sweep.config.errors import one_line
+from densenet_sweep.config.schema import Config, ImageFolderConfig
+from densenet_sweep.data.images import Images
+from densenet_sweep.run.folder import LAST
+from densenet_sweep.tracking.provenance import provenance_tags
+from densenet_sweep.tracking.record import DataUsed, Record, State
+from densenet_sweep.tracking.run_note import Description
+from densenet_sweep.tracking.store import redacted
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a run is told besides its config: where to write, what the user typed and chose, and what it is for.
+
+    A `final` run trains on the training and the validation images together, and reads the test set once, after its last epoch.
+    `name` is that of its record, where its trial or its network does not give it one, and `tags` are kept with it.
+    """
+
+    output_dir: Path
+    choices: Mapping[str, str]
+    overrides: Sequence[str]
+    final: bool = False
+    name: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@contextmanager
+def recorded(
+    open_record: Callable[..., Record],
+    config: Config,
+    job: Job,
+    *,
+    run_id: str | None,
+    device: torch.device,
+    dtype: torch.dtype,
+    numbers: Mapping[str, float],
+    data: Mapping[str, Images],
+    class_names: Sequence[str],
+) -> Iterator[Record]:
+    """Yield the run's record and close it with what became of the run, artifacts first.
+
+    Args:
+        open_record: see `densenet_sweep.tracking.mlflow_record.open_record`, without the tracker's own settings.
+        config: of the run.
+        job: of the run.
+        run_id: of the record that is continued.
+        device: that trains.
+        dtype: of the forward pass.
+        numbers: what is known of the run before its first epoch, as metrics.
+        data: the images that it uses, by what for.
+        class_names: of these.
+    """
+    trial = current_trial()
+    tags = {
+        **provenance_tags(device),
+        "precision": str(dtype).removeprefix("torch."),
+        "overrides": redacted(" ".join(job.overrides)),
+        **job.tags,
+    }
+    name = _what(job)
+    if trial.number is not None:
+        name = f"trial {trial.number}"
+        tags["trial.number"] = str(trial.number)
+    if trial.promoted_from is not None:
+        name += f" (from {trial.promoted_from})"  # in every view, beside another run of the same parameters
+        tags["trial.promoted_from"] = str(trial.promoted_from)
+    if job.final:
+        tags["final"] = "true"
+    record = open_record(
+        name=job.name or name,
+        parameters=_parameters(config, job, trial.log_scaled),
+        tags=tags,
+        study_name=trial.study_name,
+        run_id=run_id,
+        description=_description(config, job, trial),
+        numbers=numbers,
+        inputs=lambda: [_data_used(config, job, context, images, class_names) for context, images in data.items()],
+    )
+    state: State | Literal["lost"] = "failed"
+    reason: str | None = None
+    try:
+        yield record
+        state = "complete"
+    except TrialPruned as pruned:
+        state, reason = "pruned", str(pruned)
+        raise
+    except TrialLost:
+        state = "lost"
+        raise
+    except KeyboardInterrupt:
+        state, reason = "interrupted", "stopped by the user"
+        raise
+    except SystemExit:  # submitit's way to leave a job that Slurm preempts or whose time is over
+        state, reason = "interrupted", "its job was taken off the machine"
+        raise
+    except Exception as error:
+        reason = one_line(error)
+        raise
+    finally:
+        if state in ("complete", "pruned"):
+            of_a_sweep = trial.number is not None and not job.final
+            record.artifacts(job.output_dir / "artifacts", without=(WEIGHTS,) if of_a_sweep else ())
+            if trial.number is not None:  # a finished trial is never continued, and a study has many
+                (job.output_dir / LAST).unlink(missing_ok=True)
+        if state != "lost":  # the run is another worker's by now
+            record.finish(state, reason)
+
+
+def _what(job: Job) -> str:
+    return f"{job.choices.get('architecture', 'network')} on {job.choices.get('data', 'data')}"
+
+
+def _data_used(config: Config, job: Job, context: str, images: Images, class_names: Sequence[str]) -> DataUsed:
+    counts = torch.bincount(images.labels_N, minlength=len(class_names)).tolist()
+    of_the_split = {key: getattr(config.data, key) for key in ("valid_fraction", "num_train", "split_seed")}
+    return DataUsed(
+        name=job.choices.get("data", config.data._target_.rpartition(".")[2]),
+        context=context,
+        digest=images.digest,
+        source={"function": config.data._target_, **config.data.source_arguments(), **of_the_split},
+        shape=images.shape,
+        class_counts=dict(zip(class_names, counts, strict=False)),
+    )
+
+
+def _parameters(config: Config, job: Job, log_scaled: Collection[str]) -> dict[str, Any]:
+    """Return the config by override path, with the logarithm of what is searched on such a scale: MLflow's axes are linear."""
+    leaves = run_config.flat(run_config.shown(config))
+    chosen = {group: option for group, option in job.choices.items() if group not in run_config.WHERE_IT_IS_WRITTEN}
+    numbers = {key: leaves[key] for key in log_scaled if isinstance(leaves.get(key), int | float) and leaves[key] > 0}
+    return {**chosen, **leaves, **{f"{key}.log10": round(math.log10(value), 4) for key, value in numbers.items()}}
+
+
+def _description(config: Config, job: Job, trial: Trial) -> Description:
+    """Return what is said of the run to people; its command is complete, so that it depends on no config file."""
+    # A user's pictures are somewhere, and nothing else says where.
+    ignored = ("data.download",) if isinstance(config.data, ImageFolderConfig) else run_config.OF_THE_MACHINE
+    subject = f"{_what(job)}, trained once."
+    if trial.number is not None:
+        subject = f"Trial {trial.number} of study `{trial.study_name}`: {_what(job)}, `{' '.join(job.overrides)}`"
+    if trial.promoted_from is not None:
+        subject += f"; goes on from trial {trial.promoted_from}, which had stopped after a rung"
+    if job.final:
+        subject = f"{_what(job)}, trained on the training and the validation images together, and tested once."
+    return Description(
+        subject=subject,
+        overrides=run_config.overrides(job.choices, run_config.shown(config), ignored=ignored),
+        elsewhere="The same configuration on the training images alone:" if job.final else "The same without this store:",
+        store=[override for override in job.overrides if override.startswith("tracking.uri=")],
+        objectives=["test_accuracy"] if job.final else config.objectives,
+    )

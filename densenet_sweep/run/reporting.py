@@ -1,0 +1,146 @@
+"""A training run under way: what its record, its folder and its trial learn of each rung and each epoch."""
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from hydra_async_sweeper import NUM_STEPS, RUNG_SECONDS, RUNGS, SECONDS, Trial, TrialPruned
+
+from densenet_sweep.config.schema import Config
+from densenet_sweep.run.epoch_metrics import in_epochs, is_best, line_of, metrics_of
+from densenet_sweep.run.folder import RunFolder
+from densenet_sweep.tracking.record import Record
+from densenet_sweep.training.evaluation import Evaluation
+from densenet_sweep.training.fit import Epoch
+
+log = logging.getLogger("densenet_sweep")
+
+
+class TrainingRun:
+    """What has been trained so far, and whom to tell: the record for people, the folder to continue from, the trial to judge.
+
+    Attributes:
+        rungs: the short trainings of so many epochs that come before this one, by which a sweep judges its trial; without those
+            that lie behind the trial from which this one goes on.
+        history: the metrics of the epochs so far, of all starts, with their number as "epoch".
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        trial: Trial,
+        record: Record,
+        folder: RunFolder,
+        *,
+        is_final: bool,
+        num_parameters: int,
+        last: Mapping[str, Any],
+    ) -> None:
+        """Take the parts of the run, and as `last` the checkpoint of an earlier start, if there is one."""
+        self.history: list[dict[str, float]] = list(last.get("history", []))
+        self._judged: list[dict[str, float]] = list(last.get("rungs", []))
+        self._all_rungs = [rung for rung in config.rungs if rung < config.epochs] if trial.is_judged else []
+        self.rungs = [] if self.history else [rung for rung in self._all_rungs if rung not in trial.passed]
+        self._config = config
+        self._trial = trial
+        self._record = record
+        self._folder = folder
+        self._reported = "train_accuracy" if is_final else config.objectives[0]
+        self._num_parameters = num_parameters
+        self._prefix = "" if trial.number is None else f"trial {trial.number} "
+        # A process that died when it had recorded a rung, and before it said so, had recorded no epoch.
+        self._num_recorded = 0 if self._judged and not self.history else record.last_step
+
+    def begin(self) -> None:
+        """Tell the trial what it is, and everybody what an earlier start knew and could not tell any more.
+
+        Raises:
+            TrialLost, KeyboardInterrupt: it ends here already.
+        """
+        if self.history:
+            log.info("continuing after epoch %d of %d", len(self.history), self._config.epochs)
+        else:  # whoever continues this knows its run in MLflow, even where it dies in the first epoch
+            self._folder.keep(self._judged, self.history, self._record.run_id)
+        for past in (*self._judged, *self.history):
+            self._trial.report(past[self._reported], step=int(past["epoch"]))
+        for past in self.history[self._record.last_step :]:
+            self._record.epoch(_without_number(past), step=int(past["epoch"]))
+        self._trial.annotate("num_parameters", self._num_parameters)
+        if self._config.max_seconds is None:  # otherwise nobody knows
+            self._trial.annotate(NUM_STEPS, self._config.epochs)
+        if self._all_rungs:
+            self._trial.annotate(RUNGS, self._all_rungs)
+        self._trial.annotate("mlflow_run_id", self._record.run_id)
+
+    def judge(self, rung: int, epochs: Iterable[Epoch]) -> None:
+        """Let the sweep judge the trial by a training of `rung` epochs, which is not begun where it is known how it ended.
+
+        Raises:
+            TrialPruned: the trial stops here.
+            TrialLost, KeyboardInterrupt: between two epochs.
+        """
+        judged = next((past for past in self._judged if past["epoch"] == rung), None)
+        if judged is None:
+            judged = self._trained(rung, epochs)
+            self._judged.append(judged)
+            self._folder.keep(self._judged, self.history, self._record.run_id)
+        self._trial.annotate(SECONDS, judged["total_seconds"])
+        self._trial.annotate(RUNG_SECONDS, judged["total_seconds"])
+        self._trial.report(judged[self._reported], step=rung)
+        if self._trial.should_prune():
+            self._record.epoch({**_without_number(judged), "num_parameters": self._num_parameters}, step=rung)
+            raise TrialPruned(f"after the rung of {in_epochs(rung)}")
+
+    def tell(self, epoch: Epoch) -> None:
+        """Record an epoch of the training, keep what it can be continued from, and report it.
+
+        Raises:
+            TrialPruned: the sweep gives the trial up; asked where there are no rungs.
+            TrialLost, KeyboardInterrupt: it ends here for another reason.
+        """
+        self._trial.check_lease()
+        number, epochs = epoch.index + 1, self._config.epochs
+        seconds = epoch.seconds + sum(past["seconds"] for past in (*self._judged, *self.history))
+        metrics = {**metrics_of(epoch), "total_seconds": seconds, "num_parameters": self._num_parameters}
+        log.info("%s%s", self._prefix, line_of(epoch, epochs))
+        if epoch.is_last or number > self._num_recorded:  # not again what a killed process had recorded
+            # What rungs gave comes with the first epoch and behind it: MLflow compares runs by what was recorded first.
+            self._record.epoch(metrics if self.history else {**metrics, **self._of_rungs()}, step=number)
+        best = epoch.validation if is_best(metrics, self.history, self._reported) else None
+        self.history.append({"epoch": number, **metrics})
+        self._folder.keep(self._judged, self.history, self._record.run_id, best=best)
+        self._trial.annotate(SECONDS, seconds)
+        self._trial.report(metrics[self._reported], step=number)
+        is_pruned = not self._all_rungs and not epoch.is_last and self._trial.should_prune()
+        if is_pruned or epoch.is_last:
+            self._folder.keep_pictures(self.history)
+        if is_pruned:
+            raise TrialPruned(f"after epoch {number} of {epochs}")
+
+    def tell_test(self, test: Evaluation, num_images: int) -> None:
+        """Record what the test set said of a final run, which it says once."""
+        self._trial.annotate("num_test", num_images)
+        self._record.epoch({"test_loss": test.loss, "test_accuracy": test.accuracy}, step=len(self.history))
+        self._folder.keep_test(test)
+        log.info("%stest loss %.4f accuracy %.4f on %s images", self._prefix, test.loss, test.accuracy, f"{num_images:,}")
+
+    def _trained(self, rung: int, epochs: Iterable[Epoch]) -> dict[str, float]:
+        """Train a rung to its end and return its last epoch's metrics, with the seconds of all of its own."""
+        before = sum(past["seconds"] for past in self._judged)
+        seconds = 0.0
+        for epoch in epochs:
+            self._trial.check_lease()
+            log.info("%srung of %s  %s", self._prefix, in_epochs(rung), line_of(epoch, rung))
+            self._trial.check_interruption()
+            seconds += epoch.seconds
+        return {"epoch": rung, **metrics_of(epoch), "seconds": seconds, "total_seconds": before + seconds}
+
+    def _of_rungs(self) -> dict[str, float]:
+        """Return what the rungs gave, here and in the trial that this one goes on from, as metrics of their own."""
+        passed = {f"rung_{rung}_{self._reported}": value for rung, value in self._trial.passed.items()}
+        judged = {f"rung_{past['epoch']}_{name}": past[name] for past in self._judged for name in (self._reported, "seconds")}
+        return {**passed, **judged}
+
+
+def _without_number(metrics: Mapping[str, float]) -> dict[str, float]:
+    return {name: value for name, value in metrics.items() if name != "epoch"}

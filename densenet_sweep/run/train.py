@@ -1,0 +1,245 @@
+"""The composition root of one training run: assemble the parts, consume the epochs, return the objective.
+
+The only place that turns the config into objects. It reads like the recipe that it is; each step lives elsewhere.
+"""
+
+import copy
+import functools
+import json
+import logging
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+
+import torch
+from hydra.utils import instantiate
+from hydra_async_sweeper import TrialPruned, current_trial
+from torch import nn
+
+from densenet_sweep.config.schema import Config, ConfigError
+from densenet_sweep.data.augmentation import Augmentation
+from densenet_sweep.data.batches import EvalBatches, TrainBatches
+from densenet_sweep.data.images import Images, Source
+from densenet_sweep.data.preprocessing import Preprocessing, channel_statistics
+from densenet_sweep.data.split import split
+from densenet_sweep.run import cost_limits, progress, resume
+from densenet_sweep.run.folder import RunFolder
+from densenet_sweep.run.recording import Job, recorded
+from densenet_sweep.run.reporting import TrainingRun
+from densenet_sweep.tracking.record import Record
+from densenet_sweep.training.compilation import Compiled
+from densenet_sweep.training.evaluation import evaluate
+from densenet_sweep.training.fit import Epoch, fit
+from densenet_sweep.training.malloc import keep_freed_memory
+from densenet_sweep.training.precision import place, resolve_device, resolve_dtype
+from densenet_sweep.training.threads import keep_to_the_job
+
+log = logging.getLogger("densenet_sweep")
+
+# Evaluation keeps no activations, so it can take more images at a time than training.
+_EVAL_BATCH_SIZE = 512
+
+_READING = "reading the data set; what must be decoded is decoded once, by one process, and all others on this machine wait"
+
+
+def train(config: Config, job: Job) -> float | tuple[float, ...]:
+    """Train one network as `config` says and return the objective's value after the last epoch, or each objective's.
+
+    Where `job.output_dir` holds a checkpoint of the same config, training continues from it. The test set is not read, but by a
+    final run, which returns its accuracy on it.
+
+    Raises:
+        ValueError, OSError: bad input, in one line, before the first epoch.
+        DivergedError: the loss became infinite or not a number.
+        TrialPruned: the sweep gave this trial up, or it exceeds a limit.
+    """
+    trial = current_trial()
+    device = resolve_device(config.device)
+    dtype = resolve_dtype(config.precision, device)
+    if device.type == "cpu":
+        keep_freed_memory()
+        keep_to_the_job(os.environ)
+    last = resume.last_checkpoint(job, config)
+    is_complete = config.architecture.num_classes is not None
+    if is_complete:
+        _check_limits(config, job, dtype)
+    source, train_images, valid_images = _splits(config, device)
+    config = _with_num_classes(config, len(source.class_names))
+    if not is_complete:
+        _check_limits(config, job, dtype)
+    if job.final:
+        train_images = train_images.joined(valid_images)
+    else:
+        job = replace(job, tags={**job.tags, "num_valid": str(len(valid_images))})
+    preprocessing = _preprocessing(config, train_images)
+    train_batches = _train_batches(config, train_images, preprocessing)
+
+    network = place(build_network(config), device)
+    optimizer = _build_optimizer(config, network)
+    untrained = copy.deepcopy((network.state_dict(), optimizer.state_dict()))
+    num_trained = len(last.get("history", []))
+    if num_trained:
+        network.load_state_dict(last["network"])
+        optimizer.load_state_dict(last["optimizer"])
+    num_steps = (config.epochs - num_trained) * train_batches.num_batches
+    compiled = Compiled(network, config.batch_size, num_steps=num_steps, say=log.info) if config.compile else network
+
+    def training(epochs: int, past: Sequence[Mapping[str, float]] = ()) -> Iterator[Epoch]:
+        return fit(
+            compiled,
+            optimizer,
+            instantiate(asdict(config.schedule)),
+            train_batches=lambda index: progress.of_epoch(train_batches(index), train_batches.num_batches, index, epochs),
+            valid_batches=None if job.final else EvalBatches(valid_images, preprocessing, batch_size=_EVAL_BATCH_SIZE),
+            num_batches=train_batches.num_batches,
+            epochs=epochs,
+            first_epoch=len(past),
+            max_seconds=config.max_seconds,
+            seconds_before=sum(epoch["seconds"] for epoch in past),
+            dtype=dtype,
+            label_smoothing=config.label_smoothing,
+            max_grad_norm=config.optimizer.max_grad_norm,
+            seed=config.seed,
+        )
+
+    def training_without_a_trace(epochs: int) -> Iterator[Epoch]:
+        yield from training(epochs)
+        network.load_state_dict(untrained[0])
+        optimizer.load_state_dict(untrained[1])
+
+    num_parameters = sum(parameter.numel() for parameter in network.parameters())
+    folder = RunFolder(
+        job.output_dir,
+        network,
+        optimizer,
+        fingerprint=resume.fingerprint(config, job),
+        preprocessing=preprocessing,
+        class_names=source.class_names,
+        confusion_KK=last.get("confusion"),
+    )
+    folder.keep_config(config, job.choices)
+
+    with recorded(
+        _open_record(config), config, job,
+        run_id=last.get("run_id"), device=device, dtype=dtype, numbers={"num_parameters": num_parameters},
+        data={"training": train_images, **({} if job.final else {"validation": valid_images})}, class_names=source.class_names,
+    ) as record, folder.writing(trial.check_lease):  # fmt: skip
+        run = TrainingRun(config, trial, record, folder, is_final=job.final, num_parameters=num_parameters, last=last)
+        run.begin()
+        if not job.final:
+            trial.annotate("num_valid", len(valid_images))
+        for rung in run.rungs:
+            run.judge(rung, training_without_a_trace(rung))
+        for epoch in training(config.epochs, past=tuple(run.history)):
+            run.tell(epoch)
+        if job.final:
+            folder.keep_final(len(run.history))
+            test_images = source.load_test().to(device)
+            test_batches = EvalBatches(test_images, preprocessing, batch_size=_EVAL_BATCH_SIZE)
+            test = evaluate(network, test_batches(), dtype=dtype)
+            run.tell_test(test, len(test_images))
+            return test.accuracy
+    values = tuple(run.history[-1][name] for name in config.objectives)
+    return values[0] if isinstance(config.objective, str) else values
+
+
+def build_network(config: Config) -> nn.Module:
+    """Return the network of `config` on the CPU, initialised from `config.seed`.
+
+    Raises:
+        ConfigError: the number of classes is only known once the pictures have been read, and was not given.
+    """
+    if config.architecture.num_classes is None:
+        raise ConfigError("architecture.num_classes is not known before the pictures are read: give architecture.num_classes=N")
+    torch.manual_seed(config.seed)
+    network: nn.Module = instantiate(asdict(config.architecture))
+    return network
+
+
+def example_images(config: Config, count: int) -> Images:
+    """Return the first `count` validation images of the data set of `config`, on the CPU.
+
+    Raises:
+        ValueError, OSError: it cannot be read.
+    """
+    _, _, valid_images = _splits(config, torch.device("cpu"))
+    return valid_images.select(torch.arange(min(count, len(valid_images))))
+
+
+def _check_limits(config: Config, job: Job, dtype: torch.dtype) -> None:
+    """Refuse a network beyond a limit, before anything is put on the device; a trial ends as pruned, with a run that says so.
+
+    Raises:
+        ConfigError: beyond a limit, outside a sweep.
+        TrialPruned: the same in a sweep, whose sampler is told by how much.
+    """
+    if config.limits.num_parameters is None and config.limits.memory_bytes is None:
+        return
+    trial = current_trial()
+    network = build_network(config)
+    for name, excess in cost_limits.excesses(config, network, dtype.itemsize).items():
+        trial.constrain(name, excess)
+    over = cost_limits.message(config, network, dtype.itemsize)
+    if over and trial.number is None:
+        raise ConfigError(over)
+    if over:
+        num_parameters = sum(parameter.numel() for parameter in network.parameters())
+        trial.annotate("num_parameters", num_parameters)
+        with recorded(
+            _open_record(config), config, job,
+            run_id=None, device=torch.device("cpu"), dtype=dtype, numbers={"num_parameters": num_parameters},
+            data={}, class_names=(),
+        ):  # fmt: skip
+            raise TrialPruned(f"infeasible: {over}")
+
+
+@functools.lru_cache(maxsize=2)
+def _read(
+    source: str, fraction: float, num_train: int | None, seed: int, device: torch.device
+) -> tuple[Source, Images, Images]:
+    """Read and split a data set once for all trials of a long-lived worker; `source` is its function's call as JSON."""
+    with progress.said_if_slow(log.info, _READING):
+        loaded: Source = instantiate(json.loads(source))
+    if loaded.remark:
+        log.warning("%s", loaded.remark)
+    train_images, valid_images = split(loaded.train, valid_fraction=fraction, num_train=num_train, seed=seed)
+    return loaded, train_images.to(device), valid_images.to(device)
+
+
+def _splits(config: Config, device: torch.device) -> tuple[Source, Images, Images]:
+    data = config.data
+    source = json.dumps({"_target_": data._target_, **data.source_arguments()}, sort_keys=True)
+    return _read(source, data.valid_fraction, data.num_train, data.split_seed, device)
+
+
+def _with_num_classes(config: Config, num_classes: int) -> Config:
+    """Return `config` with the number of classes that was found where it did not say one."""
+    given = config.architecture.num_classes
+    if given is not None and given < num_classes:
+        raise ConfigError(f"architecture.num_classes={given} does not fit the data set, which has {num_classes} classes")
+    return replace(config, architecture=replace(config.architecture, num_classes=given or num_classes))
+
+
+def _preprocessing(config: Config, train_images: Images) -> Preprocessing:
+    mean_C, std_C = channel_statistics(train_images, normalize=config.data.normalize)
+    return Preprocessing(config.data.image_size, mean_C, std_C)
+
+
+def _train_batches(config: Config, images: Images, preprocessing: Preprocessing) -> TrainBatches:
+    augmentation = Augmentation(**asdict(config.data.augment))
+    return TrainBatches(images, preprocessing, augmentation, batch_size=config.batch_size, seed=config.seed)
+
+
+def _build_optimizer(config: Config, network: nn.Module) -> torch.optim.Optimizer:
+    arguments = asdict(config.optimizer)
+    del arguments["max_grad_norm"]  # belongs to the loop
+    optimizer: torch.optim.Optimizer = instantiate(arguments, network=network)
+    return optimizer
+
+
+def _open_record(config: Config) -> Callable[..., Record]:
+    # Partial: instantiate resolves what it is handed, and an override may hold ${oc.env:PASSWORD}.
+    arguments = asdict(config.tracking)
+    del arguments["keep_checkpoints"]  # belongs to the sweep
+    open_record: Callable[..., Record] = instantiate(arguments, _partial_=True)
+    return open_record

@@ -1,0 +1,120 @@
+"""Launching the workers of a sweep by any of Hydra's launchers, and again where all of them were lost."""
+
+import logging
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobStatus
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from hydra_async_sweeper.errors import SweepError
+from hydra_async_sweeper.launchers.poll import SweepEnded, watched
+from hydra_async_sweeper.terminal import live_table
+from hydra_async_sweeper.workers.worker import Worker
+
+if TYPE_CHECKING:
+    import optuna
+
+log = logging.getLogger("hydra_async_sweeper")
+
+# Launchers by what becomes of their workers' output: it passes through this process, where a table may stand below it; it
+# reaches the terminal by other ways; and in all other cases it goes into files.
+_PRINT_HERE = ("hydra._internal.core_plugins.basic_launcher", "hydra_plugins.hydra_async_sweeper")
+_RELAYED = ("hydra_plugins.hydra_joblib_launcher",)
+_SLURM = "hydra_plugins.hydra_submitit_launcher.submitit_launcher.SlurmLauncher"
+
+
+def launch(worker: Worker, config: DictConfig, n_jobs: int | None, study: "optuna.Study") -> str:
+    """Launch as many workers as there is room for and return why they stopped.
+
+    A launcher that raises (Slurm lost a job, Ray a node) may have lost one worker or all: the others' trials go on and count,
+    and new workers are launched while trials still come to their end.
+
+    Raises:
+        KeyboardInterrupt: the user stopped.
+        Exception: what ended the workers, where no trial came to its end meanwhile.
+    """
+    settings = worker.settings
+    while True:
+        before = _num_ended(study)
+        try:
+            return _launch_once(worker, config, n_jobs)
+        except SweepEnded as ended:
+            log.warning("not waiting any longer for workers that were lost or have nothing left to do")
+            return str(ended)
+        except SweepError:
+            raise
+        except Exception as error:
+            reason = settings.budget.reason_to_stop(study, settings.started)
+            if reason is not None:
+                return reason
+            if _num_ended(study) == before:
+                raise
+            log.warning("workers were lost (%s); launching new ones", _first_line(error))
+
+
+def _launch_once(worker: Worker, config: DictConfig, n_jobs: int | None) -> str:
+    settings = worker.settings
+    launcher = Plugins.instance().instantiate_launcher(
+        hydra_context=worker.context, task_function=worker, config=adapted(config)
+    )
+    room = n_jobs if n_jobs is not None else int(getattr(launcher, "num_slots", 1))
+    count = min(room, settings.budget.n_trials)
+    overrides = [[*worker.space.fixed, f"hydra.sweep.subdir=.workers/{index}"] for index in range(count)]
+    module = type(launcher).__module__
+    logging.getLogger("hydra_plugins").setLevel(logging.WARNING)  # launchers announce every job
+    with ExitStack() as around:
+        if f"{module}.{type(launcher).__name__}" == _SLURM:
+            from hydra_async_sweeper.launchers.slurm import queue_watched
+
+            around.enter_context(queue_watched())
+        if module.startswith(_PRINT_HERE):
+            around.enter_context(live_table.shown(settings.open_study, settings.budget.n_trials))
+        elif not module.startswith(_RELAYED):
+            around.enter_context(
+                watched(
+                    settings.open_study,
+                    settings.budget,
+                    started=settings.started,
+                    lease_seconds=settings.lease_seconds,
+                    sweep_dir=settings.sweep_dir,
+                )
+            )
+        returns = list(launcher.launch(overrides, initial_job_idx=0))
+    failures = [returned for returned in returns if returned.status is not JobStatus.COMPLETED]
+    if len(failures) == len(returns):
+        raise failures[0]._return_value
+    for failure in failures:  # the others have done its share
+        log.warning("a worker ended early: %s", _first_line(failure._return_value))
+    return next(str(returned.return_value) for returned in returns if returned.status is JobStatus.COMPLETED)
+
+
+def adapted(config: DictConfig) -> DictConfig:
+    """Return `config` for a launcher whose jobs are workers: long, quiet, and able to continue what they left.
+
+    Slurm's requeues a job at its time limit only where told how often. Ray's takes 75 MiB for its object store, which breaks
+    a connection to a running cluster, and passes on one of several lines that look alike. What the user typed is left alone.
+    """
+    master = config.copy()
+    typed = [str(line).lstrip("+").partition("=")[0] for line in config.hydra.overrides.hydra]
+    with open_dict(master):
+        # Launchers announce every job; here a job is a worker, which nobody needs to hear of.
+        quiet = {name: {"level": "WARNING"} for name in ("hydra", "hydra_plugins")}
+        master.hydra.hydra_logging = OmegaConf.merge(master.hydra.hydra_logging or {}, {"loggers": quiet})
+        launcher = master.hydra.launcher
+        if "max_num_timeout" in launcher and "hydra.launcher.max_num_timeout" not in typed:
+            launcher.max_num_timeout = 1000
+        if "ray" in launcher and "init" in launcher.ray:
+            launcher.ray.init = OmegaConf.merge({"object_store_memory": None, "log_to_driver": False}, launcher.ray.init)
+    return master
+
+
+def _num_ended(study: "optuna.Study") -> int:
+    return sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
+
+
+def _first_line(error: object) -> str:
+    """Return the first line of what `error` says; submitit tells of a lost job in two."""
+    first, *others = str(error).strip().splitlines() or [type(error).__name__]
+    return f"{first} {others[0]}" if others and others[0].startswith("has not produced any output") else first

@@ -1,0 +1,196 @@
+"""A launcher for one machine: each job in a process of its own, pinned to its GPU or its share of the cores.
+
+It serves plain grids as well as the sweep engine's workers, and any Hydra application. A slot is filled again as soon as
+its job has ended. A worker whose process dies is started again, and its trial is continued through its lease; a grid's job
+whose process dies has failed. The first Ctrl-C or SIGTERM is passed on to the jobs, the second kills them.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import cloudpickle
+from hydra.core.singleton import Singleton
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+from hydra_async_sweeper.errors import SweepError
+from hydra_async_sweeper.launchers.child_output import Relay, streams
+from hydra_async_sweeper.workers.worker import Worker
+
+_POLL_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Room for one process: the environment that pins it there."""
+
+    environment: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a process needs to run one of Hydra's jobs; see `local_process`."""
+
+    task_function: TaskFunction
+    context: HydraContext
+    config: DictConfig
+    overrides: Sequence[str]
+    index: int
+    singletons: Any
+
+
+@dataclass
+class _Running:
+    process: subprocess.Popen[bytes]
+    index: int
+    slot: Slot
+    result: Path
+    num_deaths: int
+    relay: Relay
+
+
+@dataclass
+class _Launch:
+    """The state of one launch."""
+
+    jobs: list[Job]
+    slots: list[Slot]
+    max_restarts: int
+    folder: Path
+    pending: deque[tuple[int, int]] = field(default_factory=deque)
+    running: list[_Running] = field(default_factory=list)
+    returns: dict[int, JobReturn] = field(default_factory=dict)
+    is_interrupted: bool = False
+
+    def run(self) -> list[JobReturn]:
+        self.pending.extend((index, 0) for index in range(len(self.jobs)))
+        free = deque(self.slots)
+        before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            while self.running or (self.pending and not self.is_interrupted):
+                while self.pending and free and not self.is_interrupted:
+                    self.running.append(self._start(free.popleft(), *self.pending.popleft()))
+                for ended in [job for job in self.running if job.process.poll() is not None]:
+                    self.running.remove(ended)
+                    free.append(ended.slot)
+                    self._collect(ended)
+                time.sleep(_POLL_SECONDS)
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            for job in self.running:
+                job.process.kill()
+                job.process.wait()
+                job.relay.finish()
+        if self.is_interrupted:
+            raise KeyboardInterrupt
+        return [self.returns[index] for index in range(len(self.jobs))]
+
+    def _start(self, slot: Slot, index: int, num_deaths: int) -> _Running:
+        payload, result = self.folder / f"{index}.job", self.folder / f"{index}.{num_deaths}.return"
+        payload.write_bytes(cloudpickle.dumps(self.jobs[index]))
+        process = subprocess.Popen(
+            [sys.executable, "-m", "hydra_async_sweeper.launchers.local_process", str(payload), str(result)],
+            env={**os.environ, **slot.environment, "PYTHONUNBUFFERED": "1"},
+            **streams(),
+            start_new_session=True,  # the terminal's Ctrl-C reaches the parent alone, which passes it on once
+        )
+        return _Running(process, index, slot, result, num_deaths, Relay(process))
+
+    def _collect(self, ended: _Running) -> None:
+        ended.relay.finish()
+        if ended.result.exists():
+            self.returns[ended.index] = cloudpickle.loads(ended.result.read_bytes())
+        elif self.is_interrupted:
+            return
+        elif isinstance(self.jobs[ended.index].task_function, Worker) and ended.num_deaths < self.max_restarts:
+            self.pending.append((ended.index, ended.num_deaths + 1))
+        else:
+            how = f"exit code {ended.process.returncode}"
+            if ended.process.returncode < 0:
+                how = signal.Signals(-ended.process.returncode).name
+            error = RuntimeError(f"job {self.jobs[ended.index].index}: its process died ({how})")
+            self.returns[ended.index] = JobReturn(status=JobStatus.FAILED, _return_value=error)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature of a handler
+        if self.is_interrupted:
+            raise KeyboardInterrupt  # the processes are killed on the way out
+        self.is_interrupted = True
+        for job in self.running:
+            job.process.send_signal(signal.SIGINT)
+
+
+def launch(
+    *,
+    task_function: TaskFunction,
+    context: HydraContext,
+    config: DictConfig,
+    job_overrides: Sequence[Sequence[str]],
+    initial_job_idx: int,
+    slots: list[Slot],
+    max_restarts: int,
+) -> list[JobReturn]:
+    """Run one job for each of `job_overrides`, as many at once as there are `slots`, and return what they returned, in order.
+
+    Raises:
+        KeyboardInterrupt: the user stopped; the jobs have ended.
+    """
+    Path(str(config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
+    singletons = Singleton.get_state()
+    jobs = [
+        Job(task_function, context, config, tuple(overrides), initial_job_idx + index, singletons)
+        for index, overrides in enumerate(job_overrides)
+    ]
+    with tempfile.TemporaryDirectory(prefix="densenet-sweep-") as folder:
+        return _Launch(jobs, slots, max_restarts, Path(folder)).run()
+
+
+def slots(*, num_workers: int | None, workers_per_gpu: int) -> list[Slot]:
+    """Return one slot for each process that may run at once.
+
+    Where GPUs are visible, `workers_per_gpu` for each; else one a core; `num_workers` says how many instead. The cores are
+    shared out evenly, as threads of each process.
+
+    Args:
+        num_workers: how many at once, or None for as many as there is room for.
+        workers_per_gpu: how many share a GPU; above 1 for nets too small to fill one.
+
+    Raises:
+        SweepError: a number below 1, or several workers a GPU where there is none.
+    """
+    for key, value in (("num_workers", num_workers), ("workers_per_gpu", workers_per_gpu)):
+        if value is not None and value < 1:
+            raise SweepError(f"hydra.launcher.{key}={value}: a whole number of at least 1 is accepted")
+    gpus = visible_gpus()
+    if workers_per_gpu > 1 and not gpus:
+        raise SweepError(f"hydra.launcher.workers_per_gpu={workers_per_gpu}: this machine has no visible GPU; 1 is accepted")
+    num_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    count = num_workers or (len(gpus) * workers_per_gpu or num_cores)
+    threads = str(max(1, num_cores // count))
+    pinned = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "TERM": "dumb"}  # bars of several would overlap
+    return [Slot(pinned | ({"CUDA_VISIBLE_DEVICES": gpus[index % len(gpus)]} if gpus else {})) for index in range(count)]
+
+
+def visible_gpus() -> list[str]:
+    """Return the ids of the GPUs that a process started from here may use, without starting CUDA."""
+    masked = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if masked is not None:
+        return [gpu.strip() for gpu in masked.split(",") if gpu.strip() not in ("", "-1")]
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+        return [str(index) for index in range(pynvml.nvmlDeviceGetCount())]
+    except pynvml.NVMLError:
+        return []

@@ -1,0 +1,28 @@
+"""What the numbers of `hydra.sweeper` may be."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from hydra_async_sweeper.errors import SweepError
+
+_ACCEPTED: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "n_trials": ("a whole number of at least 1", lambda number: number >= 1),
+    "n_jobs": ("a whole number of at least 1, or null,", lambda number: number >= 1),
+    "max_failure_rate": ("a number from 0 to 1", lambda rate: 0 <= rate <= 1),
+    "timeout": ("a number of seconds of at least 0, or null,", lambda seconds: seconds >= 0),
+    "patience": ("a whole number of at least 1, or null,", lambda number: number >= 1),
+    "lease_seconds": ("a number of seconds above 0", lambda seconds: seconds > 0),
+    "max_retries": ("a whole number of at least 0", lambda number: number >= 0),
+}
+
+
+def check_options(options: Mapping[str, Any]) -> None:
+    """Refuse a number that is out of range; that it is one is checked where Hydra composes.
+
+    Raises:
+        SweepError: in one line, with the key and what is accepted.
+    """
+    for name, (accepted, is_accepted) in _ACCEPTED.items():
+        value = options[name]
+        if value is not None and not is_accepted(value):
+            raise SweepError(f"hydra.sweeper.{name}={value}: {accepted} is accepted")

@@ -1,0 +1,276 @@
+"""Hydra's sweep grammar as Optuna distributions, and suggested values back as overrides.
+
+`choice(a,b)` and `a,b` are categorical; `range` means what it means to Hydra (its stop is excluded); `interval` is continuous,
+`int(interval(a,b))` whole numbers from a to b; `tag(log, ...)` searches on a log scale. `sort` and `shuffle` change an order
+that no distribution has, so they change nothing.
+
+A parameter in `hydra.sweeper.params` may say when it is searched:
+
+    optimizer.momentum:
+      search: interval(0.8,0.99)
+      when: {optimizer: [sgd, nesterov]}
+
+The keys under `when` are searched themselves, fixed, or anything that the config holds. Where a condition does not hold, the
+parameter keeps what the config gives.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, Quote, QuotedString, RangeSweep
+from hydra.errors import HydraException
+
+from hydra_async_sweeper.errors import SweepError
+from hydra_async_sweeper.space import conditions as conditional
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.distributions import BaseDistribution
+
+# Values of one range of floats.
+_MOST_FLOATS = 100_000
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One searched parameter: its key as typed (with `+` or a package), what may be suggested, and how that is typed."""
+
+    key: str
+    text: str
+    distribution: "BaseDistribution"
+    texts: Mapping[str, str]
+    when: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+
+    def is_active(self, values: Mapping[str, Any]) -> bool:
+        """Tell whether the parameter is searched beside these `values` of the others."""
+        return all(key in values and values[key] in accepted for key, accepted in self.when.items())
+
+    def override(self, value: Any) -> str:
+        """Return the override that gives the parameter this suggested value."""
+        return f"{self.key}={self.texts.get(_identity(value), repr(value))}"
+
+
+@dataclass(frozen=True)
+class Space:
+    """What a sweep holds fixed, as overrides, and what it searches, by key; a conditional one after those it depends on."""
+
+    fixed: tuple[str, ...]
+    parameters: Mapping[str, Parameter]
+
+    @property
+    def conditional(self) -> list[Parameter]:
+        """The parameters that are searched beside certain values of others only."""
+        return [parameter for parameter in self.parameters.values() if parameter.when]
+
+    def overrides(self, values: Mapping[str, Any]) -> list[str]:
+        """Return the overrides of a trial: the fixed ones and the suggested `values`, in the order of the space."""
+        ours = [parameter.override(values[name]) for name, parameter in self.parameters.items() if name in values]
+        return [*self.fixed, *ours, *(f"{name}={value}" for name, value in values.items() if name not in self.parameters)]
+
+    def searched(self, values: Mapping[str, Any]) -> str:
+        """Return what of a trial's overrides was suggested, as it is typed."""
+        return " ".join(self.overrides(values)[len(self.fixed) :])
+
+    def examples(self) -> list[list[str]]:
+        """Return overrides in which each parameter has some value at least once, to try out whether the keys exist."""
+        examples = [self._example({})]
+        examples += [self._example({key: accepted[0] for key, accepted in it.when.items()}) for it in self.conditional]
+        return [self.overrides(values) for values in examples]
+
+    def _example(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a value for each active parameter, those `wanted` where they hold, with what they depend on in turn."""
+        wanted = dict(wanted)
+        for name in reversed(list(self.parameters)):
+            if name in wanted:
+                wanted = {key: accepted[0] for key, accepted in self.parameters[name].when.items()} | wanted
+        values: dict[str, Any] = {}
+        for name, parameter in self.parameters.items():
+            if parameter.is_active(values):
+                values[name] = wanted.get(name, _some_value(parameter))
+        return values
+
+    def distributions(self) -> dict[str, "BaseDistribution"]:
+        """Return the distributions by name of what every trial has, as `optuna.study.Study.ask` takes them."""
+        return {name: parameter.distribution for name, parameter in self.parameters.items() if not parameter.when}
+
+    def suggest_conditional(self, trial: "optuna.Trial") -> dict[str, Any]:
+        """Suggest the conditional parameters that are active beside what `trial` has, and return all values in order."""
+        values: dict[str, Any] = {}
+        for name, parameter in self.parameters.items():
+            if not parameter.when:
+                values[name] = trial.params[name]
+            elif parameter.is_active(values):
+                values[name] = _suggest(trial, name, parameter.distribution)
+        return values
+
+    def described(self) -> dict[str, str]:
+        """Return, by name, a text that is equal for equal parameters, to be kept in the study."""
+        from optuna.distributions import distribution_to_json
+
+        texts = {}
+        for name, parameter in self.parameters.items():
+            text = distribution_to_json(parameter.distribution)
+            texts[name] = json.dumps({**json.loads(text), "when": parameter.when}) if parameter.when else text
+        return texts
+
+
+def read(
+    params: Mapping[str, Any],
+    arguments: Sequence[str],
+    config_loader: ConfigLoader,
+    look_up: Callable[[str, Sequence[str]], Any] | None = None,
+) -> Space:
+    """Return the space of a sweep.
+
+    Args:
+        params: `hydra.sweeper.params`, key to the text after the equals sign.
+        arguments: the command line's overrides; they win over `params`, and a fixed one ends the search of its parameter.
+        config_loader: Hydra's, to look up the options of a group for `glob`.
+        look_up: returns what the config holds under a key (an option's name for a group) with the fixed overrides, and raises
+            `KeyError` where it holds nothing; for conditions on what is not searched.
+
+    Raises:
+        SweepError: a parameter that cannot be searched as it was written.
+    """
+    parser = OverridesParser.create(config_loader=config_loader)
+    texts, conditions = conditional.separate(params)
+    lines = [f"{key}={'null' if value is None else value}" for key, value in texts.items()]
+    try:
+        overrides = [*parser.parse_overrides(lines), *parser.parse_overrides(list(arguments))]
+    except Exception as error:
+        raise SweepError(f"hydra.sweeper.params: {' '.join(str(error).split())}") from error
+    by_name: dict[str, Override] = {}
+    fixed: list[str] = []
+    for position, override in enumerate(overrides):
+        if override.is_sweep_override():
+            by_name[override.key_or_group] = override
+            continue
+        assert override.input_line is not None
+        # A fixed value on the command line ends the search of that parameter; one in params is a default below it.
+        by_name.pop(override.key_or_group, None)
+        fixed.insert(position if position < len(lines) else len(fixed), override.input_line)
+    parameters = {name: _parameter(override) for name, override in by_name.items()}
+    return Space(tuple(fixed), conditional.applied(parameters, conditions, fixed, look_up))
+
+
+def _parameter(override: Override) -> Parameter:
+    text = override.get_value_string()
+    if override.is_interval_sweep():
+        return Parameter(override.get_key_element(), text, _interval(override), {})
+    distribution, texts = _range(override) if override.is_range_sweep() else _choice(override)
+    return Parameter(override.get_key_element(), text, distribution, texts)
+
+
+def _choice(override: Override) -> "tuple[BaseDistribution, dict[str, str]]":
+    from optuna.distributions import CategoricalDistribution
+
+    sweep = override.value()
+    if isinstance(sweep, ChoiceSweep):
+        elements = list(sweep.list)  # as written: the iterator would shuffle, anew at every start
+    else:  # a glob, over the options of a group; schemas are no options
+        elements = [element for element in override.sweep_iterator() if not str(element).startswith("_")]
+    if not elements:
+        raise SweepError(f"{override.input_line}: no option to choose from")
+    texts = [_typed(element) for element in elements]
+    values: list[Any] = [_scalar(element, text) for element, text in zip(elements, texts, strict=True)]
+    if any(values[i] == values[j] for i in range(len(values)) for j in range(i)):
+        values = list(texts)  # 1, 1.0 and true are equal to Optuna
+    if len(set(texts)) < len(texts):
+        raise SweepError(f"{override.input_line}: a choice stands there twice")
+    return CategoricalDistribution(values), {_identity(value): text for value, text in zip(values, texts, strict=True)}
+
+
+def _range(override: Override) -> "tuple[BaseDistribution, dict[str, str]]":
+    from optuna.distributions import FloatDistribution, IntDistribution
+
+    sweep = override.value()
+    assert isinstance(sweep, RangeSweep)
+    _check_tags(override, sweep.tags)
+    found = sweep.range()
+    if isinstance(found, range):
+        values: Sequence[Any] = found if found.step > 0 else found[::-1]
+    else:  # each of these is kept as Hydra would type it
+        values = sorted(islice(found, _MOST_FLOATS + 1))
+        if len(values) > _MOST_FLOATS:
+            raise SweepError(f"{override.input_line}: more than {_MOST_FLOATS:,} values; interval(a,b) is accepted")
+    if not values:
+        raise SweepError(f"{override.input_line}: an empty range; Hydra's range excludes its stop")
+    step = abs(sweep.step) if len(values) > 1 else 1
+    is_log = "log" in sweep.tags
+    if is_log and (step != 1 or not isinstance(values[0], int)):
+        raise SweepError(f"{override.input_line}: a log scale takes steps of 1; int(interval(a,b)) is accepted")
+    if isinstance(values[0], int):
+        return IntDistribution(values[0], values[-1], step=int(step), log=is_log), {}
+    # Optuna counts low + k * step in binary; what Hydra would give is typed instead.
+    distribution = FloatDistribution(values[0], values[-1], step=float(step))
+    texts = {}
+    for index, value in enumerate(values):
+        for suggested in (value, values[0] + index * float(step)):
+            texts[_identity(suggested)] = repr(value)
+    return distribution, texts
+
+
+def _interval(override: Override) -> "BaseDistribution":
+    from optuna.distributions import FloatDistribution, IntDistribution
+
+    sweep = override.value()
+    assert isinstance(sweep, IntervalSweep)
+    _check_tags(override, sweep.tags)
+    assert sweep.start is not None
+    assert sweep.end is not None
+    is_log = "log" in sweep.tags
+    if sweep.start > sweep.end or (is_log and sweep.start <= 0):
+        positive = " above 0" if is_log else ""
+        raise SweepError(f"{override.input_line}: an interval from a smaller to a larger number{positive} is accepted")
+    if isinstance(sweep.start, int) and isinstance(sweep.end, int):
+        return IntDistribution(sweep.start, sweep.end, log=is_log)
+    return FloatDistribution(float(sweep.start), float(sweep.end), log=is_log)
+
+
+def _check_tags(override: Override, tags: set[str]) -> None:
+    unknown = sorted(tags - {"log"})
+    if unknown:
+        raise SweepError(f"{override.input_line}: unknown tag {unknown[0]}; log is accepted")
+
+
+def _typed(element: Any) -> str:
+    """Return the override text that Hydra parses to exactly `element`; `choice('1')` has lost its quotes by now."""
+    text = Override._get_value_element_as_str(element)
+    if isinstance(element, str):
+        try:
+            [parsed] = OverridesParser.create().parse_overrides([f"x={text}"])
+            is_kept = parsed.is_sweep_override() is False and parsed.value() == element
+        except HydraException:
+            is_kept = False
+        return text if is_kept else QuotedString(element, Quote.single).with_quotes()
+    return text
+
+
+def _scalar(element: Any, text: str) -> Any:
+    """Return what Optuna keeps for one choice: a scalar as it is, anything else as its text."""
+    if isinstance(element, QuotedString):
+        return element.text
+    return element if element is None or isinstance(element, bool | int | float | str) else text
+
+
+def _identity(value: Any) -> str:
+    """Return a key that tells 1, 1.0, True and "1" apart."""
+    return f"{type(value).__name__}:{json.dumps(value)}"
+
+
+def _suggest(trial: "optuna.Trial", name: str, distribution: Any) -> Any:
+    """Suggest by the public methods, of which each kind of distribution has one."""
+    if hasattr(distribution, "choices"):
+        return trial.suggest_categorical(name, distribution.choices)
+    kind = trial.suggest_int if type(distribution).__name__.startswith("Int") else trial.suggest_float
+    return kind(name, distribution.low, distribution.high, step=distribution.step, log=distribution.log)
+
+
+def _some_value(parameter: Parameter) -> Any:
+    distribution: Any = parameter.distribution
+    return distribution.choices[0] if hasattr(distribution, "choices") else distribution.low

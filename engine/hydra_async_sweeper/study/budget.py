@@ -1,0 +1,109 @@
+"""How many trials a study may still run, and when it should stop.
+
+The budget counts finished trials, complete or pruned, of the study in total, however many starts and workers it took. It is
+exact without a coordinator: a worker that has asked for a trial looks at the trial's rank among those that are finished or
+may still finish, and gives one that is too many back to the queue. Trial numbers are handed out in order by every storage,
+so of two workers that ask at once at least the later one sees the other.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hydra_async_sweeper.study.enqueue import is_own
+
+if TYPE_CHECKING:
+    import optuna
+
+# A rate needs some trials to be one: the first failures of a sweep end it only when so many would exceed it.
+_FEWEST_FOR_A_RATE = 5
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The rules that end a sweep; None switches one off."""
+
+    n_trials: int
+    timeout: float | None = None
+    target: float | None = None
+    patience: int | None = None
+    max_failure_rate: float = 0.5
+
+    def reason_to_stop(
+        self, study: "optuna.Study", started: float, seen: "Sequence[optuna.trial.FrozenTrial] | None" = None
+    ) -> str | None:
+        """Return why no further trial should begin, or None.
+
+        Args:
+            study: as it stands.
+            started: when this sweep began, by `time.time`.
+            seen: its trials, where they have just been read.
+        """
+        trials = _own(study, seen)
+        finished = _finished(trials)
+        failed = _in(trials, "FAIL")
+        ended = len(finished) + len(failed)
+        if len(failed) > self.max_failure_rate * max(ended, _FEWEST_FOR_A_RATE):
+            return f"{len(failed)} of {ended} trials failed (hydra.sweeper.max_failure_rate={self.max_failure_rate:g})"
+        if len(finished) >= self.n_trials:
+            return f"{len(finished)} of {self.n_trials} trials are finished"
+        if self.timeout is not None and time.time() - started > self.timeout:
+            return f"hydra.sweeper.timeout={self.timeout:g} seconds are over"
+        if len(study.directions) > 1 or (self.target is None and self.patience is None):
+            return None
+        bests = _best_so_far(study, finished)
+        if self.target is not None and bests and not _is_better(study, self.target, bests[-1]):
+            return f"hydra.sweeper.target={self.target:g} is reached"
+        if self.patience is not None and len(bests) > self.patience and bests[-1] == bests[-1 - self.patience]:
+            return f"{self.patience} trials brought no improvement (hydra.sweeper.patience)"
+        return None
+
+    def num_left(self, study: "optuna.Study", seen: "Sequence[optuna.trial.FrozenTrial] | None" = None) -> int:
+        """Return how many further trials may be begun beside those that are running; `seen` as for `reason_to_stop`."""
+        trials = _own(study, seen)
+        return self.n_trials - len(_finished(trials)) - len(_in(trials, "RUNNING"))
+
+    def admits(self, study: "optuna.Study", number: int) -> bool:
+        """Tell whether trial `number`, just begun, is within the budget; if not, it must be given back.
+
+        Among trials that run to their end, consider the one with the highest number: when it was admitted every other was
+        finished already, or running or queued with a lower number, and all of these were counted. So never more than
+        `n_trials` finish.
+        """
+        trials = _own(study)
+        before = sum(trial.number < number for trial in _in(trials, "RUNNING", "WAITING"))
+        return len(_finished(trials)) + before < self.n_trials
+
+
+def _own(study: "optuna.Study", seen: "Sequence[optuna.trial.FrozenTrial] | None" = None) -> list["optuna.trial.FrozenTrial"]:
+    return [trial for trial in (study.get_trials(deepcopy=False) if seen is None else seen) if is_own(trial)]
+
+
+def _finished(trials: Sequence["optuna.trial.FrozenTrial"]) -> list["optuna.trial.FrozenTrial"]:
+    return _in(trials, "COMPLETE", "PRUNED")
+
+
+def _in(trials: Sequence["optuna.trial.FrozenTrial"], *names: str) -> list["optuna.trial.FrozenTrial"]:
+    """Return the trials in these states; names cost six times as much to look at as states."""
+    from optuna.trial import TrialState
+
+    states = [TrialState[name] for name in names]
+    return [trial for trial in trials if trial.state in states]
+
+
+def _is_better(study: "optuna.Study", value: float, other: float) -> bool:
+    return value > other if study.direction.name == "MAXIMIZE" else value < other
+
+
+def _best_so_far(study: "optuna.Study", finished: Sequence["optuna.trial.FrozenTrial"]) -> list[float]:
+    """Return the best value after each finished trial, in the order in which they finished, from the first complete one."""
+    ordered = sorted(finished, key=lambda trial: trial.datetime_complete or trial.datetime_start)  # type: ignore[arg-type,return-value]
+    bests: list[float] = []
+    for trial in ordered:
+        if trial.state.name == "COMPLETE" and trial.value is not None:
+            better = not bests or _is_better(study, trial.value, bests[-1])
+            bests.append(trial.value if better else bests[-1])
+        elif bests:
+            bests.append(bests[-1])
+    return bests

@@ -1,0 +1,124 @@
+"""Samplers and pruners, built from their config sections."""
+
+import difflib
+import importlib
+import inspect
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+from hydra_async_sweeper.errors import SweepError
+from hydra_async_sweeper.space.search_space import Space
+
+# The seed of these says which sequence all workers go through together, so it must stay what it is.
+_SEED_IS_THE_SEQUENCE = (".GridSampler", ".QMCSampler")
+
+
+def sampler(section: Mapping[str, Any], space: Space) -> Any:
+    """Return the sampler that `hydra.sweeper.sampler` describes, told what it must know of the space.
+
+    Raises:
+        SweepError: it cannot be built, or cannot search this space.
+    """
+    name = str(section["_target_"]).rpartition(".")[2]
+    if name == "GridSampler":
+        return build(section, "hydra.sweeper.sampler", search_space=grid(space))
+    if name == "TPESampler" and space.conditional:
+        # Jointly within each group of parameters that occur together, instead of each conditional one on its own.
+        return build({"multivariate": True, "group": True, **section}, "hydra.sweeper.sampler")
+    return build(section, "hydra.sweeper.sampler")
+
+
+def inherit(sampler: Any, predecessor: Any) -> None:
+    """Give `sampler` what `predecessor`, of the same section and study, found out of the trials.
+
+    Optuna's samplers look through all of them for the parameters that they have in common, and then only through new ones.
+    """
+    from optuna.search_space import IntersectionSearchSpace
+
+    for name, value in vars(predecessor).items():
+        if isinstance(value, IntersectionSearchSpace):
+            setattr(sampler, name, value)
+
+
+def reseeded(section: Mapping[str, Any], num_trials: int | None) -> dict[str, Any]:
+    """Return a sampler's section for one trial: its seed follows from the configured one and `num_trials`, the trials so far.
+
+    Where that is None the seed is drawn anew. A section without a seed stays as it is.
+    """
+    from numpy.random import SeedSequence
+
+    if section.get("seed") is None or str(section["_target_"]).endswith(_SEED_IS_THE_SEQUENCE):
+        return dict(section)
+    entropy = None if num_trials is None else [int(section["seed"]), num_trials]
+    return {**section, "seed": int(SeedSequence(entropy).generate_state(1)[0])}
+
+
+def pruner(section: Mapping[str, Any], num_objectives: int) -> Any:
+    """Return the pruner that `hydra.sweeper.pruner` describes.
+
+    Raises:
+        SweepError: it cannot be built, or there are several objectives, by which nothing can be pruned.
+    """
+    name = str(section["_target_"]).rpartition(".")[2]
+    if num_objectives > 1 and name != "NopPruner":
+        raise SweepError(
+            f"hydra/sweeper/pruner: {name} cannot prune by {num_objectives} objectives; hydra/sweeper/pruner=none is accepted"
+        )
+    return build(section, "hydra.sweeper.pruner")
+
+
+def build(section: Mapping[str, Any], key: str, **extra: Any) -> Any:
+    """Return the object that a config section describes: `_target_` and its constructor's arguments, nested or not.
+
+    Raises:
+        SweepError: a target that does not exist, or an argument that its constructor does not take; by name, with those it
+            takes.
+    """
+    target = str(section.get("_target_"))
+    module, _, name = target.rpartition(".")
+    try:
+        factory = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError):
+        raise SweepError(f"{key}._target_={target}: no such class") from None
+    accepted = list(inspect.signature(factory).parameters)
+    arguments = {argument: value for argument, value in section.items() if argument != "_target_"}
+    for argument, value in arguments.items():
+        if argument not in accepted:
+            close = difflib.get_close_matches(argument, accepted, n=1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            raise SweepError(f"{key}.{argument}: unknown argument of {name}{hint}; {', '.join(accepted)} are accepted")
+        if isinstance(value, Mapping) and "_target_" in value:
+            arguments[argument] = build(value, f"{key}.{argument}")
+    arguments |= {argument: value for argument, value in extra.items() if argument in accepted}
+    try:
+        with warnings.catch_warnings():
+            # Optuna calls several of its samplers and pruners experimental; whoever names one has chosen it.
+            warnings.filterwarnings("ignore", category=UserWarning, module="optuna")
+            warnings.filterwarnings("ignore", message=".*experimental")
+            return factory(**arguments)
+    except SweepError:  # ours say it themselves
+        raise
+    except (TypeError, ValueError) as error:
+        raise SweepError(f"{key}: {name} refuses its arguments ({error})") from error
+
+
+def grid(space: Space) -> dict[str, list[Any]]:
+    """Return every value of every parameter, as Optuna's grid sampler takes them.
+
+    Raises:
+        SweepError: a parameter without a finite number of values.
+    """
+    if space.conditional:
+        raise SweepError("hydra/sweeper/sampler=grid: a grid has no conditions; hydra/sweeper/sampler=brute_force is accepted")
+    values: dict[str, list[Any]] = {}
+    for name, parameter in space.parameters.items():
+        distribution: Any = parameter.distribution
+        if hasattr(distribution, "choices"):
+            values[name] = list(distribution.choices)
+        elif distribution.step is not None and not distribution.log:
+            count = round((distribution.high - distribution.low) / distribution.step) + 1
+            values[name] = [distribution.low + index * distribution.step for index in range(count)]
+        else:
+            raise SweepError(f"{name}={parameter.text}: the grid sampler takes choice(...) and range(...)")
+    return values

@@ -1,0 +1,126 @@
+"""The study: made, or continued where it is the one that is meant."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig
+
+from hydra_async_sweeper.best_config import flat_job_config, is_below
+from hydra_async_sweeper.errors import SweepError
+from hydra_async_sweeper.space.search_space import Space
+
+if TYPE_CHECKING:
+    import optuna
+
+_DIRECTIONS = ("minimize", "maximize")
+
+
+@dataclass(frozen=True)
+class Definition:
+    """What must not change over the life of a study, or its trials would not compare.
+
+    Attributes:
+        directions: one an objective.
+        space: what is searched, by name, as text.
+        config: what all else is fixed to, by override path.
+    """
+
+    directions: list[str]
+    space: dict[str, str]
+    config: dict[str, Any]
+
+
+def define(directions: Sequence[str], space: Space, base: DictConfig, ignored: Sequence[str]) -> Definition:
+    """Return the definition of a study.
+
+    Args:
+        directions: one an objective.
+        space: what is searched.
+        base: the composed config without any searched value.
+        ignored: keys and sections in which a continuation may differ, such as `device`.
+    """
+    searched = [name.lstrip("+") for name in space.parameters]
+    leaves = flat_job_config(base)
+    kept = {key: value for key, value in leaves.items() if not is_below(key, ignored) and not is_below(key, searched)}
+    return Definition(list(directions), space.described(), json.loads(json.dumps(kept)))
+
+
+def directions(given: str | Sequence[str]) -> list[str]:
+    """Return the directions as a list, one an objective.
+
+    Raises:
+        SweepError: another word.
+    """
+    listed = [given] if isinstance(given, str) else list(given)
+    for direction in listed:
+        if direction not in _DIRECTIONS:
+            raise SweepError(f"hydra.sweeper.direction={direction}: one of {', '.join(_DIRECTIONS)} is accepted")
+    return listed
+
+
+def open_study(
+    storage: "optuna.storages.BaseStorage", name: str, definition: Definition, *, allow_change: bool = False
+) -> "optuna.Study":
+    """Return the study `name`, made or continued.
+
+    Args:
+        storage: where it lives.
+        name: of the study.
+        definition: what it must be, or will be where it is new.
+        allow_change: continue although the config differs; the study then holds the new one.
+
+    Raises:
+        SweepError: the stored study has other directions, another space or another config.
+    """
+    import optuna
+
+    wanted = [optuna.study.StudyDirection[direction.upper()] for direction in definition.directions]
+    try:
+        study = optuna.load_study(study_name=name, storage=storage)
+    except KeyError:
+        study = optuna.create_study(storage=storage, study_name=name, directions=wanted, load_if_exists=True)
+    if "space" not in study.user_attrs and [it.name.lower() for it in study.directions] == definition.directions:
+        study.set_user_attr("space", definition.space)
+        study.set_user_attr("config", definition.config)
+        return study
+    check_same(study, definition, allow_change=allow_change)
+    if allow_change:
+        study.set_user_attr("config", definition.config)
+    return study
+
+
+def check_same(study: "optuna.Study", definition: Definition, *, allow_change: bool = False) -> None:
+    """Refuse a study that is defined otherwise, naming the first difference.
+
+    Raises:
+        SweepError: other directions, another space or, unless `allow_change`, another config.
+    """
+    name = study.study_name
+    elsewhere = f"another hydra.sweeper.study_name starts a new study beside {name}"
+    before = [direction.name.lower() for direction in study.directions]
+    if before != definition.directions:
+        now = ",".join(definition.directions)
+        raise SweepError(f"hydra.sweeper.direction={now}: the study {name} has {','.join(before)}; {elsewhere}")
+    _compare(study.user_attrs.get("space", {}), definition.space, f"the study {name} searches", elsewhere)
+    if not allow_change:
+        hint = f"{elsewhere}, hydra.sweeper.allow_config_change=true mixes the two"
+        _compare(study.user_attrs.get("config", {}), definition.config, f"the study {name} has", hint)
+
+
+def _compare(before: Mapping[str, Any], now: Mapping[str, Any], subject: str, hint: str) -> None:
+    for key in sorted(before.keys() | now.keys()):
+        if before.get(key, "nothing") != now.get(key, "nothing"):
+            old, new = (_shown(side.get(key, "nothing")) for side in (before, now))
+            raise SweepError(f"{key}: now {new}, but {subject} {old}; {hint}")
+
+
+def _shown(value: Any) -> str:
+    """Return a stored distribution in a readable form, any other value as it is."""
+    try:
+        stored = json.loads(value)
+        when = f" when {stored['when']}" if "when" in stored else ""
+        return f"{stored['name'].removesuffix('Distribution').lower()} {stored['attributes']}{when}"
+    except (TypeError, ValueError, KeyError):
+        return str(value)

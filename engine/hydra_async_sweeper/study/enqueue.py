@@ -1,0 +1,133 @@
+"""What a new study begins with: configurations to try first, and the finished trials of an earlier study."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra_async_sweeper.errors import SweepError
+from hydra_async_sweeper.space.search_space import Space
+from hydra_async_sweeper.study import study_file
+from hydra_async_sweeper.study.exclusive import is_lock
+from hydra_async_sweeper.trial import PROMOTED, promoted_numbers
+
+if TYPE_CHECKING:
+    import optuna
+
+log = logging.getLogger("hydra_async_sweeper")
+
+# The attribute of a trial that was taken over from another study, "name/number"; it counts in no budget.
+WARM_START = "warm_start_from"
+
+# Attributes that say who ran a trial and where, which a copy was not.
+_OF_THE_RUN = ("lease", "attempt", "mlflow_run_id", PROMOTED)
+
+
+def checked(values: Any, space: Space) -> dict[str, Any] | None:
+    """Return one entry of `hydra.sweeper.enqueue`, or None where it lies outside of the space as it was narrowed.
+
+    Raises:
+        SweepError: no mapping, or a key that is neither searched nor fixed.
+    """
+    if not isinstance(values, Mapping):
+        key = next(iter(space.parameters), "key")
+        raise SweepError(
+            f"hydra.sweeper.enqueue: {values} is no configuration; a list such as [{{{key}:VALUE}}] is accepted, "
+            "which a shell leaves alone in quotes"
+        )
+    fixed = {line.partition("=")[0].lstrip("+"): line.partition("=")[2] for line in space.fixed}
+    kept = {}
+    for key, value in values.items():
+        if key in space.parameters:
+            parameter = space.parameters[key]
+            distribution: Any = parameter.distribution
+            try:
+                is_inside = distribution._contains(distribution.to_internal_repr(value))
+            except (ValueError, TypeError):
+                is_inside = False
+            if not is_inside:
+                log.info("hydra.sweeper.enqueue: left out, since %s=%s is outside of %s", key, value, parameter.text)
+                return None
+            kept[key] = value
+        elif key not in fixed:
+            raise SweepError(f"hydra.sweeper.enqueue: {key} is not searched; {', '.join(space.parameters)} are")
+        elif fixed[key] != str(value):
+            log.info("hydra.sweeper.enqueue: left out, since %s=%s is fixed, not %s", key, fixed[key], value)
+            return None
+    return kept
+
+
+def source_of_warm_start(name: str, storage: "optuna.storages.BaseStorage", sweep_dir: Path) -> "optuna.Study":
+    """Return the study that `hydra.sweeper.warm_start_from` names: a sweep's folder, one beside this one's, or in its storage.
+
+    Raises:
+        SweepError: there is none.
+    """
+    import optuna
+
+    for folder in (Path(name), sweep_dir.parent / name):
+        if (folder / study_file.DESCRIPTION).is_file():
+            return study_file.read(folder).load()
+    try:
+        return optuna.load_study(study_name=name, storage=storage)
+    except KeyError:
+        beside = sorted(path.parent.name for path in sweep_dir.parent.glob(f"*/{study_file.DESCRIPTION}"))
+        known = [study.study_name for study in storage.get_all_studies() if not is_lock(study.study_name)]
+        there_are = ", ".join(dict.fromkeys([*known, *beside])) or "none"
+        raise SweepError(f"hydra.sweeper.warm_start_from={name}: no such study; there are {there_are}") from None
+
+
+def copies(source: "optuna.Study") -> list["optuna.trial.FrozenTrial"]:
+    """Return the finished trials of `source`, to be added to another study; of one that went on as another, the other."""
+    import optuna
+
+    found = []
+    finished = [trial for trial in source.get_trials(deepcopy=False) if trial.state.name in ("COMPLETE", "PRUNED")]
+    promoted = promoted_numbers(finished)
+    for trial in finished:
+        if trial.number in promoted:
+            continue
+        attributes = {key: value for key, value in trial.user_attrs.items() if key not in _OF_THE_RUN}
+        origin = attributes.get(WARM_START, f"{source.study_name}/{trial.number}")
+        found.append(
+            optuna.trial.create_trial(
+                state=trial.state,
+                values=trial.values,
+                params=trial.params,
+                distributions=trial.distributions,
+                user_attrs={**attributes, WARM_START: origin},
+                system_attrs={key: value for key, value in trial.system_attrs.items() if "constraints" in key},
+                intermediate_values=trial.intermediate_values,
+            )
+        )
+    return found
+
+
+def begin(
+    study: "optuna.Study",
+    first: Sequence[Mapping[str, Any]],
+    earlier: Sequence["optuna.trial.FrozenTrial"],
+    renew: Callable[[], None] = lambda: None,
+) -> None:
+    """Give a study what it is to try first, unless it has tried it; and a new one the finished trials of an earlier study.
+
+    One process may do so at a time; `renew` is called after each trial, to show that it lives. One that was killed under way
+    is completed by the next.
+    """
+    trials = study.get_trials(deepcopy=False)
+    is_new = all(trial.state.name == "WAITING" or not is_own(trial) for trial in trials)
+    for values in first:
+        study.enqueue_trial(dict(values), skip_if_exists=True)
+        renew()
+    taken = {trial.user_attrs.get(WARM_START) for trial in trials}
+    missing = [trial for trial in earlier if trial.user_attrs[WARM_START] not in taken] if is_new else []
+    for trial in missing:
+        study.add_trial(trial)
+        renew()
+    if missing:
+        log.info("taken over: %d finished trials of %s", len(missing), missing[0].user_attrs[WARM_START].rpartition("/")[0])
+
+
+def is_own(trial: "optuna.trial.FrozenTrial") -> bool:
+    """Tell whether the study ran the trial itself."""
+    return WARM_START not in trial.user_attrs

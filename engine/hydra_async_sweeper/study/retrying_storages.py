@@ -1,0 +1,97 @@
+"""Storages that wait where the server behind them is away for a while: restarted, or out of reach.
+
+Every call is repeated until it succeeds or patience is over (`outage`). A call that had its effect before the connection broke
+may so be made twice: a trial begun twice leaves one that nobody runs, which is put back into the queue when its lease has run
+out; all other calls may be repeated.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import optuna
+import sqlalchemy
+from sqlalchemy.exc import InterfaceError, OperationalError
+
+from hydra_async_sweeper.study.retry import wait_out
+
+# What Optuna's cache before a database calls besides the interface (5.0).
+_CALLED_BY_THE_CACHE = ("_create_new_trial", "_get_trials", "_set_trial_param", "get_trial_id_from_study_id_trial_number")
+
+# How long a command waits for another that writes to the same file.
+_SQLITE_SECONDS = 20.0
+
+Storage = TypeVar("Storage", bound=optuna.storages.BaseStorage)
+
+
+def _is_passing(error: BaseException | None) -> bool:
+    """Tell whether the server may be back in a moment; Optuna wraps a failed commit in an error of its own."""
+    if isinstance(error, OperationalError | InterfaceError):
+        return "no such table" not in str(error)
+    if isinstance(error, optuna.exceptions.StorageInternalError):
+        return _is_passing(error.__cause__)
+    code = getattr(error, "code", None)
+    return callable(code) and getattr(code(), "name", "") in ("UNAVAILABLE", "DEADLINE_EXCEEDED")
+
+
+def _patiently(method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def call(*arguments: Any, **named: Any) -> Any:
+        return wait_out(lambda: method(*arguments, **named), _is_passing, "the study's storage")
+
+    return call
+
+
+def _patient(storage: type[Storage]) -> type[Storage]:
+    """Make every call of the class's interface patient."""
+    for name in (*optuna.storages.BaseStorage.__abstractmethods__, *_CALLED_BY_THE_CACHE):
+        if hasattr(storage, name):
+            setattr(storage, name, _patiently(getattr(storage, name)))
+    return storage
+
+
+@_patient
+class PatientDatabase(optuna.storages.RDBStorage):
+    """A database; a connection that went stale is replaced before it is used.
+
+    A file of SQLite is locked before a transaction reads, not when it first writes: Optuna (5.0) reads a waiting trial and then
+    sets it running, and of two workers that read it at the same moment both would get it.
+    """
+
+    def __init__(self, url: str) -> None:
+        is_file = url.startswith("sqlite")
+        connect = {"connect_args": {"timeout": _SQLITE_SECONDS}} if is_file else {}
+        try:
+            super().__init__(url, engine_kwargs={"pool_pre_ping": True, **connect})
+        except BaseException:
+            if hasattr(self, "engine"):  # its connections would stay open until they are collected
+                self.scoped_session.remove()
+                self.engine.dispose()
+            raise
+        if is_file:
+            _lock_before_reading(self.engine)
+
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        """Open the database anew, where this object arrives in another process."""
+        super().__setstate__(state)
+        if self.engine.dialect.name == "sqlite":
+            _lock_before_reading(self.engine)
+
+
+def _lock_before_reading(engine: sqlalchemy.Engine) -> None:
+    """Begin each transaction with `BEGIN IMMEDIATE`, as SQLAlchemy's page on SQLite describes it."""
+
+    def leave_transactions_to_sqlalchemy(connection: Any, _: object) -> None:
+        connection.isolation_level = None
+
+    def begin(connection: sqlalchemy.Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    engine.dispose()  # connections that were opened before
+    sqlalchemy.event.listen(engine, "connect", leave_transactions_to_sqlalchemy)
+    sqlalchemy.event.listen(engine, "begin", begin)
+
+
+@_patient
+class PatientProxy(optuna.storages.GrpcStorageProxy):
+    """Optuna's gRPC proxy, which many workers use instead of a connection each."""

@@ -1,0 +1,142 @@
+"""Where a study is stored: a file in the sweep's folder, a database, or Optuna's gRPC proxy before one."""
+
+import os
+import random
+import re
+import time
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from hydra_async_sweeper.errors import SweepError
+
+if TYPE_CHECKING:
+    import optuna
+
+JOURNAL = "study.journal"
+SQLITE = "study.db"
+
+# What SQLite, PostgreSQL and MySQL say where another process made the same table, or its first row, a moment earlier.
+_MADE_BY_ANOTHER = "already exists|UNIQUE constraint|unique constraint|Duplicate entry|database is locked|[Dd]eadlock"
+_SECONDS_TO_MAKE_TABLES = 30.0
+
+
+def open_storage(url: str | None, sweep_dir: Path) -> "optuna.storages.BaseStorage":
+    """Return the storage at `url`.
+
+    Args:
+        url: None or `journal` (a journal file in the sweep's folder), `sqlite` (a database file there), `journal:PATH`,
+            `grpc://HOST:PORT` (Optuna's proxy) or a database URL. Where a password is written `***`, the whole URL is
+            looked for in the environment.
+        sweep_dir: the sweep's folder.
+
+    Raises:
+        SweepError: it cannot be reached, or several processes could not share it.
+        OSError: the folder cannot be written.
+    """
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    url = url if url is None else revealed(url)
+    if url in (None, "journal") or str(url).startswith("journal:"):
+        from hydra_async_sweeper.study.journal import MendedJournal
+
+        path = sweep_dir / JOURNAL if url in (None, "journal") else Path(str(url).removeprefix("journal:").removeprefix("//"))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return optuna.storages.JournalStorage(MendedJournal(str(path)))
+    assert url is not None
+    if url == "sqlite":
+        sweep_dir.mkdir(parents=True, exist_ok=True)
+        url = _sqlite(sweep_dir / SQLITE)
+    if url.startswith("grpc://"):
+        return _proxy(url)
+    if "://" not in url:
+        accepted = "journal, sqlite, journal:PATH, grpc://HOST:PORT or a database URL"
+        raise SweepError(f"hydra.sweeper.storage={url}: {accepted} is accepted")
+    return _database(url)
+
+
+def redacted(url: str) -> str:
+    """Return `url` without its password, for people's eyes and for files."""
+    head, at, tail = url.rpartition("@")
+    scheme, separator, credentials = head.rpartition("://")
+    if not at or not separator or ":" not in credentials:
+        return url
+    return f"{scheme}://{credentials.partition(':')[0]}:***@{tail}"
+
+
+def revealed(url: str) -> str:
+    """Return `url` with its password, which no file of a sweep holds: from the variable of the environment that has it.
+
+    Raises:
+        SweepError: no variable of the environment has it.
+    """
+    if ":***@" not in url:
+        return url
+    for value in os.environ.values():
+        if value != url and redacted(value) == url:
+            return value
+    raise SweepError(f"hydra.sweeper.storage={url}: no variable of the environment holds this URL with its password")
+
+
+def check_password(url: str | None, key: str = "hydra.sweeper.storage") -> None:
+    """Refuse a password that does not come from the environment: it would stand in Hydra's files and the shell's history.
+
+    Raises:
+        SweepError: there is one; the message does not show it.
+    """
+    if url is None or redacted(url) == url or url in os.environ.values():
+        return
+    raise SweepError(
+        f"{key}={redacted(url)}: a password is taken from the environment alone: export DENSENET_SWEEP_STORAGE=URL, "
+        f"and {key}='${{oc.env:DENSENET_SWEEP_STORAGE}}'"
+    )
+
+
+def _database(url: str) -> "optuna.storages.BaseStorage":
+    import optuna
+
+    from hydra_async_sweeper.study.retrying_storages import PatientDatabase
+
+    deadline = time.monotonic() + _SECONDS_TO_MAKE_TABLES
+    while True:
+        try:
+            # With Optuna's cache before it, once: a study that is loaded on the bare database begins with an empty one, and
+            # reads every trial anew.
+            return optuna.storages.get_storage(PatientDatabase(url))
+        except Exception as error:  # each driver has its own
+            # Of several that make the tables of a new database at once, one makes each; a moment later they are there.
+            if time.monotonic() < deadline and re.search(_MADE_BY_ANOTHER, f"{error} {error.__cause__}"):
+                time.sleep(random.uniform(0.1, 0.5))
+                continue
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise SweepError(f"hydra.sweeper.storage={redacted(url)}: cannot be used ({redacted(reason)})") from error
+
+
+def _sqlite(path: Path) -> str:
+    """Return the URL of a SQLite file, whatever characters its path has."""
+    from sqlalchemy.engine import URL
+
+    return URL.create("sqlite", database=str(path)).render_as_string()
+
+
+def _proxy(url: str) -> "optuna.storages.BaseStorage":
+    try:
+        import grpc
+    except ImportError:
+        raise SweepError(f"hydra.sweeper.storage={url}: needs grpcio; pip install 'densenet-sweep[grpc]'") from None
+    from hydra_async_sweeper.study.retrying_storages import PatientProxy
+
+    address = urlsplit(url)
+    host, port = address.hostname or "localhost", address.port or 13000
+    with grpc.insecure_channel(f"{host}:{port}") as channel:
+        try:
+            grpc.channel_ready_future(channel).result(timeout=10)
+        except grpc.FutureTimeoutError:
+            raise SweepError(
+                f"hydra.sweeper.storage={url}: nobody answers there; densenet-sweep serve starts a proxy"
+            ) from None
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".* is experimental")
+        return PatientProxy(host=host, port=port)

@@ -1,0 +1,226 @@
+"""A whole sweep: check what was asked, open the study, launch workers, say what came out.
+
+The launcher (any of Hydra's) launches workers, not trials; the workers pull trials from the study.
+"""
+
+import logging
+import shlex
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.plugins import Plugins
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+
+from hydra_async_sweeper import best_config
+from hydra_async_sweeper.errors import SweepError
+from hydra_async_sweeper.events import emit
+from hydra_async_sweeper.launchers import launching
+from hydra_async_sweeper.options import check_options
+from hydra_async_sweeper.space import conditions
+from hydra_async_sweeper.space import search_space as spaces
+from hydra_async_sweeper.study import build, enqueue, study_file
+from hydra_async_sweeper.study import definition as studies
+from hydra_async_sweeper.study import storage as storages
+from hydra_async_sweeper.study.budget import Budget
+from hydra_async_sweeper.study.exclusive import exclusive
+from hydra_async_sweeper.study.ranking import best_first
+from hydra_async_sweeper.workers.worker import Settings, Worker
+
+if TYPE_CHECKING:
+    import optuna
+
+log = logging.getLogger("hydra_async_sweeper")
+
+
+def sweep(
+    *, options: Mapping[str, Any], config: DictConfig, context: HydraContext, task_function: TaskFunction, arguments: list[str]
+) -> Any:
+    """Run the sweep that `hydra.sweeper` describes, to the end of its budget, and return the best value (or values).
+
+    Args:
+        options: the sweeper's own section, plain values.
+        config: Hydra's master config.
+        context: Hydra's.
+        task_function: the application's; returns a number, or one an objective.
+        arguments: the command line's overrides of the job.
+
+    Raises:
+        SweepError: what was asked cannot be run; nothing has been written then. Or too many trials failed.
+        KeyboardInterrupt: the user stopped; the same command continues.
+    """
+    check_options(options)
+    directions = studies.directions(options["direction"])
+    storages.check_password(options["storage"])
+    space = spaces.read(options["params"] or {}, arguments, context.config_loader, _look_up_in(context, config))
+    if not space.parameters and options["custom_search_space"] is None:
+        raise SweepError("hydra.sweeper.params: nothing to search; key: choice(a,b), range(a,b) or interval(a,b) is accepted")
+    # What the workers will build, so that its mistakes are found before any of them starts.
+    build.sampler(options["sampler"], space)
+    build.pruner(options["pruner"], len(directions))
+    Plugins.instance().instantiate_launcher(
+        hydra_context=context, task_function=task_function, config=launching.adapted(config)
+    )
+    first = [values for entry in options["enqueue"] or [] if (values := enqueue.checked(entry, space)) is not None]
+    base = context.config_loader.load_sweep_config(config, list(space.fixed))
+    definition = studies.define(directions, space, base, options["ignore_changes"] or [])
+    for example in space.examples():  # every searched key is in the config
+        context.config_loader.load_sweep_config(config, example)
+
+    sweep_dir = Path(str(config.hydra.sweep.dir)).absolute()
+    command = options["command"] or f"{_program()} {shlex.join(sys.argv[1:])}".strip()
+    study = _opened(options, sweep_dir, definition, first)
+    study_file.write(sweep_dir, study, storage=options["storage"], n_trials=options["n_trials"], command=command)
+    told = {"config": config, "study_name": study.study_name, "sweep_dir": str(sweep_dir)}
+    emit(context, "on_study_open", command=command, **told)
+
+    settings = _settings(options, study.study_name, sweep_dir, base)
+    worker = Worker(task_function=task_function, context=context, config=config, space=space, settings=settings)
+    reason = settings.budget.reason_to_stop(study, settings.started)
+    try:
+        if reason is None:
+            reason = launching.launch(worker, config, options["n_jobs"], study)
+    except BaseException as error:
+        why = "interrupted" if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}"
+        emit(context, "on_study_end", reason=why, states=_states(study), best=best_first(study), **told)
+        if isinstance(error, KeyboardInterrupt):
+            log.warning("interrupted; continue with:\n  %s", command)
+        raise
+    log.info("the sweep has ended: %s", reason)
+    result = _report_best(study, config, context, space, sweep_dir, options["ignore_changes"] or [])
+    emit(context, "on_study_end", reason=reason, states=_states(study), best=best_first(study), **told)
+    if "trials failed" in reason:
+        raise SweepError(f"{reason}; the last one: {_last_failure(study)}")
+    return result
+
+
+def _look_up_in(context: HydraContext, config: DictConfig) -> conditions.LookUp:
+    """Return a function that tells what the config, composed with some fixed overrides, holds under a key."""
+    composed: dict[tuple[str, ...], DictConfig] = {}
+
+    def look_up(key: str, fixed: Sequence[str]) -> Any:
+        overrides = tuple(fixed)
+        if overrides not in composed:
+            composed[overrides] = context.config_loader.load_sweep_config(config, list(overrides))
+        base = composed[overrides]
+        nothing = object()
+        found = base.hydra.runtime.choices.get(key, nothing)
+        found = OmegaConf.select(base, key, default=nothing) if found is nothing else found
+        if found is nothing:
+            raise KeyError(key)
+        return found
+
+    return look_up
+
+
+def _opened(
+    options: Mapping[str, Any], sweep_dir: Path, definition: studies.Definition, first: Sequence[Mapping[str, Any]]
+) -> "optuna.Study":
+    """Return the study, with its first trials where it is new; commands that make it do so one after the other."""
+    storage = storages.open_storage(options["storage"], sweep_dir)
+    allow_change = options["allow_config_change"]
+    earlier = []
+    if options["warm_start_from"] is not None:
+        source = enqueue.source_of_warm_start(options["warm_start_from"], storage, sweep_dir)
+        studies.check_same(source, definition, allow_change=allow_change)
+        earlier = enqueue.copies(source)
+    sweep_dir.mkdir(parents=True, exist_ok=True)
+    name = str(options["study_name"] or sweep_dir.name)
+    with exclusive(storage, name) as renew:
+        study = studies.open_study(storage, name, definition, allow_change=allow_change)
+        enqueue.begin(study, first, earlier, renew)
+        if options["repeats"]:
+            study.set_user_attr(best_config.REPEATS, True)
+    return study
+
+
+def _settings(options: Mapping[str, Any], study_name: str, sweep_dir: Path, base: DictConfig) -> Settings:
+    storage = options["storage"]
+    return Settings(
+        study_name=study_name,
+        storage=None if storage is None else storages.redacted(storage),  # launchers write what they send to files
+        sweep_dir=sweep_dir,
+        sampler=options["sampler"],
+        pruner=options["pruner"],
+        budget=Budget(
+            n_trials=options["n_trials"],
+            timeout=options["timeout"],
+            target=options["target"],
+            patience=options["patience"],
+            max_failure_rate=options["max_failure_rate"],
+        ),
+        started=time.time(),
+        lease_seconds=options["lease_seconds"],
+        max_retries=options["max_retries"],
+        custom_search_space=options["custom_search_space"],
+        repeats=options["repeats"],
+        base=best_config.flat_job_config(base, resolve=False),
+    )
+
+
+def _report_best(
+    study: "optuna.Study",
+    config: DictConfig,
+    context: HydraContext,
+    space: spaces.Space,
+    sweep_dir: Path,
+    ignored: Sequence[str],
+) -> Any:
+    """Print the best trial (or trials), write the best as a file that runs again, and return its value."""
+    complete = [trial for trial in study.get_trials(deepcopy=False) if trial.state.name == "COMPLETE"]
+    if not complete:
+        log.warning("no trial is complete%s", "" if study.user_attrs.get(best_config.REPEATS) else ", so there is no best one")
+        return None
+    found = _best_in_the_first(study) if len(study.directions) > 1 else best_config.best_trial(study)
+    if found is None:
+        return None
+    composed = context.config_loader.load_sweep_config(config, space.overrides(found.params))
+    values = ", ".join(f"{value:.6g}" for value in found.values)
+    path = sweep_dir / "experiment" / "best.yaml"
+    groups = context.config_loader.get_group_options("experiment")
+    option = "experiment=best" if groups else "+experiment=best"
+    shown = Path(*path.relative_to(Path.cwd()).parts[:-2]) if path.is_relative_to(Path.cwd()) else path.parent.parent
+    command = " ".join(
+        [
+            _program(),
+            "--config-dir",
+            shlex.quote(str(shown)),
+            option,
+            *best_config.needed_options(context.config_loader, config),
+        ]
+    )
+    header = f"The best of study {study.study_name}: trial {found.number}, value {values}.\n\n  {command}"
+    best_config.write(path, context.config_loader, composed, header, ignored)
+    front = f"the first of {len(study.best_trials)} on the Pareto front by the first objective"
+    kind = front if len(study.directions) > 1 else "the best trial"
+    log.info("%s: number %d, value %s\n  %s", kind, found.number, values, space.searched(found.params))
+    log.info("run it again with\n  %s", command)
+    return list(found.values) if len(study.directions) > 1 else found.value
+
+
+def _best_in_the_first(study: "optuna.Study") -> "optuna.trial.FrozenTrial":
+    """Return the trial of the Pareto front that is best in the first objective."""
+    sign = 1 if study.directions[0].name == "MAXIMIZE" else -1
+    return max(study.best_trials, key=lambda trial: (sign * trial.values[0], -trial.number))
+
+
+def _program() -> str:
+    """Return what the user typed before the arguments: an installed command, a script or a module."""
+    path = Path(sys.argv[0])
+    if path.name == "__main__.py":
+        return f"python -m {path.parent.name}"
+    return f"python {path.name}" if path.suffix == ".py" else path.name
+
+
+def _states(study: "optuna.Study") -> dict[int, tuple[str, str | None]]:
+    words = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "WAITING": "interrupted"}
+    trials = [trial for trial in study.get_trials(deepcopy=False) if trial.state.name in words]
+    return {trial.number: (words[trial.state.name], trial.user_attrs.get("reason")) for trial in trials}
+
+
+def _last_failure(study: "optuna.Study") -> str:
+    failed = [trial for trial in study.get_trials(deepcopy=False) if trial.state.name == "FAIL"]
+    return str(failed[-1].user_attrs.get("reason", "no reason is known"))

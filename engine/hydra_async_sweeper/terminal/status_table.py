@@ -1,0 +1,237 @@
+"""What a sweep is doing, as a table: how far it is, what each worker runs, and which trials ended last.
+
+A table is drawn from a snapshot of the study, so that it can be drawn again, with another time, without reading the storage.
+Only whether a worker on this machine is alive is asked again of the system.
+It knows nothing of where it is shown: the sweep's own terminal (`live`) or `densenet-sweep status`.
+"""
+
+import datetime
+import socket
+import statistics
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.columns import Columns
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.table import Table
+from rich.text import Text
+
+from hydra_async_sweeper.best_config import best_trial
+from hydra_async_sweeper.study.enqueue import is_own
+from hydra_async_sweeper.trial import NUM_STEPS, seconds_without_rungs
+from hydra_async_sweeper.workers.lease import ATTEMPT, LEASE, is_dead
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.trial import FrozenTrial
+
+_NUM_LAST = 5
+
+# How long a trial may be without a lease before its worker counts as dead.
+_START_SECONDS = 60.0
+
+_STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running", "WAITING": "waiting"}
+_STYLES = {"pruned": "dim", "failed": "red", "dead": "red", "starting": "dim"}
+_LEFT_ALIGNED = ("parameters", "state")
+
+# A column that says this of every trial gives its room to the parameters where the terminal is narrow.
+_UNREMARKABLE = {"attempt": "1", "state": "running"}
+# There, too, a list of GPUs, the name of one or the name of a host is cut.
+_NARROW_WIDTHS = {"GPU": 5, "worker": 12}
+_ANY_WIDTH = 10_000
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A study at one moment; `best` is its best trial, if there is one: several objectives and repetitions have none."""
+
+    name: str
+    trials: tuple["FrozenTrial", ...]
+    best: "FrozenTrial | None"
+
+    def in_state(self, *states: str) -> list["FrozenTrial"]:
+        """Return the trials that are in one of `states`, Optuna's names."""
+        return [trial for trial in self.trials if trial.state.name in states]
+
+    def finished(self) -> list["FrozenTrial"]:
+        """Return the trials that count in the budget: complete and pruned ones."""
+        return [trial for trial in self.in_state("COMPLETE", "PRUNED") if is_own(trial)]
+
+
+def read(study: "optuna.Study") -> Snapshot:
+    """Return the study as its storage holds it now."""
+    return Snapshot(study.study_name, tuple(study.get_trials(deepcopy=False)), best_trial(study))
+
+
+def of(snapshot: Snapshot, n_trials: int | None, now: datetime.datetime) -> RenderableType:
+    """Return the table.
+
+    Args:
+        snapshot: of the study.
+        n_trials: finished trials that end the sweep, or None where that is not known.
+        now: local time, as Optuna's.
+    """
+    parts: list[RenderableType] = [_progress(snapshot, n_trials)]
+    running = snapshot.in_state("RUNNING")
+    if running:
+        rows = [_row(trial, now) for trial in running]
+        has_gpu = any(row["GPU"] for row in rows)
+        parts += ["", _Rows(rows, [heading for heading in rows[0] if heading != "GPU" or has_gpu])]
+        if any(row["state"] == "dead" for row in rows):
+            parts.append(Text("dead: its worker has died, and the next free one takes the trial up", style="dim"))
+    ended = snapshot.in_state("COMPLETE", "PRUNED", "FAIL")
+    if ended:
+        parts += ["", _last(ended, snapshot.best)]
+    return Group(*parts)
+
+
+def _progress(snapshot: Snapshot, n_trials: int | None) -> RenderableType:
+    """Return one line, or two where the terminal is narrow."""
+    counts = Counter(_STATES[trial.state.name] for trial in snapshot.trials)
+    states = ", ".join(f"{counts[state]} {state}" for state in _STATES.values() if counts[state] or state == "running")
+    of_all = "" if n_trials is None else f" of {n_trials}"
+    parts = [f"{len(snapshot.finished())}{of_all} finished: {states}"]
+    best = snapshot.best
+    seconds = _sweep_eta(snapshot, n_trials)
+    outlook = [] if best is None else [f"best {_values(best)} (trial {best.number})"]
+    outlook += [] if seconds is None else [f"ETA {_duration(seconds)}"]
+    if outlook:
+        parts.append("   ".join(outlook))
+    return Columns([Text(part, style="bold", no_wrap=True) for part in parts], padding=(0, 3))
+
+
+def _sweep_eta(snapshot: Snapshot, n_trials: int | None) -> float | None:
+    """Return the seconds that the rest of the budget takes with as many workers, if trials go on to take what they took."""
+    finished = snapshot.finished()
+    took = [trial.duration.total_seconds() for trial in finished if trial.duration is not None]
+    num_running = sum(_state(trial) != "dead" for trial in snapshot.in_state("RUNNING"))
+    if n_trials is None or not took or not num_running:
+        return None
+    return max(0, n_trials - len(finished)) * statistics.median(took) / num_running
+
+
+def _row(trial: "FrozenTrial", now: datetime.datetime) -> dict[str, str]:
+    """Return the cells of a running trial by their headings."""
+    lease: dict[str, Any] = trial.user_attrs.get(LEASE, {})
+    step = max(trial.intermediate_values, default=None)
+    total = trial.user_attrs.get(NUM_STEPS)
+    state = _state(trial)
+    eta = _trial_eta(trial, step, total, now) if state == "running" else None
+    host = "" if lease.get("host") == socket.gethostname() else f"{str(lease.get('host')).partition('.')[0]} "
+    return {
+        "trial": str(trial.number),
+        "parameters": " ".join(f"{name}={_parameter(value)}" for name, value in _short(trial.params).items()),
+        "epoch": ("" if step is None else str(step)) if total is None else f"{step or 0}/{total}",
+        "value": "" if step is None else _number(trial.intermediate_values[step]),
+        "elapsed": "" if trial.datetime_start is None else _duration((now - trial.datetime_start).total_seconds()),
+        "attempt": str(int(trial.user_attrs.get(ATTEMPT, 0)) + 1),
+        "state": state,
+        "worker": f"{host}{lease.get('pid')}" if lease else "",
+        "GPU": "" if lease.get("gpu") is None else str(lease["gpu"]),
+        "ETA": "" if eta is None else _duration(eta),
+    }
+
+
+def _state(trial: "FrozenTrial") -> str:
+    if is_dead(trial, _START_SECONDS):
+        return "dead"
+    return "running" if LEASE in trial.user_attrs else "starting"
+
+
+def _trial_eta(trial: "FrozenTrial", step: int | None, total: int | None, now: datetime.datetime) -> float | None:
+    """Return the seconds that the remaining steps take at the pace of those so far.
+
+    Where the task does not say what the steps took, a trial that was continued has no pace: when its earlier attempts began
+    is not recorded.
+    """
+    if not step or total is None:
+        return None
+    seconds = seconds_without_rungs(trial)
+    if seconds is None and trial.datetime_start is not None and not trial.user_attrs.get(ATTEMPT):
+        seconds = (now - trial.datetime_start).total_seconds()
+    return None if seconds is None else max(0, total - step) * seconds / step
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The running trials, as a table that adapts to the width."""
+
+    rows: Sequence[dict[str, str]]
+    headings: Sequence[str]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        wide = self._table(is_narrow=False)
+        is_narrow = console.measure(wide, options=options.update(width=_ANY_WIDTH)).maximum > options.max_width
+        yield self._table(is_narrow=True) if is_narrow else wide
+
+    def _table(self, *, is_narrow: bool) -> Table:
+        headings = [heading for heading in self.headings if not (is_narrow and self._is_unremarkable(heading))]
+        table = _empty_table(headings, adapts="parameters", is_narrow=is_narrow)
+        for row in self.rows:
+            cells = {**row, "worker": row["worker"].replace(" ", "\n")} if is_narrow else row
+            table.add_row(*(Text(cells[heading], style=_STYLES.get(cells[heading], "")) for heading in headings))
+        return table
+
+    def _is_unremarkable(self, heading: str) -> bool:
+        return all(row[heading] == _UNREMARKABLE.get(heading) for row in self.rows)
+
+
+def _last(ended: Sequence["FrozenTrial"], best: "FrozenTrial | None") -> Table:
+    """Return the trials that ended last, the newest first."""
+    table = _empty_table(("trial", "value", "state"), adapts="state")
+    for trial in sorted(ended, key=lambda trial: trial.datetime_complete or datetime.datetime.min, reverse=True)[:_NUM_LAST]:
+        state = _STATES[trial.state.name]
+        reason = trial.user_attrs.get("reason") if state == "failed" else None
+        style = "bold" if best is not None and trial.number == best.number else _STYLES.get(state, "")
+        outcome = Text(f"{state}: {reason}" if reason else state, style=style, no_wrap=True, overflow="ellipsis")
+        table.add_row(Text(str(trial.number), style=style), Text(_values(trial), style=style), outcome)
+    return table
+
+
+def _empty_table(headings: Sequence[str], *, adapts: str, is_narrow: bool = False) -> Table:
+    """Return a table with these columns, of which `adapts` alone becomes narrower where there is too little room."""
+    padding = (0, 0 if is_narrow else 1)
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True, padding=padding)
+    for heading in headings:
+        table.add_column(
+            heading,
+            justify="left" if heading in _LEFT_ALIGNED else "right",
+            no_wrap=heading != adapts,
+            overflow="fold" if heading == adapts else "ellipsis",
+            max_width=_NARROW_WIDTHS.get(heading) if is_narrow else None,
+        )
+    return table
+
+
+def _values(trial: "FrozenTrial") -> str:
+    """Return what the trial ended with: a pruned one's is the last that it reported."""
+    if trial.values:
+        return " ".join(map(_number, trial.values))
+    last = max(trial.intermediate_values, default=None)
+    return "" if last is None else _number(trial.intermediate_values[last])
+
+
+def _short(params: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters by the last parts of their override paths, where these tell them apart."""
+    last = {name.rpartition(".")[2]: value for name, value in params.items()}
+    return last if len(last) == len(params) else params
+
+
+def _parameter(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _number(value: float) -> str:
+    """Return `value` with four decimals, or as many digits as say something where it is small or large."""
+    if abs(value) < 1e4:
+        return f"{value:.4f}" if value == 0 or abs(value) >= 1e-2 else f"{value:.4g}"
+    return f"{value:,.0f}" if abs(value) < 1e9 else f"{value:.4g}"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(max(0.0, seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,0 +1,86 @@
+"""The trial that a task function sees inside a sweep: backed by Optuna, guarded by its worker's lease."""
+
+from typing import TYPE_CHECKING
+
+from hydra_async_sweeper.trial import PROMOTED, TrialLost, passed_step
+from hydra_async_sweeper.workers.interruption import Interruption
+from hydra_async_sweeper.workers.lease import Lease
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.trial import FrozenTrial
+
+
+class RunningTrial:
+    """See `hydra_async_sweeper.trial.Trial` for what the methods promise."""
+
+    def __init__(
+        self,
+        study: "optuna.Study",
+        trial: "optuna.Trial",
+        lease: Lease,
+        interruption: Interruption,
+        before: "FrozenTrial",
+    ) -> None:
+        """`before` is the trial as it stood when this worker took it up."""
+        self.number: int | None = trial.number
+        self.study_name: str | None = study.study_name
+        self.log_scaled = frozenset(
+            name for name, distribution in trial.distributions.items() if getattr(distribution, "log", False)
+        )
+        self.promoted_from: int | None = before.user_attrs.get(PROMOTED, {}).get("trial")
+        self.passed = {step: value for step, value in before.intermediate_values.items() if step <= passed_step(before)}
+        self._study = study
+        self._trial = trial
+        self._lease = lease
+        self._interruption = interruption
+        self._reported = set(before.intermediate_values)
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether there is a pruner, and one objective for it to prune by."""
+        from optuna.pruners import NopPruner
+
+        return len(self._study.directions) == 1 and not isinstance(self._study.pruner, NopPruner)
+
+    def check_lease(self) -> None:
+        """Raise `TrialLost` where another worker has taken the trial over."""
+        if not self._lease.is_held():
+            raise TrialLost(f"trial {self.number} was taken over by another worker")
+
+    def check_interruption(self) -> None:
+        """Raise `KeyboardInterrupt` where the user asked to stop."""
+        if self._interruption.is_asked_for:
+            raise KeyboardInterrupt
+
+    def report(self, value: float, step: int) -> None:
+        """Record `value` after `step`, and end here where the user asked to stop.
+
+        Raises:
+            TrialLost: another worker has taken the trial over.
+            KeyboardInterrupt: the user asked to stop; the trial stays in the queue.
+        """
+        self.check_lease()
+        if step not in self._reported:
+            self._reported.add(step)
+            # Past `Trial.report`, which refuses several objectives; what is reported is shown, even where it cannot prune.
+            self._study._storage.set_trial_intermediate_value(self._trial._trial_id, step, float(value))
+        self.check_interruption()
+
+    def should_prune(self) -> bool:
+        """Ask the pruner, where there is one."""
+        if not self.is_judged:
+            return False
+        return self._study.pruner.prune(self._study, self._study._storage.get_trial(self._trial._trial_id))
+
+    def constrain(self, name: str, excess: float) -> None:
+        """Tell the sampler; the first value for a name counts."""
+        self.check_lease()
+        known = self._study._storage.get_trial(self._trial._trial_id).system_attrs
+        if f"constraints:{name}" not in known:
+            self._trial.set_constraint(name, excess)
+
+    def annotate(self, key: str, value: object) -> None:
+        """Keep `value` among the trial's user attributes."""
+        self.check_lease()
+        self._trial.set_user_attr(key, value)

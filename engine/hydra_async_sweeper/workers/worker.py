@@ -1,0 +1,306 @@
+"""The worker: pulls trials from the study while there is budget, and runs each as a Hydra job of its own.
+
+A trial has one number, one folder and one final state. It may be run by several workers one after the other: one that was
+interrupted or died leaves it in the queue, and the next continues it, in the same folder.
+"""
+
+import functools
+import gc
+import logging
+import math
+import textwrap
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobReturn, JobStatus, run_job
+from hydra.types import HydraContext, TaskFunction
+from hydra.utils import get_method
+from omegaconf import DictConfig, open_dict
+
+from hydra_async_sweeper.best_config import flat_job_config
+from hydra_async_sweeper.errors import SweepError
+from hydra_async_sweeper.events import emit
+from hydra_async_sweeper.readable import one_line, unwrapped
+from hydra_async_sweeper.space.search_space import Space
+from hydra_async_sweeper.study import build
+from hydra_async_sweeper.study.budget import Budget
+from hydra_async_sweeper.study.ranking import best_first
+from hydra_async_sweeper.study.retry import is_full_disk, wait_out
+from hydra_async_sweeper.study.storage import open_storage
+from hydra_async_sweeper.trial import TrialLost, TrialPruned, running
+from hydra_async_sweeper.workers import trial_log
+from hydra_async_sweeper.workers.composer import Composer
+from hydra_async_sweeper.workers.interruption import Interruption
+from hydra_async_sweeper.workers.lease import ATTEMPT, Lease, reclaim_dead
+from hydra_async_sweeper.workers.optuna_trial import RunningTrial
+
+if TYPE_CHECKING:
+    import optuna
+
+log = logging.getLogger("hydra_async_sweeper")
+
+_POLL_SECONDS = 0.5
+_LONGEST_REASON = 500  # characters: it stands in tables and in tags
+
+# The study's attribute that says that its sampler has nothing left to suggest.
+_EXHAUSTED = "exhausted"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a worker needs to know of the sweep; travels to other processes."""
+
+    study_name: str
+    storage: str | None
+    sweep_dir: Path
+    sampler: Mapping[str, Any]
+    pruner: Mapping[str, Any]
+    budget: Budget
+    started: float
+    lease_seconds: float
+    max_retries: int
+    custom_search_space: str | None
+    repeats: bool
+    base: Mapping[str, Any]  # the config without any searched value, unresolved, by override path
+
+    def open_study(self) -> "optuna.Study":
+        """Return the study, on a storage of its own, as another process or thread needs it."""
+        import optuna
+
+        return optuna.load_study(study_name=self.study_name, storage=open_storage(self.storage, self.sweep_dir))
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A picklable task function for a Hydra launcher: runs trials of `task_function` until the study's budget is used up."""
+
+    task_function: TaskFunction
+    context: HydraContext
+    config: DictConfig
+    space: Space
+    settings: Settings
+
+    def __call__(self, _: DictConfig) -> str:
+        """Pull and run trials; return why there are no more. Hydra's job number tells the workers apart.
+
+        Raises:
+            KeyboardInterrupt: the user stopped; an unfinished trial is in the queue.
+            SweepError: the config files have changed since the study was opened.
+        """
+        import optuna
+
+        settings = self.settings
+        storage = open_storage(settings.storage, settings.sweep_dir)
+        composer = Composer(self.context.config_loader, self.config, self.space.fixed)
+        self._check_base(composer)
+        index = HydraConfig.get().job.num
+        sampler: optuna.samplers.BaseSampler | None = None
+        with Interruption().watched() as interruption:
+            while True:
+                if interruption.is_asked_for:
+                    raise KeyboardInterrupt
+                study = optuna.load_study(study_name=settings.study_name, storage=storage)
+                seen = study.get_trials(deepcopy=False)
+                if reclaim_dead(
+                    study,
+                    lease_seconds=settings.lease_seconds,
+                    max_retries=settings.max_retries,
+                    on_reclaimed=functools.partial(self._emit_end, study),
+                    seen=seen,
+                ):
+                    seen = study.get_trials(deepcopy=False)
+                reason = settings.budget.reason_to_stop(study, settings.started, seen)
+                if reason is not None:
+                    return reason
+                num_left = settings.budget.num_left(study, seen)
+                if num_left <= 0:
+                    time.sleep(_POLL_SECONDS)  # a running trial may still fail, and leave its place
+                    continue
+                sampler = self._equip(study, seen, index, sampler)
+                trial = self._next(study, num_left)
+                if trial is None:
+                    if not any(it.state.name == "RUNNING" for it in study.get_trials(deepcopy=False)):
+                        return "no configuration is left" if settings.repeats else "the sampler has tried every combination"
+                    time.sleep(_POLL_SECONDS)  # a running trial may still come back
+                    continue
+                if settings.budget.admits(study, trial.number):
+                    self._run(study, trial, composer, interruption)
+                else:
+                    _give_back(study, trial)
+
+    def _check_base(self, composer: Composer) -> None:
+        """Refuse config files that were edited since the sweep began: the trials would not compare."""
+        before, now = self.settings.base, flat_job_config(composer.compose([]), resolve=False)
+        for key in sorted(before.keys() | now.keys()):
+            if before.get(key) != now.get(key):
+                raise SweepError(f"{key}: now {now.get(key)}, but {before.get(key)} when the sweep began; start it again")
+
+    def _equip(
+        self,
+        study: "optuna.Study",
+        seen: "Sequence[optuna.trial.FrozenTrial]",
+        index: int,
+        last: "optuna.samplers.BaseSampler | None",
+    ) -> "optuna.samplers.BaseSampler":
+        """Give the study the pruner, and a sampler for the next trial, which is returned; `last` was the last trial's.
+
+        Of a worker that is alone, the sampler's seed follows from the configured one and the number of trials begun: the
+        same study gives the same trials again, and a continued one does not repeat its random start. Beside others, of
+        which some may be another command's, it is drawn anew, so that no two suggest the same.
+        """
+        from optuna.trial import TrialState
+
+        states = Counter(trial.state for trial in seen)
+        is_alone = index == 0 and not states[TrialState.RUNNING]
+        begun = len(seen) - states[TrialState.WAITING]
+        section = build.reseeded(self.settings.sampler, begun if is_alone else None)
+        sampler: optuna.samplers.BaseSampler = build.sampler(section, self.space)
+        if last is not None:
+            build.inherit(sampler, last)
+        study.sampler = sampler
+        # Samplers that enumerate call this after their last trial; Optuna's own works inside `optimize` only.
+        setattr(study, "stop", lambda: study.set_user_attr(_EXHAUSTED, True))  # noqa: B010 - a method, to mypy
+        study.pruner = build.pruner(self.settings.pruner, len(study.directions))
+        return sampler
+
+    def _next(self, study: "optuna.Study", num_left: int) -> "optuna.Trial | None":
+        """Return the next trial of the queue, or one that the sampler suggests.
+
+        Of repetitions, and behind a sampler that has tried every combination, the queue is all there is.
+        """
+        import optuna
+
+        from hydra_async_sweeper.study.promotion import PromotionPruner, promote
+
+        is_exhausted = bool(study.user_attrs.get(_EXHAUSTED))
+        if isinstance(study.pruner, PromotionPruner):
+            study.pruner.num_left = 1 if is_exhausted else num_left
+            promote(study, study.pruner)
+        if not (self.settings.repeats or is_exhausted):
+            return study.ask(self.space.distributions())
+        trial_id = study._pop_waiting_trial_id()
+        if trial_id is None:
+            return None
+        trial = optuna.Trial(study, trial_id)
+        for name, distribution in self.space.distributions().items():
+            trial._suggest(name, distribution)
+        return trial
+
+    def _run(self, study: "optuna.Study", trial: "optuna.Trial", composer: Composer, interruption: Interruption) -> None:
+        """Run one trial to its end, or leave it in the queue where the user or the scheduler ends this process."""
+        from optuna.exceptions import UpdateFinishedTrialError
+        from optuna.trial import TrialState
+
+        lease = Lease(study, trial._trial_id, self.settings.lease_seconds)
+        values = self._all_values(trial)
+        before = study._storage.get_trial(trial._trial_id)
+        handle = RunningTrial(study, trial, lease, interruption, before)
+        attempt = before.user_attrs.get(ATTEMPT, 0)
+        origin = "" if handle.promoted_from is None else f" goes on from trial {handle.promoted_from}"
+        nth = f" (attempt {attempt + 1})" if attempt else ""
+        log.info("trial %d%s%s: %s", trial.number, origin, nth, self.space.searched(values))
+        try:
+            returned = self._job(trial.number, composer, self.space.overrides(values)[len(self.space.fixed) :], handle)
+        except BaseException:  # Ctrl-C, or the exit by which submitit leaves a preempted job
+            lease.release()
+            if lease.is_held():
+                _give_back(study, trial)
+            raise
+        state, result, reason = _outcome(returned, len(study.directions))
+        lease.release()
+        try:
+            handle.check_lease()
+            if reason is not None:
+                trial.set_user_attr("reason", reason)
+            study.tell(trial, result, state=TrialState[state])
+        except (TrialLost, UpdateFinishedTrialError) as lost:
+            log.warning("%s; what it does counts", lost)
+            return
+        trial_log.end(study, study._storage.get_trial(trial._trial_id), self.settings.sweep_dir)
+        self._emit_end(study, trial.number, {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}[state], reason)
+
+    def _all_values(self, trial: "optuna.Trial") -> dict[str, Any]:
+        """Return all that was suggested, after the conditional parameters and the user's own function have had their turn."""
+        values = self.space.suggest_conditional(trial)
+        if self.settings.custom_search_space is not None:
+            get_method(self.settings.custom_search_space)(self.config, trial)
+            values |= {name: value for name, value in trial.params.items() if name not in self.space.parameters}
+        return values
+
+    def _job(self, number: int, composer: Composer, overrides: Sequence[str], handle: RunningTrial) -> JobReturn:
+        """Compose the trial's config and run it as Hydra runs the jobs of a grid."""
+        try:
+            config = composer.compose(overrides)
+        except Exception as error:
+            return JobReturn(status=JobStatus.FAILED, _return_value=error)
+        with open_dict(config):
+            config.hydra.job.id = str(number)
+            config.hydra.job.num = number
+            config.hydra.sweep.dir = str(self.settings.sweep_dir)
+            config.hydra.sweep.subdir = str(number)
+
+        def run() -> JobReturn:
+            with running(handle):
+                return run_job(
+                    hydra_context=self.context,
+                    task_function=self.task_function,
+                    config=config,
+                    job_dir_key="hydra.sweep.dir",
+                    job_subdir_key="hydra.sweep.subdir",
+                )
+
+        try:
+            # What the task raises is in the return value; an error here is one of Hydra's own files.
+            return wait_out(run, is_full_disk, "the disk below the sweep's folder")
+        except OSError as error:
+            return JobReturn(status=JobStatus.FAILED, _return_value=error)
+
+    def _emit_end(self, study: "optuna.Study", number: int, state: str, reason: str | None) -> None:
+        emit(
+            self.context,
+            "on_trial_end",
+            config=self.config,
+            study_name=self.settings.study_name,
+            sweep_dir=str(self.settings.sweep_dir),
+            number=number,
+            state=state,
+            reason=reason,
+            best=best_first(study),
+        )
+
+
+def _give_back(study: "optuna.Study", trial: "optuna.Trial") -> None:
+    """Put the trial back into the queue, with its number and parameters, for whoever asks next."""
+    from optuna.trial import TrialState
+
+    study._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
+
+
+def _outcome(returned: JobReturn, num_objectives: int) -> tuple[str, Any, str | None]:
+    """Return the state, the value and the reason of a trial from what its job returned."""
+    value = returned._return_value
+    value = unwrapped(value) if isinstance(value, Exception) else value
+    if returned.status is JobStatus.COMPLETED:
+        listed = list(value) if isinstance(value, list | tuple) else [value]
+        numbers = [float(item) for item in listed if isinstance(item, int | float) and math.isfinite(item)]
+        if len(numbers) == len(listed) == num_objectives:
+            return "COMPLETE", numbers[0] if num_objectives == 1 else numbers, None
+        return "FAIL", None, f"returned {value!r} where {num_objectives} finite numbers are expected"
+    if isinstance(value, TrialPruned) or type(value).__name__ == "TrialPruned":
+        return "PRUNED", None, str(value)
+    reason = textwrap.shorten(one_line(value), _LONGEST_REASON, placeholder=" ...")
+    if type(value).__name__ == "OutOfMemoryError" or "out of memory" in str(value).lower():
+        reason = f"out of memory: {_first_line(value)}"
+        # The error's traceback holds the tensors that filled the memory.
+        returned._return_value = value = None
+        gc.collect()
+    return "FAIL", None, reason
+
+
+def _first_line(error: Any) -> str:
+    return (str(error).strip().splitlines() or [""])[0]

@@ -1,0 +1,119 @@
+"""The sweeper `hydra/sweeper: densenet_sweep`: Optuna over any Hydra application, by workers that pull trials.
+
+A thin shell: Hydra scans this module at every start of every application, so Optuna is imported only by a sweep.
+No `from __future__ import annotations` here: Hydra's scan runs the module before it is in `sys.modules`, and dataclasses fail.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+
+
+class DensenetSweepSweeper(Sweeper):
+    """Hands what Hydra gives to the engine in `hydra_async_sweeper`."""
+
+    def __init__(self, **options: Any) -> None:
+        self._options = {
+            key: OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+            for key, value in options.items()
+        }
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Keep what Hydra hands over."""
+        self._given: dict[str, Any] = {"config": config, "context": hydra_context, "task_function": task_function}
+
+    def sweep(self, arguments: list[str]) -> Any:
+        """Run the sweep and return the best value."""
+        from hydra_async_sweeper.sweeper import sweep
+
+        return sweep(options=self._options, arguments=arguments, **self._given)
+
+
+@dataclass
+class DensenetSweepConf:
+    """`hydra.sweeper`; the keys of hydra-optuna-sweeper, and ours."""
+
+    _target_: str = "hydra_plugins.hydra_async_sweeper.sweeper.DensenetSweepSweeper"
+    _recursive_: bool = False
+    defaults: list[Any] = field(default_factory=lambda: ["_self_", {"sampler": "tpe"}, {"pruner": "none"}])
+    sampler: Any = None
+    pruner: Any = None
+    # minimize or maximize, or a list of them, one an objective
+    direction: Any = "minimize"
+    # null or journal: study.journal in hydra.sweep.dir; sqlite: study.db there; journal:PATH; a database URL; grpc://HOST:PORT
+    storage: str | None = None
+    # null: the name of hydra.sweep.dir
+    study_name: str | None = None
+    # finished trials (complete or pruned) of the study, in total
+    n_trials: int = 20
+    # workers; null: as many as the launcher has room for
+    n_jobs: int | None = None
+    # a sweep ends when more than this share of its trials have failed, counting at least five
+    max_failure_rate: float = 0.5
+    # key: the text of a sweep override, such as choice(12,24,36) or tag(log,interval(0.01,1)); or, where it is searched beside
+    # certain values of others only, {search: the text, when: {another key: a value or a list of them}}
+    params: dict[str, Any] | None = None
+    # dotted path of a function (config, trial) that suggests further parameters
+    custom_search_space: str | None = None
+    # seconds after which no further trial begins
+    timeout: float | None = None
+    # value that ends the sweep when it is reached
+    target: float | None = None
+    # trials without improvement after which the sweep ends
+    patience: int | None = None
+    # configurations to try first, each a mapping of searched keys; those outside of the space are left out
+    enqueue: list[Any] | None = None
+    # run the enqueued configurations and nothing else, and call none of them the best: repetitions, for others to compare
+    repeats: bool = False
+    # what is printed as the command that continues the sweep; null: what was typed
+    command: str | None = None
+    # a study of the same space whose finished trials a new study begins with: its name, or the folder of its sweep
+    warm_start_from: str | None = None
+    # keys (or sections) of the job config in which a continued study may differ
+    ignore_changes: list[str] = field(default_factory=list)
+    # continue a study although the rest of its config has changed
+    allow_config_change: bool = False
+    # a worker on another host counts as dead when it was silent for so long
+    lease_seconds: float = 60.0
+    # how often a trial whose worker died is begun again
+    max_retries: int = 2
+
+
+_SAMPLERS: dict[str, dict[str, Any]] = {
+    "tpe": {"_target_": "optuna.samplers.TPESampler", "seed": 0, "n_startup_trials": 10},
+    "gp": {"_target_": "optuna.samplers.GPSampler", "seed": 0, "n_startup_trials": 10},
+    "cmaes": {"_target_": "optuna.samplers.CmaEsSampler", "seed": 0, "n_startup_trials": 1},
+    "random": {"_target_": "optuna.samplers.RandomSampler", "seed": 0},
+    "qmc": {"_target_": "optuna.samplers.QMCSampler", "qmc_type": "sobol", "scramble": True, "seed": 0},
+    "grid": {"_target_": "optuna.samplers.GridSampler", "seed": 0},
+    "nsgaii": {"_target_": "optuna.samplers.NSGAIISampler", "seed": 0, "population_size": 50},
+    "brute_force": {"_target_": "optuna.samplers.BruteForceSampler", "seed": 0},
+}  # fmt: skip
+
+_PRUNERS: dict[str, dict[str, Any]] = {
+    "none": {"_target_": "optuna.pruners.NopPruner"},
+    "median": {"_target_": "optuna.pruners.MedianPruner", "n_startup_trials": 5, "n_warmup_steps": 1},
+    # Few trials, of which early epochs say little: factor 2 finds more than 3 (benchmarks/search_efficiency.py).
+    "asha": {"_target_": "optuna.pruners.SuccessiveHalvingPruner", "min_resource": 1, "reduction_factor": 2},
+    "hyperband": {"_target_": "optuna.pruners.HyperbandPruner", "min_resource": 1, "reduction_factor": 3},
+    "patient": {
+        "_target_": "optuna.pruners.PatientPruner",
+        "wrapped_pruner": {"_target_": "optuna.pruners.MedianPruner", "n_startup_trials": 5},
+        "patience": 1,
+    },
+    "wilcoxon": {"_target_": "optuna.pruners.WilcoxonPruner", "p_threshold": 0.1, "n_startup_steps": 2},
+    "top_k_after_one_epoch": {"_target_": "hydra_async_sweeper.study.pruners.TopKAfterOneEpochPruner", "k": 3, "epoch": 1},
+    # For the config's `rungs`.
+    "best_share": {"_target_": "hydra_async_sweeper.study.pruners.BestSharePruner", "one_in": 6},
+    "promotion": {"_target_": "hydra_async_sweeper.study.promotion.PromotionPruner", "one_in": 9, "at_least": 3},
+    "threshold": {"_target_": "optuna.pruners.ThresholdPruner", "lower": None, "upper": None, "n_warmup_steps": 0},
+}  # fmt: skip
+
+ConfigStore.instance().store(group="hydra/sweeper", name="densenet_sweep", node=DensenetSweepConf, provider="densenet_sweep")
+for _group, _options in (("sampler", _SAMPLERS), ("pruner", _PRUNERS)):
+    for _name, _node in _options.items():
+        ConfigStore.instance().store(group=f"hydra/sweeper/{_group}", name=_name, node=_node, provider="densenet_sweep")

@@ -1,0 +1,333 @@
+"""A sweep of a Hydra application that is not ours, typed as a user would."""
+
+import signal
+import time
+
+import optuna
+import pytest
+import yaml
+
+
+def test_a_sweep_runs_its_budget_and_says_what_came_out(toy):
+    code, output = toy.run()
+    assert code == 0, output
+    study = toy.study()
+    assert toy.states() == ["COMPLETE"] * 6
+    # What the study holds is what ran, to the bit.
+    assert [float(x) for _, x, _, _ in toy.ran()] == [trial.params["x"] for trial in study.trials]
+    assert [folder for *_, folder in toy.ran()] == [str(number) for number in range(6)]
+    assert (toy.folder / "sweep" / "5" / ".hydra" / "overrides.yaml").read_text().startswith("- x=0.")
+    assert f"the best trial: number {study.best_trial.number}" in output
+    assert "+experiment=best" in output
+    described = yaml.safe_load((toy.folder / "sweep" / "study.yaml").read_text())
+    assert described["study_name"] == "toy"
+    assert described["directions"] == ["maximize"]
+
+
+def test_started_again_it_continues_with_the_remaining_budget(toy):
+    toy.run("hydra.sweeper.n_trials=2")
+    _, nothing = toy.run("hydra.sweeper.n_trials=2")
+    assert "2 of 2 trials are finished" in nothing
+    toy.run("hydra.sweeper.n_trials=5")
+    assert [line[0] for line in toy.ran()] == ["0", "1", "2", "3", "4"]
+    values = [trial.params["x"] for trial in toy.study().trials]
+    assert len(set(values)) == 5  # the random start is not replayed
+
+
+def test_the_same_seed_gives_the_same_trials_even_when_continued(toy):
+    toy.run("hydra.sweep.dir=one", "hydra.sweeper.n_trials=4")
+    toy.run("hydra.sweep.dir=two", "hydra.sweeper.n_trials=2")
+    toy.run("hydra.sweep.dir=two", "hydra.sweeper.n_trials=4")
+    toy.run("hydra.sweep.dir=three", "hydra.sweeper.n_trials=4", "hydra.sweeper.sampler.seed=8")
+    one, two, three = ([trial.params for trial in toy.study(sweep=name).trials] for name in ("one", "two", "three"))
+    assert one == two
+    assert one[0] != three[0]
+
+
+def test_hopeless_trials_are_pruned(toy):
+    code, output = toy.run(
+        "hydra/sweeper/pruner=median", "hydra.sweeper.pruner.n_startup_trials=2", "hydra.sweeper.n_trials=10"
+    )
+    assert code == 0, output
+    states = toy.states()
+    assert states.count("PRUNED") > 0
+    assert states.count("PRUNED") + states.count("COMPLETE") == 10
+    pruned = next(trial for trial in toy.study().trials if trial.state.name == "PRUNED")
+    assert pruned.value == pruned.intermediate_values[max(pruned.intermediate_values)]
+
+
+PROMOTION = ["hydra/sweeper/pruner=promotion", "rungs=[1]", "hydra.sweeper.pruner.one_in=3"]
+
+
+def test_trials_stop_after_a_rung_and_the_best_go_on_as_others(toy):
+    code, output = toy.run(*PROMOTION, "hydra.sweeper.pruner.at_least=2", "hydra.sweeper.n_trials=9")
+    assert code == 0, output
+    trials = toy.study().trials
+    promoted = {it.number: it.user_attrs["promoted_from"]["trial"] for it in trials if "promoted_from" in it.user_attrs}
+    assert promoted
+    assert len(set(promoted.values())) == len(promoted)
+    for number, origin in promoted.items():
+        assert trials[number].params == trials[origin].params
+        assert trials[origin].state.name == "PRUNED"
+        assert f"trial {number} goes on from trial {origin}: " in output
+    assert {it.number for it in trials if it.state.name == "COMPLETE"} >= promoted.keys()
+    assert len(trials) == 9
+    best = max(it.params["x"] for it in trials)
+    assert toy.study().best_trial.params["x"] == best
+    # More of them: those that stopped still may go on.
+    code, output = toy.run(*PROMOTION, "hydra.sweeper.n_trials=20")
+    assert code == 0, output
+    assert len(toy.study().trials) == 20
+
+
+def test_workers_share_what_goes_on(toy):
+    code, output = toy.run(
+        *PROMOTION, "hydra/launcher=local", "hydra.sweeper.n_jobs=3", "hydra.sweeper.n_trials=16", "seconds=0.02",
+        "hydra.sweeper.pruner.one_in=9", "hydra.sweeper.pruner.at_least=5",
+    )  # fmt: skip
+    assert code == 0, output
+    origins = [it.user_attrs["promoted_from"]["trial"] for it in toy.study().trials if "promoted_from" in it.user_attrs]
+    assert len(origins) >= 2
+    assert len(set(origins)) == len(origins)
+    assert sum(state in ("COMPLETE", "PRUNED") for state in toy.states()) == 16
+
+
+def test_behind_the_last_combination_of_a_grid_the_best_go_on(toy):
+    grid = [
+        *PROMOTION, "hydra/sweeper/sampler=grid", "x=choice(0.1,0.2,0.3,0.4)", "hydra.sweeper.pruner.one_in=9",
+        "hydra.sweeper.pruner.at_least=2", "hydra.sweeper.n_trials=99",
+    ]  # fmt: skip
+    code, output = toy.run(*grid)
+    assert code == 0, output
+    assert "the sampler has tried every combination" in output
+    trials = toy.study().trials
+    assert sorted(it.params["x"] for it in trials if it.state.name == "PRUNED") == [0.1, 0.2, 0.3, 0.4]
+    assert sorted(it.params["x"] for it in trials if it.state.name == "COMPLETE") == [0.3, 0.4]
+    _, again = toy.run(*grid)
+    assert "the sampler has tried every combination" in again
+    assert len(toy.study().trials) == 6
+
+
+def test_a_promoted_trial_whose_worker_died_is_continued_as_such(toy):
+    promotion = [*PROMOTION, "hydra.sweeper.pruner.one_in=9", "hydra.sweeper.pruner.at_least=1", "hydra.sweeper.n_trials=4"]
+    code, _ = toy.run(*promotion, "die_at=2")
+    assert code != 0
+    code, output = toy.run(*promotion, "die_at=2")
+    assert code == 0, output
+    [complete] = [it for it in toy.study().trials if it.state.name == "COMPLETE"]
+    assert complete.user_attrs["attempt"] == 1
+    assert complete.user_attrs["first_step"] == 2
+    assert f"trial {complete.number} goes on from trial {complete.user_attrs['promoted_from']['trial']} (attempt 2)" in output
+
+
+def test_groups_choices_and_a_grid(toy):
+    code, output = toy.run("model=small,large", "x=choice(0.25,0.5)", "hydra/sweeper/sampler=grid", "hydra.sweeper.n_trials=99")
+    assert code == 0, output
+    assert sorted((x, width) for _, x, width, _ in toy.ran()) == [("0.25", "1"), ("0.25", "2"), ("0.5", "1"), ("0.5", "2")]
+    assert "the sampler has tried every combination" in output
+    best = yaml.safe_load((toy.folder / "sweep" / "experiment" / "best.yaml").read_text())
+    assert best["defaults"] == [{"override /model": "large"}]
+    assert best["x"] == 0.5
+    assert "model" not in best  # the option gives the width
+    _, again = toy.run("hydra.mode=RUN", "--config-dir", "sweep", "+experiment=best")
+    assert toy.ran()[-1][1:3] == ["0.5", "2"], again
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "gp", "cmaes", "random", "qmc", "nsgaii", "brute_force"])
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_every_sampler_and_pruner_builds(sampler):
+    import hydra_plugins.hydra_async_sweeper.sweeper as plugin
+    from hydra_async_sweeper.study.build import build
+
+    assert isinstance(build(plugin._SAMPLERS[sampler], "sampler"), optuna.samplers.BaseSampler)
+    for section in plugin._PRUNERS.values():
+        if section["_target_"].endswith("ThresholdPruner"):
+            section = {**section, "lower": 0.1}
+        assert isinstance(build(section, "pruner"), optuna.pruners.BasePruner)
+
+
+def test_a_config_that_depends_on_an_option_of_the_command_line(toy, changed):
+    changed({"  - override hydra/sweeper: densenet_sweep\n": ""})
+    code, output = toy.run("hydra/sweeper=densenet_sweep", "hydra.sweeper.n_trials=2")
+    assert code == 0, output
+    assert "python application.py --config-dir sweep +experiment=best hydra/sweeper=densenet_sweep" in output
+    _, again = toy.run("--config-dir", "sweep", "+experiment=best", "hydra/sweeper=densenet_sweep", "hydra.mode=RUN")
+    assert float(toy.ran()[-1][1]) == toy.study().best_trial.params["x"], again
+
+
+def test_a_failed_trial_is_recorded_and_the_sweep_goes_on(toy):
+    code, output = toy.run("fail_above=0.5", "hydra.sweeper.max_failure_rate=0.9")
+    assert code == 0, output
+    failed = [trial for trial in toy.study().trials if trial.state.name == "FAIL"]
+    assert failed
+    assert failed[0].user_attrs["reason"] == "RuntimeError: too much"
+    assert toy.states().count("COMPLETE") == 6
+    assert "Traceback" not in output
+
+
+def test_too_many_failures_end_the_sweep(toy):
+    code, output = toy.run("fail_above=-1")
+    assert code != 0
+    assert "3 of 3 trials failed (hydra.sweeper.max_failure_rate=0.5); the last one: RuntimeError: too much" in output
+    assert toy.states() == ["FAIL"] * 3
+
+
+@pytest.mark.parametrize(
+    ("returns", "reason"), [("infinity", "returned inf"), ("text", "returned 'hello'"), ("pair", "(1.0, 2.0)")]
+)
+def test_a_value_that_is_none_fails_the_trial(toy, returns, reason):
+    code, _ = toy.run(f"returns={returns}", "hydra.sweeper.max_failure_rate=0")
+    assert code != 0
+    assert reason in toy.study().trials[0].user_attrs["reason"]
+    assert toy.states() == ["FAIL"]
+
+
+def test_several_objectives_give_a_front(toy):
+    code, output = toy.run("returns=pair", "hydra.sweeper.direction=[maximize,minimize]", "hydra.sweeper.n_trials=2")
+    assert code == 0, output
+    assert [trial.values for trial in toy.study().best_trials] == [[1.0, 2.0]] * 2
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["modle.width=choice(1,2)"], "modle"),
+        (["x=range(1,1)"], "x=range(1,1): an empty range"),
+        (
+            ["hydra/sweeper/pruner=median", "+hydra.sweeper.pruner.n_warmup=1"],
+            "hydra.sweeper.pruner.n_warmup: unknown argument",
+        ),
+        (["hydra/sweeper/pruner=median", "hydra.sweeper.direction=[maximize,minimize]"], "MedianPruner cannot prune by 2"),
+        (["hydra.sweeper.direction=up"], "hydra.sweeper.direction=up: one of minimize, maximize is accepted"),
+        (["hydra.sweeper.n_trials=0"], "hydra.sweeper.n_trials=0: a whole number of at least 1"),
+        (["hydra.sweeper.timeout=-3"], "hydra.sweeper.timeout=-3.0: a number of seconds of at least 0"),
+        (["hydra.sweeper.storage=sqlite:////nonexistent/a.db"], "hydra.sweeper.storage=sqlite:////nonexistent/a.db: cannot"),
+        (["hydra.sweeper.enqueue=[{y:1}]"], "hydra.sweeper.enqueue: y is not searched; x are"),
+        # What a shell makes of [{x:0.5,y:1}] without quotes.
+        (
+            ["hydra.sweeper.enqueue=[x:0.5]", "hydra.sweeper.enqueue=[y:1]"],
+            "hydra.sweeper.enqueue: y:1 is no configuration; a list",
+        ),
+        (["x=0.5"], "hydra.sweeper.params: nothing to search"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_is_written(toy, overrides, message):
+    code, output = toy.run(*overrides)
+    assert code != 0
+    assert message in output
+    assert not (toy.folder / "ran.txt").exists()
+
+
+def test_a_study_of_another_space_or_config_is_refused(toy):
+    toy.run("hydra.sweeper.n_trials=1")
+    code, output = toy.run("steps=4")
+    assert code != 0
+    assert "steps: now 4, but the study toy has 3; another hydra.sweeper.study_name" in output
+    code, output = toy.run("x=interval(0,2)")
+    assert code != 0
+    assert "the study toy searches float" in output
+    assert len(toy.ran()) == 1
+    code, output = toy.run("steps=4", "hydra.sweeper.allow_config_change=true", "hydra.sweeper.n_trials=2")
+    assert code == 0, output
+
+
+def test_configurations_to_try_first(toy):
+    toy.run("hydra.sweeper.enqueue=[{x:0.125},{x:0.875}]", "hydra.sweeper.n_trials=3")
+    toy.run("hydra.sweeper.enqueue=[{x:0.125},{x:0.875}]", "hydra.sweeper.n_trials=4")
+    assert [x for _, x, _, _ in toy.ran()[:2]] == ["0.125", "0.875"]
+    assert len({x for _, x, _, _ in toy.ran()}) == 4
+
+
+def test_what_was_enqueued_in_part_is_not_completed_twice_alike(toy):
+    toy.run("hydra.sweeper.enqueue=[{x:0.125},{x:0.875}]", "+y=interval(0,1)", "hydra.sweeper.n_trials=3")
+    assert len({trial.params["y"] for trial in toy.study().trials}) == 3
+
+
+@pytest.mark.parametrize(
+    ("override", "reason"),
+    [
+        ("hydra.sweeper.target=0.0", "hydra.sweeper.target=0 is reached"),
+        ("hydra.sweeper.timeout=0.0", "hydra.sweeper.timeout=0 seconds are over"),
+        ("hydra.sweeper.patience=1", "1 trials brought no improvement"),
+    ],
+)
+def test_other_rules_to_stop(toy, override, reason):
+    code, output = toy.run(override, "hydra.sweeper.n_trials=50")
+    assert code == 0, output
+    assert reason in output
+    assert len(toy.study().trials) < 50
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_one_interruption_finishes_the_step_and_the_same_command_continues(toy, number):
+    overrides = ("steps=40", "seconds=0.1", "hydra.sweeper.n_trials=1")
+    with toy.start(*overrides) as process:
+        while not (toy.folder / "sweep" / "0" / "state.json").exists():
+            time.sleep(0.05)
+        process.send_signal(number)
+        output, _ = process.communicate(timeout=200)
+    assert process.returncode != 0
+    assert "stopping after this epoch" in output
+    assert "continue with:" in output
+    assert "python application.py steps=40 seconds=0.1" in output
+    assert toy.states() == ["WAITING"]
+    reported = len(toy.study().trials[0].intermediate_values)
+    assert 1 <= reported < 40
+    code, output = toy.run(*overrides)
+    assert code == 0, output
+    [trial] = toy.study().trials
+    assert trial.state.name == "COMPLETE"
+    assert trial.user_attrs["first_step"] == reported + 1
+    assert len(trial.intermediate_values) == 40
+
+
+def test_a_killed_worker_loses_nothing(toy):
+    code, _ = toy.run("die_at=2", "hydra.sweeper.n_trials=3")
+    assert code == -signal.SIGKILL
+    assert toy.states() == ["RUNNING"]
+    code, output = toy.run("die_at=2", "hydra.sweeper.n_trials=3")
+    assert code == 0, output
+    trials = toy.study().trials
+    assert [trial.state.name for trial in trials] == ["COMPLETE"] * 3
+    assert trials[0].user_attrs["attempt"] == 1
+    assert trials[0].user_attrs["first_step"] == 2
+    assert [number for number, *_ in toy.ran()] == ["0", "0", "1", "2"]
+
+
+def test_a_trial_whose_workers_keep_dying_fails_with_its_reason(toy):
+    overrides = ("die_at=1", "hydra.sweeper.n_trials=1", "hydra.sweeper.max_retries=0")
+    toy.run(*overrides)
+    code, output = toy.run(*overrides)
+    assert code == 0, output
+    assert toy.states() == ["FAIL", "COMPLETE"]
+    assert "its worker died 1 times" in toy.study().trials[0].user_attrs["reason"]
+
+
+def test_two_commands_share_one_budget_exactly(toy):
+    commands = [toy.start("seconds=0.01", "hydra.sweeper.n_trials=15") for _ in range(2)]
+    outputs = [process.communicate(timeout=300)[0] for process in commands]
+    assert [process.returncode for process in commands] == [0, 0], outputs
+    finished = [trial for trial in toy.study().trials if trial.state.name == "COMPLETE"]
+    assert len(finished) == 15
+    numbers = [number for number, *_ in toy.ran()]
+    assert len(numbers) == len(set(numbers)) == 15
+
+
+def test_a_worker_frozen_past_its_lease_overwrites_nothing(toy):
+    overrides = ("steps=30", "seconds=0.1", "hydra.sweeper.n_trials=1", "hydra.sweeper.lease_seconds=1.5")
+    with toy.start(*overrides) as frozen:
+        while not (toy.folder / "sweep" / "0" / "state.json").exists():
+            time.sleep(0.05)
+        frozen.send_signal(signal.SIGSTOP)
+        code, output = toy.run(*overrides)
+        assert code == 0, output
+        [before] = toy.study().trials
+        frozen.send_signal(signal.SIGCONT)
+        late, _ = frozen.communicate(timeout=200)
+    assert frozen.returncode == 0, late
+    assert "trial 0 was taken over by another worker" in late
+    [after] = toy.study().trials
+    assert after == before
+    assert after.state.name == "COMPLETE"
+    assert after.user_attrs["attempt"] == 1
+    assert [number for number, *_ in toy.ran()] == ["0", "0"]

@@ -1,0 +1,83 @@
+import time
+
+import optuna
+import pytest
+from hydra_async_sweeper.study.budget import Budget
+from optuna.trial import TrialState, create_trial
+
+
+def study_of(*states: str, values: list[float] | None = None, direction: str = "maximize") -> optuna.Study:
+    study = optuna.create_study(direction=direction)
+    for index, name in enumerate(states):
+        state = TrialState[name]
+        value = None if state is not TrialState.COMPLETE else (values or list(range(99)))[index]
+        study.add_trial(create_trial(state=state, value=value))
+    return study
+
+
+@pytest.mark.parametrize(
+    ("states", "num_left"),
+    [([], 3), (["COMPLETE", "PRUNED"], 1), (["COMPLETE", "RUNNING", "PRUNED", "RUNNING"], -1), (["FAIL"] * 9, 3)],
+)
+def test_finished_and_running_trials_take_from_what_is_left(states, num_left):
+    assert Budget(n_trials=3).num_left(study_of(*states)) == num_left
+
+
+@pytest.mark.parametrize(
+    ("states", "number", "admitted"),
+    [
+        (["COMPLETE", "COMPLETE", "RUNNING"], 2, True),
+        (["COMPLETE", "COMPLETE", "RUNNING", "RUNNING"], 3, False),  # the one before it may still finish
+        (["COMPLETE", "COMPLETE", "WAITING", "RUNNING"], 3, False),  # so may the one in the queue
+        (["COMPLETE", "FAIL", "FAIL", "RUNNING"], 3, True),
+        (["RUNNING", "COMPLETE", "COMPLETE"], 0, True),
+    ],
+)
+def test_a_trial_is_admitted_by_its_rank(states, number, admitted):
+    assert Budget(n_trials=3).admits(study_of(*states), number) is admitted
+
+
+@pytest.mark.parametrize(
+    ("rate", "states", "stops"),
+    [
+        (0.5, ["FAIL"] * 2, False),
+        (0.5, ["FAIL"] * 3, True),
+        (0.5, ["FAIL"] * 3 + ["COMPLETE"] * 3, False),
+        (0.5, ["FAIL"] * 4 + ["COMPLETE"] * 3, True),
+        (0.0, ["FAIL"], True),
+        (1.0, ["FAIL"] * 50, False),
+    ],
+)
+def test_the_failure_rate(rate, states, stops):
+    reason = Budget(n_trials=99, max_failure_rate=rate).reason_to_stop(study_of(*states), time.time())
+    assert (reason is not None) is stops
+    assert reason is None or "trials failed" in reason
+
+
+@pytest.mark.parametrize(
+    ("direction", "values", "patience", "stops"),
+    [
+        ("maximize", [1, 2, 3], 2, False),
+        ("maximize", [3, 2, 1], 2, True),
+        ("minimize", [3, 2, 1], 2, False),
+        ("minimize", [1, 2, 3], 2, True),
+        ("maximize", [3, 2], 2, False),
+    ],
+)
+def test_patience_counts_trials_without_improvement(direction, values, patience, stops):
+    study = study_of(*["COMPLETE"] * len(values), values=values, direction=direction)
+    assert (Budget(n_trials=99, patience=patience).reason_to_stop(study, time.time()) is not None) is stops
+
+
+@pytest.mark.parametrize(
+    ("direction", "target", "stops"), [("maximize", 2, True), ("maximize", 3, False), ("minimize", 0, True)]
+)
+def test_the_target(direction, target, stops):
+    study = study_of("COMPLETE", "COMPLETE", "COMPLETE", direction=direction)
+    assert (Budget(n_trials=99, target=target).reason_to_stop(study, time.time()) is not None) is stops
+
+
+def test_time():
+    study = study_of("COMPLETE")
+    assert Budget(n_trials=9, timeout=5).reason_to_stop(study, time.time()) is None
+    assert "seconds are over" in Budget(n_trials=9, timeout=5).reason_to_stop(study, time.time() - 6)

@@ -1,0 +1,72 @@
+import json
+from pathlib import Path
+
+import optuna
+import pytest
+from hydra_async_sweeper.errors import SweepError
+from hydra_async_sweeper.space import search_space as space
+from hydra_async_sweeper.study import definition as study
+from hydra_async_sweeper.study.storage import open_storage
+from omegaconf import OmegaConf
+
+SPACE = space.read({"width": "choice(1,2)", "lr": "tag(log,interval(0.1,1))"}, [], None)
+BASE = {"width": 1, "lr": 0.5, "data": {"root": "here"}, "epochs": 3, "betas": [0.9, 0.99], "decay": None}
+
+
+def opened(folder: Path, *, directions=("maximize",), space=SPACE, base=BASE, allow_change=False) -> optuna.Study:
+    definition = study.define(directions, space, OmegaConf.create({**base, "hydra": {"x": 1}}), ["data.root"])
+    return study.open_study(open_storage(None, folder), "mine", definition, allow_change=allow_change)
+
+
+def test_the_journal_is_in_the_sweeps_folder(tmp_path):
+    opened(tmp_path / "sweep")
+    assert (tmp_path / "sweep" / "study.journal").is_file()
+
+
+def test_the_same_study_is_opened_again(tmp_path):
+    first = opened(tmp_path)
+    first.tell(first.ask(SPACE.distributions()), 0.5)
+    assert len(opened(tmp_path).trials) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"directions": ["minimize"]}, r"^hydra\.sweeper\.direction=minimize: the study mine has maximize; another"),
+        ({"base": {**BASE, "epochs": 4}}, r"^epochs: now 4, but the study mine has 3; another hydra\.sweeper\.study_name"),
+        ({"base": {**BASE, "new": 1}}, r"^new: now 1, but the study mine has nothing"),
+        (
+            {"space": space.read({"width": "choice(1,2,3)", "lr": "tag(log,interval(0.1,1))"}, [], None)},
+            r"^width: now categorical \{'choices': \[1, 2, 3\]\}, but the study mine searches categorical",
+        ),
+        ({"space": space.read({"width": "choice(1,2)"}, [], None)}, r"^lr: now nothing, but the study mine searches float"),
+    ],
+)
+def test_another_study_under_the_name_is_refused_with_the_difference(tmp_path, changes, message):
+    opened(tmp_path)
+    before = (tmp_path / "study.journal").read_bytes()
+    with pytest.raises(SweepError, match=message):
+        opened(tmp_path, **changes)
+    assert (tmp_path / "study.journal").read_bytes() == before
+
+
+def test_searched_and_ignored_keys_may_differ(tmp_path):
+    opened(tmp_path)
+    opened(tmp_path, base={**BASE, "width": 2, "lr": 0.1, "data": {"root": "there"}})
+
+
+def test_a_change_can_be_allowed(tmp_path):
+    opened(tmp_path)
+    opened(tmp_path, base={**BASE, "epochs": 4}, allow_change=True)
+    opened(tmp_path, base={**BASE, "epochs": 4})
+
+
+def test_directions():
+    assert study.directions("maximize") == ["maximize"]
+    assert study.directions(["maximize", "minimize"]) == ["maximize", "minimize"]
+    with pytest.raises(SweepError, match=r"hydra\.sweeper\.direction=up: one of minimize, maximize is accepted"):
+        study.directions("up")
+
+
+def test_what_the_study_keeps_is_json(tmp_path):
+    json.dumps(opened(tmp_path).user_attrs)

@@ -1,0 +1,58 @@
+import pytest
+from hydra_async_sweeper.errors import SweepError
+from hydra_async_sweeper.launchers import local_launcher
+
+
+@pytest.fixture
+def cores(monkeypatch):
+    def set_to(number: int) -> None:
+        monkeypatch.setattr(local_launcher.os, "sched_getaffinity", lambda _: set(range(number)), raising=False)
+
+    return set_to
+
+
+@pytest.fixture
+def gpus(monkeypatch):
+    return lambda names: monkeypatch.setenv("CUDA_VISIBLE_DEVICES", names)
+
+
+@pytest.mark.parametrize(
+    ("num_cores", "num_workers", "count", "threads"), [(2, None, 2, "1"), (8, 2, 2, "4"), (8, 3, 3, "2"), (2, 5, 5, "1")]
+)
+def test_cores_are_shared_out_without_oversubscription(cores, gpus, num_cores, num_workers, count, threads):
+    cores(num_cores)
+    gpus("")
+    slots = local_launcher.slots(num_workers=num_workers, workers_per_gpu=1)
+    assert len(slots) == count
+    assert {slot.environment["OMP_NUM_THREADS"] for slot in slots} == {threads}
+    assert all("CUDA_VISIBLE_DEVICES" not in slot.environment for slot in slots)
+
+
+@pytest.mark.parametrize(
+    ("visible", "per_gpu", "num_workers", "pinned"),
+    [
+        ("0,1", 1, None, ["0", "1"]),
+        ("3,5", 2, None, ["3", "5", "3", "5"]),
+        ("0,1,2", 1, 2, ["0", "1"]),
+        ("GPU-a,GPU-b", 1, 3, ["GPU-a", "GPU-b", "GPU-a"]),
+    ],
+)
+def test_workers_are_pinned_to_the_visible_gpus(cores, gpus, visible, per_gpu, num_workers, pinned):
+    cores(16)
+    gpus(visible)
+    slots = local_launcher.slots(num_workers=num_workers, workers_per_gpu=per_gpu)
+    assert [slot.environment["CUDA_VISIBLE_DEVICES"] for slot in slots] == pinned
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"num_workers": 0, "workers_per_gpu": 1}, r"^hydra\.launcher\.num_workers=0: a whole number of at least 1"),
+        ({"num_workers": None, "workers_per_gpu": 0}, r"^hydra\.launcher\.workers_per_gpu=0: a whole number"),
+        ({"num_workers": None, "workers_per_gpu": 2}, r"^hydra\.launcher\.workers_per_gpu=2: this machine has no visible GPU"),
+    ],
+)
+def test_impossible_options_are_refused(gpus, options, message):
+    gpus("-1")
+    with pytest.raises(SweepError, match=message):
+        local_launcher.slots(**options)

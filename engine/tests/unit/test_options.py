@@ -1,0 +1,35 @@
+import re
+
+import pytest
+from hydra_async_sweeper import options
+from hydra_async_sweeper.errors import SweepError
+
+DEFAULTS = {
+    "n_trials": 20, "n_jobs": None, "max_failure_rate": 0.5, "timeout": None, "patience": None, "lease_seconds": 60.0,
+    "max_retries": 2,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"n_jobs": 1, "timeout": 0.5, "patience": 1}, {"max_failure_rate": 0.0, "max_retries": 0}, {"max_failure_rate": 1.0}],
+)
+def test_what_is_in_range_is_accepted(changes):
+    options.check_options({**DEFAULTS, **changes})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "accepted"),
+    [
+        ("n_trials", 0, "a whole number of at least 1"),
+        ("n_jobs", -1, "a whole number of at least 1, or null,"),
+        ("max_failure_rate", 1.5, "a number from 0 to 1"),
+        ("timeout", -1.0, "a number of seconds of at least 0, or null,"),
+        ("patience", 0, "a whole number of at least 1, or null,"),
+        ("lease_seconds", float("nan"), "a number of seconds above 0"),
+        ("max_retries", -1, "a whole number of at least 0"),
+    ],
+)
+def test_what_is_out_of_range_is_refused_by_its_key(name, value, accepted):
+    with pytest.raises(SweepError, match=re.escape(f"hydra.sweeper.{name}={value}: {accepted} is accepted")):
+        options.check_options({**DEFAULTS, name: value})

@@ -1,0 +1,186 @@
+import math
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import optuna
+import pytest
+from hydra_async_sweeper.errors import SweepError
+from hydra_async_sweeper.study.promotion import PromotionPruner, promote
+from hydra_async_sweeper.study.storage import open_storage
+from hydra_async_sweeper.trial import NUM_STEPS, PROMOTED, RUNGS, SECONDS
+from optuna.trial import FrozenTrial, TrialState
+
+
+class Sweep:
+    """A study whose trials are trained, judged and promoted as a worker does it."""
+
+    def __init__(self, *, direction="maximize", rungs=(1,), **arguments):
+        self.study = optuna.create_study(direction=direction, pruner=PromotionPruner(**arguments))
+        self.sign = 1 if direction == "maximize" else -1
+        self.rungs = list(rungs)
+
+    def train(self, *values: float, num_left: float = math.inf) -> FrozenTrial:
+        """Run one trial that gives `values` after the rungs that are ahead of it, and then 1; return what became of it."""
+        self.study.pruner.num_left = num_left
+        promote(self.study, self.study.pruner)
+        trial = self.study.ask({"x": optuna.distributions.FloatDistribution(0, 1)})
+        trial.set_user_attr(RUNGS, self.rungs)
+        passed = trial.user_attrs.get(PROMOTED, {"step": 0})["step"]
+        for rung, value in zip([it for it in self.rungs if it > passed], values, strict=False):
+            trial.report(self.sign * value, rung)
+            if trial.should_prune():
+                return self.study.tell(trial, state=TrialState.PRUNED)
+        return self.study.tell(trial, self.sign * 1.0)
+
+    def origins(self) -> dict[int, int]:
+        """Return from which trial each one went on that did."""
+        return {it.number: it.user_attrs[PROMOTED]["trial"] for it in self.study.trials if PROMOTED in it.user_attrs}
+
+
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+def test_none_goes_on_before_so_many_were_judged_and_then_the_best_does(direction):
+    sweep = Sweep(direction=direction, one_in=3, at_least=0)
+    assert [sweep.train(value).state.name for value in (0.5, 0.9, 0.1)] == ["PRUNED"] * 3
+    promoted = sweep.train()
+    assert promoted.state.name == "COMPLETE"
+    assert sweep.origins() == {3: 1}
+    assert promoted.params == sweep.study.trials[1].params
+    assert promoted.intermediate_values == sweep.study.trials[1].intermediate_values
+    # The next place is there after three more, of which two are better than the best that stopped.
+    assert [sweep.train(value).state.name for value in (0.6, 0.7)] == ["PRUNED"] * 2
+    assert sweep.train(0.2).state.name == "PRUNED"
+    sweep.train()
+    assert sweep.origins() == {3: 1, 7: 5}
+
+
+def test_a_trial_goes_on_at_once_where_it_is_its_turn():
+    sweep = Sweep(one_in=2, at_least=0)
+    assert sweep.train(0.5).state.name == "PRUNED"
+    assert sweep.train(0.9).state.name == "COMPLETE"
+    assert sweep.origins() == {}
+
+
+def test_what_the_user_named_goes_on():
+    sweep = Sweep(at_least=0)
+    sweep.study.enqueue_trial({"x": 0.5})
+    assert [sweep.train(value).state.name for value in (0.1, 0.9)] == ["COMPLETE", "PRUNED"]
+
+
+def test_the_last_trials_of_the_budget_are_kept_for_the_best():
+    sweep = Sweep(at_least=2)
+    for left, value in zip((5, 4, 3), (0.1, 0.3, 0.2), strict=True):
+        sweep.train(value, num_left=left)
+    assert [sweep.train(num_left=left).state.name for left in (2, 1)] == ["COMPLETE"] * 2
+    assert sweep.origins() == {3: 1, 4: 2}
+
+
+@pytest.mark.parametrize("n_trials", [1, 2, 3, 4, 5])
+def test_of_a_sweep_of_few_trials_as_many_go_on_as_can(n_trials):
+    sweep = Sweep(at_least=3)
+    for index in range(n_trials):
+        sweep.train(0.9 - index / 10, num_left=n_trials - index)
+    assert sum(it.state.name == "COMPLETE" for it in sweep.study.trials) == min(3, n_trials)
+
+
+def test_after_a_later_rung_the_best_so_far_goes_on_at_once():
+    sweep = Sweep(rungs=(1, 3), one_in=2, at_least=0)
+    assert sweep.train(0.5).state.name == "PRUNED"
+    assert sweep.train(0.6, 0.6).state.name == "COMPLETE"  # the first there
+    sweep.train(0.1)
+    assert sweep.train(0.55, 0.4).intermediate_values == {1: 0.55, 3: 0.4}  # second of two
+    # Of four judged after one epoch two went on, the second of them until the later rung.
+    assert sweep.study.trials[3].state.name == "PRUNED"
+    assert sweep.train(0.2).state.name == "PRUNED"
+    assert sweep.train(0.7, 0.7).state.name == "COMPLETE"
+
+
+def test_a_promoted_trial_is_judged_after_the_rungs_ahead_of_it_alone():
+    sweep = Sweep(rungs=(1, 3), one_in=2, at_least=0)
+    for value in (0.9, 0.1):
+        sweep.train(value)
+    promoted = sweep.train(0.8)
+    assert promoted.intermediate_values == {1: 0.9, 3: 0.8}
+    assert sweep.origins() == {2: 0}
+    sweep.train(0.2)
+    # Three were judged after one epoch, not four, so one alone is to go on.
+    assert sweep.origins() == {2: 0}
+
+
+def test_a_task_that_trains_its_rung_again_is_not_judged_by_it_again():
+    sweep = Sweep(one_in=2, at_least=0)
+    for value in (0.9, 0.1):
+        sweep.train(value)
+    promote(sweep.study, sweep.study.pruner)
+    promoted = sweep.study.ask()
+    assert PROMOTED in promoted.user_attrs
+    assert not promoted.should_prune()
+
+
+def test_what_is_known_of_a_trial_goes_on_with_it():
+    sweep = Sweep(one_in=2, at_least=0)
+    first = sweep.study.ask()
+    for key, value in ((RUNGS, [1]), (NUM_STEPS, 9), (SECONDS, 2.5), ("mlflow_run_id", "abc")):
+        first.set_user_attr(key, value)
+    first.report(0.9, 1)
+    sweep.study.tell(first, state=TrialState.PRUNED)
+    sweep.train(0.1)
+    promote(sweep.study, sweep.study.pruner)
+    waiting = sweep.study.trials[-1]
+    assert waiting.user_attrs == {RUNGS: [1], NUM_STEPS: 9, SECONDS: 2.5, PROMOTED: {"trial": 0, "step": 1}}
+
+
+def test_without_rungs_it_is_decided_at_once_and_for_good():
+    sweep = Sweep(rungs=(), one_in=2)
+    states = []
+    for value in (0.5, 0.4, 0.6):
+        trial = sweep.study.ask()
+        trial.report(value, 1)
+        states.append(trial.should_prune())
+        sweep.study.tell(trial, state=TrialState.PRUNED)
+    assert states == [False, True, False]
+    assert sweep.study.pruner.promotable(sweep.study) is None
+
+
+def test_a_failed_trial_is_not_promoted():
+    sweep = Sweep(one_in=1, at_least=3)
+    trial = sweep.study.ask()
+    trial.set_user_attr(RUNGS, [1])
+    trial.report(0.9, 1)
+    sweep.study.tell(trial, state=TrialState.FAIL)
+    sweep.study.pruner.num_left = 1
+    assert sweep.study.pruner.promotable(sweep.study) is None
+
+
+@pytest.mark.parametrize("kind", [None, "sqlite"])
+def test_of_workers_that_choose_at_once_one_promotes(tmp_path, kind):
+    storages = [open_storage(kind, tmp_path) for _ in range(6)]
+    study = optuna.create_study(study_name="one", storage=storages[0], direction="maximize")
+    for value in (0.9, 0.1):
+        trial = study.ask()
+        trial.set_user_attr(RUNGS, [1])
+        trial.report(value, 1)
+        study.tell(trial, state=TrialState.PRUNED)
+    at_once = threading.Barrier(len(storages))
+
+    def choose(storage):
+        own = optuna.load_study(study_name="one", storage=storage)
+        at_once.wait()
+        promote(own, PromotionPruner(one_in=2))
+
+    with ThreadPoolExecutor(len(storages)) as workers:
+        list(workers.map(choose, storages))
+    assert [it.number for it in study.get_trials(states=(TrialState.WAITING,))] == [2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"one_in": 0}, r"hydra\.sweeper\.pruner\.one_in=0: a whole number of at least 1 is accepted"),
+        ({"one_in": "a"}, r"hydra\.sweeper\.pruner\.one_in=a: a whole number of at least 1 is accepted"),
+        ({"one_in": 2.5}, r"hydra\.sweeper\.pruner\.one_in=2\.5: a whole number of at least 1 is accepted"),
+        ({"at_least": -1}, r"hydra\.sweeper\.pruner\.at_least=-1: a whole number of at least 0 is accepted"),
+    ],
+)
+def test_what_is_no_number_or_too_small_is_refused(arguments, message):
+    with pytest.raises(SweepError, match=message):
+        PromotionPruner(**arguments)

@@ -1,0 +1,99 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import optuna
+import pytest
+from hydra_async_sweeper.errors import SweepError
+from hydra_async_sweeper.study.storage import check_password, open_storage, redacted, revealed
+from optuna.trial import TrialState
+
+URL = "postgresql://me:secret@host/db"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://me:secret@host/db", "postgresql://me:***@host/db"),
+        ("postgresql+psycopg://me:se@cret@host:5432/db", "postgresql+psycopg://me:***@host:5432/db"),
+        ("sqlite:///study.db", "sqlite:///study.db"),
+        ("postgresql://me@host/db", "postgresql://me@host/db"),
+    ],
+)
+def test_passwords_are_not_shown(url, shown):
+    assert redacted(url) == shown
+
+
+def test_an_unreachable_storage_is_named_without_its_password(tmp_path):
+    with pytest.raises(SweepError, match=r"^hydra\.sweeper\.storage=sqlite:////nonexistent/x\.db: cannot be used"):
+        open_storage("sqlite:////nonexistent/x.db", tmp_path)
+    with pytest.raises(SweepError, match=r"journal, sqlite, journal:PATH, grpc://HOST:PORT or a database URL is accepted"):
+        open_storage("study.db", tmp_path)
+
+
+@pytest.mark.parametrize(("url", "file"), [(None, "study.journal"), ("journal", "study.journal"), ("sqlite", "study.db")])
+def test_a_file_in_the_sweeps_folder(tmp_path, url, file):
+    storage = open_storage(url, tmp_path / "sweep")
+    optuna.create_study(storage=storage, study_name="s")
+    assert (tmp_path / "sweep" / file).is_file()
+    storage.remove_session()
+    if url == "sqlite":
+        storage._backend.engine.dispose()
+
+
+def test_a_database_keeps_what_it_has_read(tmp_path):
+    storage = open_storage("sqlite", tmp_path)
+    study = optuna.create_study(storage=storage, study_name="s")
+    assert optuna.load_study(storage=storage, study_name="s")._storage is study._storage
+    storage.remove_session()
+    storage._backend.engine.dispose()
+
+
+def test_a_password_comes_from_the_environment_alone(monkeypatch):
+    with pytest.raises(
+        SweepError, match=r"storage=postgresql://me:\*\*\*@host/db: a password is taken from the environment"
+    ) as caught:
+        check_password(URL)
+    assert "secret" not in str(caught.value)
+    with pytest.raises(SweepError, match=r"no variable of the environment holds this URL"):
+        revealed(redacted(URL))
+    monkeypatch.setenv("WHEREVER", URL)
+    check_password(URL)
+    assert revealed(redacted(URL)) == URL
+
+
+@pytest.mark.parametrize("url", [None, "journal", "sqlite:///a.db", "postgresql://me@host/db", "grpc://host:1"])
+def test_what_has_no_password_may_stand_anywhere(url):
+    check_password(url)
+
+
+def test_a_proxy_that_does_not_answer_is_named(tmp_path):
+    with pytest.raises(SweepError, match=r"storage=grpc://127\.0\.0\.1:9: nobody answers there; densenet-sweep serve"):
+        open_storage("grpc://127.0.0.1:9", tmp_path)
+
+
+def at_once(count, action):
+    """Return what `action` returns in each of `count` threads that begin it at the same moment."""
+    barrier = threading.Barrier(count)
+
+    def begin(number):
+        barrier.wait()
+        return action(number)
+
+    with ThreadPoolExecutor(count) as threads:
+        return list(threads.map(begin, range(count)))
+
+
+def test_several_that_make_one_new_database_at_once_all_open_it(tmp_path):
+    for turn in range(3):  # one of two tries failed
+        storages = at_once(5, lambda _: open_storage("sqlite", tmp_path / str(turn)))  # noqa: B023 - runs now
+        assert [it.get_all_studies() for it in storages] == [[]] * 5
+
+
+def test_of_several_workers_one_takes_a_trial_of_the_queue(tmp_path):
+    storages = [open_storage("sqlite", tmp_path) for _ in range(5)]
+    study = optuna.create_study(storage=storages[0], study_name="s")
+    for number in range(12):
+        study.enqueue_trial({"x": number})
+        waiting = study.get_trials(deepcopy=False)[-1]._trial_id
+        taken = at_once(5, lambda it: storages[it].set_trial_state_values(waiting, TrialState.RUNNING))  # noqa: B023 - runs now
+        assert sorted(taken) == [False] * 4 + [True]

@@ -1,0 +1,107 @@
+import weakref
+
+import pytest
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from hydra_async_sweeper.trial import TrialPruned, current_trial, running
+from hydra_async_sweeper.workers.worker import _outcome
+
+
+def returned(value: object) -> JobReturn:
+    status = JobStatus.FAILED if isinstance(value, Exception) else JobStatus.COMPLETED
+    return JobReturn(status=status, _return_value=value)
+
+
+class OutOfMemoryError(RuntimeError):
+    """Named as torch names it."""
+
+
+@pytest.mark.parametrize(
+    ("value", "num_objectives", "outcome"),
+    [
+        (0.5, 1, ("COMPLETE", 0.5, None)),
+        (3, 1, ("COMPLETE", 3.0, None)),
+        ((1.0, 2.0), 2, ("COMPLETE", [1.0, 2.0], None)),
+        (float("nan"), 1, ("FAIL", None, "returned nan where 1 finite numbers are expected")),
+        (None, 1, ("FAIL", None, "returned None where 1 finite numbers are expected")),
+        ((1.0, float("inf")), 2, ("FAIL", None, "returned (1.0, inf) where 2 finite numbers are expected")),
+        (1.0, 2, ("FAIL", None, "returned 1.0 where 2 finite numbers are expected")),
+        (TrialPruned("after 3"), 1, ("PRUNED", None, "after 3")),
+        (KeyError("x"), 1, ("FAIL", None, "KeyError: 'x'")),
+        (ValueError("no data:\n  do this"), 1, ("FAIL", None, "no data: do this")),
+        (OSError(28, "No space left on device", "/full"), 1, ("FAIL", None, "/full: No space left on device")),
+        (OutOfMemoryError("CUDA out of memory.\nTried"), 1, ("FAIL", None, "out of memory: CUDA out of memory.")),
+        (RuntimeError("CPU: out of memory"), 1, ("FAIL", None, "out of memory: CPU: out of memory")),
+    ],
+)  # fmt: skip
+def test_what_a_job_returned_says_what_became_of_the_trial(value, num_objectives, outcome):
+    assert _outcome(returned(value), num_objectives) == outcome
+
+
+def test_optunas_own_way_to_prune_is_understood():
+    import optuna
+
+    assert _outcome(returned(optuna.TrialPruned("enough")), 1) == ("PRUNED", None, "enough")
+
+
+def nothing_there(**_: object) -> None:
+    raise FileNotFoundError("no data set in data: download=true gets it")
+
+
+def given_up(**_: object) -> None:
+    raise TrialPruned("enough")
+
+
+def out_of_memory(**_: object) -> None:
+    raise RuntimeError("CUDA out of memory.\nTried")
+
+
+@pytest.mark.parametrize(
+    ("function", "state", "reason"),
+    [
+        (nothing_there, "FAIL", "no data set in data: download=true gets it"),
+        (given_up, "PRUNED", "enough"),
+        (out_of_memory, "FAIL", "out of memory: CUDA out of memory."),
+    ],
+)
+def test_what_was_raised_inside_instantiate_is_the_reason(function, state, reason):
+    with pytest.raises(InstantiationException) as caught:
+        instantiate({"_target_": f"{__name__}.{function.__name__}", "inner": {"_target_": "builtins.dict"}})
+    assert _outcome(returned(caught.value), 1) == (state, None, reason)
+
+
+def test_a_reason_is_short():
+    _, _, reason = _outcome(returned(RuntimeError("word " * 1000)), 1)
+    assert len(reason) <= 500
+    assert reason.startswith("RuntimeError: word word")
+    assert reason.endswith(" ...")
+
+
+def test_memory_is_freed_after_it_ran_out():
+    class Large:
+        """Stands for the tensors in the frame that failed."""
+
+    def failing() -> tuple[JobReturn, weakref.ref]:
+        large = Large()
+        try:
+            raise OutOfMemoryError("out of memory")
+        except OutOfMemoryError as error:
+            held = error  # a cycle: the frame holds the error, whose traceback holds the frame
+            return returned(held), weakref.ref(large)
+
+    job, large = failing()
+    assert large() is not None
+    _outcome(job, 1)
+    assert large() is None
+
+
+def test_the_current_trial_is_that_of_the_context():
+    class Numbered:
+        number = 7
+
+    assert current_trial().number is None
+    with running(Numbered()):
+        assert current_trial().number == 7
+    assert current_trial().number is None
+    assert current_trial().should_prune() is False

@@ -1,0 +1,137 @@
+import io
+import json
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+from optuna.distributions import CategoricalDistribution, IntDistribution
+from optuna.trial import TrialState, create_trial
+from rich.console import Console
+
+from densenet_sweep.confirm import text as confirmation
+from densenet_sweep.confirm import verdict
+from densenet_sweep.confirm.finalists import Finalist, Finalists
+from densenet_sweep.results.from_optuna import read_study
+
+FINALISTS = Finalists(
+    study="growth",
+    objective="valid_accuracy",
+    num_finished=24,
+    trials=(
+        Finalist(7, 0.96, {"architecture.depth": 40, "optimizer.lr": 0.1}, 175_690),
+        Finalist(3, 0.955, {"architecture.depth": 22, "optimizer.lr": 0.2}, 71_254),
+        Finalist(12, 0.94, {"architecture.depth": 16, "optimizer.lr": 0.05}, 20_470),
+    ),
+)
+DISTRIBUTIONS = {
+    "experiment": CategoricalDistribution([finalist.option for finalist in FINALISTS.trials]),
+    "seed": IntDistribution(0, 2**31 - 1),
+}
+# The first two differ by less than their seeds do.
+ACCURACIES = {"trial_7": [0.951, 0.955, 0.953], "trial_3": [0.952, 0.954, 0.9525], "trial_12": [0.93, 0.931, 0.929]}
+
+
+def runs(**accuracies: list[float]) -> optuna.Study:
+    study = optuna.create_study(study_name="growth-confirmation-of-24", direction="maximize")
+    for option, values in accuracies.items():
+        for index, value in enumerate(values):
+            add(study, option, 1000 + index, "COMPLETE", value)
+    return study
+
+
+def add(study: optuna.Study, option: str, seed: int, state: str, value: float | None = None, **attributes: Any) -> None:
+    study.add_trial(
+        create_trial(
+            state=TrialState[state],
+            value=value,
+            params={"experiment": option, "seed": seed},
+            distributions=DISTRIBUTIONS,
+            user_attrs={"num_test": 10_000, **attributes},
+        )
+    )
+
+
+def shown(found: verdict.Verdict, width: int = 80) -> str:
+    console = Console(file=io.StringIO(), width=width)
+    confirmation.show(found, console)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def words(found: verdict.Verdict) -> str:
+    return " ".join(confirmation.sentences(found))
+
+
+def test_the_champion_is_the_smallest_that_cannot_be_told_from_the_best(tmp_path):
+    found = verdict.of(read_study(runs(**ACCURACIES)), tmp_path, FINALISTS)
+    assert [result.finalist.trial for result in found.results] == [7, 3, 12]
+    assert found.champion is not None
+    assert found.results[found.champion].finalist.trial == 3
+    text = words(found)
+    assert "Trial 3 cannot be told from the best mean, trial 7's, on 10,000 test images" in text
+    assert "5 % level shared by 2 comparisons" in text
+    assert "Champion: trial 3, with 71,254 weights the smallest of these. Test accuracy 0.9528 ± 0.0010 over 3 seeds" in text
+    assert "Its mean is 0.0002 below the best one's, which is within the noise; more --seeds would tell more." in text
+    assert "The sweep had said 0.9600 of its best, trial 7" in text
+    assert "0.0070 more than the mean on the test set" in text
+
+
+def test_what_stands_out_is_the_champion_whatever_its_size(tmp_path):
+    found = verdict.of(read_study(runs(trial_7=[0.951, 0.955], trial_12=[0.93, 0.931])), tmp_path, FINALISTS)
+    assert found.champion == 0
+    assert "Trial 7 stands out from the others" in words(found)
+    assert "Champion: trial 7, with 175,690 weights the best." in words(found)
+
+
+def test_a_table_fits_80_columns(tmp_path):
+    text = shown(verdict.of(read_study(runs(**ACCURACIES)), tmp_path, FINALISTS))
+    assert max(map(len, text.splitlines())) <= 80
+    assert "…" not in text
+    body = text[text.index("───") :].splitlines()[1:]
+    assert body[1].split() == ["3", "22", "0.2", "71,254", "0.9528", "0.0010", "0.0026", "0.0002", "0.96", "0.9550"]
+
+
+def test_before_all_runs_have_ended_no_champion_is_named(tmp_path):
+    study = runs(**ACCURACIES)
+    add(study, "trial_7", 1003, "WAITING")
+    add(study, "trial_3", 1003, "RUNNING")
+    found = verdict.of(read_study(study), tmp_path, FINALISTS)
+    assert found.champion is None
+    assert "2 runs are still to come, so no champion is named." in words(found)
+    assert "Champion" not in words(found)
+
+
+def test_a_finalist_that_ran_once_or_failed_does_not_take_part(tmp_path):
+    study = runs(trial_7=[0.951], trial_3=[0.95, 0.951])
+    add(study, "trial_7", 1001, "FAIL", reason="DivergedError: the loss is nan")
+    found = verdict.of(read_study(study), tmp_path, FINALISTS)
+    assert [result.finalist.trial for result in found.results] == [3]
+    assert "run 3 failed: DivergedError: the loss is nan" in words(found)
+    assert "Champion: trial 3, with 71,254 weights the only finalist." in words(found)
+    assert "No finalist has been trained twice." in words(verdict.of(read_study(runs(trial_7=[0.9])), tmp_path, FINALISTS))
+
+
+def test_images_are_compared_one_by_one_where_they_are_known(tmp_path):
+    study = runs(trial_7=[0.96, 0.955], trial_3=[0.94, 0.945])
+    before = verdict.of(read_study(study), tmp_path, FINALISTS).behind[1].standard_error
+    for trial in study.trials:
+        folder = tmp_path / str(trial.number) / "artifacts"
+        folder.mkdir(parents=True)
+        wrong = round((1 - trial.value) * 1000)
+        np.save(folder / "test_right.npy", np.arange(1000) >= wrong)  # the same images are the hard ones
+    after = verdict.of(read_study(study), tmp_path, FINALISTS)
+    assert after.results[0].runs.is_right_SN is not None
+    assert after.results[0].runs.is_right_SN.shape == (2, 1000)
+    assert after.behind[1].standard_error != before
+    (tmp_path / "0" / "artifacts" / "test_right.npy").write_bytes(b"damaged")
+    assert verdict.of(read_study(study), tmp_path, FINALISTS).behind[1].standard_error == pytest.approx(before)
+
+
+def test_it_is_said_in_json_too(tmp_path):
+    found = json.loads(json.dumps(confirmation.as_object(verdict.of(read_study(runs(**ACCURACIES)), tmp_path, FINALISTS))))
+    assert (found["study"], found["champion"]) == ("growth", 3)
+    first, second, third = found["finalists"]
+    assert first["test_accuracies"] == {"1000": 0.951, "1001": 0.955, "1002": 0.953}
+    assert [it["cannot_be_told_from_the_best"] for it in (first, second, third)] == [True, True, False]
+    assert second["valid_accuracy"] == 0.955

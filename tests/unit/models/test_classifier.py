@@ -1,0 +1,60 @@
+"""A classifier gives what training's own evaluation sees, for images of any size."""
+
+import pytest
+import torch
+
+import densenet_sweep
+from densenet_sweep.data.preprocessing import Preprocessing
+from densenet_sweep.models.classifier import Classifier, Signature
+
+TINY = ["architecture.depth=10", "architecture.growth_rate=4", "data=digits"]
+
+
+def images(batch: int, channels: int, height: int, width: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (batch, channels, height, width), dtype=torch.uint8, generator=generator)
+
+
+def test_probabilities_are_those_of_the_network_after_training_preprocessing(classifier):
+    size = classifier.signature.image_size
+    preprocessing = Preprocessing(size, classifier.mean_C, classifier.std_C)
+    for height in (size, 2 * size):
+        images_BCHW = images(3, classifier.signature.num_channels, height, height)
+        with torch.inference_mode():
+            floats_BCHW = preprocessing.normalize(preprocessing.resize(images_BCHW))
+            expected_BK = classifier.network(floats_BCHW).softmax(dim=1)
+            found_BK = classifier(images_BCHW)
+        assert torch.equal(found_BK, expected_BK)
+        assert found_BK.dtype == torch.float32
+        assert torch.allclose(found_BK.sum(dim=1), torch.ones(3))
+
+
+def test_the_exported_graph_takes_any_batch_and_size(classifier):
+    size, channels = classifier.signature.image_size, classifier.signature.num_channels
+    module = classifier.export().module()
+    for batch, height, width in ((1, size, size), (5, size, size), (2, 1, 1), (3, 2 * size, size), (1, 7, 3 * size)):
+        images_BCHW = images(batch, channels, height, width)
+        with torch.inference_mode():
+            assert torch.allclose(module(images_BCHW), classifier(images_BCHW), atol=1e-6)
+
+
+def test_dropout_is_off():
+    network = densenet_sweep.build([*TINY, "architecture.drop_rate=0.5"])
+    classifier = Classifier(network, signature=Signature(1, 8, ("a",) * 10), mean_C=torch.zeros(1), std_C=torch.ones(1))
+    images_BCHW = images(4, 1, 8, 8)
+    with torch.inference_mode():
+        assert torch.equal(classifier(images_BCHW), classifier(images_BCHW))
+
+
+def test_weights_of_a_narrower_type_become_fp32():
+    network = densenet_sweep.build(TINY).bfloat16()
+    classifier = Classifier(network, signature=Signature(1, 8, ("a",) * 10), mean_C=torch.zeros(1), std_C=torch.ones(1))
+    assert {tensor.dtype for tensor in classifier.parameters()} == {torch.float32}
+
+
+def test_a_signature_survives_as_texts():
+    signature = Signature(3, 32, ("a, b", "[c]", "\u00e9"))
+    assert Signature.from_texts({**signature.as_texts(), "other": "text"}) == signature
+    for texts in ({}, {**signature.as_texts(), "class_names": "a, b"}, {**signature.as_texts(), "image_size": "big"}):
+        with pytest.raises(ValueError, match="says nothing of its classes and images"):
+            Signature.from_texts(texts)

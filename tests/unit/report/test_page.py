@@ -1,0 +1,146 @@
+import re
+from html.parser import HTMLParser
+
+import optuna
+import pytest
+
+from densenet_sweep.report import page as report
+from densenet_sweep.report.page import Reported
+from densenet_sweep.results.from_optuna import read_study
+from densenet_sweep.results.logged_metric import Metric
+
+
+class Checked(HTMLParser):
+    """Keeps the open elements and the addresses of what a page would load."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.addresses: list[str] = []
+
+    def handle_starttag(self, tag, attrs):
+        self.addresses += [value for name, value in attrs if name in ("src", "href") and value]
+        if tag not in ("meta", "link", "img", "path", "circle"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag not in ("path", "circle"):
+            assert self.open.pop() == tag
+
+
+def checked(text: str) -> Checked:
+    page = Checked()
+    page.feed(text)
+    assert page.open == []
+    return page
+
+
+def test_one_study(swept):
+    tags = {"git.commit": "0123456789abcdef", "git.dirty": "true", "device.name": "H100", "torch.version": "2.12"}
+    text = report.page([Reported(read_study(swept(40)), "densenet-sweep sweep=mine", tags)])
+    checked(text)
+    for line in (
+        "<title>Sweep made up</title>",
+        "densenet-sweep sweep=mine",
+        "0123456789 with changes",
+        "H100, PyTorch 2.12",
+        "26 complete, 12 pruned, 2 failed",
+        "Importance (PED-ANOVA, 26 complete trials)",
+        "30 more trials",
+        "Validation accuracy over growth rate and depth",
+    ):
+        assert line in text
+    assert text.count("<figure") == 6
+
+
+def test_it_loads_nothing_and_holds_plotly_once(swept):
+    text = report.page([Reported(read_study(swept(40, name="one"))), Reported(read_study(swept(30, name="two")))])
+    assert all(address.startswith(("data:", "#study-")) for address in checked(text).addresses)
+    assert (
+        "//"
+        not in re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL)
+        .replace("data:image/png;base64,", "")
+        .split("<main>")[0]
+    )
+    assert text.count('id="packed-plotly"') == 1
+    assert len(text) < 5_000_000
+    assert "<h1>2 sweeps compared</h1>" in text
+    assert '<a href="#study-1">two</a>' in text
+
+
+def test_what_people_name_is_no_markup():
+    study = optuna.create_study(study_name="<script>alert(1)</script>", direction="maximize")
+    distribution = optuna.distributions.CategoricalDistribution(["</script><b>", "&"])
+    for index in range(6):
+        study.add_trial(
+            optuna.trial.create_trial(
+                value=index / 10, params={"<i>": distribution.choices[index % 2]}, distributions={"<i>": distribution}
+            )
+        )
+    text = report.page([Reported(read_study(study), "it '<u>'", {"device.name": "<s>"})])
+    checked(text)
+    for tag in ("<script>alert", "</script><b>", "<i>", "<u>", "<s>"):
+        assert tag not in text
+
+
+def test_a_password_that_was_typed_is_not_passed_on():
+    study = optuna.create_study(study_name="it")
+    assert "hunter2" not in report.page(
+        [Reported(read_study(study), "densenet-sweep storage.url=postgresql://me:hunter2@host/db")]
+    )
+
+
+def test_a_study_put_together_from_its_runs_says_what_it_lacks():
+    study = optuna.create_study(study_name="it")
+    study.set_user_attr("origin", "Read from the runs in MLflow, without rank correlations: it has gone.")
+    assert "without rank correlations: it has gone" in report.page([Reported(read_study(study))])
+
+
+def test_a_metric_that_was_asked_for_ranks_the_trials_and_has_a_column(swept):
+    study = swept(12)
+    metric = Metric("valid_loss", is_larger_better=False, values={trial.number: trial.number / 10 for trial in study.trials})
+    text = report.page([Reported(read_study(study), metric=metric)])
+    assert "Ranked by valid_loss, the smallest first." in text
+    assert re.search(r"<th[^>]*>valid_loss</th>", text)
+    assert f"trial {study.best_trial.number}</span>" in text
+
+
+def test_a_study_without_trials():
+    text = report.page([Reported(read_study(optuna.create_study(study_name="empty")))])
+    checked(text)
+    assert "no trial has ended" in text
+    assert "<figure" not in text
+
+
+def test_equal_studies_make_equal_pages(swept):
+    def page():
+        return re.sub(r"Made [^<]+ by", "", re.sub(r"<dt>When.*?</dd>", "", report.page([Reported(read_study(swept(12)))])))
+
+    assert page() == page()
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        ("missing/it.html", r"--html .*missing/it\.html: there is no folder .*missing; a file in a folder that can be written"),
+        ("", r"--html .*: is a folder; a file"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_refused(tmp_path, file, message):
+    with pytest.raises(ValueError, match=message):
+        report.check(tmp_path / file)
+
+
+def test_a_disk_that_is_full_leaves_the_last_report(tmp_path, monkeypatch):
+    path = tmp_path / "it.html"
+    study = optuna.create_study(study_name="it")
+    report.write(path, [Reported(read_study(study))])
+    before = path.read_text()
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_text", full)
+    with pytest.raises(ValueError, match=r"it\.html: cannot be written \(No space left on device\)"):
+        report.write(path, [Reported(read_study(study))])
+    assert path.read_text() == before

@@ -1,0 +1,79 @@
+import math
+from dataclasses import replace
+
+import numpy as np
+import optuna
+import pytest
+from optuna.trial import TrialState, create_trial
+
+from densenet_sweep.results import noise
+from densenet_sweep.results.from_optuna import read_study
+from densenet_sweep.results.study import Study
+
+
+def study_of(*accuracies: float, name: str = "one", num_valid: int = 10_000, pruned: int = 0) -> Study:
+    """A study whose last `pruned` trials are pruned."""
+    study = optuna.create_study(study_name=name, direction="maximize")
+    study.set_user_attr("config", {"objective": "valid_accuracy"})
+    for index, accuracy in enumerate(accuracies):
+        state = TrialState.PRUNED if index >= len(accuracies) - pruned else TrialState.COMPLETE
+        study.add_trial(create_trial(state=state, value=accuracy, user_attrs={"num_valid": num_valid}))
+    return read_study(study)
+
+
+@pytest.mark.parametrize(
+    ("count", "mean"), [(1, 0.0), (2, 1 / math.sqrt(math.pi)), (3, 1.5 / math.sqrt(math.pi)), (100, 2.5076)]
+)
+def test_the_largest_of_many_is_large(count, mean):
+    assert noise.expected_maximum(count) == pytest.approx(mean, abs=1e-4)
+
+
+def test_the_best_of_a_hundred_equals_looks_half_a_point_better():
+    found = noise.of(study_of(*[0.95] * 100))
+    assert found.deviation == pytest.approx(0.0022, abs=5e-5)
+    assert found.flattery == pytest.approx(0.0055, abs=5e-5)
+    assert len(found.tied) == 99
+
+
+def test_who_cannot_be_told_from_the_best():
+    # With 0.95 on 10,000 images a difference has a standard deviation of 0.0031; of two trials it must exceed 1.64 of these,
+    # of three 1.96.
+    assert noise.of(study_of(0.95, 0.9455)).tied == (1,)
+    assert noise.of(study_of(0.95, 0.9445)).tied == ()
+    assert noise.of(study_of(0.5, 0.9445, 0.95)).tied == (1,)
+    assert noise.of(study_of(0.95, 0.9445, 0.94, 0.5, pruned=3)).tied == ()
+
+
+def test_the_truly_best_is_seldom_ruled_out():
+    # Ten trials of one accuracy: the first is as much the best as any. Bonferroni promises 95 %.
+    random = np.random.default_rng(0)
+    right = random.binomial(1000, 0.9, size=(2000, 10)) / 1000
+    candidates = [[noise.Accuracy(index, float(it), 1000) for index, it in enumerate(row)] for row in right]
+    ruled_out = [noise.is_told_apart(max(row, key=lambda one: one.accuracy), row[0], 10) for row in candidates]
+    assert 0.001 < np.mean(ruled_out) < 0.05
+
+
+def test_an_accuracy_of_one_is_not_certain():
+    found = noise.of(study_of(1.0, 1.0, 0.9999, 0.5))
+    assert found.deviation > 0
+    assert found.tied == (1, 2)
+
+
+@pytest.mark.parametrize("num_valid", [None, 0])
+def test_nothing_is_claimed_without_the_number_of_images(num_valid):
+    study = study_of(0.5)
+    best = replace(study.trials[0], number=1, values=(0.9,), num_valid=num_valid)
+    assert noise.of(replace(study, trials=(*study.trials, best))) is None
+
+
+def test_bests_of_several_studies():
+    wide, deep, bad = study_of(0.95, name="wide"), study_of(0.949, name="deep"), study_of(0.9, name="bad")
+    assert noise.across([deep, wide]) == "The best is wide's: deep cannot be told from it."
+    assert noise.across([bad, wide]) == "The best is wide's: bad is worse beyond the noise."
+    assert noise.across([bad, wide, deep]) == (
+        "The best is wide's: bad is worse beyond the noise, and deep cannot be told from it."
+    )
+    assert noise.across([wide, study_of(0.93, name="few", num_valid=100)]) == (
+        "The best is wide's: few cannot be told from it; they were validated on different numbers of images."
+    )
+    assert noise.across([wide, read_study(optuna.create_study())]) == ""
