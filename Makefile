@@ -15,12 +15,12 @@ help:
 
 install: $(INSTALLED)
 
-$(INSTALLED): pyproject.toml constraints.txt
+$(INSTALLED): pyproject.toml engine/pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "make: Python 3.11 or newer is needed; name one with PYTHON=python3.11"; exit 1; }
 	@$(PYTHON) -m venv .venv || { echo "make: on Debian and Ubuntu, apt-get install python3-venv"; exit 1; }
 	@echo "Installing into .venv (PyTorch is large: some minutes, 6 GB) ..."
-	@$(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@$(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt -e engine -e '.[dev]'
 	@touch $@
 
 # The loader looks in the data root and the system folder and then downloads; where that fails, Debian's package is

@@ -29,7 +29,7 @@ def _clean_hydra() -> Iterator[None]:
 @pytest.fixture
 def project() -> Path:
     """The checkout."""
-    return Path(__file__).parent.parent
+    return Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,7 @@ def unavailable(request: pytest.FixtureRequest) -> Callable[[str], None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs a CUDA device where there is none."""
     if not torch.cuda.is_available():
         for item in items:
             if item.get_closest_marker("gpu"):

@@ -98,7 +98,6 @@ def ways(num_epochs: int) -> dict[str, Callable[[int], Jobs]]:
 
 def section(group: str, name: str) -> Section:
     """Return what `hydra/sweeper/GROUP=NAME` composes to."""
-
     return dict(ConfigStore.instance().load(f"hydra/sweeper/{group}/{name}.yaml").node)
 
 

@@ -9,27 +9,18 @@ import shlex
 import signal
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import hydra
+from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from densenet_sweep.config import composition, errors
 
-# Each is a module whose `main(arguments)` runs the subcommand; a `Command` that it returns is run as if it had been typed.
-SUBCOMMANDS = {
-    "compare": "densenet_sweep.results.leaderboard",
-    "confirm": "densenet_sweep.commands.confirm",
-    "describe": "densenet_sweep.commands.describe",
-    "export": "densenet_sweep.commands.export",
-    "final": "densenet_sweep.commands.final",
-    "predict": "densenet_sweep.commands.predict",
-    "rerun": "densenet_sweep.commands.rerun",
-    "serve": "hydra_async_sweeper.study.grpc_proxy",
-    "status": "densenet_sweep.commands.status",
-    "ui": "densenet_sweep.commands.ui",
-}
+# Each is a module of `commands` whose `main(arguments)` runs it; a `Command` that it returns is run as if it had been typed.
+SUBCOMMANDS = ("compare", "confirm", "describe", "export", "final", "predict", "rerun", "serve", "status", "ui")
 
 
 def main() -> None:
@@ -61,7 +52,6 @@ def final_task(job: DictConfig) -> float | tuple[float, ...]:
 
 
 def _train(job: DictConfig, *, final: bool) -> float | tuple[float, ...]:
-    from densenet_sweep.confirm import finalists
     from densenet_sweep.run import train
     from densenet_sweep.run.recording import Job
 
@@ -71,7 +61,7 @@ def _train(job: DictConfig, *, final: bool) -> float | tuple[float, ...]:
         choices=composition.choices(runtime),
         overrides=composition.task_overrides(runtime),
         final=final,
-        **(finalists.described(composition.sweep_dir(runtime), composition.choices(runtime), job.seed) if final else {}),
+        **(_name_and_tags(runtime, job.seed) if final else {}),
     )
     if runtime.mode is not RunMode.RUN:
         return train.train(composition.typed(job), described)
@@ -86,6 +76,13 @@ def _train(job: DictConfig, *, final: bool) -> float | tuple[float, ...]:
         raise _Failed(error) from error
 
 
+def _name_and_tags(runtime: HydraConf, seed: int) -> dict[str, Any]:
+    """Return what a run of a confirmation is called and tagged with; nothing for a final run by itself."""
+    from densenet_sweep.confirm import finalists
+
+    return finalists.described(composition.sweep_dir(runtime), composition.choices(runtime), seed)
+
+
 class _Failed(BaseException):
     """Carries the error of a single run past Hydra, which would put a line of its own before ours."""
 
@@ -97,13 +94,14 @@ class _Failed(BaseException):
 def _dispatch(arguments: Sequence[str]) -> None:
     first = arguments[0] if arguments else ""
     if first in SUBCOMMANDS:
-        command: composition.Command | None = importlib.import_module(SUBCOMMANDS[first]).main(list(arguments[1:]))
+        module = importlib.import_module(f"densenet_sweep.commands.{first}")
+        command: composition.Command | None = module.main(list(arguments[1:]))
         if command is None:
             return
         sys.argv[1:] = command.arguments  # where Hydra reads what was typed
     elif first and not first.startswith(("+", "~", "-")) and "=" not in first:
         raise ValueError(
-            f"{first}: no such command{errors.did_you_mean(first, list(SUBCOMMANDS))}; "
+            f"{first}: no such command{errors.did_you_mean(first, SUBCOMMANDS)}; "
             f"{', '.join(SUBCOMMANDS)} or overrides of the form key=value are accepted"
         )
     else:

@@ -12,16 +12,13 @@ from typing import TYPE_CHECKING, Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from densenet_sweep.run.artifacts import BEST_WEIGHTS, CHECKPOINT
 from densenet_sweep.tracking.configured import in_store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 log = logging.getLogger("densenet_sweep")
-
-# What is kept of the best alone. A final run's weights have another name.
-WEIGHTS = "best.pt"
-_CHECKPOINT = "last.pt"
 
 # The tag of a run whose weights are in MLflow.
 _TAG = "weights"
@@ -73,13 +70,13 @@ class KeepBest(Callback):
 
 
 def _weights(sweep_dir: Path, number: int) -> Path:
-    return sweep_dir / str(number) / "artifacts" / WEIGHTS
+    return sweep_dir / str(number) / "artifacts" / BEST_WEIGHTS
 
 
 def _delete(sweep_dir: Path, numbers: Iterable[int]) -> None:
     """Delete the weights in the folders of trials that have ended, and the checkpoints that nobody continues from."""
     for number in numbers:
-        for path in (_weights(sweep_dir, number), sweep_dir / str(number) / _CHECKPOINT):
+        for path in (_weights(sweep_dir, number), sweep_dir / str(number) / CHECKPOINT):
             path.unlink(missing_ok=True)
 
 
@@ -110,7 +107,7 @@ def _delete_from_store(client: "MlflowClient", run_id: str, artifact_uri: str) -
 
     with suppress(NotImplementedError):  # some kinds of artifact store cannot delete
         repository: Any = get_artifact_repository(artifact_uri, tracking_uri=client.tracking_uri)
-        repository.delete_artifacts(WEIGHTS)
+        repository.delete_artifacts(BEST_WEIGHTS)
     client.delete_tag(run_id, _TAG)
 
 

@@ -72,10 +72,10 @@ def _registered(config: DictConfig, study: "Study", folder: Path, found: "Verdic
     run_id = study.trials[number].run_id
     if run_id is None or "uri" not in config.tracking:
         return False
-    from densenet_sweep.commands.arguments import answering
     from densenet_sweep.config import composition, run_config
     from densenet_sweep.models.trained import classifier
     from densenet_sweep.run import train
+    from densenet_sweep.tracking.access import answering
     from densenet_sweep.tracking.model import REGISTERED_NAME, register
 
     uri, runs = str(config.tracking.uri), champion.runs
@@ -112,7 +112,7 @@ def _tag_parent(config: DictConfig, study_name: str, tags: dict[str, str]) -> No
     """Set tags of the confirmation's parent run; a store that fails costs a warning, as everywhere in a sweep."""
     if "uri" not in config.tracking:
         return
-    from densenet_sweep.commands.arguments import answering
+    from densenet_sweep.tracking.access import answering
 
     try:
         with answering(str(config.tracking.uri)):

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
+from hydra_async_sweeper.space.search_space import is_search
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from densenet_sweep.tracking import run_note
@@ -138,14 +138,6 @@ def _searched(params: Mapping[str, Any], typed: Sequence[str]) -> dict[str, str]
         if override.is_sweep_override() or key in searched:
             searched[key] = str(override.input_line).partition("=")[2]
     return searched
-
-
-def is_search(text: str) -> bool:
-    """Tell whether `text` gives a key several values to try, and not one."""
-    try:
-        return bool(OverridesParser.create().parse_overrides([f"x={text}"])[0].is_sweep_override())
-    except HydraException:  # a conditional one, which is no text
-        return True
 
 
 def _close_trial(client: "MlflowClient", experiment: str, study_name: str, number: int, state: str, reason: str | None) -> None:

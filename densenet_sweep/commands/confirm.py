@@ -12,12 +12,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from densenet_sweep.commands.arguments import answering, mlflow_config, separated
+from densenet_sweep.commands.arguments import separated
 from densenet_sweep.commands.rerun import downloaded_config
 from densenet_sweep.config import composition
 from densenet_sweep.confirm import finalists as finalist_files
 from densenet_sweep.results.from_optuna import read_study
 from densenet_sweep.results.studies import AnyStudy, find
+from densenet_sweep.tracking.access import answering, mlflow_config
 from densenet_sweep.tracking.store import connect
 
 if TYPE_CHECKING:

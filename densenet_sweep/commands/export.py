@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from densenet_sweep.commands.arguments import mlflow_config, separated
+from densenet_sweep.commands.arguments import separated
+from densenet_sweep.tracking.access import mlflow_config
 
 if TYPE_CHECKING:
     from densenet_sweep.models.classifier import Signature

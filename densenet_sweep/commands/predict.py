@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from densenet_sweep.commands.arguments import mlflow_config
+from densenet_sweep.tracking.access import mlflow_config
 
 if TYPE_CHECKING:
     from densenet_sweep.models.classifier import Signature

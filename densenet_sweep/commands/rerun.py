@@ -6,10 +6,10 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from densenet_sweep.commands.arguments import answering, mlflow_config, the_run
 from densenet_sweep.config.composition import Command
 from densenet_sweep.config.run_config import OF_THE_MACHINE, as_overrides
 from densenet_sweep.config.schema import ConfigError
+from densenet_sweep.tracking.access import answering, mlflow_config, the_run
 from densenet_sweep.tracking.store import connect
 
 if TYPE_CHECKING:

@@ -13,9 +13,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import IO
 
-from densenet_sweep.commands.arguments import answering, mlflow_config, separated
+from densenet_sweep.commands.arguments import separated
 from densenet_sweep.config.schema import ConfigError, MlflowConfig
 from densenet_sweep.mlflow_ui import saved_views
+from densenet_sweep.tracking.access import answering, mlflow_config
 from densenet_sweep.tracking.dead_runs import close_dead_runs
 from densenet_sweep.tracking.store import artifact_uri, check_uri, connect, is_server, redacted, sqlite_file
 

@@ -39,7 +39,7 @@ class Command:
 
 def config_folder() -> Path:
     """Return the folder of the config files: inside the package when installed, beside it in a checkout."""
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parent.parent
     installed = package / "conf"
     return installed if installed.is_dir() else package.parent / "conf"
 

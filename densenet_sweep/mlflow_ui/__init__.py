@@ -1,1 +1,1 @@
-"""MLflow's UI on the project's store, and the views of a study that wait there."""
+"""A study's saved views in MLflow's UI."""

@@ -1,1 +1,1 @@
-"""What a run has trained, as a classifier: found by its name, exported, and asked about pictures."""
+"""Trained models: found by name, classifying pictures, exported for other programs."""

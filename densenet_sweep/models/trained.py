@@ -7,10 +7,11 @@ import torch
 from densenet_sweep.config import composition, run_config
 from densenet_sweep.models.classifier import Classifier, Signature
 from densenet_sweep.run import train
+from densenet_sweep.run.artifacts import BEST_WEIGHTS, FINAL_WEIGHTS
 from densenet_sweep.training import checkpoint
 
 # A final run's last epoch, or an ordinary run's best one.
-WEIGHTS = ("final.pt", "best.pt")
+WEIGHTS = (FINAL_WEIGHTS, BEST_WEIGHTS)
 
 
 def classifier(folder: Path) -> Classifier:

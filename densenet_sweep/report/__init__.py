@@ -1,1 +1,1 @@
-"""A study as pictures and as one HTML file."""
+"""The report of studies: pictures, and one HTML file that holds them."""

@@ -11,9 +11,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
 from hydra_async_sweeper.space import search_space as spaces
+from hydra_async_sweeper.space.search_space import is_search
 from hydra_async_sweeper.trial import NUM_STEPS, PROMOTED, RUNG_SECONDS, RUNGS, SECONDS
 from hydra_async_sweeper.workers.lease import LEASE
 
@@ -47,7 +46,7 @@ def study(parent: "Run", runs: "Sequence[Run]", why: str) -> "optuna.Study":
     rebuilt = optuna.create_study(study_name=name, directions=directions)
     rebuilt.set_user_attr("config", {"objective": objectives[0] if len(objectives) == 1 else objectives})
     rebuilt.set_user_attr(NOTE, f"Read from the runs in MLflow, without rank correlations: {why}.")
-    ranges = {key: text for key, text in parent.data.params.items() if _is_search(text)}
+    ranges = {key: text for key, text in parent.data.params.items() if is_search(text)}
     distributions = {key: _distribution(key, text, list(by_number.values())) for key, text in ranges.items()}
     waiting = optuna.trial.create_trial(state=optuna.trial.TrialState.WAITING)
     rebuilt.add_trials(
@@ -137,16 +136,6 @@ def _searched(run: "Run", distributions: "Mapping[str, BaseDistribution]") -> li
     typed = {match[1] for match in re.finditer(r"(?:^| )\+*([\w./@]+)=", overrides)}
     known = [name for name in distributions if name in run.data.params]
     return [name for name in known if name in typed] or known  # where what was typed is not kept, all of them
-
-
-def _is_search(text: str) -> bool:
-    """Tell whether what the sweep's run keeps of a parameter is a range, not the value that it was fixed to."""
-    if text.startswith("{"):  # a conditional one
-        return True
-    try:
-        return bool(OverridesParser.create().parse_overrides([f"x={text}"])[0].is_sweep_override())
-    except HydraException:
-        return False
 
 
 def _distribution(name: str, text: str, runs: "Sequence[Run]") -> "BaseDistribution":

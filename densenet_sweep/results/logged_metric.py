@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from densenet_sweep.commands.arguments import answering, exists
 from densenet_sweep.config.metrics import METRICS
 from densenet_sweep.config.schema import MlflowConfig
 from densenet_sweep.results.study import Study
+from densenet_sweep.tracking.access import answering, exists
 from densenet_sweep.tracking.store import connect, redacted
 
 if TYPE_CHECKING:

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from densenet_sweep.commands.arguments import answering, mlflow_config
 from densenet_sweep.config.schema import ConfigError
 from densenet_sweep.results.study import Study
+from densenet_sweep.tracking.access import answering, mlflow_config
 from densenet_sweep.tracking.store import connect, sqlite_file
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from hydra_async_sweeper.study.study_file import FoundStudy
 
-from densenet_sweep.commands.arguments import answering, exists, uncollected
 from densenet_sweep.config.schema import MlflowConfig
 from densenet_sweep.results import from_mlflow
+from densenet_sweep.tracking.access import answering, exists, uncollected
 from densenet_sweep.tracking.store import connect
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from hydra_async_sweeper.study.study_file import DESCRIPTION, FoundStudy, read
 
-from densenet_sweep.commands.arguments import tracking_config
 from densenet_sweep.config.schema import MlflowConfig
 from densenet_sweep.results.recorded import RecordedStudy, recorded, what_run
+from densenet_sweep.tracking.access import tracking_config
 from densenet_sweep.tracking.store import redacted
 
 __all__ = ["AnyStudy", "FoundStudy", "find", "found"]

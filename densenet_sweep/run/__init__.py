@@ -1,0 +1,1 @@
+"""One run: assembled in `train`, continued, recorded, and reported to its sweep."""

@@ -19,15 +19,13 @@ from torch import nn
 from densenet_sweep.config import run_config
 from densenet_sweep.config.schema import Config
 from densenet_sweep.data.preprocessing import Preprocessing
+from densenet_sweep.run.artifacts import BEST_WEIGHTS, CHECKPOINT, FINAL_WEIGHTS
 from densenet_sweep.tracking.curves import write_curves
 from densenet_sweep.tracking.figures import write_evaluation
 from densenet_sweep.training import checkpoint
 from densenet_sweep.training.evaluation import Evaluation
 
 log = logging.getLogger("densenet_sweep")
-
-# What a run continues from; it goes when a sweep's trial has ended.
-LAST = "last.pt"
 
 # After an epoch's files were written, none are for so many times as long, but not for longer than so many seconds.
 _REST = 99
@@ -64,7 +62,7 @@ class RunFolder:
         """
         self.artifacts = folder / "artifacts"
         self.artifacts.mkdir(parents=True, exist_ok=True)
-        self._last = folder / LAST
+        self._last = folder / CHECKPOINT
         self._network = network
         self._optimizer = optimizer
         self._fingerprint = fingerprint
@@ -135,14 +133,14 @@ class RunFolder:
 
     def _write(self) -> None:
         """Write what is not: the weights first, which the checkpoint says are there."""
-        if self._unwritten_best is not None and _written(self.artifacts / "best.pt", self._unwritten_best):
+        if self._unwritten_best is not None and _written(self.artifacts / BEST_WEIGHTS, self._unwritten_best):
             self._unwritten_best = None
         if self._unwritten_last is not None and _written(self._last, self._unwritten_last):
             self._unwritten_last = None
 
     def keep_final(self, num_epochs: int) -> None:
         """Write the weights after the last epoch."""
-        _written(self.artifacts / "final.pt", self._weights(self._network.state_dict(), num_epochs))
+        _written(self.artifacts / FINAL_WEIGHTS, self._weights(self._network.state_dict(), num_epochs))
 
     def _weights(self, network: Mapping[str, torch.Tensor], epoch: int) -> dict[str, Any]:
         """Return what makes a classifier of images out of the config: the weights, and what the training images taught."""

@@ -13,12 +13,11 @@ from typing import Any, Literal
 import torch
 from hydra_async_sweeper import Trial, TrialLost, TrialPruned, current_trial
 
-from densenet_sweep.callbacks.keep_best_weights import WEIGHTS
 from densenet_sweep.config import run_config
 from densenet_sweep.config.errors import one_line
 from densenet_sweep.config.schema import Config, ImageFolderConfig
 from densenet_sweep.data.images import Images
-from densenet_sweep.run.folder import LAST
+from densenet_sweep.run.artifacts import BEST_WEIGHTS, CHECKPOINT
 from densenet_sweep.tracking.provenance import provenance_tags
 from densenet_sweep.tracking.record import DataUsed, Record, State
 from densenet_sweep.tracking.run_note import Description
@@ -116,9 +115,9 @@ def recorded(
     finally:
         if state in ("complete", "pruned"):
             of_a_sweep = trial.number is not None and not job.final
-            record.artifacts(job.output_dir / "artifacts", without=(WEIGHTS,) if of_a_sweep else ())
+            record.artifacts(job.output_dir / "artifacts", without=(BEST_WEIGHTS,) if of_a_sweep else ())
             if trial.number is not None:  # a finished trial is never continued, and a study has many
-                (job.output_dir / LAST).unlink(missing_ok=True)
+                (job.output_dir / CHECKPOINT).unlink(missing_ok=True)
         if state != "lost":  # the run is another worker's by now
             record.finish(state, reason)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from densenet_sweep.config import run_config
 from densenet_sweep.config.schema import Config, ConfigError
-from densenet_sweep.run.folder import LAST
+from densenet_sweep.run.artifacts import CHECKPOINT
 from densenet_sweep.run.recording import Job
 from densenet_sweep.training import checkpoint
 
@@ -17,7 +17,7 @@ def last_checkpoint(job: Job, config: Config) -> dict[str, Any]:
     Raises:
         ConfigError: it was written by another config, or this one trains for fewer epochs than it has.
     """
-    path = job.output_dir / LAST
+    path = job.output_dir / CHECKPOINT
     if not path.exists():
         return {}
     last = checkpoint.load(path)

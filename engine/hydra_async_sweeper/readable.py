@@ -3,7 +3,7 @@
 import dataclasses
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from hydra.errors import HydraException, InstantiationException, MissingConfigException
@@ -42,7 +42,7 @@ def unwrapped(error: BaseException) -> BaseException:
     return error
 
 
-def did_you_mean(word: str, known: list[str]) -> str:
+def did_you_mean(word: str, known: Sequence[str]) -> str:
     """Return `; did you mean X?` for the known word closest to `word`, or nothing."""
     matches = difflib.get_close_matches(word, known, n=1)
     return f"; did you mean {matches[0]}?" if matches else ""

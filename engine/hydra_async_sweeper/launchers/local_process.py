@@ -1,4 +1,4 @@
-"""One job of the local launcher, in a process of its own: `python -m hydra_async_sweeper.launchers.local_process JOB RETURN`."""
+"""One job of the local launcher, a process of its own: `python -m hydra_async_sweeper.launchers.local_process JOB RETURN`."""
 
 import contextlib
 import ctypes

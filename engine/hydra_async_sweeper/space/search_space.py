@@ -274,3 +274,13 @@ def _suggest(trial: "optuna.Trial", name: str, distribution: Any) -> Any:
 def _some_value(parameter: Parameter) -> Any:
     distribution: Any = parameter.distribution
     return distribution.choices[0] if hasattr(distribution, "choices") else distribution.low
+
+
+def is_search(text: str) -> bool:
+    """Tell whether `text`, a parameter as a sweep's run keeps it, is searched over several values, and not fixed to one."""
+    if text.startswith("{"):  # a conditional parameter
+        return True
+    try:
+        return bool(OverridesParser.create().parse_overrides([f"x={text}"])[0].is_sweep_override())
+    except HydraException:
+        return False

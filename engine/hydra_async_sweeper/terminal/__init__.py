@@ -1,0 +1,1 @@
+"""What a sweep shows on a terminal while it runs."""

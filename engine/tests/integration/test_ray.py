@@ -8,7 +8,6 @@ pytestmark = [pytest.mark.real("ray"), pytest.mark.timeout(600)]
 def test_a_sweep_runs_on_ray(toy, unavailable):
     try:
         import ray  # noqa: F401
-
         from hydra_plugins import hydra_ray_launcher  # noqa: F401
     except ImportError as error:
         unavailable(f"Ray is not installed: {error}")

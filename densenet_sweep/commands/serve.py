@@ -1,0 +1,31 @@
+"""`densenet-sweep serve [URL]`: a proxy before the database of a study, so that many workers need few connections to it."""
+
+import argparse
+import os
+
+from hydra_async_sweeper.errors import SweepError
+from hydra_async_sweeper.study.grpc_proxy import serve
+from hydra_async_sweeper.study.storage import check_password, redacted
+
+
+def main(arguments: list[str]) -> None:
+    """Serve the storage that `arguments` name until Ctrl-C.
+
+    Raises:
+        SweepError: no storage, one that cannot be used, or a port that is taken.
+    """
+    parser = argparse.ArgumentParser(prog="densenet-sweep serve", description=__doc__)
+    parser.add_argument("url", nargs="?", metavar="URL", help="the database; $DENSENET_SWEEP_STORAGE unless given")
+    parser.add_argument("--host", default="localhost", help="where to listen; the proxy asks nobody for a password (localhost)")
+    parser.add_argument("--port", type=int, default=13000, help="(13000)")
+    asked = parser.parse_args(arguments)
+    url = asked.url or os.environ.get("DENSENET_SWEEP_STORAGE")
+    if url is None:
+        raise SweepError("serve: no storage; a URL as argument, or in DENSENET_SWEEP_STORAGE, is accepted")
+    check_password(url, "URL")
+
+    def announce() -> None:
+        print(f"serving {redacted(url)} on {asked.host}:{asked.port}; on each machine:", flush=True)
+        print(f"  export DENSENET_SWEEP_PROXY={asked.host}:{asked.port}; densenet-sweep storage=grpc sweep=...", flush=True)
+
+    serve(url, asked.host, asked.port, on_ready=announce)
