@@ -9,8 +9,8 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from densenet_sweep.callbacks.sweep_run import SweepRun
-from densenet_sweep.commands import next_commands
-from densenet_sweep.commands.next_commands import command
+from densenet_sweep.results import next_commands
+from densenet_sweep.results.next_commands import command
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

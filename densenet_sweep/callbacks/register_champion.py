@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from densenet_sweep.commands import next_commands
-from densenet_sweep.commands.next_commands import command
 from densenet_sweep.confirm import finalists, verdict
 from densenet_sweep.confirm import text as confirmation
+from densenet_sweep.results import next_commands
+from densenet_sweep.results.next_commands import command
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -73,10 +73,10 @@ def _registered(config: DictConfig, study: "Study", folder: Path, found: "Verdic
     if run_id is None or "uri" not in config.tracking:
         return False
     from densenet_sweep.config import composition, run_config
+    from densenet_sweep.models.registry import REGISTERED_NAME, register
     from densenet_sweep.models.trained import classifier
     from densenet_sweep.run import train
     from densenet_sweep.tracking.access import answering
-    from densenet_sweep.tracking.model import REGISTERED_NAME, register
 
     uri, runs = str(config.tracking.uri), champion.runs
     artifacts = folder / str(number) / "artifacts"

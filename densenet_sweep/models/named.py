@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from densenet_sweep.models import trained
 from densenet_sweep.models.classifier import Classifier, Signature
+from densenet_sweep.models.registry import CHAMPION, REGISTERED_NAME
 from densenet_sweep.results import ranking, studies
 from densenet_sweep.results.from_optuna import read_study
 from densenet_sweep.tracking.access import answering, the_run
-from densenet_sweep.tracking.model import CHAMPION, REGISTERED_NAME
 from densenet_sweep.tracking.quiet import quietly
 from densenet_sweep.tracking.run import quoted
 from densenet_sweep.tracking.store import connect, redacted, sqlite_file

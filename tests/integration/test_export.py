@@ -18,8 +18,8 @@ from densenet_sweep.commands import export
 from densenet_sweep.data.sources import digits
 from densenet_sweep.models import exported, trained
 from densenet_sweep.models import named as models
+from densenet_sweep.models.registry import register
 from densenet_sweep.tracking import store
-from densenet_sweep.tracking.model import register
 
 NO_RUN = "0" * 32
 

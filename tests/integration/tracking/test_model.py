@@ -18,8 +18,8 @@ import torch
 
 import densenet_sweep
 from densenet_sweep.models.classifier import Classifier, Signature
+from densenet_sweep.models.registry import CHAMPION, REGISTERED_NAME, register
 from densenet_sweep.tracking import store
-from densenet_sweep.tracking.model import CHAMPION, REGISTERED_NAME, register
 
 # Where uvicorn is, which MLflow starts by its name.
 BIN = Path(sys.executable).parent
