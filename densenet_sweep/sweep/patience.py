@@ -6,14 +6,18 @@ out; all other calls may be repeated.
 """
 
 import functools
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import optuna
 import sqlalchemy
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DatabaseError, InterfaceError, OperationalError
 
+from densenet_sweep.sweep.errors import SweepError
 from densenet_sweep.sweep.outage import wait_out
+from densenet_sweep.sweep.storage import WAYS_ON
 
 # What Optuna's cache before a database calls besides the interface (5.0).
 _CALLED_BY_THE_CACHE = ("_create_new_trial", "_get_trials", "_set_trial_param", "get_trial_id_from_study_id_trial_number")
@@ -34,10 +38,23 @@ def _is_passing(error: BaseException | None) -> bool:
     return callable(code) and getattr(code(), "name", "") in ("UNAVAILABLE", "DEADLINE_EXCEEDED")
 
 
+@contextmanager
+def _named_damage(url: str | None) -> Iterator[None]:
+    """Name the file where the SQLite database at `url` is damaged."""
+    try:
+        yield
+    except (DatabaseError, optuna.exceptions.StorageInternalError) as error:
+        damage = re.search("file is not a database|database disk image is malformed", f"{error} {error.__cause__}")
+        if damage is None or url is None:
+            raise
+        raise SweepError(f"{sqlalchemy.make_url(url).database}: is damaged ({damage[0]}); {WAYS_ON}") from error
+
+
 def _patiently(method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def call(*arguments: Any, **named: Any) -> Any:
-        return wait_out(lambda: method(*arguments, **named), _is_passing, "the study's storage")
+        with _named_damage(getattr(arguments[0], "url", None)):
+            return wait_out(lambda: method(*arguments, **named), _is_passing, "the study's storage")
 
     return call
 
@@ -62,7 +79,8 @@ class PatientDatabase(optuna.storages.RDBStorage):
         is_file = url.startswith("sqlite")
         connect = {"connect_args": {"timeout": _SQLITE_SECONDS}} if is_file else {}
         try:
-            super().__init__(url, engine_kwargs={"pool_pre_ping": True, **connect})
+            with _named_damage(url):
+                super().__init__(url, engine_kwargs={"pool_pre_ping": True, **connect})
         except BaseException:
             if hasattr(self, "engine"):  # its connections would stay open until they are collected
                 self.scoped_session.remove()

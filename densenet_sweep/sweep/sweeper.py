@@ -117,7 +117,10 @@ def _opened(
     options: Mapping[str, Any], sweep_dir: Path, definition: studies.Definition, first: Sequence[Mapping[str, Any]]
 ) -> "optuna.Study":
     """Return the study, with its first trials where it is new; commands that make it do so one after the other."""
+    name = str(options["study_name"] or sweep_dir.name)
+    description.check_file(sweep_dir, options["storage"])
     storage = storages.open_storage(options["storage"], sweep_dir)
+    description.check_trials(sweep_dir, name, storage, options["storage"])
     allow_change = options["allow_config_change"]
     earlier = []
     if options["warm_start_from"] is not None:
@@ -125,7 +128,6 @@ def _opened(
         studies.check_same(source, definition, allow_change=allow_change)
         earlier = first_trials.copies(source)
     sweep_dir.mkdir(parents=True, exist_ok=True)
-    name = str(options["study_name"] or sweep_dir.name)
     with exclusive(storage, name) as renew:
         study = studies.open_study(storage, name, definition, allow_change=allow_change)
         first_trials.begin(study, first, earlier, renew)

@@ -231,6 +231,20 @@ def test_a_study_of_another_space_or_config_is_refused(toy):
     assert code == 0, output
 
 
+def test_a_sweep_that_would_overwrite_the_folders_of_lost_trials_is_refused(toy):
+    toy.run("hydra.sweeper.n_trials=1")
+    journal = toy.folder / "sweep" / "study.journal"
+    code, output = toy.run("hydra.sweeper.study_name=other")
+    assert code == 1
+    assert f"{journal}: holds no trial of the study other, but {journal.parent}/study.yaml describes" in output
+    journal.unlink()
+    code, output = toy.run()
+    assert code == 1
+    assert f"{journal}: has gone, but {journal.parent}/study.yaml describes a study whose trial 0 has a folder there" in output
+    assert not journal.exists()
+    assert len(toy.ran()) == 1
+
+
 def test_configurations_to_try_first(toy):
     toy.run("hydra.sweeper.enqueue=[{x:0.125},{x:0.875}]", "hydra.sweeper.n_trials=3")
     toy.run("hydra.sweeper.enqueue=[{x:0.125},{x:0.875}]", "hydra.sweeper.n_trials=4")
