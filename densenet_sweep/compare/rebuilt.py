@@ -17,7 +17,7 @@ from hydra.errors import HydraException
 from densenet_sweep.metrics import direction_of
 from densenet_sweep.results.from_optuna import NOTE
 from densenet_sweep.sweep import space as spaces
-from densenet_sweep.sweep.lease import LEASE
+from densenet_sweep.sweep.claim import LEASE
 from densenet_sweep.sweep.trial import NUM_STEPS, PROMOTED, RUNG_SECONDS, RUNGS, SECONDS
 
 if TYPE_CHECKING:
@@ -120,8 +120,8 @@ def _attributes(run: "Run", epoch: int) -> dict[str, Any]:
         attributes[LEASE] = {
             "host": tags.get("host", ""),
             "pid": int(tags.get("process", 0)),
-            "process_start": int(start) if start.isdigit() else None,
-            "until": float("inf"),  # whether a process elsewhere lives, MLflow does not know
+            "process_start": float(start) if start.replace(".", "").isdigit() else None,
+            "machine": tags.get("process.machine"),
             "gpu": None,
         }
     return attributes

@@ -3,13 +3,15 @@
 import errno
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
 from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend, JournalFileSymlinkLock
+from optuna.storages.journal._storage import JournalOperation
 
+from densenet_sweep.sweep.claim import LEASE, is_due
 from densenet_sweep.sweep.errors import SweepError
 from densenet_sweep.sweep.outage import is_full_disk, wait_out
 from densenet_sweep.sweep.storage import WAYS_ON
@@ -25,7 +27,7 @@ def open_journal(path: Path) -> JournalStorage:
     path.parent.mkdir(parents=True, exist_ok=True)
     journal = Journal(path)
     try:
-        return JournalStorage(journal)
+        return LeasingJournal(journal)
     except SweepError:
         raise
     except (AssertionError, AttributeError, KeyError, TypeError, ValueError):  # JSON, but no operation on what is before it
@@ -72,8 +74,21 @@ class Journal(BaseJournalBackend):
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Append `logs` under the journal's lock, each on a line of its own."""
+        self.append_if(lambda: True, logs)
+
+    def append_if(self, is_wanted: Callable[[], bool], logs: list[dict[str, Any]]) -> None:
+        """Append `logs` where `is_wanted`, which is called under the lock and may read the journal."""
         lines = "".join(f"{json.dumps(log, separators=(',', ':'))}\n" for log in logs).encode()
-        wait_out(lambda: self._append(lines), is_full_disk, "the study's journal")
+
+        def append() -> None:
+            self._lock.acquire()
+            try:
+                if is_wanted():
+                    self._append(lines)
+            finally:
+                self._lock.release()
+
+        wait_out(append, is_full_disk, "the study's journal")
 
     def damaged(self) -> SweepError:
         """Return the error that names the line that was read last."""
@@ -91,22 +106,42 @@ class Journal(BaseJournalBackend):
         return file
 
     def _append(self, lines: bytes) -> None:
-        self._lock.acquire()
-        try:
-            with self._opened("r+b") as file:
-                file.seek(0, os.SEEK_END)
-                _drop_torn_line(file)
-                end = file.tell()
-                try:
-                    written = file.write(lines)
-                    os.fsync(file.fileno())
-                    if written < len(lines):
-                        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
-                except OSError:
-                    file.truncate(end)  # nobody else can have read it: the lock is ours
-                    raise
-        finally:
-            self._lock.release()
+        with self._opened("r+b") as file:
+            file.seek(0, os.SEEK_END)
+            _drop_torn_line(file)
+            end = file.tell()
+            try:
+                written = file.write(lines)
+                os.fsync(file.fileno())
+                if written < len(lines):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
+            except OSError:
+                file.truncate(end)  # nobody else can have read it: the lock is ours
+                raise
+
+
+class LeasingJournal(JournalStorage):
+    """Optuna's storage in a journal, in which a lease is set only where it is due."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        super().__init__(journal)
+
+    def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
+        """Set the attribute; a lease only where it `is_due` behind all that others have written."""
+        if key != LEASE:
+            super().set_trial_user_attr(trial_id, key, value)
+            return
+
+        def is_wanted() -> bool:
+            self._sync_with_backend()
+            return is_due(self._replay_result.get_trial(trial_id).user_attrs.get(LEASE), value)
+
+        # What `JournalStorage._write_log` (5.0) writes.
+        operation = {"op_code": JournalOperation.SET_TRIAL_USER_ATTR, "worker_id": self._replay_result.worker_id}
+        with self._thread_lock:
+            self._journal.append_if(is_wanted, [{**operation, "trial_id": trial_id, "user_attr": {key: value}}])
+            self._sync_with_backend()
 
 
 def _drop_torn_line(file: IO[bytes]) -> None:

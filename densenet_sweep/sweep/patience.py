@@ -6,15 +6,19 @@ out; all other calls may be repeated.
 """
 
 import functools
+import json
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import optuna
 import sqlalchemy
-from sqlalchemy.exc import DatabaseError, InterfaceError, OperationalError
+from optuna.storages._rdb.models import TrialModel, TrialUserAttributeModel
+from sqlalchemy import insert, select, update
+from sqlalchemy.exc import DatabaseError, IntegrityError, InterfaceError, OperationalError
 
+from densenet_sweep.sweep.claim import LEASE, is_due
 from densenet_sweep.sweep.errors import SweepError
 from densenet_sweep.sweep.outage import wait_out
 from densenet_sweep.sweep.storage import WAYS_ON
@@ -94,6 +98,30 @@ class PatientDatabase(optuna.storages.RDBStorage):
         super().__setstate__(state)
         if self.engine.dialect.name == "sqlite":
             _lock_before_reading(self.engine)
+
+    def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
+        """Set the attribute; a lease only where it `is_due`, which nobody can change meanwhile."""
+        if key == LEASE:
+            self._set_lease(trial_id, value)
+        else:
+            super().set_trial_user_attr(trial_id, key, value)
+
+    def _set_lease(self, trial_id: int, lease: Mapping[str, Any]) -> None:
+        """Write the row only as it was read: one statement is one step in every database, and a key has one row a trial."""
+        row = TrialUserAttributeModel
+        is_the_row = (row.trial_id == trial_id, row.key == LEASE)
+        with suppress(IntegrityError), self.engine.begin() as connection:  # somebody else's first lease was first
+            state: Any = connection.scalar(select(TrialModel.state).where(TrialModel.trial_id == trial_id))
+            self.check_trial_is_updatable(trial_id, state)
+            stored = connection.scalar(select(row.value_json).where(*is_the_row))
+            if not is_due(None if stored is None else json.loads(stored), lease):
+                return
+            if stored is not None:
+                connection.execute(
+                    update(row).where(*is_the_row, row.value_json == stored).values(value_json=json.dumps(lease))
+                )
+            else:
+                connection.execute(insert(row).values(trial_id=trial_id, key=LEASE, value_json=json.dumps(lease)))
 
 
 def _lock_before_reading(engine: sqlalchemy.Engine) -> None:
