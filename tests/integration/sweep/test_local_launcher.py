@@ -83,6 +83,8 @@ def test_a_second_ctrl_c_ends_everything_at_once(toy):
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=20)
     wait_for(lambda: not any(worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE for worker in workers), 10)
+    assert toy.states() == ["WAITING"] * 2
+    assert not [trial for trial in toy.study().trials if "attempt" in trial.user_attrs]  # who stops at once has not died
 
 
 def test_a_killed_command_leaves_nothing_running_and_loses_nothing(toy):
