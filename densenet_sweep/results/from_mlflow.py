@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
-from hydra_async_sweeper.claim import LEASE
 from hydra_async_sweeper.space import search_space as spaces
 from hydra_async_sweeper.trial import NUM_STEPS, PROMOTED, RUNG_SECONDS, RUNGS, SECONDS
+from hydra_async_sweeper.workers.claim import LEASE
 
 from densenet_sweep.config.metrics import direction_of
 from densenet_sweep.results.from_optuna import NOTE

@@ -11,10 +11,10 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend, JournalFileSymlinkLock
 from optuna.storages.journal._storage import JournalOperation
 
-from hydra_async_sweeper.claim import LEASE, is_due
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.study.retry import is_full_disk, wait_out
 from hydra_async_sweeper.study.storage import WAYS_ON
+from hydra_async_sweeper.workers.claim import LEASE, is_due
 
 
 def open_journal(path: Path) -> JournalStorage:

@@ -18,10 +18,10 @@ from optuna.storages._rdb.models import TrialModel, TrialUserAttributeModel
 from sqlalchemy import insert, select, update
 from sqlalchemy.exc import DatabaseError, IntegrityError, InterfaceError, OperationalError
 
-from hydra_async_sweeper.claim import LEASE, is_due
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.study.retry import wait_out
 from hydra_async_sweeper.study.storage import WAYS_ON
+from hydra_async_sweeper.workers.claim import LEASE, is_due
 
 # What Optuna's cache before a database calls besides the interface (5.0).
 _CALLED_BY_THE_CACHE = ("_create_new_trial", "_get_trials", "_set_trial_param", "get_trial_id_from_study_id_trial_number")

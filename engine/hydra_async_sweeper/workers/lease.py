@@ -19,8 +19,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from hydra_async_sweeper.claim import LEASE, mark
 from hydra_async_sweeper.study.retry import Outage
+from hydra_async_sweeper.workers.claim import LEASE, mark
 from hydra_async_sweeper.workers.process_identity import is_gone, machine, process_start
 
 if TYPE_CHECKING:

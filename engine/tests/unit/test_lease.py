@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import optuna
 import pytest
-from hydra_async_sweeper.claim import LEASE
 from hydra_async_sweeper.study.retry import Outage
 from hydra_async_sweeper.study.storage import open_storage
 from hydra_async_sweeper.workers import process_identity
+from hydra_async_sweeper.workers.claim import LEASE
 from hydra_async_sweeper.workers.lease import ATTEMPT, Lease, Silence, reclaim_dead
 from hydra_async_sweeper.workers.process_identity import machine
 

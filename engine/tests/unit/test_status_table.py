@@ -5,9 +5,9 @@ import socket
 
 import optuna
 import pytest
-from hydra_async_sweeper.claim import LEASE
 from hydra_async_sweeper.terminal import status_table
 from hydra_async_sweeper.trial import NUM_STEPS, RUNG_SECONDS, RUNGS, SECONDS
+from hydra_async_sweeper.workers.claim import LEASE
 from hydra_async_sweeper.workers.lease import ATTEMPT
 from hydra_async_sweeper.workers.process_identity import machine, process_start
 from optuna.distributions import FloatDistribution, IntDistribution
