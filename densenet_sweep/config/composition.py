@@ -14,10 +14,10 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from densenet_sweep import own_sections, unknown_keys
+from densenet_sweep.config import own_sections, unknown_keys
 from densenet_sweep.config.checks import check
 from densenet_sweep.config.schema import Config, register
-from densenet_sweep.targets import check_targets
+from densenet_sweep.config.targets import check_targets
 
 __all__ = ["Command", "choices", "compose", "config_folder", "output_dir", "refuse_bad_input", "register", "sweep_dir", "typed"]
 

@@ -6,9 +6,10 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
+from hydra_async_sweeper.study.earlier import first_difference, set_stored
+
 from densenet_sweep.config import composition, run_config
 from densenet_sweep.config.schema import Config, ConfigError
-from densenet_sweep.earlier import first_difference, set_stored
 from densenet_sweep.run.folder import LAST
 from densenet_sweep.run.recording import Job
 from densenet_sweep.training import checkpoint

@@ -18,6 +18,7 @@ from hydra_async_sweeper import TrialPruned, current_trial
 from torch import nn
 
 from densenet_sweep.config.schema import Config, ConfigError
+from densenet_sweep.config.targets import check_defined_there
 from densenet_sweep.data.augmentation import Augmentation
 from densenet_sweep.data.batches import EvalBatches, TrainBatches
 from densenet_sweep.data.images import Images, Source
@@ -27,7 +28,6 @@ from densenet_sweep.run import cost_limits, progress, resume
 from densenet_sweep.run.folder import RunFolder
 from densenet_sweep.run.recording import Job, recorded
 from densenet_sweep.run.reporting import TrainingRun
-from densenet_sweep.targets import check_defined_there
 from densenet_sweep.tracking.record import Record
 from densenet_sweep.training.compilation import Compiled
 from densenet_sweep.training.evaluation import evaluate

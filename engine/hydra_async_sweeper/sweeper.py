@@ -16,7 +16,6 @@ from hydra.core.plugins import Plugins
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from densenet_sweep.earlier import set_stored
 from hydra_async_sweeper import best_config
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.events import emit
@@ -28,6 +27,7 @@ from hydra_async_sweeper.study import build, enqueue, study_file
 from hydra_async_sweeper.study import definition as studies
 from hydra_async_sweeper.study import storage as storages
 from hydra_async_sweeper.study.budget import Budget
+from hydra_async_sweeper.study.earlier import set_stored
 from hydra_async_sweeper.study.exclusive import exclusive
 from hydra_async_sweeper.study.ranking import best_first
 from hydra_async_sweeper.workers.worker import Settings, Worker

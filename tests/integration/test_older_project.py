@@ -14,9 +14,8 @@ from pathlib import Path
 import optuna
 import pytest
 import torch
+from hydra_async_sweeper.study import earlier
 from hydra_async_sweeper.study.study_file import read
-
-from densenet_sweep import earlier
 
 ARCHIVE = Path(__file__).parent.parent / "fixtures" / "older_project.tar.xz"
 

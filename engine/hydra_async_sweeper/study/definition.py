@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from densenet_sweep.earlier import first_difference
 from hydra_async_sweeper.best_config import chosen_options, flat_job_config, is_below
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.space.search_space import Space
+from hydra_async_sweeper.study.earlier import first_difference
 
 if TYPE_CHECKING:
     import optuna

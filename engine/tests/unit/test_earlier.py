@@ -1,7 +1,6 @@
 import pytest
+from hydra_async_sweeper.study import earlier
 from omegaconf import OmegaConf
-
-from densenet_sweep import earlier
 
 STORED = {"epochs": 3, "optimizer._target_": "old.sgd", "optimizer.lr": 0.1}
 

@@ -6,8 +6,8 @@ import pytest
 
 from densenet_sweep.config import composition
 from densenet_sweep.config.schema import ConfigError
+from densenet_sweep.config.targets import is_ours
 from densenet_sweep.run import train
-from densenet_sweep.targets import is_ours
 
 
 @pytest.mark.parametrize(
