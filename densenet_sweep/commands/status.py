@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from hydra_async_sweeper.terminal import status_table
+from hydra_async_sweeper.workers.lease import Silence
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
@@ -51,15 +52,16 @@ def main(arguments: list[str]) -> None:
 
 def show(found: AnyStudy, console: Console | None = None) -> None:
     """Print how far the study is, what runs and what ended last."""
-    (console or Console()).print(_drawn(found.load(), found.n_trials))
+    (console or Console()).print(_drawn(found.load(), found.n_trials, Silence()))
 
 
 def watch(found: AnyStudy, console: Console | None = None) -> None:
     """Show the same every second until the budget is finished or the user has seen enough; the last state stays."""
     study = found.load()
+    silence = Silence()
     with contextlib.suppress(KeyboardInterrupt), Live(console=console or Console(), auto_refresh=False) as live:
         while True:
-            live.update(_drawn(study, found.n_trials), refresh=True)
+            live.update(_drawn(study, found.n_trials, silence), refresh=True)
             if found.n_trials is not None and len(status_table.read(study).finished()) >= found.n_trials:
                 return
             if NOTE in study.user_attrs:  # it is a copy
@@ -69,8 +71,8 @@ def watch(found: AnyStudy, console: Console | None = None) -> None:
                 time.sleep(_DRAW_SECONDS)
 
 
-def _drawn(study: "optuna.Study", n_trials: int | None) -> RenderableType:
-    seen = status_table.read(study)
+def _drawn(study: "optuna.Study", n_trials: int | None, silence: Silence) -> RenderableType:
     note = study.user_attrs.get(NOTE)
+    seen = status_table.read(study, None if note else silence)  # a copy of MLflow's runs shows no sign of life
     lines = [Text(note, style="dim")] if note else []
     return Group(Text(f"study {seen.name}"), status_table.of(seen, n_trials, datetime.datetime.now()), *lines)

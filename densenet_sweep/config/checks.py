@@ -11,12 +11,14 @@ from densenet_sweep.config.schema import (
     AdamWConfig,
     Config,
     ConfigError,
+    DecayConfig,
     DenseNetConfig,
     ImageFolderConfig,
     MlflowConfig,
     MuonConfig,
     OneCycleConfig,
     SGDConfig,
+    StemConfig,
     StepConfig,
     WarmupConfig,
 )
@@ -67,7 +69,8 @@ def _check_objective(config: Config) -> None:
 
 def _check_optimizer(config: Config) -> None:
     _between(config, "optimizer.lr", 0.0, math.inf, open_below=True, open_above=True)
-    _between(config, "optimizer.weight_decay", 0.0, math.inf, open_above=True)
+    if isinstance(config.optimizer, DecayConfig):
+        _between(config, "optimizer.weight_decay", 0.0, math.inf, open_above=True)
     if config.optimizer.max_grad_norm is not None:
         _between(config, "optimizer.max_grad_norm", 0.0, math.inf, open_below=True)
     if isinstance(config.optimizer, SGDConfig):
@@ -125,8 +128,9 @@ def _check_architecture(config: Config) -> None:
     for key in ("in_channels", "num_classes"):
         if getattr(architecture, key) is not None:
             _whole(config, f"architecture.{key}", at_least=1)
-    _one_of(config, "architecture.stem", geometry.STEMS)
-    _one_of(config, "architecture.initialization", geometry.INITIALIZATIONS)
+    if isinstance(architecture, StemConfig):
+        _one_of(config, "architecture.stem", geometry.STEMS)
+        _one_of(config, "architecture.initialization", geometry.INITIALIZATIONS)
     if not isinstance(architecture, DenseNetConfig):
         return
     _whole(config, "architecture.growth_rate", at_least=1)

@@ -1,5 +1,6 @@
 """From overrides to a typed, checked config: where the config files are, and how they are composed without running."""
 
+import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,8 +14,10 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
+from densenet_sweep.config import own_sections, unknown_keys
 from densenet_sweep.config.checks import check
 from densenet_sweep.config.schema import Config, register
+from densenet_sweep.config.targets import check_targets
 
 __all__ = ["Command", "choices", "compose", "config_folder", "output_dir", "refuse_bad_input", "register", "sweep_dir", "typed"]
 
@@ -57,11 +60,16 @@ def compose(overrides: Sequence[str], *, config_dir: str | None = None, config_n
     """
     register()
     parsed = OverridesParser.create().parse_overrides(list(overrides))
-    fixed = [override.input_line for override in parsed if not override.is_sweep_override()]
-    if config_dir is not None:
-        fixed.append(f"hydra.searchpath=[{Path(config_dir).resolve()}]")
+    fixed = [str(override.input_line) for override in parsed if not override.is_sweep_override()]
+    searchpath = [] if config_dir is None else [f"hydra.searchpath=[{Path(config_dir).resolve()}]"]
     with _beside_a_running_application(), initialize_config_dir(config_dir=str(config_folder()), version_base=VERSION_BASE):
-        return hydra_compose(config_name, overrides=[override for override in fixed if override is not None])
+        options_of = GlobalHydra.instance().config_loader().get_group_options
+        unknown_keys.refuse_added(
+            parsed,
+            compose=lambda plain: hydra_compose(config_name, overrides=[*plain, *searchpath]),
+            is_group=lambda key: bool(options_of(key)),
+        )
+        return hydra_compose(config_name, overrides=[*fixed, *searchpath])
 
 
 @contextmanager
@@ -81,10 +89,14 @@ def typed(job: DictConfig) -> Config:
     Raises:
         ConfigError: a value out of range or a combination that cannot run.
     """
+    job = copy.deepcopy(job)  # Hydra's own keeps its interpolations: what they give may be a password, and is written nowhere
     with read_write(job), open_dict(job):
         OmegaConf.resolve(job)
+        own_sections.give_schemas(job)
+    unknown_keys.refuse_outside_schemas(job)
     config = OmegaConf.to_object(job)
     assert isinstance(config, Config), "conf/config.yaml starts from the schema _config"
+    check_targets(config)
     check(config)
     return config
 

@@ -20,8 +20,8 @@ OF_THE_MACHINE = ("data.root", "data.download")
 # What Hydra takes for something else than a text.
 _NO_WORDS = ("true", "false", "null", "nan", "inf")
 
-# Sections that say nothing of what is trained, and may hold a password.
-WHERE_IT_IS_WRITTEN = ("tracking", "storage")
+# What says nothing of what is trained, may hold a password, or is the user's to grant.
+WHERE_IT_IS_WRITTEN = ("tracking", "storage", "trusted_targets")
 
 
 def shown(config: Config) -> dict[str, Any]:

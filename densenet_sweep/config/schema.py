@@ -5,7 +5,7 @@ refused in milliseconds. `register()` puts the schemas where Hydra finds them: e
 `defaults: [_schema, _self_]` and thereby refuses keys and types that it does not know.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -25,12 +25,18 @@ class ArchitectureConfig:
     _target_: str = MISSING
     in_channels: int | None = None
     num_classes: int | None = None
+
+
+@dataclass
+class StemConfig(ArchitectureConfig):
+    """How our networks begin, and how their weights do."""
+
     stem: str = MISSING
     initialization: str = MISSING
 
 
 @dataclass
-class DenseNetConfig(ArchitectureConfig):
+class DenseNetConfig(StemConfig):
     """All DenseNet families: the seed's, the paper's plain and BC nets, and the ImageNet ones."""
 
     growth_rate: int = MISSING
@@ -45,7 +51,7 @@ class DenseNetConfig(ArchitectureConfig):
 
 
 @dataclass
-class ResNetConfig(ArchitectureConfig):
+class ResNetConfig(StemConfig):
     """torchvision's ResNet-18, for comparison."""
 
 
@@ -55,13 +61,19 @@ class OptimizerConfig:
 
     _target_: str = MISSING
     lr: float = MISSING
-    weight_decay: float = MISSING
-    decay_norm_and_bias: bool = MISSING
     max_grad_norm: float | None = None
 
 
 @dataclass
-class SGDConfig(OptimizerConfig):
+class DecayConfig(OptimizerConfig):
+    """Weight decay, of all weights or without norms and biases."""
+
+    weight_decay: float = MISSING
+    decay_norm_and_bias: bool = MISSING
+
+
+@dataclass
+class SGDConfig(DecayConfig):
     """Stochastic gradient descent, plain or with (Nesterov) momentum."""
 
     momentum: float = MISSING
@@ -69,7 +81,7 @@ class SGDConfig(OptimizerConfig):
 
 
 @dataclass
-class AdamWConfig(OptimizerConfig):
+class AdamWConfig(DecayConfig):
     """AdamW (Loshchilov and Hutter, 2019)."""
 
     betas: tuple[float, float] = MISSING
@@ -77,7 +89,7 @@ class AdamWConfig(OptimizerConfig):
 
 
 @dataclass
-class MuonConfig(OptimizerConfig):
+class MuonConfig(DecayConfig):
     """Muon (Jordan et al., 2024) for kernels; `ns_steps` of its Newton-Schulz iteration."""
 
     momentum: float = MISSING
@@ -145,8 +157,9 @@ class DataConfig:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
     def source_arguments(self) -> dict[str, Any]:
-        """Return what the source function named by `_target_` takes."""
-        return {"root": self.root, "download": self.download}
+        """Return what the source function named by `_target_` takes: a user's own also the keys of its own option file."""
+        own = {it.name: getattr(self, it.name) for it in fields(self) if it.name not in DataConfig.__dataclass_fields__}
+        return {"root": self.root, "download": self.download, **own}
 
 
 @dataclass
@@ -221,11 +234,25 @@ class Config:
     data: DataConfig = MISSING
     tracking: TrackingConfig = MISSING
     storage: StorageConfig = MISSING
+    trusted_targets: list[str] = MISSING  # see `targets`
 
     @property
     def objectives(self) -> list[str]:
         """The metrics that a sweep optimizes; the first is what a run's best epoch is chosen by, and is shown while it runs."""
         return [self.objective] if isinstance(self.objective, str) else list(self.objective)
+
+
+@dataclass
+class ComposedConfig(Config):
+    """`Config` as Hydra composes it: a section takes the schema that its option file starts from.
+
+    One that starts from none is a user's own; see `own_sections`.
+    """
+
+    architecture: Any = MISSING
+    optimizer: Any = MISSING
+    schedule: Any = MISSING
+    data: Any = MISSING
 
 
 def _direction_of(objective: Any) -> str | list[str]:
@@ -242,7 +269,7 @@ OmegaConf.register_new_resolver("direction_of", _direction_of, replace=True)
 def register() -> None:
     """Store every schema under the name that the option files in `conf/` start from."""
     store = ConfigStore.instance().store
-    store(name="_config", node=Config)
+    store(name="_config", node=ComposedConfig)
     for group, name, node in (
         ("architecture", "_densenet", DenseNetConfig),
         ("architecture", "_resnet", ResNetConfig),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from hydra_async_sweeper.space import search_space as spaces
 from hydra_async_sweeper.space.search_space import is_search
 from hydra_async_sweeper.trial import NUM_STEPS, PROMOTED, RUNG_SECONDS, RUNGS, SECONDS
-from hydra_async_sweeper.workers.lease import LEASE
+from hydra_async_sweeper.workers.claim import LEASE
 
 from densenet_sweep.config.metrics import direction_of
 from densenet_sweep.results.from_optuna import NOTE
@@ -119,8 +119,8 @@ def _attributes(run: "Run", epoch: int) -> dict[str, Any]:
         attributes[LEASE] = {
             "host": tags.get("host", ""),
             "pid": int(tags.get("process", 0)),
-            "process_start": int(start) if start.isdigit() else None,
-            "until": float("inf"),  # whether a process elsewhere lives, MLflow does not know
+            "process_start": float(start) if start.replace(".", "").isdigit() else None,
+            "machine": tags.get("process.machine"),
             "gpu": None,
         }
     return attributes

@@ -1,10 +1,14 @@
 """Whether a run goes on from what an earlier start left in its folder."""
 
 import json
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
-from densenet_sweep.config import run_config
+from hydra_async_sweeper.study.earlier import first_difference, set_stored
+
+from densenet_sweep.config import composition, run_config
 from densenet_sweep.config.schema import Config, ConfigError
 from densenet_sweep.run.artifacts import CHECKPOINT
 from densenet_sweep.run.recording import Job
@@ -21,19 +25,34 @@ def last_checkpoint(job: Job, config: Config) -> dict[str, Any]:
     if not path.exists():
         return {}
     last = checkpoint.load(path)
-    then, now = json.loads(last["config"]), json.loads(fingerprint(config, job))
-    for key in sorted(then.keys() | now.keys()):
-        if then.get(key) != now.get(key):
-            raise ConfigError(
-                f"{key}={now.get(key)}, but {path} was trained with {key}={then.get(key)}: "
-                "continue with the same config, or choose another hydra.run.dir"
-            )
+    then = json.loads(last["config"])
+    difference = first_difference(then, json.loads(fingerprint(config, job)), lambda: _reread(then, job))
+    if difference is not None:
+        key, old, new = difference
+        raise ConfigError(
+            f"{key}={new}, but {path} was trained with {key}={old}: "
+            "continue with the same config, or choose another hydra.run.dir"
+        )
     return last
 
 
 def fingerprint(config: Config, job: Job) -> str:
     """Return what must not change over a continued run, as JSON; where and by whom it is recorded and judged may change."""
     leaves = {**run_config.flat(asdict(config)), "final": job.final}
-    of_others = ("tracking.", "storage.", "limits.", "rungs")
+    of_others = ("tracking.", "storage.", "limits.", "rungs", "trusted_targets")
     ignored = (*of_others, "device", "data.root", "data.download", "architecture.num_classes")
     return json.dumps({key: value for key, value in leaves.items() if not key.startswith(ignored)}, sort_keys=True)
+
+
+def _reread(stored: Mapping[str, Any], job: Job) -> Mapping[str, Any]:
+    """Return what the config that a checkpoint was stored with is in terms of today's config files."""
+    choices = {group: option for group, option in job.choices.items() if group in run_config.GROUPS}
+    with suppress(OSError, ConfigError):
+        choices, _ = run_config.read(job.output_dir / "artifacts" / "config.yaml")
+    try:
+        composed = composition.compose([f"{group}={option}" for group, option in choices.items()])
+        set_stored(composed, stored)
+        reread: dict[str, Any] = json.loads(fingerprint(composition.typed(composed), job))
+    except Exception:  # an option that there is no longer: what it gave is not known, and every key of now is a difference
+        return stored
+    return reread

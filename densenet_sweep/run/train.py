@@ -10,13 +10,15 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
+from typing import Any
 
 import torch
-from hydra.utils import instantiate
+from hydra.utils import get_object, instantiate
 from hydra_async_sweeper import TrialPruned, current_trial
 from torch import nn
 
 from densenet_sweep.config.schema import Config, ConfigError
+from densenet_sweep.config.targets import check_defined_there
 from densenet_sweep.data.augmentation import Augmentation
 from densenet_sweep.data.batches import EvalBatches, TrainBatches
 from densenet_sweep.data.images import Images, Source
@@ -88,7 +90,7 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
         return fit(
             compiled,
             optimizer,
-            instantiate(asdict(config.schedule)),
+            _called(asdict(config.schedule)),
             train_batches=lambda index: progress.of_epoch(train_batches(index), train_batches.num_batches, index, epochs),
             valid_batches=None if job.final else EvalBatches(valid_images, preprocessing, batch_size=_EVAL_BATCH_SIZE),
             num_batches=train_batches.num_batches,
@@ -152,7 +154,7 @@ def build_network(config: Config) -> nn.Module:
     if config.architecture.num_classes is None:
         raise ConfigError("architecture.num_classes is not known before the pictures are read: give architecture.num_classes=N")
     torch.manual_seed(config.seed)
-    network: nn.Module = instantiate(asdict(config.architecture))
+    network: nn.Module = _called(asdict(config.architecture))
     return network
 
 
@@ -199,7 +201,7 @@ def _read(
 ) -> tuple[Source, Images, Images]:
     """Read and split a data set once for all trials of a long-lived worker; `source` is its function's call as JSON."""
     with progress.said_if_slow(log.info, _READING):
-        loaded: Source = instantiate(json.loads(source))
+        loaded: Source = _called(json.loads(source))
     if loaded.remark:
         log.warning("%s", loaded.remark)
     train_images, valid_images = split(loaded.train, valid_fraction=fraction, num_train=num_train, seed=seed)
@@ -233,7 +235,7 @@ def _train_batches(config: Config, images: Images, preprocessing: Preprocessing)
 def _build_optimizer(config: Config, network: nn.Module) -> torch.optim.Optimizer:
     arguments = asdict(config.optimizer)
     del arguments["max_grad_norm"]  # belongs to the loop
-    optimizer: torch.optim.Optimizer = instantiate(arguments, network=network)
+    optimizer: torch.optim.Optimizer = _called(arguments, network=network)
     return optimizer
 
 
@@ -241,5 +243,11 @@ def _open_record(config: Config) -> Callable[..., Record]:
     # Partial: instantiate resolves what it is handed, and an override may hold ${oc.env:PASSWORD}.
     arguments = asdict(config.tracking)
     del arguments["keep_checkpoints"]  # belongs to the sweep
-    open_record: Callable[..., Record] = instantiate(arguments, _partial_=True)
+    open_record: Callable[..., Record] = _called(arguments, _partial_=True)
     return open_record
+
+
+def _called(section: Mapping[str, Any], **arguments: Any) -> Any:
+    """Return what the function gives that a section names as its `_target_`, which `check_targets` has admitted."""
+    check_defined_there(section["_target_"], get_object(section["_target_"]))
+    return instantiate(section, **arguments)

@@ -1,9 +1,11 @@
 """Runs whose process has died without closing them: MLflow shows these as running for ever, unless somebody closes them."""
 
 import socket
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from hydra_async_sweeper.workers.process_identity import process_start
+import psutil
+from hydra_async_sweeper.workers.process_identity import is_gone
 
 from densenet_sweep.tracking.run import close_run, quoted
 
@@ -21,8 +23,17 @@ def close_dead_runs(client: "MlflowClient", experiment: str) -> int:
     query = f"attributes.status = 'RUNNING' AND tags.`host` = {quoted(socket.gethostname())}"
     closed = 0
     for run in client.search_runs([experiment], query, max_results=_MANY):
-        process, start = run.data.tags.get("process", ""), run.data.tags.get("process.start")
-        if process.isdigit() and str(process_start(int(process))) != start:
+        if _is_dead(run.data.tags):
             close_run(client, run.info.run_id, "interrupted", "its process died")
             closed += 1
     return closed
+
+
+def _is_dead(tags: Mapping[str, str]) -> bool:
+    """Tell whether a run's process has ended; a run of an older version names its host alone, and counts by its number."""
+    process, start, where = (tags.get(key, "") for key in ("process", "process.start", "process.machine"))
+    if not process.isdigit():
+        return False
+    if not where:
+        return not psutil.pid_exists(int(process))
+    return start.replace(".", "").isdigit() and is_gone(int(process), float(start), where)

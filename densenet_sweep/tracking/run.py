@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from hydra_async_sweeper.workers.process_identity import process_start
+from hydra_async_sweeper.workers.process_identity import machine, process_start
 
 from densenet_sweep.tracking.record import DataUsed
 from densenet_sweep.tracking.run_note import NOTE, Description
@@ -103,7 +103,13 @@ def close_run(
 
 def process_tags() -> dict[str, str]:
     """Return the tags of a run by which its process can be found again."""
-    return {"host": socket.gethostname(), "process": str(os.getpid()), "process.start": str(process_start(os.getpid()))}
+    process = os.getpid()
+    return {
+        "host": socket.gethostname(),
+        "process": str(process),
+        "process.start": str(process_start(process)),
+        "process.machine": machine(),
+    }
 
 
 def find_parent(client: "MlflowClient", experiment_number: str, study_name: str) -> str | None:

@@ -51,6 +51,35 @@ def needed_options(config_loader: ConfigLoader, config: DictConfig) -> list[str]
     return []
 
 
+def chosen_options(config: DictConfig, ignored: Sequence[str] = ()) -> dict[str, str]:
+    """Return the option chosen in each of the application's groups, but for those that set the keys of others."""
+    chosen = OmegaConf.select(config, "hydra.runtime.choices", default={})
+    return {
+        group: option
+        for group, option in chosen.items()
+        if option is not None and not group.startswith("hydra/") and group not in _COMPOSING_GROUPS and "@" not in group
+        if not is_below(group, ignored)
+    }
+
+
+def plain_config(config_loader: ConfigLoader, config: DictConfig, choices: Mapping[str, str]) -> DictConfig:
+    """Return what the config files give for these options of the groups, with no value overridden.
+
+    Args:
+        config_loader: Hydra's.
+        config: of the command, composed, with Hydra's part.
+        choices: by group.
+
+    Raises:
+        Exception: Hydra's, for an option that there is not.
+    """
+    return config_loader.load_configuration(
+        config_name=config.hydra.job.config_name,
+        overrides=[*needed_options(config_loader, config), *(f"{group}={option}" for group, option in choices.items())],
+        run_mode=RunMode.RUN,
+    )
+
+
 def is_below(key: str, sections: Sequence[str]) -> bool:
     """Tell whether `key` is one of these keys, or in one of these sections."""
     return any(key == section or key.startswith(f"{section}.") for section in sections)
@@ -69,19 +98,9 @@ def write(path: Path, config_loader: ConfigLoader, config: DictConfig, header: s
     Raises:
         OSError: the folder cannot be written.
     """
-    choices = {
-        group: option
-        for group, option in config.hydra.runtime.choices.items()
-        if option is not None and not group.startswith("hydra/") and group not in _COMPOSING_GROUPS and "@" not in group
-        if not is_below(group, ignored)
-    }
-    plain = config_loader.load_configuration(
-        config_name=config.hydra.job.config_name,
-        overrides=[*needed_options(config_loader, config), *(f"{group}={option}" for group, option in choices.items())],
-        run_mode=RunMode.RUN,
-    )
+    choices = chosen_options(config, ignored)
     unset = object()
-    given = flat_job_config(plain)
+    given = flat_job_config(plain_config(config_loader, config, choices))
     differing = {
         key: value
         for key, value in flat_job_config(config).items()

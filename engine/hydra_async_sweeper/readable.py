@@ -48,6 +48,12 @@ def did_you_mean(word: str, known: Sequence[str]) -> str:
     return f"; did you mean {matches[0]}?" if matches else ""
 
 
+def unknown_key(section: str, key: str, accepted: list[str]) -> str:
+    """Return that `section` has no such key, with the nearest one and all that it accepts; the root is the section ""."""
+    hint = f"; {section or 'the config'} accepts {', '.join(accepted)}" if accepted else ""
+    return f"unknown key {f'{section}.{key}' if section else key}{did_you_mean(key, accepted)}{hint}"
+
+
 def _chain(error: BaseException) -> Iterator[BaseException]:
     link: BaseException | None = error
     seen: set[int] = set()
@@ -58,12 +64,8 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _unknown_key(error: OmegaConfBaseException) -> str:
-    full_key = str(error.full_key or error.key)
-    section, _, key = full_key.rpartition(".")
-    accepted = _accepted_keys(error)
-    where = section or "the config"
-    hint = f"; {where} accepts {', '.join(accepted)}" if accepted else ""
-    return f"unknown key {full_key}{did_you_mean(key, accepted)}{hint}"
+    section, _, key = str(error.full_key or error.key).rpartition(".")
+    return unknown_key(section, key, _accepted_keys(error))
 
 
 def _accepted_keys(error: OmegaConfBaseException) -> list[str]:
@@ -71,7 +73,7 @@ def _accepted_keys(error: OmegaConfBaseException) -> list[str]:
         return [field.name for field in dataclasses.fields(error.object_type) if not field.name.startswith("_")]
     node: Any = error.parent_node
     try:
-        return [str(key) for key in node]
+        return [str(key) for key in node if not str(key).startswith("_")]
     except TypeError:
         return []
 

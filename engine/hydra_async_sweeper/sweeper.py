@@ -3,6 +3,7 @@
 The launcher (any of Hydra's) launches workers, not trials; the workers pull trials from the study.
 """
 
+import json
 import logging
 import shlex
 import sys
@@ -26,6 +27,7 @@ from hydra_async_sweeper.study import build, enqueue, study_file
 from hydra_async_sweeper.study import definition as studies
 from hydra_async_sweeper.study import storage as storages
 from hydra_async_sweeper.study.budget import Budget
+from hydra_async_sweeper.study.earlier import set_stored
 from hydra_async_sweeper.study.exclusive import exclusive
 from hydra_async_sweeper.study.ranking import best_first
 from hydra_async_sweeper.workers.worker import Settings, Worker
@@ -72,7 +74,7 @@ def sweep(
 
     sweep_dir = Path(str(config.hydra.sweep.dir)).absolute()
     command = options["command"] or f"{_program()} {shlex.join(sys.argv[1:])}".strip()
-    study = _opened(options, sweep_dir, definition, first)
+    study = _opened(options, sweep_dir, definition, first, _reread_with(context, config))
     study_file.write(sweep_dir, study, storage=options["storage"], n_trials=options["n_trials"], command=command)
     told = {"config": config, "study_name": study.study_name, "sweep_dir": str(sweep_dir)}
     emit(context, "on_study_open", command=command, **told)
@@ -116,21 +118,42 @@ def _look_up_in(context: HydraContext, config: DictConfig) -> conditions.LookUp:
     return look_up
 
 
+def _reread_with(context: HydraContext, config: DictConfig) -> studies.Reread:
+    """Return a function that tells what a stored config is in terms of today's config files."""
+
+    def reread(choices: Mapping[str, str], stored: Mapping[str, Any]) -> Mapping[str, Any]:
+        try:
+            plain = best_config.plain_config(context.config_loader, config, choices)
+        except Exception:  # an option that there is no longer: what it gave is not known, and every key of now is a difference
+            return stored
+        set_stored(plain, stored)
+        leaves: dict[str, Any] = json.loads(json.dumps(best_config.flat_job_config(plain)))
+        return leaves
+
+    return reread
+
+
 def _opened(
-    options: Mapping[str, Any], sweep_dir: Path, definition: studies.Definition, first: Sequence[Mapping[str, Any]]
+    options: Mapping[str, Any],
+    sweep_dir: Path,
+    definition: studies.Definition,
+    first: Sequence[Mapping[str, Any]],
+    reread: studies.Reread,
 ) -> "optuna.Study":
     """Return the study, with its first trials where it is new; commands that make it do so one after the other."""
+    name = str(options["study_name"] or sweep_dir.name)
+    study_file.check_file(sweep_dir, options["storage"])
     storage = storages.open_storage(options["storage"], sweep_dir)
+    study_file.check_trials(sweep_dir, name, storage, options["storage"])
     allow_change = options["allow_config_change"]
     earlier = []
     if options["warm_start_from"] is not None:
         source = enqueue.source_of_warm_start(options["warm_start_from"], storage, sweep_dir)
-        studies.check_same(source, definition, allow_change=allow_change)
+        studies.check_same(source, definition, reread=reread, allow_change=allow_change)
         earlier = enqueue.copies(source)
     sweep_dir.mkdir(parents=True, exist_ok=True)
-    name = str(options["study_name"] or sweep_dir.name)
     with exclusive(storage, name) as renew:
-        study = studies.open_study(storage, name, definition, allow_change=allow_change)
+        study = studies.open_study(storage, name, definition, reread=reread, allow_change=allow_change)
         enqueue.begin(study, first, earlier, renew)
         if options["repeats"]:
             study.set_user_attr(best_config.REPEATS, True)

@@ -9,12 +9,14 @@ from densenet_sweep.__main__ import main
 CASES = {
     "a misspelt key": (
         ["optimizer.lrr=0.1"],
-        "unknown key optimizer.lrr; did you mean lr?; optimizer accepts lr, weight_decay,",
+        "unknown key optimizer.lrr; did you mean lr?; optimizer accepts lr, max_grad_norm,",
     ),
+    "a key that would be ignored": (["+data.augment.mixup=0.2"], "unknown key data.augment.mixup; data.augment accepts crop_"),
+    "somebody else's function": (["optimizer._target_=os.system"], "optimizer._target_=os.system: is neither ours nor trusted"),
     "a misspelt top-level key": (["epoch=3"], "unknown key epoch; did you mean epochs?"),
     "a key of another option": (
         ["optimizer=adamw", "optimizer.momentum=0.9"],
-        "unknown key optimizer.momentum; optimizer accepts lr, weight_decay, decay_norm_and_bias, max_grad_norm, betas",
+        "unknown key optimizer.momentum; optimizer accepts lr, max_grad_norm, weight_decay, decay_norm_and_bias, betas",
     ),
     "a wrong type": (["optimizer.lr=fast"], "optimizer.lr: Value 'fast' of type 'str' could not be converted to Float"),
     "a wrong type of a whole number": (["epochs=1.5"], "epochs: Value '1.5' of type 'float' could not be converted to"),

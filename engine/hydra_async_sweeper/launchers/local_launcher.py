@@ -6,13 +6,15 @@ whose process dies has failed. The first Ctrl-C or SIGTERM is passed on to the j
 """
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -26,9 +28,15 @@ from omegaconf import DictConfig
 
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.launchers.child_output import Relay, streams
+from hydra_async_sweeper.workers.process_identity import is_gone, machine, process_start
 from hydra_async_sweeper.workers.worker import Worker
 
 _POLL_SECONDS = 0.05
+
+# How long a worker may take to leave at a second Ctrl-C.
+_LEAVING_SECONDS = 3.0
+
+_FOLDER = "densenet-sweep-"
 
 
 @dataclass(frozen=True)
@@ -89,19 +97,29 @@ class _Launch:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-            for job in self.running:
-                job.process.kill()
-                job.process.wait()
-                job.relay.finish()
+            self._end_now()
         if self.is_interrupted:
             raise KeyboardInterrupt
         return [self.returns[index] for index in range(len(self.jobs))]
+
+    def _end_now(self) -> None:
+        """End what still runs: by a second Ctrl-C, at which a worker leaves its trial in the queue, or else without one."""
+        for job in self.running:
+            with suppress(ProcessLookupError):
+                job.process.send_signal(signal.SIGINT)
+        deadline = time.monotonic() + _LEAVING_SECONDS
+        for job in self.running:
+            with suppress(subprocess.TimeoutExpired):
+                job.process.wait(max(0.0, deadline - time.monotonic()))
+            job.process.kill()
+            job.process.wait()
+            job.relay.finish()
 
     def _start(self, slot: Slot, index: int, num_deaths: int) -> _Running:
         payload, result = self.folder / f"{index}.job", self.folder / f"{index}.{num_deaths}.return"
         payload.write_bytes(cloudpickle.dumps(self.jobs[index]))
         process = subprocess.Popen(
-            [sys.executable, "-m", "hydra_async_sweeper.launchers.local_process", str(payload), str(result)],
+            [sys.executable, "-m", "hydra_async_sweeper.launchers.local_process", str(payload), str(result), str(os.getpid())],
             env={**os.environ, **slot.environment, "PYTHONUNBUFFERED": "1"},
             **streams(),
             start_new_session=True,  # the terminal's Ctrl-C reaches the parent alone, which passes it on once
@@ -152,8 +170,24 @@ def launch(
         Job(task_function, context, config, tuple(overrides), initial_job_idx + index, singletons)
         for index, overrides in enumerate(job_overrides)
     ]
-    with tempfile.TemporaryDirectory(prefix="densenet-sweep-") as folder:
-        return _Launch(jobs, slots, max_restarts, Path(folder)).run()
+    with own_folder() as folder:
+        return _Launch(jobs, slots, max_restarts, folder).run()
+
+
+@contextmanager
+def own_folder() -> Iterator[Path]:
+    """Give a temporary folder inside the context, and remove those that launchers left which were killed.
+
+    A folder's name tells whose it is, so that it does from its first moment.
+    """
+    ours = (os.getpid(), process_start(os.getpid()), machine().replace("/", ","))
+    with tempfile.TemporaryDirectory(prefix=f"{_FOLDER}{'@'.join(map(str, ours))}@") as folder:
+        for left in Path(folder).parent.glob(f"{_FOLDER}*@*@*@*"):
+            with suppress(ValueError):  # another program's
+                pid, start, where, _ = left.name.removeprefix(_FOLDER).split("@")
+                if is_gone(int(pid), float(start), where.replace(",", "/")):
+                    shutil.rmtree(left, ignore_errors=True)  # another user's stays
+        yield Path(folder)
 
 
 def slots(*, num_workers: int | None, workers_per_gpu: int) -> list[Slot]:

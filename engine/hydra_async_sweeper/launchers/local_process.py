@@ -1,10 +1,11 @@
-"""One job of the local launcher, a process of its own: `python -m hydra_async_sweeper.launchers.local_process JOB RETURN`."""
+"""One job of the local launcher, a process of its own: `python -m ...launchers.local_process JOB RETURN LAUNCHER`."""
 
 import contextlib
-import ctypes
 import os
 import signal
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,13 +17,14 @@ from omegaconf import open_dict
 if TYPE_CHECKING:
     from hydra_async_sweeper.launchers.local_launcher import Job
 
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+# How often a worker looks whether its launcher lives.
+_LOOK_SECONDS = 0.5
 
 
 def main() -> None:
-    """Run the job in the file JOB and write Hydra's `JobReturn` to the file RETURN."""
-    payload, result = map(Path, sys.argv[1:])
-    _end_with_the_parent()
+    """Run the job in the file JOB for process LAUNCHER and write Hydra's `JobReturn` to the file RETURN."""
+    payload, result = map(Path, sys.argv[1:3])
+    _end_with(launcher=int(sys.argv[3]))
     returned = _run(cloudpickle.loads(payload.read_bytes()))
     try:
         content = cloudpickle.dumps(returned)
@@ -54,12 +56,23 @@ def _run(job: "Job") -> JobReturn:
     )
 
 
-def _end_with_the_parent() -> None:
-    """Ask the kernel for the first Ctrl-C when the parent dies, so that a killed command leaves nothing running."""
-    with contextlib.suppress(OSError, AttributeError):  # Linux alone has it
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() == 1:
+def _end_with(launcher: int) -> None:
+    """Give this process SIGTERM, its first Ctrl-C, when the launcher has died, so that a killed command leaves nothing running.
+
+    Whoever inherits this process then, process 1 or a user's service manager, is not the launcher.
+
+    Raises:
+        SystemExit: it died while Python started.
+    """
+    if os.getppid() != launcher:
         sys.exit("the launcher has gone")
+
+    def watch() -> None:
+        while os.getppid() == launcher:
+            time.sleep(_LOOK_SECONDS)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="launcher-watch", daemon=True).start()
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from hydra_async_sweeper.study.budget import Budget
 from hydra_async_sweeper.workers import trial_log
-from hydra_async_sweeper.workers.lease import is_dead
+from hydra_async_sweeper.workers.lease import Silence, is_dead
 
 if TYPE_CHECKING:
     import optuna
@@ -64,6 +64,7 @@ def watched(
         told: set[int] | None = None
         ended_at: float | None = None
         is_last = False
+        silence = Silence()
         while not is_last:
             is_last = over.wait(0 if told is None else _POLL_SECONDS)
             try:
@@ -71,11 +72,12 @@ def watched(
                 trials = study.get_trials(deepcopy=False)
                 told = _tell(study, trials, told, sweep_dir)
                 reason = budget.reason_to_stop(study, started)
-                is_running = any(trial.state.name == "RUNNING" and not is_dead(trial, lease_seconds) for trial in trials)
+                running = [trial for trial in trials if trial.state.name == "RUNNING"]
+                dead = [trial for trial in running if is_dead(trial, lease_seconds, silence)]
             except Exception:  # the storage is away; the workers wait for it too
                 study = None
                 continue
-            if reason is None or is_running:
+            if reason is None or len(dead) < len(running):
                 ended_at = None
             elif ended_at is None:
                 ended_at = time.monotonic()

@@ -1,18 +1,22 @@
 """The study: made, or continued where it is the one that is meant."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from hydra_async_sweeper.best_config import flat_job_config, is_below
+from hydra_async_sweeper.best_config import chosen_options, flat_job_config, is_below
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.space.search_space import Space
+from hydra_async_sweeper.study.earlier import first_difference
 
 if TYPE_CHECKING:
     import optuna
+
+# Returns, for options of the groups and stored values, all that the application's config files now give beside these values.
+Reread = Callable[[Mapping[str, str], Mapping[str, Any]], Mapping[str, Any]]
 
 _DIRECTIONS = ("minimize", "maximize")
 
@@ -25,11 +29,13 @@ class Definition:
         directions: one an objective.
         space: what is searched, by name, as text.
         config: what all else is fixed to, by override path.
+        choices: the options of the config groups that this came from; they tell the default of a key that is added later.
     """
 
     directions: list[str]
     space: dict[str, str]
     config: dict[str, Any]
+    choices: dict[str, str] = field(default_factory=dict)
 
 
 def define(directions: Sequence[str], space: Space, base: DictConfig, ignored: Sequence[str]) -> Definition:
@@ -44,7 +50,7 @@ def define(directions: Sequence[str], space: Space, base: DictConfig, ignored: S
     searched = [name.lstrip("+") for name in space.parameters]
     leaves = flat_job_config(base)
     kept = {key: value for key, value in leaves.items() if not is_below(key, ignored) and not is_below(key, searched)}
-    return Definition(list(directions), space.described(), json.loads(json.dumps(kept)))
+    return Definition(list(directions), space.described(), json.loads(json.dumps(kept)), chosen_options(base, ignored))
 
 
 def directions(given: str | Sequence[str]) -> list[str]:
@@ -60,8 +66,18 @@ def directions(given: str | Sequence[str]) -> list[str]:
     return listed
 
 
+def _as_stored(_choices: Mapping[str, str], stored: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Know of no defaults: what was not stored is a difference."""
+    return stored
+
+
 def open_study(
-    storage: "optuna.storages.BaseStorage", name: str, definition: Definition, *, allow_change: bool = False
+    storage: "optuna.storages.BaseStorage",
+    name: str,
+    definition: Definition,
+    *,
+    reread: Reread = _as_stored,
+    allow_change: bool = False,
 ) -> "optuna.Study":
     """Return the study `name`, made or continued.
 
@@ -69,6 +85,7 @@ def open_study(
         storage: where it lives.
         name: of the study.
         definition: what it must be, or will be where it is new.
+        reread: gives keys that the study was stored without their default; see `check_same`.
         allow_change: continue although the config differs; the study then holds the new one.
 
     Raises:
@@ -83,16 +100,29 @@ def open_study(
         study = optuna.create_study(storage=storage, study_name=name, directions=wanted, load_if_exists=True)
     if "space" not in study.user_attrs and [it.name.lower() for it in study.directions] == definition.directions:
         study.set_user_attr("space", definition.space)
-        study.set_user_attr("config", definition.config)
+        _keep_config(study, definition)
         return study
-    check_same(study, definition, allow_change=allow_change)
+    check_same(study, definition, reread=reread, allow_change=allow_change)
     if allow_change:
-        study.set_user_attr("config", definition.config)
+        _keep_config(study, definition)
     return study
 
 
-def check_same(study: "optuna.Study", definition: Definition, *, allow_change: bool = False) -> None:
+def _keep_config(study: "optuna.Study", definition: Definition) -> None:
+    study.set_user_attr("config", definition.config)
+    study.set_user_attr("choices", definition.choices)
+
+
+def check_same(
+    study: "optuna.Study",
+    definition: Definition,
+    *,
+    reread: Reread = _as_stored,
+    allow_change: bool = False,
+) -> None:
     """Refuse a study that is defined otherwise, naming the first difference.
+
+    A key of the config that an earlier version stored the study without counts as what the config files give it today.
 
     Raises:
         SweepError: other directions, another space or, unless `allow_change`, another config.
@@ -103,17 +133,19 @@ def check_same(study: "optuna.Study", definition: Definition, *, allow_change: b
     if before != definition.directions:
         now = ",".join(definition.directions)
         raise SweepError(f"hydra.sweeper.direction={now}: the study {name} has {','.join(before)}; {elsewhere}")
-    _compare(study.user_attrs.get("space", {}), definition.space, f"the study {name} searches", elsewhere)
+    attributes = study.user_attrs
+    _refuse(first_difference(attributes.get("space", {}), definition.space), f"the study {name} searches", elsewhere)
     if not allow_change:
         hint = f"{elsewhere}, hydra.sweeper.allow_config_change=true mixes the two"
-        _compare(study.user_attrs.get("config", {}), definition.config, f"the study {name} has", hint)
+        stored, choices = attributes.get("config", {}), attributes.get("choices", definition.choices)
+        difference = first_difference(stored, definition.config, lambda: reread(choices, stored))
+        _refuse(difference, f"the study {name} has", hint)
 
 
-def _compare(before: Mapping[str, Any], now: Mapping[str, Any], subject: str, hint: str) -> None:
-    for key in sorted(before.keys() | now.keys()):
-        if before.get(key, "nothing") != now.get(key, "nothing"):
-            old, new = (_shown(side.get(key, "nothing")) for side in (before, now))
-            raise SweepError(f"{key}: now {new}, but {subject} {old}; {hint}")
+def _refuse(difference: tuple[str, Any, Any] | None, subject: str, hint: str) -> None:
+    if difference is not None:
+        key, old, new = difference
+        raise SweepError(f"{key}: now {_shown(new)}, but {subject} {_shown(old)}; {hint}")
 
 
 def _shown(value: Any) -> str:

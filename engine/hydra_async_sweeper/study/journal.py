@@ -1,31 +1,112 @@
-"""Optuna's journal file, mended where a writer died in the middle of a line."""
+"""A study's journal: Optuna's format, one JSON object a line, read and written so that no damage passes unseen."""
 
 import errno
 import json
 import os
-from typing import Any
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
 
-from optuna.storages.journal import JournalFileBackend
-from optuna.storages.journal._file import get_lock_file
+from optuna.storages import JournalStorage
+from optuna.storages.journal import BaseJournalBackend, JournalFileSymlinkLock
+from optuna.storages.journal._storage import JournalOperation
 
+from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.study.retry import is_full_disk, wait_out
+from hydra_async_sweeper.study.storage import WAYS_ON
+from hydra_async_sweeper.workers.claim import LEASE, is_due
 
 
-class MendedJournal(JournalFileBackend):
-    """Drops a torn last line before it appends, and waits where the disk is full.
+def open_journal(path: Path) -> JournalStorage:
+    """Return the storage in the journal at `path`, which is made where there is none.
 
-    Optuna's own backend (5.0) appends to the torn line, after which nobody can read the journal any more. Whoever holds the
-    lock and finds a line without its end knows that its writer is dead, and the line was never read, so nothing is lost. To be
-    removed when Optuna does so itself.
+    Raises:
+        SweepError: a line is damaged; the message names the file and the line.
+        OSError: the file cannot be read or made.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    journal = Journal(path)
+    try:
+        return LeasingJournal(journal)
+    except SweepError:
+        raise
+    except (AssertionError, AttributeError, KeyError, TypeError, ValueError):  # JSON, but no operation on what is before it
+        raise journal.damaged() from None
+
+
+class Journal(BaseJournalBackend):
+    """Drops a torn last line before it appends, refuses any other damage, and waits where the disk is full.
+
+    Optuna's own backend (5.0) appends to the torn line, after which nobody can read the journal any more, and passes over a
+    last line that is whole and no JSON. Whoever holds the lock and finds a line without its end knows that its writer is
+    dead, and the line was never read, so nothing is lost.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = JournalFileSymlinkLock(str(path))
+        self._num_lines, self._offset = 0, 0  # what has been read
+        path.touch()
+
+    def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
+        """Yield the operations from number `log_number_from` on.
+
+        Raises:
+            SweepError: a line is no operation.
+        """
+        if log_number_from != self._num_lines:
+            self._num_lines, self._offset = 0, 0
+        with self._opened("rb") as file:
+            file.seek(self._offset)
+            for line in file:
+                if not line.endswith(b"\n"):  # it is being written, or its writer is dead
+                    return
+                self._num_lines += 1
+                self._offset += len(line)
+                try:
+                    log = json.loads(line)
+                except ValueError:
+                    raise self.damaged() from None
+                if not isinstance(log, dict):
+                    raise self.damaged()
+                if self._num_lines > log_number_from:
+                    yield log
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Append `logs` under the journal's lock, each on a line of its own."""
+        self.append_if(lambda: True, logs)
+
+    def append_if(self, is_wanted: Callable[[], bool], logs: list[dict[str, Any]]) -> None:
+        """Append `logs` where `is_wanted`, which is called under the lock and may read the journal."""
         lines = "".join(f"{json.dumps(log, separators=(',', ':'))}\n" for log in logs).encode()
-        wait_out(lambda: self._append(lines), is_full_disk, "the study's journal")
+
+        def append() -> None:
+            self._lock.acquire()
+            try:
+                if is_wanted():
+                    self._append(lines)
+            finally:
+                self._lock.release()
+
+        wait_out(append, is_full_disk, "the study's journal")
+
+    def damaged(self) -> SweepError:
+        """Return the error that names the line that was read last."""
+        return SweepError(f"{self._path}: line {self._num_lines} is damaged; {WAYS_ON}")
+
+    def _opened(self, mode: str) -> IO[bytes]:
+        """Open the file, unbuffered, and see that what was read of it is still there."""
+        try:
+            file: IO[bytes] = self._path.open(mode, buffering=0)
+        except FileNotFoundError:
+            raise SweepError(f"{self._path}: has gone; {WAYS_ON}") from None
+        if os.fstat(file.fileno()).st_size < self._offset:
+            file.close()
+            raise SweepError(f"{self._path}: has become shorter; {WAYS_ON}")
+        return file
 
     def _append(self, lines: bytes) -> None:
-        with get_lock_file(self._lock), open(self._file_path, "r+b", buffering=0) as file:  # noqa: PTH123 - Optuna keeps a str
+        with self._opened("r+b") as file:
             file.seek(0, os.SEEK_END)
             _drop_torn_line(file)
             end = file.tell()
@@ -33,13 +114,37 @@ class MendedJournal(JournalFileBackend):
                 written = file.write(lines)
                 os.fsync(file.fileno())
                 if written < len(lines):
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self._file_path)
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
             except OSError:
                 file.truncate(end)  # nobody else can have read it: the lock is ours
                 raise
 
 
-def _drop_torn_line(file: Any) -> None:
+class LeasingJournal(JournalStorage):
+    """Optuna's storage in a journal, in which a lease is set only where it is due."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        super().__init__(journal)
+
+    def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
+        """Set the attribute; a lease only where it `is_due` behind all that others have written."""
+        if key != LEASE:
+            super().set_trial_user_attr(trial_id, key, value)
+            return
+
+        def is_wanted() -> bool:
+            self._sync_with_backend()
+            return is_due(self._replay_result.get_trial(trial_id).user_attrs.get(LEASE), value)
+
+        # What `JournalStorage._write_log` (5.0) writes.
+        operation = {"op_code": JournalOperation.SET_TRIAL_USER_ATTR, "worker_id": self._replay_result.worker_id}
+        with self._thread_lock:
+            self._journal.append_if(is_wanted, [{**operation, "trial_id": trial_id, "user_attr": {key: value}}])
+            self._sync_with_backend()
+
+
+def _drop_torn_line(file: IO[bytes]) -> None:
     """Truncate `file`, which stands at its end, after its last complete line."""
     end = file.tell()
     if end == 0:

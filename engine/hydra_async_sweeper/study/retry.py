@@ -16,7 +16,7 @@ Result = TypeVar("Result")
 
 
 class Outage:
-    """When the storage of this process last came back, by `time.time`; 0 where it was never away."""
+    """When the storage of this process last came back, by `time.monotonic`; 0 where it was never away."""
 
     ended = 0.0
 
@@ -53,6 +53,6 @@ def wait_out(call: Callable[[], Result], is_passing: Callable[[BaseException], b
             pause = min(2 * pause, _LONGEST_PAUSE)
             continue
         if began is not None:
-            Outage.ended = time.time()
+            Outage.ended = time.monotonic()
             log.warning("%s is back after %.0f s", what, time.monotonic() - began)
         return result

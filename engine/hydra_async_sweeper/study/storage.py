@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 JOURNAL = "study.journal"
 SQLITE = "study.db"
 
+# What can be done where the file of a study is lost or damaged.
+WAYS_ON = "put a copy of it in its place, or move its folder away to begin anew"
+
 # What SQLite, PostgreSQL and MySQL say where another process made the same table, or its first row, a moment earlier.
 _MADE_BY_ANOTHER = "already exists|UNIQUE constraint|unique constraint|Duplicate entry|database is locked|[Dd]eadlock"
 _SECONDS_TO_MAKE_TABLES = 30.0
@@ -40,11 +43,11 @@ def open_storage(url: str | None, sweep_dir: Path) -> "optuna.storages.BaseStora
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     url = url if url is None else revealed(url)
     if url in (None, "journal") or str(url).startswith("journal:"):
-        from hydra_async_sweeper.study.journal import MendedJournal
+        from hydra_async_sweeper.study.journal import open_journal
 
-        path = sweep_dir / JOURNAL if url in (None, "journal") else Path(str(url).removeprefix("journal:").removeprefix("//"))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return optuna.storages.JournalStorage(MendedJournal(str(path)))
+        path = storage_file(url, sweep_dir)
+        assert path is not None
+        return open_journal(path)
     assert url is not None
     if url == "sqlite":
         sweep_dir.mkdir(parents=True, exist_ok=True)
@@ -55,6 +58,23 @@ def open_storage(url: str | None, sweep_dir: Path) -> "optuna.storages.BaseStora
         accepted = "journal, sqlite, journal:PATH, grpc://HOST:PORT or a database URL"
         raise SweepError(f"hydra.sweeper.storage={url}: {accepted} is accepted")
     return _database(url)
+
+
+def storage_file(url: str | None, sweep_dir: Path) -> Path | None:
+    """Return the file in which the storage at `url` keeps its studies; None where that is no file of this machine."""
+    if url in (None, "journal"):
+        return sweep_dir / JOURNAL
+    assert url is not None
+    if url == "sqlite":
+        return sweep_dir / SQLITE
+    if url.startswith("journal:"):
+        return Path(url.removeprefix("journal:").removeprefix("//"))
+    if url.startswith("sqlite"):
+        from sqlalchemy.engine import make_url
+
+        database = make_url(url).database
+        return Path(database) if database and not database.startswith((":memory:", "file:")) else None
+    return None
 
 
 def redacted(url: str) -> str:
@@ -110,6 +130,8 @@ def _database(url: str) -> "optuna.storages.BaseStorage":
             if time.monotonic() < deadline and re.search(_MADE_BY_ANOTHER, f"{error} {error.__cause__}"):
                 time.sleep(random.uniform(0.1, 0.5))
                 continue
+            if isinstance(error, SweepError):
+                raise
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise SweepError(f"hydra.sweeper.storage={redacted(url)}: cannot be used ({redacted(reason)})") from error
 

@@ -1,12 +1,14 @@
 """What a sweep leaves in its folder about its study, for whoever looks there: `study.yaml`, without passwords."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from hydra_async_sweeper.study.storage import JOURNAL, open_storage, redacted
+from hydra_async_sweeper.errors import SweepError
+from hydra_async_sweeper.study.storage import WAYS_ON, open_storage, redacted, storage_file
 
 if TYPE_CHECKING:
     import optuna
@@ -32,8 +34,9 @@ class FoundStudy:
         """
         import optuna
 
-        if self.storage in (None, "journal") and not (self.folder / JOURNAL).is_file():  # opening it would make it
-            raise ValueError(f"{self.folder / JOURNAL}: has gone, and with it the study {self.name}")
+        lost = _lost_file(self.folder, self.storage)
+        if lost is not None:  # opening it would make it
+            raise ValueError(f"{lost}, and with it the study {self.name}")
         try:
             return optuna.load_study(study_name=self.name, storage=open_storage(self.storage, self.folder))
         except KeyError:
@@ -69,4 +72,60 @@ def write(folder: Path, study: "optuna.Study", *, storage: str | None, n_trials:
         "command": command if storage is None else command.replace(storage, redacted(storage)),
     }
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / DESCRIPTION).write_text(yaml.safe_dump(entry, sort_keys=False), encoding="utf-8")
+    written = folder / f".{DESCRIPTION}.{os.getpid()}"  # so that nobody reads half of it
+    written.write_text(yaml.safe_dump(entry, sort_keys=False), encoding="utf-8")
+    written.replace(folder / DESCRIPTION)
+
+
+def check_file(folder: Path, storage: str | None) -> None:
+    """Refuse a sweep whose trials have folders in `folder` and whose studies' file was lost; opening it would make it anew.
+
+    Raises:
+        SweepError: naming the file, the description and the two ways on.
+    """
+    trials = _trial_folders(folder)
+    lost = _lost_file(folder, storage)
+    if trials and lost is not None:
+        raise SweepError(f"{lost}, but {_knows(folder, trials)}; {WAYS_ON}")
+
+
+def check_trials(folder: Path, study_name: str, storage: "optuna.storages.BaseStorage", url: str | None) -> None:
+    """Refuse a study that lacks trials which have folders in `folder`: it would overwrite them.
+
+    Raises:
+        SweepError: naming the storage, the description and the two ways on.
+    """
+    trials = _trial_folders(folder)  # before the study is read, in which a trial stands before it has a folder
+    if not trials:
+        return
+    try:
+        num_trials = storage.get_n_trials(storage.get_study_id_from_name(study_name))
+    except KeyError:
+        num_trials = 0
+    if trials[-1] >= num_trials:
+        where = storage_file(url, folder) or redacted(str(url))
+        what = (
+            f"holds {num_trials} trials of the study {study_name}"
+            if num_trials
+            else f"holds no trial of the study {study_name}"
+        )
+        raise SweepError(f"{where}: {what}, but {_knows(folder, trials)}; {WAYS_ON}, or name another hydra.sweep.dir")
+
+
+def _trial_folders(folder: Path) -> list[int]:
+    """Return the numbers of the trials that left a folder in the sweep that `folder` describes, in order."""
+    if not (folder / DESCRIPTION).is_file():
+        return []
+    return sorted(int(path.name) for path in folder.iterdir() if path.name.isdecimal() and path.is_dir())
+
+
+def _knows(folder: Path, trials: list[int]) -> str:
+    return f"{folder / DESCRIPTION} describes a study whose trial {trials[-1]} has a folder there"
+
+
+def _lost_file(folder: Path, storage: str | None) -> str | None:
+    """Return what happened to the file of the studies in `storage`, or None where it is there, or is no file."""
+    path = storage_file(storage, folder)
+    if path is None or (path.is_file() and path.stat().st_size > 0):
+        return None
+    return f"{path}: is empty" if path.is_file() else f"{path}: has gone"

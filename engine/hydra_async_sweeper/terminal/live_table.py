@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.live import Live
 
 from hydra_async_sweeper.terminal import status_table
+from hydra_async_sweeper.workers.lease import Silence
 
 if TYPE_CHECKING:
     import optuna
@@ -61,13 +62,14 @@ def shown(load_study: Callable[[], "optuna.Study"], n_trials: int) -> Iterator[N
 def _draw(live: Live, load_study: Callable[[], "optuna.Study"], n_trials: int, over: threading.Event) -> None:
     study: optuna.Study | None = None
     seen: status_table.Snapshot | None = None
+    silence = Silence()
     last_read = -_READ_SECONDS
     while not over.is_set():
         if time.monotonic() - last_read >= _READ_SECONDS:
             last_read = time.monotonic()
             try:
                 study = study or load_study()
-                seen = status_table.read(study)
+                seen = status_table.read(study, silence)
             except Exception:
                 study = None
         if seen is not None and not over.is_set():

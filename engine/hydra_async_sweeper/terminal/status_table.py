@@ -22,7 +22,8 @@ from rich.text import Text
 from hydra_async_sweeper.best_config import best_trial
 from hydra_async_sweeper.study.enqueue import is_own
 from hydra_async_sweeper.trial import NUM_STEPS, seconds_without_rungs
-from hydra_async_sweeper.workers.lease import ATTEMPT, LEASE, is_dead
+from hydra_async_sweeper.workers.claim import LEASE
+from hydra_async_sweeper.workers.lease import ATTEMPT, Silence, is_of_dead_process
 
 if TYPE_CHECKING:
     import optuna
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 
 _NUM_LAST = 5
 
-# How long a trial may be without a lease before its worker counts as dead.
-_START_SECONDS = 60.0
+# How long nothing may be heard of a worker before it is shown as dead: hydra.sweeper.lease_seconds as it is by default.
+_SILENT_SECONDS = 60.0
 
 _STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running", "WAITING": "waiting"}
 _STYLES = {"pruned": "dim", "failed": "red", "dead": "red", "starting": "dim"}
@@ -46,11 +47,19 @@ _ANY_WIDTH = 10_000
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A study at one moment; `best` is its best trial, if there is one: several objectives and repetitions have none."""
+    """A study at one moment.
+
+    Attributes:
+        name: the study's.
+        trials: all of them.
+        best: its best trial, if there is one: several objectives and repetitions have none.
+        silent: the numbers of the running trials of which nothing was heard for long.
+    """
 
     name: str
     trials: tuple["FrozenTrial", ...]
     best: "FrozenTrial | None"
+    silent: frozenset[int] = frozenset()
 
     def in_state(self, *states: str) -> list["FrozenTrial"]:
         """Return the trials that are in one of `states`, Optuna's names."""
@@ -61,9 +70,12 @@ class Snapshot:
         return [trial for trial in self.in_state("COMPLETE", "PRUNED") if is_own(trial)]
 
 
-def read(study: "optuna.Study") -> Snapshot:
-    """Return the study as its storage holds it now."""
-    return Snapshot(study.study_name, tuple(study.get_trials(deepcopy=False)), best_trial(study))
+def read(study: "optuna.Study", silence: Silence | None = None) -> Snapshot:
+    """Return the study as its storage holds it now; with what was seen before, also of which trials nothing was heard since."""
+    trials = tuple(study.get_trials(deepcopy=False))
+    running = [trial for trial in trials if trial.state.name == "RUNNING"]
+    silent = {trial.number for trial in running if silence is not None and silence.seconds(trial) > _SILENT_SECONDS}
+    return Snapshot(study.study_name, trials, best_trial(study), frozenset(silent))
 
 
 def of(snapshot: Snapshot, n_trials: int | None, now: datetime.datetime) -> RenderableType:
@@ -77,7 +89,7 @@ def of(snapshot: Snapshot, n_trials: int | None, now: datetime.datetime) -> Rend
     parts: list[RenderableType] = [_progress(snapshot, n_trials)]
     running = snapshot.in_state("RUNNING")
     if running:
-        rows = [_row(trial, now) for trial in running]
+        rows = [_row(trial, snapshot, now) for trial in running]
         has_gpu = any(row["GPU"] for row in rows)
         parts += ["", _Rows(rows, [heading for heading in rows[0] if heading != "GPU" or has_gpu])]
         if any(row["state"] == "dead" for row in rows):
@@ -107,18 +119,18 @@ def _sweep_eta(snapshot: Snapshot, n_trials: int | None) -> float | None:
     """Return the seconds that the rest of the budget takes with as many workers, if trials go on to take what they took."""
     finished = snapshot.finished()
     took = [trial.duration.total_seconds() for trial in finished if trial.duration is not None]
-    num_running = sum(_state(trial) != "dead" for trial in snapshot.in_state("RUNNING"))
+    num_running = sum(_state(trial, snapshot) != "dead" for trial in snapshot.in_state("RUNNING"))
     if n_trials is None or not took or not num_running:
         return None
     return max(0, n_trials - len(finished)) * statistics.median(took) / num_running
 
 
-def _row(trial: "FrozenTrial", now: datetime.datetime) -> dict[str, str]:
+def _row(trial: "FrozenTrial", snapshot: Snapshot, now: datetime.datetime) -> dict[str, str]:
     """Return the cells of a running trial by their headings."""
     lease: dict[str, Any] = trial.user_attrs.get(LEASE, {})
     step = max(trial.intermediate_values, default=None)
     total = trial.user_attrs.get(NUM_STEPS)
-    state = _state(trial)
+    state = _state(trial, snapshot)
     eta = _trial_eta(trial, step, total, now) if state == "running" else None
     host = "" if lease.get("host") == socket.gethostname() else f"{str(lease.get('host')).partition('.')[0]} "
     return {
@@ -135,8 +147,8 @@ def _row(trial: "FrozenTrial", now: datetime.datetime) -> dict[str, str]:
     }
 
 
-def _state(trial: "FrozenTrial") -> str:
-    if is_dead(trial, _START_SECONDS):
+def _state(trial: "FrozenTrial", snapshot: Snapshot) -> str:
+    if trial.number in snapshot.silent or is_of_dead_process(trial):
         return "dead"
     return "running" if LEASE in trial.user_attrs else "starting"
 

@@ -1,20 +1,30 @@
-"""Whether a worker was asked to stop."""
+"""Whether a worker was asked to stop, by the user or by a scheduler."""
 
 import logging
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 log = logging.getLogger("hydra_async_sweeper")
 
 
 class Interruption:
-    """Whether the user asked this process to stop: the first Ctrl-C or SIGTERM asks, the second stops at once."""
+    """Whether this process was asked to stop.
+
+    The first Ctrl-C or SIGTERM asks, the second stops at once. Schedulers have signals and handlers of their own, which end the
+    process by an exception: submitit's exits after it has put a preempted Slurm job back into the queue.
+
+    Attributes:
+        is_asked_for: the process is to end as soon as it can.
+        raised: what another's handler of a signal raised. A task that exits by itself raises the same, but not there.
+    """
 
     def __init__(self) -> None:
         self.is_asked_for = False
+        self.raised: BaseException | None = None
 
     @contextmanager
     def watched(self) -> Iterator["Interruption"]:
@@ -22,7 +32,12 @@ class Interruption:
         if threading.current_thread() is not threading.main_thread():
             yield self
             return
-        before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+        ours: dict[int, Any] = {int(number): self._on_signal for number in (signal.SIGINT, signal.SIGTERM)}
+        for number in set(map(int, signal.valid_signals())) - ours.keys():
+            handler = signal.getsignal(number)
+            if callable(handler):
+                ours[number] = self._around(handler)
+        before = {number: signal.signal(number, handler) for number, handler in ours.items()}
         try:
             yield self
         finally:
@@ -34,3 +49,15 @@ class Interruption:
             raise KeyboardInterrupt
         self.is_asked_for = True
         log.warning("stopping after this epoch; Ctrl-C again stops at once")
+
+    def _around(self, handler: Callable[[int, FrameType | None], Any]) -> Callable[[int, FrameType | None], None]:
+        """Return `handler`, whose exceptions are noted on their way."""
+
+        def noting(number: int, frame: FrameType | None) -> None:
+            try:
+                handler(number, frame)
+            except BaseException as raised:
+                self.is_asked_for, self.raised = True, raised
+                raise
+
+        return noting

@@ -1,8 +1,13 @@
 """Who runs a trial: a lease on it, renewed while its worker lives, so that a dead worker's trial can be continued.
 
-A lease stands among the trial's user attributes: its owner's token, host, process and the time at which it runs out. On the
-same host a dead process is noticed at once, elsewhere when the lease has run out. Optuna's own heartbeat is not recorded
-under ask and tell, and exists for databases only.
+A lease stands among the trial's user attributes: its owner's token, machine and process, how often it was written, and how many
+attempts at the trial have ended in a death. Whoever takes a trial up replaces the lease that it saw, in one step of the storage
+(`claim`): of any number of workers one succeeds, and one death counts once. Optuna's own state is not enough: it puts a running
+trial back into the queue for whoever asks, however late. So a trial from the queue is its lease's owner's until that one has
+released it, and an owner whose trial was put back by mistake takes it out again.
+
+On the same machine a dead process is noticed at once, elsewhere when its lease has not changed for long, by the reader's own
+clock. Optuna's own heartbeat is not recorded under ask and tell, and exists for databases only.
 """
 
 import os
@@ -10,60 +15,198 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from hydra_async_sweeper.study.retry import Outage
-from hydra_async_sweeper.workers.process_identity import process_start
+from hydra_async_sweeper.workers.claim import LEASE, mark
+from hydra_async_sweeper.workers.process_identity import is_gone, machine, process_start
 
 if TYPE_CHECKING:
     import optuna
 
-LEASE = "lease"
+# How many attempts at a trial have ended in a death.
 ATTEMPT = "attempt"
+
+# What the owner does: run the trial, put it back after another's death, or nothing any more. A lease of an older version says
+# nothing, and is the running owner's.
+_RUNNING, _RECLAIMING, _RELEASED = "running", "reclaiming", "released"
 
 
 class Lease:
-    """This worker's claim to one running trial; renewed by a thread of its own until `release`."""
+    """This worker's claim to one running trial; renewed by a thread of its own until it is released.
 
-    def __init__(self, study: "optuna.Study", trial_id: int, seconds: float) -> None:
-        self._study = study
-        self._trial_id = trial_id
+    Attributes:
+        number: the trial's.
+        attempt: how many attempts have ended in a death.
+    """
+
+    def __init__(
+        self, study: "optuna.Study", trial: "optuna.trial.FrozenTrial", seconds: float, content: dict[str, Any]
+    ) -> None:
+        """Not to be called: `take` and `succeed` return a lease that is held."""
+        self.number = trial.number
+        self._storage = study._storage
+        self._trial_id = trial._trial_id
         self._seconds = seconds
-        self._token = uuid.uuid4().hex
+        self._content = content
         self._released = threading.Event()
-        self._write()
-        self._thread = threading.Thread(target=self._renew, name=f"lease-{trial_id}", daemon=True)
-        self._thread.start()
+        self._thread = threading.Thread(target=self._renew, name=f"lease-{trial._trial_id}", daemon=True)
+
+    @classmethod
+    def take(cls, study: "optuna.Study", trial_id: int, seconds: float) -> "Lease | None":
+        """Return the lease on a trial just begun or pulled from the queue, or None where it is another worker's.
+
+        Args:
+            study: of the trial.
+            trial_id: Optuna's.
+            seconds: how long its owner may be silent before another worker may take the trial over.
+        """
+        trial = study._storage.get_trial(trial_id)
+        if trial.user_attrs.get(LEASE, {}).get("phase", _RELEASED) != _RELEASED:
+            return None
+        return cls._replacing(study, trial, seconds, _RUNNING, _attempt(trial))
+
+    @classmethod
+    def succeed(cls, study: "optuna.Study", trial: "optuna.trial.FrozenTrial", seconds: float) -> "Lease | None":
+        """Return the lease on the `trial` of a dead worker, so that it can be put back; None where another worker has it.
+
+        The death counts as an attempt unless the trial was not being run: before its first lease, or by one that put it back.
+        """
+        before = trial.user_attrs.get(LEASE)
+        died_of_it = before is not None and before.get("phase", _RUNNING) == _RUNNING
+        return cls._replacing(study, trial, seconds, _RECLAIMING, _attempt(trial) + died_of_it)
+
+    @classmethod
+    def _replacing(
+        cls, study: "optuna.Study", trial: "optuna.trial.FrozenTrial", seconds: float, phase: str, attempt: int
+    ) -> "Lease | None":
+        """Write a lease over the one that `trial` shows, and return it if it stands there then."""
+        content = {
+            "token": uuid.uuid4().hex,
+            "beat": 0,
+            "replaces": mark(trial.user_attrs.get(LEASE)),
+            "phase": phase,
+            "attempt": attempt,
+            "host": socket.gethostname(),
+            "machine": machine(),
+            "pid": os.getpid(),
+            "process_start": process_start(os.getpid()),
+            "gpu": os.environ.get("CUDA_VISIBLE_DEVICES") or None,
+        }
+        lease = cls(study, trial, seconds, content)
+        with _unless_finished():
+            lease._write()
+            if lease.is_held():
+                lease._thread.start()
+                return lease
+        return None
 
     def is_held(self) -> bool:
         """Tell whether the trial is still this worker's; reads the storage."""
-        trial = self._study._storage.get_trial(self._trial_id)
-        return not trial.state.is_finished() and trial.user_attrs.get(LEASE, {}).get("token") == self._token
+        return self._is_in(self._storage.get_trial(self._trial_id))
 
     def release(self) -> None:
         """Stop renewing; what becomes of the trial is said by its state."""
         self._released.set()
         self._thread.join()
+        self._keep_running()
+
+    def give_back(self) -> None:
+        """Put the trial back into the queue, with its number and parameters, unless it is another worker's by now."""
+        self.release()
+        with _unless_finished():
+            self._write(phase=_RELEASED)
+            if self.is_held():
+                self._set_state("WAITING")
+
+    def end_attempt(self, cause: str, max_retries: int, on_end: Callable[[int, str, str], None]) -> None:
+        """Put the trial of a worker that died back into the queue, or fail it where that was its last attempt.
+
+        Args:
+            cause: what happened, such as "its worker died".
+            max_retries: how often a trial is begun again.
+            on_end: called with the number, "interrupted" or "failed", and the reason, while the trial is nobody else's.
+        """
+        try:
+            self._storage.set_trial_user_attr(self._trial_id, ATTEMPT, self.attempt)
+            if self.attempt <= max_retries:
+                on_end(self.number, "interrupted", cause)
+                return
+            times = "once" if self.attempt == 1 else f"{self.attempt} times"
+            reason = f"{cause} {times} (hydra.sweeper.max_retries={max_retries})"
+            self._storage.set_trial_user_attr(self._trial_id, "reason", reason)
+            self._set_state("FAIL")
+            on_end(self.number, "failed", reason)
+        finally:
+            self.give_back()
+
+    @property
+    def attempt(self) -> int:
+        """How many attempts at the trial have ended in a death."""
+        return int(self._content["attempt"])
+
+    def count_attempt(self) -> None:
+        """Count the present attempt as one that ended in a death; the worker itself lives on."""
+        self._write(phase=_RECLAIMING, attempt=self.attempt + 1)
+
+    def _is_in(self, trial: "optuna.trial.FrozenTrial") -> bool:
+        return not trial.state.is_finished() and trial.user_attrs.get(LEASE, {}).get("token") == self._content["token"]
 
     def _renew(self) -> None:
         while not self._released.wait(self._seconds / 3):
-            try:
-                if self.is_held():
-                    self._write()
-            except Exception:
-                continue
+            with suppress(Exception):
+                self._write()
+                self._keep_running()
 
-    def _write(self) -> None:
-        lease = {
-            "token": self._token,
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            "process_start": process_start(os.getpid()),
-            "until": time.time() + self._seconds,
-            "gpu": os.environ.get("CUDA_VISIBLE_DEVICES") or None,
-        }
-        self._study._storage.set_trial_user_attr(self._trial_id, LEASE, lease)
+    def _keep_running(self) -> None:
+        """Take the trial out of the queue again where somebody who was long silent has put it there."""
+        trial = self._storage.get_trial(self._trial_id)
+        if trial.state.name == "WAITING" and self._is_in(trial):
+            self._set_state("RUNNING")
+
+    def _set_state(self, name: str) -> None:
+        from optuna.trial import TrialState
+
+        self._storage.set_trial_state_values(self._trial_id, TrialState[name])
+
+    def _write(self, **changes: Any) -> None:
+        self._content = {**self._content, **changes, "beat": self._content["beat"] + 1}
+        self._storage.set_trial_user_attr(self._trial_id, LEASE, self._content)
+
+
+def _unless_finished() -> suppress:
+    """Return a context that ends quietly where somebody has finished the trial meanwhile."""
+    from optuna.exceptions import UpdateFinishedTrialError
+
+    return suppress(UpdateFinishedTrialError)
+
+
+def _attempt(trial: "optuna.trial.FrozenTrial") -> int:
+    return int(trial.user_attrs.get(LEASE, {}).get("attempt", trial.user_attrs.get(ATTEMPT, 0)))
+
+
+class Silence:
+    """For how long this process has seen the leases of running trials unchanged, by its own clock.
+
+    A time that the owner wrote would be compared with another host's clock. What a new reader sees first may be old, so a dead
+    owner on another machine is noticed after a whole lease at the latest.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._seen: dict[int, tuple[Any, float]] = {}
+
+    def seconds(self, trial: "optuna.trial.FrozenTrial") -> float:
+        """Return for how long the trial has had the lease that it has; that the storage was away does not count."""
+        now = self._clock()
+        state = trial.user_attrs.get(LEASE) or trial.datetime_start
+        before, since = self._seen.get(trial._trial_id, (None, now))
+        if before != state:
+            since = now
+        self._seen[trial._trial_id] = (state, since)
+        return now - max(since, Outage.ended)
 
 
 def reclaim_dead(
@@ -71,59 +214,51 @@ def reclaim_dead(
     *,
     lease_seconds: float,
     max_retries: int,
+    silence: Silence,
     on_reclaimed: Callable[[int, str, str], None],
     seen: "Sequence[optuna.trial.FrozenTrial] | None" = None,
 ) -> bool:
     """Put the trials of dead workers back into the queue, and fail those that had their last attempt.
 
-    A trial put back keeps its number, parameters and folder; whoever pulls it continues it.
+    A trial put back keeps its number, parameters and folder; whoever pulls it continues it. Of all who call this at once one
+    reclaims a trial; where that one dies before it has finished, the next does so, and no further attempt is counted.
 
     Args:
         study: whose running trials are looked at.
         lease_seconds: how long a worker may be silent.
         max_retries: how often a trial is begun again.
-        on_reclaimed: told the number, "interrupted" or "failed", and the reason, before anybody else can pull the trial.
+        silence: what this worker has seen of leases so far.
+        on_reclaimed: as `Lease.end_attempt` calls it.
         seen: the study's trials, where they have just been read.
 
     Returns:
-        whether there was one.
+        whether there was one, this worker's or another's.
     """
     from optuna.trial import TrialState
 
-    storage = study._storage
     found = False
     for trial in study.get_trials(deepcopy=False) if seen is None else seen:
-        if trial.state != TrialState.RUNNING or not is_dead(trial, lease_seconds):
-            continue
-        found = True
-        # Somebody else may have put it back, and a third have pulled it, since the list was read.
-        current = storage.get_trial(trial._trial_id)
-        if current.state != TrialState.RUNNING or current.user_attrs.get(LEASE) != trial.user_attrs.get(LEASE):
-            continue
-        attempt = int(trial.user_attrs.get(ATTEMPT, 0)) + 1
-        try:
-            if attempt > max_retries:
-                reason = f"its worker died {attempt} times (hydra.sweeper.max_retries={max_retries})"
-                storage.set_trial_user_attr(trial._trial_id, "reason", reason)
-                storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
-                on_reclaimed(trial.number, "failed", reason)
-            else:
-                storage.set_trial_user_attr(trial._trial_id, ATTEMPT, attempt)
-                on_reclaimed(trial.number, "interrupted", "its worker died")
-                storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
-        except RuntimeError:  # optuna's UpdateFinishedTrialError: it has ended meanwhile
-            continue
+        if trial.state == TrialState.RUNNING and is_dead(trial, lease_seconds, silence):
+            found = True
+            lease = Lease.succeed(study, trial, lease_seconds)
+            if lease is not None:
+                with _unless_finished():  # its owner was only slow, and has finished it
+                    lease.end_attempt("its worker died", max_retries, on_reclaimed)
     return found
 
 
-def is_dead(trial: "optuna.trial.FrozenTrial", lease_seconds: float) -> bool:
+def is_dead(trial: "optuna.trial.FrozenTrial", lease_seconds: float, silence: Silence) -> bool:
     """Tell whether the worker of a running trial is known to be dead, or was silent for too long."""
-    lease: dict[str, Any] | None = trial.user_attrs.get(LEASE)
-    if lease is None:  # between being asked for and being leased, which takes a moment
-        started = trial.datetime_start
-        return started is not None and time.time() - started.timestamp() > lease_seconds
-    if lease["host"] == socket.gethostname() and process_start(lease["pid"]) != lease["process_start"]:
-        return True
-    if time.time() - Outage.ended < lease_seconds:  # nobody could renew a lease while the storage was away
+    is_silent = silence.seconds(trial) > lease_seconds
+    return is_silent or is_of_dead_process(trial)
+
+
+def is_of_dead_process(trial: "optuna.trial.FrozenTrial") -> bool:
+    """Tell whether the worker of a running trial was a process of this machine that has ended.
+
+    Of one that released it nothing follows: another has just pulled the trial from the queue.
+    """
+    lease: Mapping[str, Any] | None = trial.user_attrs.get(LEASE)
+    if lease is None or lease.get("phase") == _RELEASED:
         return False
-    return time.time() > float(lease["until"])
+    return is_gone(lease["pid"], lease["process_start"], lease.get("machine"))

@@ -36,7 +36,7 @@ from hydra_async_sweeper.trial import TrialLost, TrialPruned, running
 from hydra_async_sweeper.workers import trial_log
 from hydra_async_sweeper.workers.composer import Composer
 from hydra_async_sweeper.workers.interruption import Interruption
-from hydra_async_sweeper.workers.lease import ATTEMPT, Lease, reclaim_dead
+from hydra_async_sweeper.workers.lease import Lease, Silence, reclaim_dead
 from hydra_async_sweeper.workers.optuna_trial import RunningTrial
 
 if TYPE_CHECKING:
@@ -100,6 +100,7 @@ class Worker:
         self._check_base(composer)
         index = HydraConfig.get().job.num
         sampler: optuna.samplers.BaseSampler | None = None
+        silence = Silence()
         with Interruption().watched() as interruption:
             while True:
                 if interruption.is_asked_for:
@@ -110,6 +111,7 @@ class Worker:
                     study,
                     lease_seconds=settings.lease_seconds,
                     max_retries=settings.max_retries,
+                    silence=silence,
                     on_reclaimed=functools.partial(self._emit_end, study),
                     seen=seen,
                 ):
@@ -128,10 +130,13 @@ class Worker:
                         return "no configuration is left" if settings.repeats else "the sampler has tried every combination"
                     time.sleep(_POLL_SECONDS)  # a running trial may still come back
                     continue
+                lease = Lease.take(study, trial._trial_id, settings.lease_seconds)
+                if lease is None:  # it was in the queue by mistake: another worker runs it
+                    continue
                 if settings.budget.admits(study, trial.number):
-                    self._run(study, trial, composer, interruption)
+                    self._run(study, trial, lease, composer, interruption)
                 else:
-                    _give_back(study, trial)
+                    lease.give_back()
 
     def _check_base(self, composer: Composer) -> None:
         """Refuse config files that were edited since the sweep began: the trials would not compare."""
@@ -191,26 +196,29 @@ class Worker:
             trial._suggest(name, distribution)
         return trial
 
-    def _run(self, study: "optuna.Study", trial: "optuna.Trial", composer: Composer, interruption: Interruption) -> None:
+    def _run(
+        self, study: "optuna.Study", trial: "optuna.Trial", lease: Lease, composer: Composer, interruption: Interruption
+    ) -> None:
         """Run one trial to its end, or leave it in the queue where the user or the scheduler ends this process."""
         from optuna.exceptions import UpdateFinishedTrialError
         from optuna.trial import TrialState
 
-        lease = Lease(study, trial._trial_id, self.settings.lease_seconds)
         values = self._all_values(trial)
         before = study._storage.get_trial(trial._trial_id)
         handle = RunningTrial(study, trial, lease, interruption, before)
-        attempt = before.user_attrs.get(ATTEMPT, 0)
         origin = "" if handle.promoted_from is None else f" goes on from trial {handle.promoted_from}"
-        nth = f" (attempt {attempt + 1})" if attempt else ""
+        nth = f" (attempt {lease.attempt + 1})" if lease.attempt else ""
         log.info("trial %d%s%s: %s", trial.number, origin, nth, self.space.searched(values))
         try:
             returned = self._job(trial.number, composer, self.space.overrides(values)[len(self.space.fixed) :], handle)
-        except BaseException:  # Ctrl-C, or the exit by which submitit leaves a preempted job
-            lease.release()
-            if lease.is_held():
-                _give_back(study, trial)
-            raise
+            if interruption.raised is not None:  # Hydra has taken it for the task's own
+                raise interruption.raised
+        except BaseException as left:
+            if isinstance(left, KeyboardInterrupt) or interruption.raised is not None:
+                lease.give_back()
+                raise
+            self._end_exited(study, lease, left)
+            return
         state, result, reason = _outcome(returned, len(study.directions))
         lease.release()
         try:
@@ -223,6 +231,18 @@ class Worker:
             return
         trial_log.end(study, study._storage.get_trial(trial._trial_id), self.settings.sweep_dir)
         self._emit_end(study, trial.number, {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}[state], reason)
+
+    def _end_exited(self, study: "optuna.Study", lease: Lease, raised: BaseException) -> None:
+        """Count the exit of a task, which outside of a sweep would end the process, as a death; this worker lives on."""
+        if not lease.is_held():
+            lease.release()
+            return
+        lease.count_attempt()
+        cause = f"its task raised {type(raised).__name__}"
+        if isinstance(raised, SystemExit):
+            cause = f"its task called sys.exit({'' if raised.code is None else repr(raised.code)})"
+        log.warning("trial %d: %s", lease.number, cause)
+        lease.end_attempt(cause, self.settings.max_retries, functools.partial(self._emit_end, study))
 
     def _all_values(self, trial: "optuna.Trial") -> dict[str, Any]:
         """Return all that was suggested, after the conditional parameters and the user's own function have had their turn."""
@@ -272,13 +292,6 @@ class Worker:
             reason=reason,
             best=best_first(study),
         )
-
-
-def _give_back(study: "optuna.Study", trial: "optuna.Trial") -> None:
-    """Put the trial back into the queue, with its number and parameters, for whoever asks next."""
-    from optuna.trial import TrialState
-
-    study._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
 
 
 def _outcome(returned: JobReturn, num_objectives: int) -> tuple[str, Any, str | None]:

@@ -26,6 +26,8 @@ def main(config: DictConfig):
         print(trial.number, config.x, config.model.width, folder.name, file=file)
     if config.fail_above is not None and config.x > config.fail_above:
         raise RuntimeError("too much")
+    if config.exit_above is not None and config.x > config.exit_above:
+        sys.exit("enough")
     if config.returns is not None:
         return {"infinity": float("inf"), "text": "hello", "pair": (1.0, 2.0), "oom": None}[config.returns]
     state = folder / "state.json"
@@ -63,6 +65,7 @@ steps: 3
 rungs: []
 seconds: 0.0
 fail_above: null
+exit_above: null
 die_at: null
 returns: null
 hydra:

@@ -30,7 +30,9 @@ def test_a_sweep_runs_on_several_workers(toy):
     assert len({line[0] for line in toy.ran()}) == len(toy.ran()) == 8
 
 
-PLAIN = "x: 1\nsteps: 2\nrungs: []\nseconds: 0\nfail_above: null\ndie_at: null\nreturns: null\nmodel: {width: 1}\n"
+PLAIN = """
+{x: 1, steps: 2, rungs: [], seconds: 0, fail_above: null, exit_above: null, die_at: null, returns: null, model: {width: 1}}
+"""
 
 
 def test_a_plain_grid_runs_in_parallel_with_hydras_folders(toy):
@@ -81,6 +83,8 @@ def test_a_second_ctrl_c_ends_everything_at_once(toy):
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=20)
     wait_for(lambda: not any(worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE for worker in workers), 10)
+    assert toy.states() == ["WAITING"] * 2
+    assert not [trial for trial in toy.study().trials if "attempt" in trial.user_attrs]  # who stops at once has not died
 
 
 def test_a_killed_command_leaves_nothing_running_and_loses_nothing(toy):

@@ -2,6 +2,7 @@
 
 import gc
 import importlib.util
+import json
 import os
 import shutil
 import signal
@@ -11,8 +12,9 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -198,32 +200,65 @@ def test_several_commands_that_begin_on_one_new_database_at_once(server, tmp_pat
         assert list(threads.map(begin, range(5))) == [1] * 5
 
 
+@contextmanager
+def proxy(url: str, environment: Mapping[str, str]) -> Iterator[str]:
+    """Serve the storage at `url` inside the context, at the URL that this gives."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "densenet_sweep", "serve", "--port", str(port), "--host", "127.0.0.1"]
+    with subprocess.Popen(
+        command,
+        env={**environment, "DENSENET_SWEEP_STORAGE": url},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as process:
+        try:
+            yield f"grpc://127.0.0.1:{port}"
+        finally:
+            process.send_signal(signal.SIGTERM)  # Ctrl-C is ignored in what a shell starts in the background
+            said = process.communicate(timeout=30)[0]
+    assert PASSWORD not in said
+    assert f"on 127.0.0.1:{port}" in said
+
+
 @pytest.mark.parametrize("behind", ["sqlite", "postgres"])
 def test_workers_behind_optunas_proxy(toy, request, unavailable, behind):
     if importlib.util.find_spec("grpc") is None:
         unavailable("grpcio is not installed")
     url = request.getfixturevalue("url") if behind == "postgres" else f"sqlite:///{toy.folder}/behind.db"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "densenet_sweep", "serve", "--port", str(port), "--host", "127.0.0.1"]
-    environment = {**toy.environment, "DENSENET_SWEEP_STORAGE": url}
-    with subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as proxy:
-        try:
-            code, output = toy.run(
-                f"hydra.sweeper.storage=grpc://127.0.0.1:{port}", "hydra/launcher=local", "hydra.launcher.num_workers=2",
-                "hydra.sweeper.n_trials=10", "seconds=0.02", "hydra/sweeper/pruner=median",
-            )  # fmt: skip
-        finally:
-            proxy.send_signal(signal.SIGTERM)  # Ctrl-C is ignored in what a shell starts in the background
-            said = proxy.communicate(timeout=30)[0]
+    with proxy(url, toy.environment) as served:
+        code, output = toy.run(
+            f"hydra.sweeper.storage={served}", "hydra/launcher=local", "hydra.launcher.num_workers=2",
+            "hydra.sweeper.n_trials=10", "seconds=0.02", "hydra/sweeper/pruner=median",
+        )  # fmt: skip
     assert code == 0, output
-    assert PASSWORD not in said
-    assert f"on 127.0.0.1:{port}" in said
     finished = [trial for trial in trials_in(url) if trial.state.name in ("COMPLETE", "PRUNED")]
     assert len(finished) == 10
     numbers = [line[0] for line in toy.ran()]
     assert len(numbers) == len(set(numbers)) == 10
+
+
+@pytest.mark.parametrize("storage", ["journal", "sqlite", "postgres", "grpc"])
+def test_of_many_workers_one_reclaims_a_dead_trial_and_one_pulls_it(toy, request, unavailable, storage):
+    with ExitStack() as around:
+        url = storage
+        if storage == "postgres":
+            url = request.getfixturevalue("url")
+        if storage == "grpc":
+            if importlib.util.find_spec("grpc") is None:
+                unavailable("grpcio is not installed")
+            url = around.enter_context(proxy(f"sqlite:///{toy.folder}/behind.db", toy.environment))
+        command = [sys.executable, str(Path(__file__).parent / "reclaiming.py"), url, str(toy.folder), "6", "4"]
+        done = json.loads(subprocess.run(command, text=True, stdout=subprocess.PIPE, check=True, timeout=120).stdout)
+        study = optuna.load_study(study_name="toy", storage=open_storage(url, toy.folder))
+        attempts = [trial.user_attrs["attempt"] for trial in study.trials]
+        if storage in ("postgres", "sqlite"):
+            study._storage.remove_session()
+            study._storage._backend.engine.dispose()
+    assert done == [[number, what] for number in range(4) for what in ("interrupted", "pulled")]
+    assert attempts == [1] * 4
 
 
 def test_a_wrong_password_is_one_line_without_it(toy, url):

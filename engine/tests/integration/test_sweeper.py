@@ -231,6 +231,20 @@ def test_a_study_of_another_space_or_config_is_refused(toy):
     assert code == 0, output
 
 
+def test_a_sweep_that_would_overwrite_the_folders_of_lost_trials_is_refused(toy):
+    toy.run("hydra.sweeper.n_trials=1")
+    journal = toy.folder / "sweep" / "study.journal"
+    code, output = toy.run("hydra.sweeper.study_name=other")
+    assert code == 1
+    assert f"{journal}: holds no trial of the study other, but {journal.parent}/study.yaml describes" in output
+    journal.unlink()
+    code, output = toy.run()
+    assert code == 1
+    assert f"{journal}: has gone, but {journal.parent}/study.yaml describes a study whose trial 0 has a folder there" in output
+    assert not journal.exists()
+    assert len(toy.ran()) == 1
+
+
 def test_configurations_to_try_first(toy):
     toy.run("hydra.sweeper.enqueue=[{x:0.125},{x:0.875}]", "hydra.sweeper.n_trials=3")
     toy.run("hydra.sweeper.enqueue=[{x:0.125},{x:0.875}]", "hydra.sweeper.n_trials=4")
@@ -300,7 +314,17 @@ def test_a_trial_whose_workers_keep_dying_fails_with_its_reason(toy):
     code, output = toy.run(*overrides)
     assert code == 0, output
     assert toy.states() == ["FAIL", "COMPLETE"]
-    assert "its worker died 1 times" in toy.study().trials[0].user_attrs["reason"]
+    assert "its worker died once" in toy.study().trials[0].user_attrs["reason"]
+
+
+def test_a_task_that_exits_costs_its_attempts_and_neither_the_worker_nor_the_sweep(toy):
+    exits = ("x=choice(0.25,0.75,0.5)", "exit_above=0.6", "hydra/sweeper/sampler=grid", "hydra.sweeper.n_trials=2")
+    code, output = toy.run(*exits, "hydra.sweeper.max_retries=1")
+    assert code == 0, output
+    [failed] = [trial for trial in toy.study().trials if trial.state.name == "FAIL"]
+    assert failed.user_attrs["reason"] == "its task called sys.exit('enough') 2 times (hydra.sweeper.max_retries=1)"
+    assert sorted(trial.params["x"] for trial in toy.study().trials if trial.state.name == "COMPLETE") == [0.25, 0.5]
+    assert [x for _, x, *_ in toy.ran()].count("0.75") == 2
 
 
 def test_two_commands_share_one_budget_exactly(toy):

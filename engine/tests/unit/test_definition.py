@@ -13,9 +13,10 @@ SPACE = space.read({"width": "choice(1,2)", "lr": "tag(log,interval(0.1,1))"}, [
 BASE = {"width": 1, "lr": 0.5, "data": {"root": "here"}, "epochs": 3, "betas": [0.9, 0.99], "decay": None}
 
 
-def opened(folder: Path, *, directions=("maximize",), space=SPACE, base=BASE, allow_change=False) -> optuna.Study:
-    definition = study.define(directions, space, OmegaConf.create({**base, "hydra": {"x": 1}}), ["data.root"])
-    return study.open_study(open_storage(None, folder), "mine", definition, allow_change=allow_change)
+def opened(folder: Path, *, directions=("maximize",), space=SPACE, base=BASE, option="sgd", **arguments) -> optuna.Study:
+    runtime = {"runtime": {"choices": {"optimizer": option, "sweep": "wide", "hydra/launcher": "basic"}}}
+    definition = study.define(directions, space, OmegaConf.create({**base, "hydra": runtime}), ["data.root"])
+    return study.open_study(open_storage(None, folder), "mine", definition, **arguments)
 
 
 def test_the_journal_is_in_the_sweeps_folder(tmp_path):
@@ -59,6 +60,16 @@ def test_a_change_can_be_allowed(tmp_path):
     opened(tmp_path)
     opened(tmp_path, base={**BASE, "epochs": 4}, allow_change=True)
     opened(tmp_path, base={**BASE, "epochs": 4})
+
+
+def test_the_default_of_a_key_that_was_added_is_that_of_the_stored_option(tmp_path):
+    def reread(choices, stored):
+        return {**stored, "ema": {"sgd": 0.0, "sgd_with_ema": 0.9}[choices["optimizer"]]}
+
+    opened(tmp_path)
+    opened(tmp_path, base={**BASE, "ema": 0.0}, reread=reread)
+    with pytest.raises(SweepError, match=r"^ema: now 0\.9, but the study mine has 0\.0"):
+        opened(tmp_path, base={**BASE, "ema": 0.9}, option="sgd_with_ema", reread=reread)
 
 
 def test_directions():

@@ -1,7 +1,9 @@
 import json
+import re
 
 import optuna
 import pytest
+from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.study.storage import open_storage
 
 
@@ -27,3 +29,46 @@ def test_a_journal_that_is_whole_is_only_appended_to(tmp_path):
     study.ask()
     assert (tmp_path / "study.journal").read_bytes().startswith(before)
     assert len((tmp_path / "study.journal").read_bytes()) > len(before)
+
+
+DAMAGES = {
+    "no JSON": b"\x00\x00garbage\xff",
+    "no object": b"17",
+    "no operation": b'{"op_code":99,"worker_id":"x"}',
+    "without its fields": b'{"op_code":4,"worker_id":"x"}',
+    "empty": b"",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+@pytest.mark.parametrize("line", [0, 1, -1])
+def test_a_damaged_line_is_named_and_nothing_is_written(tmp_path, damage, line):
+    study = optuna.create_study(storage=open_storage(None, tmp_path), study_name="s")
+    study.tell(study.ask(), 1.0)
+    path = tmp_path / "study.journal"
+    lines = path.read_bytes().splitlines()
+    lines[line] = damage
+    path.write_bytes(b"\n".join([*lines, b""]))
+    before = path.read_bytes()
+    number = range(len(lines))[line] + 1
+    with pytest.raises(
+        SweepError, match=rf"^{re.escape(str(path))}: line {number} is damaged; put a copy of it in its place, or"
+    ):
+        open_storage(None, tmp_path)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("lose", "message"),
+    [
+        (lambda path: path.unlink(), "has gone"),
+        (lambda path: path.write_bytes(b""), "has become shorter"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-20]), "has become shorter"),
+    ],
+)
+def test_a_journal_that_is_lost_under_way_is_named(tmp_path, lose, message):
+    study = optuna.create_study(storage=open_storage(None, tmp_path), study_name="s")
+    study.ask()
+    lose(tmp_path / "study.journal")
+    with pytest.raises(SweepError, match=rf"study\.journal: {message}; put a copy of it in its place, or move its folder away"):
+        study.ask()

@@ -219,7 +219,7 @@ def test_a_study_that_fails_is_opened_again_and_what_was_seen_stays(terminal, st
 def test_the_storage_is_read_less_often_than_the_table_is_drawn(terminal, study, monkeypatch):
     monkeypatch.setattr(live_table, "_READ_SECONDS", 60.0)
     reads, read = [], live_table.status_table.read
-    monkeypatch.setattr(live_table.status_table, "read", lambda study: reads.append(None) or read(study))
+    monkeypatch.setattr(live_table.status_table, "read", lambda *given: reads.append(None) or read(*given))
     with terminal, live_table.shown(lambda: study, 9):
         deadline = time.monotonic() + 20
         while terminal.text().count("1 of 9 finished") < 5 and time.monotonic() < deadline:

@@ -1,6 +1,12 @@
+import os
+import subprocess
+import sys
+import tempfile
+
 import pytest
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.launchers import local_launcher
+from hydra_async_sweeper.workers.process_identity import machine, process_start
 
 
 @pytest.fixture
@@ -56,3 +62,33 @@ def test_impossible_options_are_refused(gpus, options, message):
     gpus("-1")
     with pytest.raises(SweepError, match=message):
         local_launcher.slots(**options)
+
+
+def test_a_start_removes_the_folders_of_launchers_that_were_killed_and_no_others(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    here = machine().replace("/", ",")
+    living = [
+        f"densenet-sweep-{os.getppid()}@{process_start(os.getppid())}@{here}@abc",
+        f"densenet-sweep-{os.getpid()}@1.0@{here}0@abc",  # of another container
+        "densenet-sweep-abc",
+        "densenet-sweep-me@1.0@here@x",
+    ]
+    dead = f"densenet-sweep-{os.getpid()}@1.0@{here}@abc"
+    for name in [*living, dead]:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "0.job").touch()
+    with local_launcher.own_folder() as folder:
+        assert sorted(it.name for it in tmp_path.iterdir()) == sorted([*living, folder.name])
+    assert sorted(it.name for it in tmp_path.iterdir()) == sorted(living)
+
+
+def test_a_worker_whose_launcher_died_before_it_had_started_ends_whoever_inherited_it(tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "hydra_async_sweeper.launchers.local_process",
+        str(tmp_path / "job"),
+        str(tmp_path / "return"),
+    ]
+    ended = subprocess.run([*command, str(os.getppid())], capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stderr.strip()) == (1, "the launcher has gone")

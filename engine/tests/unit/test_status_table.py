@@ -2,13 +2,14 @@ import datetime
 import io
 import os
 import socket
-import time
 
 import optuna
 import pytest
 from hydra_async_sweeper.terminal import status_table
 from hydra_async_sweeper.trial import NUM_STEPS, RUNG_SECONDS, RUNGS, SECONDS
-from hydra_async_sweeper.workers.lease import ATTEMPT, LEASE, process_start
+from hydra_async_sweeper.workers.claim import LEASE
+from hydra_async_sweeper.workers.lease import ATTEMPT
+from hydra_async_sweeper.workers.process_identity import machine, process_start
 from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 from rich.console import Console
@@ -52,8 +53,8 @@ def add(study, state="RUNNING", *, began=60.0, ended=0.0, params=None, distribut
 
 
 def lease(**changes: object) -> dict:
-    mine = {"host": socket.gethostname(), "pid": os.getpid(), "process_start": process_start(os.getpid())}
-    return {**mine, "token": "x", "until": time.time() + 600, **changes}
+    mine = {"host": socket.gethostname(), "machine": machine(), "pid": os.getpid(), "process_start": process_start(os.getpid())}
+    return {**mine, "token": "x", **changes}
 
 
 def drawn(study: optuna.Study, width: int = 120, n_trials: int | None = 24) -> list[str]:
@@ -154,7 +155,7 @@ def test_a_trial_without_a_lease_is_starting(study):
 
 
 def test_a_worker_elsewhere_is_named_by_its_host(study):
-    add(study, lease=lease(host="node-7.cluster.example", pid=17))
+    add(study, lease=lease(host="node-7.cluster.example", machine="node-7", pid=17))
     assert cells(study, 0)[-3:] == ["running", "node-7", "17"]
 
 
@@ -210,7 +211,7 @@ def test_it_fits_and_numbers_are_right_aligned(study, width, is_crowded):
     add(study, steps=[0.5], num_steps=10, lease=lease(gpu="0"))
     add(study, began=5000, steps=12 * [0.5], num_steps=100, lease=lease(gpu="0,1,2,3,4,5,6,7" if is_crowded else "1"))
     if is_crowded:
-        add(study, attempt=1, lease=lease(host="a-long-name-of-a-host-17", pid=1234567, until=0))
+        add(study, attempt=1, lease=lease(host="a-long-name-of-a-host-17", machine="a-long", pid=1234567))
     lines = drawn(study, width)
     assert max(map(len, lines)) <= width
     assert is_crowded or "lr=0.01235" in "".join(lines)

@@ -32,7 +32,7 @@ def test_names_the_study_and_shows_its_table(study, tmp_path):
     study.tell(study.ask(), state=optuna.trial.TrialState.FAIL)
     trial = study.ask({"model.width": optuna.distributions.IntDistribution(7, 7)})
     trial.report(0.625, 3)
-    lease = Lease(study, trial._trial_id, seconds=60)
+    lease = Lease.take(study, trial._trial_id, seconds=60)
     lines = shown(tmp_path).splitlines()
     lease.release()
     assert lines[0].rstrip() == "study mine"

@@ -1,0 +1,53 @@
+"""Sections of a user's own: an option file that starts from no schema of ours brings its keys for its own `_target_`.
+
+    # conf/optimizer/lion.yaml
+    _target_: my_package.lion
+    lr: 3e-4
+    max_grad_norm: null
+    betas: [0.9, 0.99]
+
+The section has to have the keys that every option of its group has, which are checked as ever, and may have others.
+"""
+
+import keyword
+from dataclasses import field, fields, make_dataclass
+from typing import Any
+
+from omegaconf import MISSING, DictConfig, OmegaConf
+
+from densenet_sweep.config.schema import ArchitectureConfig, ConfigError, DataConfig, OptimizerConfig, ScheduleConfig
+
+# What the rest of the program needs of a section, by group.
+SECTIONS = {"architecture": ArchitectureConfig, "optimizer": OptimizerConfig, "schedule": ScheduleConfig, "data": DataConfig}
+
+
+def give_schemas(job: DictConfig) -> None:
+    """Give each section of `job` that has no schema one that is made of its keys.
+
+    Raises:
+        ConfigError: a section that is none, a key that cannot be an argument, or one of ours that is not there.
+        omegaconf.errors.ValidationError: a key of ours with a value of another type.
+    """
+    for name, schema in SECTIONS.items():
+        if name not in job or OmegaConf.is_missing(job, name):
+            raise ConfigError(f"{name}: has no value; {name}=OPTION is accepted")
+        section = job[name]
+        if not OmegaConf.is_dict(section):
+            raise ConfigError(f"{name}={section}: an option of the group {name} is accepted")
+        if OmegaConf.get_type(section) is dict:
+            job[name] = _with_schema(name, schema, section)
+
+
+def _with_schema(name: str, schema: type[Any], section: DictConfig) -> DictConfig:
+    ours = [it.name for it in fields(schema)]
+    for key in ours:
+        if key not in section:  # null is a value, and an override needs a key to set
+            raise ConfigError(f"{name}.{key}: has no value; an option file of your own gives one to {', '.join(ours)}")
+    own = [str(key) for key in section if key not in ours]
+    for key in own:
+        if not key.isidentifier() or keyword.iskeyword(key):
+            raise ConfigError(f"{name}.{key}: the name of an argument is accepted")
+    made = make_dataclass(f"Own{schema.__name__}", [(key, Any, field(default=MISSING)) for key in own], bases=(schema,))
+    whole = OmegaConf.merge(OmegaConf.create({name: OmegaConf.structured(made)}), {name: section})  # errors name the whole key
+    merged: DictConfig = OmegaConf.select(whole, name)
+    return merged

@@ -1,0 +1,83 @@
+"""Which functions a `_target_` may name: ours, each in the section that it is for, and what the user trusts.
+
+`trusted_targets=[my_package.*]` admits a user's own optimizer, network or data. It stands in the user's conf, on the command
+line or in a folder given as `--config-dir`, and never comes from what a run has left; see `config_file`.
+"""
+
+import importlib.util
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from densenet_sweep.config.schema import Config, ConfigError
+
+# The packages and modules whose functions a section may name.
+_OURS = {
+    "architecture": r"densenet_sweep\.architectures\.\w+",
+    "optimizer": r"densenet_sweep\.training\.optimizers",
+    "schedule": r"densenet_sweep\.training\.schedules",
+    "data": r"densenet_sweep\.data\.\w+",
+    "tracking": r"densenet_sweep\.tracking\.\w+",
+}
+_PATTERN = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(\.\*)?")
+
+
+def is_ours(section: str, target: str) -> bool:
+    """Tell whether `target` names a function of ours that is for this section."""
+    module, _, name = target.rpartition(".")
+    return section in _OURS and name.isidentifier() and bool(re.fullmatch(_OURS[section], module))
+
+
+def check_targets(config: Config) -> None:
+    """Refuse functions that are neither ours nor trusted.
+
+    Raises:
+        ConfigError: naming the key, the function and how it is admitted; or a trusted one whose package is not there.
+    """
+    for pattern in config.trusted_targets:
+        if not _PATTERN.fullmatch(pattern):
+            raise ConfigError(
+                f"trusted_targets={pattern}: modules such as my_package.*, or one function's whole name, are accepted"
+            )
+    for section in _OURS:
+        for key, target in _targets(asdict(getattr(config, section)), section):
+            if key == f"{section}._target_" and is_ours(section, target):
+                continue
+            package = target.partition(".")[0]
+            if not _is_trusted(target, config.trusted_targets):
+                raise ConfigError(
+                    f"{key}={target}: is neither ours nor trusted; trusted_targets=[{package}.*] admits code of your own"
+                )
+            if importlib.util.find_spec(package) is None:
+                raise ConfigError(f"{key}={target}: no module {package} is installed or on PYTHONPATH")
+
+
+def check_defined_there(target: str, function: Callable[..., Any]) -> None:
+    """Refuse a name of ours that a module of ours has merely imported, such as `densenet_sweep.data.sources.Path`.
+
+    Raises:
+        ConfigError: `function` is defined elsewhere than its name says.
+    """
+    module = target.rpartition(".")[0]
+    if module.startswith("densenet_sweep.") and getattr(function, "__module__", None) != module:
+        raise ConfigError(f"{target}: is not a function of {module}")
+
+
+def _is_trusted(target: str, patterns: Sequence[str]) -> bool:
+    return any(
+        target.startswith(pattern.removesuffix("*")) if pattern.endswith(".*") else target == pattern for pattern in patterns
+    )
+
+
+def _targets(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    """Yield each `_target_` in nested plain values with its key."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if key == "_target_":
+                yield f"{path}.{key}", str(item)
+            else:
+                yield from _targets(item, f"{path}.{key}")
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from _targets(item, f"{path}[{index}]")

@@ -1,0 +1,67 @@
+"""Keys that nothing reads: Hydra lets `+key=value` add any, and a run that ignored one would not be what was asked for."""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+
+from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig, OmegaConf
+
+from densenet_sweep.config.errors import unknown_key
+from densenet_sweep.config.schema import ConfigError
+
+
+def refuse_outside_schemas(job: DictConfig) -> None:
+    """Refuse keys that are not in the schema of their section, at any depth.
+
+    Raises:
+        ConfigError: naming the key, the nearest one and what its section accepts.
+    """
+    for section, key, accepted in _outside_schemas(job, ""):
+        raise ConfigError(unknown_key(section, key, accepted))
+
+
+def refuse_added(
+    overrides: Sequence[Override], compose: Callable[[list[str]], DictConfig], is_group: Callable[[str], bool]
+) -> None:
+    """Refuse overrides with `+` or `++` of keys that the config does not have without them.
+
+    A section of a user's own has no schema, so its option file says which keys it has.
+
+    Args:
+        overrides: of a command line.
+        compose: returns the config that overrides give.
+        is_group: tells whether a key is a config group, whose options may be added.
+
+    Raises:
+        ConfigError: naming the key, the nearest one and what its section accepts.
+    """
+    added = [it for it in overrides if (it.is_add() or it.is_force_add()) and not it.is_hydra_override()]
+    added = [it for it in added if it.package is None and not is_group(it.key_or_group)]
+    if not added:
+        return
+    plain = compose([str(it.input_line) for it in overrides if it not in added and not it.is_sweep_override()])
+    for override in added:
+        node, path = plain, ""
+        for key in override.key_or_group.split("."):
+            if not OmegaConf.is_dict(node) or key not in node:
+                raise ConfigError(unknown_key(path, key, _accepted(node) if OmegaConf.is_dict(node) else []))
+            node, path = OmegaConf.select(node, key), f"{path}.{key}" if path else key
+
+
+def _outside_schemas(section: DictConfig, path: str) -> Iterator[tuple[str, str, list[str]]]:
+    schema = OmegaConf.get_type(section)
+    known = {it.name for it in dataclasses.fields(schema)} if dataclasses.is_dataclass(schema) else None
+    for key in section:
+        name = str(key)
+        if known is not None and name not in known:
+            yield path, name, _accepted(section)
+        elif not OmegaConf.is_missing(section, key) and OmegaConf.is_dict(section[key]):
+            yield from _outside_schemas(section[key], f"{path}.{name}" if path else name)
+
+
+def _accepted(section: DictConfig) -> list[str]:
+    schema = OmegaConf.get_type(section)
+    names = (
+        [it.name for it in dataclasses.fields(schema)] if dataclasses.is_dataclass(schema) else [str(key) for key in section]
+    )
+    return [name for name in names if not name.startswith("_")]
