@@ -1,1 +1,1 @@
-"""What Hydra finds of densenet_sweep: thin shells, which import the engine when they are used."""
+"""What Hydra finds of the engine: thin shells, which import it when they are used."""

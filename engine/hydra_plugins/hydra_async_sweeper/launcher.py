@@ -58,4 +58,4 @@ class LocalLauncherConf:
     max_restarts: int = 20
 
 
-ConfigStore.instance().store(group="hydra/launcher", name="local", node=LocalLauncherConf, provider="densenet_sweep")
+ConfigStore.instance().store(group="hydra/launcher", name="local", node=LocalLauncherConf, provider="hydra_async_sweeper")

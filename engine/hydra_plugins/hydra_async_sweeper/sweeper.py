@@ -1,4 +1,4 @@
-"""The sweeper `hydra/sweeper: densenet_sweep`: Optuna over any Hydra application, by workers that pull trials.
+"""The sweeper `hydra/sweeper: async_optuna`: Optuna over any Hydra application, by workers that pull trials.
 
 A thin shell: Hydra scans this module at every start of every application, so Optuna is imported only by a sweep.
 No `from __future__ import annotations` here: Hydra's scan runs the module before it is in `sys.modules`, and dataclasses fail.
@@ -13,7 +13,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 
-class DensenetSweepSweeper(Sweeper):
+class AsyncOptunaSweeper(Sweeper):
     """Hands what Hydra gives to the engine in `hydra_async_sweeper`."""
 
     def __init__(self, **options: Any) -> None:
@@ -34,10 +34,10 @@ class DensenetSweepSweeper(Sweeper):
 
 
 @dataclass
-class DensenetSweepConf:
+class AsyncOptunaConf:
     """`hydra.sweeper`; the keys of hydra-optuna-sweeper, and ours."""
 
-    _target_: str = "hydra_plugins.hydra_async_sweeper.sweeper.DensenetSweepSweeper"
+    _target_: str = "hydra_plugins.hydra_async_sweeper.sweeper.AsyncOptunaSweeper"
     _recursive_: bool = False
     defaults: list[Any] = field(default_factory=lambda: ["_self_", {"sampler": "tpe"}, {"pruner": "none"}])
     sampler: Any = None
@@ -113,7 +113,9 @@ _PRUNERS: dict[str, dict[str, Any]] = {
     "threshold": {"_target_": "optuna.pruners.ThresholdPruner", "lower": None, "upper": None, "n_warmup_steps": 0},
 }  # fmt: skip
 
-ConfigStore.instance().store(group="hydra/sweeper", name="densenet_sweep", node=DensenetSweepConf, provider="densenet_sweep")
+# densenet_sweep: the name that it had before it was a distribution of its own.
+for _name in ("async_optuna", "densenet_sweep"):
+    ConfigStore.instance().store(group="hydra/sweeper", name=_name, node=AsyncOptunaConf, provider="hydra_async_sweeper")
 for _group, _options in (("sampler", _SAMPLERS), ("pruner", _PRUNERS)):
     for _name, _node in _options.items():
-        ConfigStore.instance().store(group=f"hydra/sweeper/{_group}", name=_name, node=_node, provider="densenet_sweep")
+        ConfigStore.instance().store(group=f"hydra/sweeper/{_group}", name=_name, node=_node, provider="hydra_async_sweeper")
