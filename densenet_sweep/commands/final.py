@@ -3,10 +3,10 @@
 For a configuration that has been chosen. Several are compared by `confirm`, never by their test accuracies.
 """
 
-from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from densenet_sweep.config.composition import Command
+from densenet_sweep.config.hydra_private import command_line_parser
 
 
 def main(arguments: list[str]) -> Command:
@@ -15,7 +15,7 @@ def main(arguments: list[str]) -> Command:
     Raises:
         ValueError: several networks are asked for.
     """
-    asked = get_args_parser().parse_args(arguments)
+    asked = command_line_parser().parse_args(arguments)
     swept = [it.input_line for it in OverridesParser.create().parse_overrides(asked.overrides) if it.is_sweep_override()]
     swept += [word for word in asked.overrides if word.startswith("sweep=")]
     if asked.multirun or swept:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
-from hydra._internal.utils import get_args_parser
 from hydra.conf import HydraConf
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -16,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from densenet_sweep.config import own_sections, unknown_keys
 from densenet_sweep.config.checks import check
+from densenet_sweep.config.hydra_private import command_line_parser
 from densenet_sweep.config.schema import Config, register
 from densenet_sweep.config.targets import check_targets
 
@@ -107,7 +107,7 @@ def refuse_bad_input(arguments: Sequence[str], config_name: str = CONFIG_NAME) -
     Raises:
         Exception: Hydra's, OmegaConf's or ConfigError; see `errors.one_line`.
     """
-    asked = get_args_parser().parse_args(list(arguments))
+    asked = command_line_parser().parse_args(list(arguments))
     runs = not (asked.help or asked.hydra_help or asked.cfg or asked.info or asked.shell_completion)
     if runs and asked.config_name is None and asked.config_path is None:
         typed(compose(asked.overrides, config_dir=asked.config_dir, config_name=config_name))

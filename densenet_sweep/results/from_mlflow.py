@@ -18,6 +18,7 @@ from hydra_async_sweeper.workers.claim import LEASE
 
 from densenet_sweep.config.metrics import direction_of
 from densenet_sweep.results.from_optuna import NOTE
+from densenet_sweep.tracking.mlflow_private import last_step
 
 if TYPE_CHECKING:
     import optuna
@@ -72,7 +73,7 @@ def _trial(
 
     metrics, tags = run.data.metrics, run.data.tags
     state = optuna.trial.TrialState[_STATES.get(tags.get("trial.state", ""), "WAITING")]
-    epoch = _last_epoch(run)
+    epoch = last_step(run)
     first = metrics.get(objectives[0])
     values = [metrics[name] for name in objectives if name in metrics]
     is_whole = len(values) == len(objectives)
@@ -124,10 +125,6 @@ def _attributes(run: "Run", epoch: int) -> dict[str, Any]:
             "gpu": None,
         }
     return attributes
-
-
-def _last_epoch(run: "Run") -> int:
-    return max((metric.step for metric in run.data._metric_objs if not metric.key.startswith("system/")), default=0)
 
 
 def _searched(run: "Run", distributions: "Mapping[str, BaseDistribution]") -> list[str]:

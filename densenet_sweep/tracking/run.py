@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hydra_async_sweeper.workers.process_identity import machine, process_start
 
+from densenet_sweep.tracking.mlflow_private import last_step
 from densenet_sweep.tracking.record import DataUsed
 from densenet_sweep.tracking.run_note import NOTE, Description
 from densenet_sweep.tracking.store import cause
@@ -79,9 +80,7 @@ def open_again(client: "MlflowClient", run_id: str, description: Description | N
     client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
     if "trial.reason" in run.data.tags:
         client.delete_tag(run_id, "trial.reason")
-    # The entities: MLflow's own monitor of a continued run looks at them, too, for want of a public name.
-    steps = [metric.step for metric in run.data._metric_objs if not metric.key.startswith("system/")]
-    return max(steps, default=0)
+    return last_step(run)
 
 
 def close_run(

@@ -9,9 +9,9 @@ from typing import IO, Any
 
 from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend, JournalFileSymlinkLock
-from optuna.storages.journal._storage import JournalOperation
 
 from hydra_async_sweeper.errors import SweepError
+from hydra_async_sweeper.optuna_private import JournalOperation
 from hydra_async_sweeper.study.retry import is_full_disk, wait_out
 from hydra_async_sweeper.study.storage import WAYS_ON
 from hydra_async_sweeper.workers.claim import LEASE, is_due

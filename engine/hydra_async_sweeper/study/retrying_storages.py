@@ -14,11 +14,11 @@ from typing import Any, TypeVar
 
 import optuna
 import sqlalchemy
-from optuna.storages._rdb.models import TrialModel, TrialUserAttributeModel
 from sqlalchemy import insert, select, update
 from sqlalchemy.exc import DatabaseError, IntegrityError, InterfaceError, OperationalError
 
 from hydra_async_sweeper.errors import SweepError
+from hydra_async_sweeper.optuna_private import TrialModel, TrialUserAttributeModel
 from hydra_async_sweeper.study.retry import wait_out
 from hydra_async_sweeper.study.storage import WAYS_ON
 from hydra_async_sweeper.workers.claim import LEASE, is_due

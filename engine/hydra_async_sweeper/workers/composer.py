@@ -10,11 +10,12 @@ import pickle
 from collections.abc import Sequence
 
 import cloudpickle
-from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, open_dict, read_write
+
+from hydra_async_sweeper.hydra_private import apply_values, override_dirname
 
 
 class Composer:
@@ -48,7 +49,7 @@ class Composer:
             composed = self._config_loader.load_sweep_config(self._master, [*self._fixed, *options])
             self._composed[options] = cloudpickle.dumps(composed)
         config: DictConfig = pickle.loads(self._composed[options])
-        ConfigLoaderImpl._apply_overrides_to_config([it for it in parsed if not self._chooses_an_option(it)], config)
+        apply_values([it for it in parsed if not self._chooses_an_option(it)], config)
         self._say_what_was_typed(config, parsed)
         return config
 
@@ -61,15 +62,9 @@ class Composer:
     def _say_what_was_typed(self, config: DictConfig, searched: Sequence[Override]) -> None:
         """Fill in the part of the config in which Hydra tells the overrides, in the order in which they were given."""
         task = [*self._fixed_overrides, *(override for override in searched if not override.is_hydra_override())]
-        dirname = config.hydra.job.config.override_dirname
         with read_write(config.hydra), open_dict(config.hydra):
             config.hydra.overrides.task = [override.input_line for override in task]
             for override in searched:
                 if override.is_hydra_override():
                     config.hydra.overrides.hydra.append(override.input_line)
-            config.hydra.job.override_dirname = get_overrides_dirname(
-                overrides=task,
-                kv_sep=dirname.kv_sep,
-                item_sep=dirname.item_sep,
-                exclude_keys=dirname.exclude_keys,
-            )
+            config.hydra.job.override_dirname = override_dirname(config, task)

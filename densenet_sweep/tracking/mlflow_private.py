@@ -1,0 +1,15 @@
+"""What is needed of MLflow and has no public name."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+
+def last_step(run: "Run") -> int:
+    """Return the last step of the run's own metrics; 0 where it has none.
+
+    `RunData.metrics` gives values without their steps, and a history is one call a metric. MLflow's own monitor of a
+    continued run reads `RunData._metric_objs` too (`mlflow/system_metrics/system_metrics_monitor.py`).
+    """
+    return max((metric.step for metric in run.data._metric_objs if not metric.key.startswith("system/")), default=0)

@@ -1,0 +1,20 @@
+"""What is needed of Hydra and has no public name (1.3.2 to 1.3.8)."""
+
+from collections.abc import Sequence
+
+from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
+from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig
+
+
+def apply_values(overrides: Sequence[Override], config: DictConfig) -> None:
+    """Set the values of `overrides`, none of which chooses an option, in a composed config, as Hydra does when it composes."""
+    ConfigLoaderImpl._apply_overrides_to_config(list(overrides), config)
+
+
+def override_dirname(config: DictConfig, task: Sequence[Override]) -> str:
+    """Return `hydra.job.override_dirname` for these overrides of the job."""
+    settings = config.hydra.job.config.override_dirname
+    return get_overrides_dirname(
+        overrides=list(task), kv_sep=settings.kv_sep, item_sep=settings.item_sep, exclude_keys=settings.exclude_keys
+    )
