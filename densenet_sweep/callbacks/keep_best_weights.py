@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.experimental.callback import Callback
+from hydra_async_sweeper.readable import shown_path
 from omegaconf import DictConfig
 
 from densenet_sweep.run.artifacts import BEST_WEIGHTS, CHECKPOINT
@@ -63,7 +64,7 @@ class KeepBest(Callback):
         )
         kept = [number for number in best[:keep] if _weights(folder, number).is_file()]
         _settle(config, study_name, folder, best[:keep], kept)
-        shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+        shown = shown_path(folder)
         which = f"the {len(kept)} best trials" if len(kept) > 1 else "the best trial"
         weights = f", weights of {which} (tracking.keep_checkpoints={keep})" if kept else ""
         log.info("%s: %s%s", shown, _size(folder), weights)

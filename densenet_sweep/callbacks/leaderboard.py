@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.experimental.callback import Callback
+from hydra_async_sweeper.readable import shown_path
 from omegaconf import DictConfig, OmegaConf
 
 from densenet_sweep.callbacks.sweep_run import SweepRun
@@ -56,7 +57,7 @@ class PrintLeaderboard(Callback):
         console = wide_console()
         console.print()
         show(study, console=console)
-        shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+        shown = shown_path(folder)
         tracking = _tracking(config)
         page = _page_on_server(tracking, study_name)
         if page:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.experimental.callback import Callback
+from hydra_async_sweeper.readable import shown_path
 from omegaconf import DictConfig
 
 from densenet_sweep.confirm import finalists, verdict
@@ -51,7 +52,7 @@ class Crown(Callback):
         (folder / "confirmation.json").write_text(json.dumps(confirmation.as_object(found), indent=2), encoding="utf-8")
         if found.champion is None:
             return
-        shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+        shown = shown_path(folder)
         _write_experiment(folder, shown, found)
         lines = [(command("final", "--config-dir", str(shown), "experiment=champion"), "train and test it again")]
         if _registered(config, study, folder, found):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
+from hydra_async_sweeper.readable import shown_path
 from hydra_async_sweeper.space.search_space import is_search
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
@@ -193,7 +194,7 @@ def _close_parent(
         link = f"[trial {number}](#/experiments/{experiment}/runs/{run.info.run_id})"
         about_best = f"The best is {link}: {config.objective} {value}."
     if config_of_best.is_file():
-        words = ["densenet-sweep", "--config-dir", _shown(Path(sweep_dir)), "experiment=best"]
+        words = ["densenet-sweep", "--config-dir", str(shown_path(Path(sweep_dir))), "experiment=best"]
         about_best += f" Train it again with\n\n{run_note.command(words)}"
     artifacts = sorted(file.path for file in client.list_artifacts(parent))
     command = client.get_run(parent).data.tags.get("command", "")
@@ -209,7 +210,3 @@ def _run_of(client: "MlflowClient", experiment: str, parent: str, number: int) -
     query = f"tags.`mlflow.parentRunId` = '{parent}' AND tags.`trial.number` = '{number}'"
     found = client.search_runs([experiment], query, order_by=["start_time DESC"], max_results=1)
     return found[0] if found else None
-
-
-def _shown(folder: Path) -> str:
-    return str(folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder)

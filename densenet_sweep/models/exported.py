@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from hydra_async_sweeper.readable import first_line
 from torch import Tensor
 
 from densenet_sweep.models.classifier import Signature
@@ -83,7 +84,7 @@ def _read_torch_export(path: Path) -> tuple[dict[str, str], Predictor]:
         try:
             module = torch.export.load(path, extra_files=texts).module()
         except Exception as error:  # whatever a broken archive makes of it
-            raise ValueError(f"{path}: not a readable file of torch.export ({_first_line(error)})") from None
+            raise ValueError(f"{path}: not a readable file of torch.export ({first_line(error)})") from None
 
     def predict(images_BCHW: Tensor) -> Tensor:
         with torch.inference_mode():
@@ -102,14 +103,10 @@ def _read_onnx(path: Path) -> tuple[dict[str, str], Predictor]:
     try:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its own kinds, which it does not name in public
-        raise ValueError(f"{path}: not a readable ONNX file ({_first_line(error)})") from None
+        raise ValueError(f"{path}: not a readable ONNX file ({first_line(error)})") from None
 
     def predict(images_BCHW: Tensor) -> Tensor:
         [probabilities_BK] = session.run([_OUTPUT], {_INPUT: images_BCHW.numpy()})
         return torch.from_numpy(probabilities_BK)
 
     return dict(session.get_modelmeta().custom_metadata_map), predict
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import torch
+from hydra_async_sweeper.readable import first_line
 
 from densenet_sweep.config import composition, run_config
 from densenet_sweep.models.classifier import Classifier, Signature
@@ -36,7 +37,7 @@ def classifier(folder: Path) -> Classifier:
         mean_C, std_C = torch.tensor(kept["mean"]), torch.tensor(kept["std"])
         names = [str(name) for name in kept["class_names"]]
     except (RuntimeError, KeyError, TypeError, ValueError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise ValueError(f"{path}: does not fit {folder / 'config.yaml'} ({reason})") from None
     assert config.architecture.num_classes is not None, "build_network refuses a config without"
     names += [f"class {index}" for index in range(len(names), config.architecture.num_classes)]

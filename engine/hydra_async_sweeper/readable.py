@@ -4,6 +4,7 @@ import dataclasses
 import difflib
 import re
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from hydra.errors import HydraException, InstantiationException, MissingConfigException
@@ -26,13 +27,23 @@ def one_line(error: BaseException) -> str:
             typed = re.search(r"Error merging override (.+)", str(error))
             if kind := _accepted_kind(link):
                 return f"{typed[1] if typed else link.full_key}: {kind}"
-            return f"{link.full_key}: {_first_line(link)}"
+            return f"{link.full_key}: {first_line(link)}"
     message = " ".join(line.strip() for line in str(error).strip().splitlines() if line.strip())
     if isinstance(error, HydraException | OmegaConfBaseException):
         return _first_sentence(message)
     if isinstance(error, ValueError | OSError | ArithmeticError) and message:
         return _with_file(error, message)
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def first_line(error: object) -> str:
+    """Return the first line of the message of `error`, or its type where it has none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def shown_path(path: Path) -> Path:
+    """Return `path` as a user would type it: relative where it is below the working folder."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def unwrapped(error: BaseException) -> BaseException:
@@ -100,10 +111,6 @@ def _with_file(error: BaseException, message: str) -> str:
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{error.filename}: {error.strerror}"
     return message
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [""])[0]
 
 
 def _first_sentence(message: str) -> str:

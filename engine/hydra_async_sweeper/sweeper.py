@@ -21,6 +21,7 @@ from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.events import emit
 from hydra_async_sweeper.launchers import launching
 from hydra_async_sweeper.options import check_options
+from hydra_async_sweeper.readable import shown_path
 from hydra_async_sweeper.space import conditions
 from hydra_async_sweeper.space import search_space as spaces
 from hydra_async_sweeper.study import build, enqueue, study_file
@@ -205,7 +206,7 @@ def _report_best(
     path = sweep_dir / "experiment" / "best.yaml"
     groups = context.config_loader.get_group_options("experiment")
     option = "experiment=best" if groups else "+experiment=best"
-    shown = Path(*path.relative_to(Path.cwd()).parts[:-2]) if path.is_relative_to(Path.cwd()) else path.parent.parent
+    shown = shown_path(path.parent.parent)
     command = " ".join(
         [
             _program(),

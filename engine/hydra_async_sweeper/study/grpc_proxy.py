@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hydra_async_sweeper.errors import SweepError
+from hydra_async_sweeper.readable import first_line
 from hydra_async_sweeper.study.storage import open_storage
 
 
@@ -29,4 +30,4 @@ def serve(url: str, host: str, port: int, *, on_ready: Callable[[], None]) -> No
             warnings.filterwarnings("ignore", message=".*experimental")
             optuna.storages.run_grpc_proxy_server(storage, host=host, port=port)
     except RuntimeError as error:
-        raise SweepError(f"serve: {host}:{port} cannot be listened on ({str(error).splitlines()[0]})") from error
+        raise SweepError(f"serve: {host}:{port} cannot be listened on ({first_line(error)})") from error

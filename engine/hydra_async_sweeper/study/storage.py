@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from hydra_async_sweeper.errors import SweepError
+from hydra_async_sweeper.readable import first_line
 
 if TYPE_CHECKING:
     import optuna
@@ -132,7 +133,7 @@ def _database(url: str) -> "optuna.storages.BaseStorage":
                 continue
             if isinstance(error, SweepError):
                 raise
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            reason = first_line(error)
             raise SweepError(f"hydra.sweeper.storage={redacted(url)}: cannot be used ({redacted(reason)})") from error
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hydra_async_sweeper.best_config import best_trial
+from hydra_async_sweeper.readable import shown_path
 
 if TYPE_CHECKING:
     import optuna
@@ -16,14 +17,10 @@ def end(study: "optuna.Study", trial: "optuna.trial.FrozenTrial", sweep_dir: Pat
     """Print one line: state, value and best value so far, or the reason and where the trial's log is."""
     reason = trial.user_attrs.get("reason", "")
     if trial.state.name == "FAIL":
-        log.warning("trial %d failed: %s (%s)", trial.number, reason, _shown(sweep_dir / str(trial.number)))
+        log.warning("trial %d failed: %s (%s)", trial.number, reason, shown_path(sweep_dir / str(trial.number)))
     elif trial.state.name == "PRUNED":
         log.info("trial %d pruned %s", trial.number, reason)
     else:
         best = best_trial(study)
         beside = "" if best is None else f" (best {best.value:.6g}, trial {best.number})"
         log.info("trial %d complete: %s%s", trial.number, ", ".join(f"{value:.6g}" for value in trial.values), beside)
-
-
-def _shown(folder: Path) -> Path:
-    return folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder

@@ -25,7 +25,7 @@ from omegaconf import DictConfig, open_dict
 from hydra_async_sweeper.best_config import flat_job_config
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.events import emit
-from hydra_async_sweeper.readable import one_line, unwrapped
+from hydra_async_sweeper.readable import first_line, one_line, unwrapped
 from hydra_async_sweeper.space.search_space import Space
 from hydra_async_sweeper.study import build
 from hydra_async_sweeper.study.budget import Budget
@@ -308,12 +308,8 @@ def _outcome(returned: JobReturn, num_objectives: int) -> tuple[str, Any, str | 
         return "PRUNED", None, str(value)
     reason = textwrap.shorten(one_line(value), _LONGEST_REASON, placeholder=" ...")
     if type(value).__name__ == "OutOfMemoryError" or "out of memory" in str(value).lower():
-        reason = f"out of memory: {_first_line(value)}"
+        reason = f"out of memory: {first_line(value)}"
         # The error's traceback holds the tensors that filled the memory.
         returned._return_value = value = None
         gc.collect()
     return "FAIL", None, reason
-
-
-def _first_line(error: Any) -> str:
-    return (str(error).strip().splitlines() or [""])[0]
