@@ -15,7 +15,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from densenet_sweep import composition, errors
+from densenet_sweep import composition, errors, private_options
 
 # Each is a module whose `main(arguments)` runs the subcommand; a `Command` that it returns is run as if it had been typed.
 SUBCOMMANDS = {
@@ -108,6 +108,7 @@ def _dispatch(arguments: Sequence[str]) -> None:
         )
     else:
         command = composition.Command(list(arguments))
+    private_options.hide()
     composition.register()
     composition.refuse_bad_input(command.arguments, command.config_name)
     application = hydra.main(
