@@ -61,7 +61,7 @@ def compose(overrides: Sequence[str], *, config_dir: str | None = None, config_n
     register()
     parsed = OverridesParser.create().parse_overrides(list(overrides))
     fixed = [str(override.input_line) for override in parsed if not override.is_sweep_override()]
-    searchpath = [] if config_dir is None else [f"hydra.searchpath=[{Path(config_dir).resolve()}]"]
+    searchpath = [] if config_dir is None else [f"hydra.searchpath=[{quoted(str(Path(config_dir).resolve()))}]"]
     with _beside_a_running_application(), initialize_config_dir(config_dir=str(config_folder()), version_base=VERSION_BASE):
         options_of = GlobalHydra.instance().config_loader().get_group_options
         unknown_keys.refuse_added(
@@ -70,6 +70,11 @@ def compose(overrides: Sequence[str], *, config_dir: str | None = None, config_n
             is_group=lambda key: bool(options_of(key)),
         )
         return hydra_compose(config_name, overrides=[*fixed, *searchpath])
+
+
+def quoted(text: str) -> str:
+    """Return `text` as a quoted string of Hydra's grammar."""
+    return "'" + text.replace("'", "\\'") + "'"
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from densenet_sweep.compare.asked import tracking_config
 from densenet_sweep.compare.recorded import RecordedStudy, recorded, what_run
 from densenet_sweep.config import MlflowConfig
 from densenet_sweep.sweep.description import DESCRIPTION, FoundStudy, read
+from densenet_sweep.sweep.names import ACCEPTED, is_study_name
 from densenet_sweep.tracking.store import redacted
 
 __all__ = ["AnyStudy", "FoundStudy", "find", "found"]
@@ -52,6 +53,8 @@ def find(name: str | None, overrides: Sequence[str] = (), *, outputs: Path = OUT
     for study in existing:
         if study.name == name or (name is None and study.folder.parent.name != CONFIRMATIONS):
             return study
+    if name is not None and not is_study_name(name):  # MLflow's filters could misread it
+        raise ValueError(f"{name}: no such study in {outputs.absolute()}, and no name of one; {ACCEPTED}")
     tracking = tracking or tracking_config([])
     if not isinstance(tracking, MlflowConfig):  # nothing is recorded
         tracking = None

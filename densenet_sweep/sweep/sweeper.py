@@ -25,6 +25,7 @@ from densenet_sweep.sweep.budget import Budget
 from densenet_sweep.sweep.errors import SweepError
 from densenet_sweep.sweep.events import emit
 from densenet_sweep.sweep.exclusive import exclusive
+from densenet_sweep.sweep.names import check_study_name
 from densenet_sweep.sweep.options import check_options
 from densenet_sweep.sweep.ranking import best_first
 from densenet_sweep.sweep.worker import Settings, Worker
@@ -54,6 +55,10 @@ def sweep(
     check_options(options)
     directions = studies.directions(options["direction"])
     storages.check_password(options["storage"])
+    sweep_dir = Path(str(config.hydra.sweep.dir)).absolute()
+    name = str(options["study_name"] or sweep_dir.name)
+    if not description.describes(sweep_dir, name):  # an older study keeps the name that it has
+        check_study_name(name, "hydra.sweep.dir" if options["study_name"] is None else "hydra.sweeper.study_name")
     space = spaces.read(options["params"] or {}, arguments, context.config_loader, _look_up_in(context, config))
     if not space.parameters and options["custom_search_space"] is None:
         raise SweepError("hydra.sweeper.params: nothing to search; key: choice(a,b), range(a,b) or interval(a,b) is accepted")
@@ -69,9 +74,8 @@ def sweep(
     for example in space.examples():  # every searched key is in the config
         context.config_loader.load_sweep_config(config, example)
 
-    sweep_dir = Path(str(config.hydra.sweep.dir)).absolute()
     command = options["command"] or f"{_program()} {shlex.join(sys.argv[1:])}".strip()
-    study = _opened(options, sweep_dir, definition, first, _reread_with(context, config))
+    study = _opened(options, name, sweep_dir, definition, first, _reread_with(context, config))
     description.write(sweep_dir, study, storage=options["storage"], n_trials=options["n_trials"], command=command)
     told = {"config": config, "study_name": study.study_name, "sweep_dir": str(sweep_dir)}
     emit(context, "on_study_open", command=command, **told)
@@ -132,13 +136,13 @@ def _reread_with(context: HydraContext, config: DictConfig) -> studies.Reread:
 
 def _opened(
     options: Mapping[str, Any],
+    name: str,
     sweep_dir: Path,
     definition: studies.Definition,
     first: Sequence[Mapping[str, Any]],
     reread: studies.Reread,
 ) -> "optuna.Study":
     """Return the study, with its first trials where it is new; commands that make it do so one after the other."""
-    name = str(options["study_name"] or sweep_dir.name)
     description.check_file(sweep_dir, options["storage"])
     storage = storages.open_storage(options["storage"], sweep_dir)
     description.check_trials(sweep_dir, name, storage, options["storage"])

@@ -54,6 +54,15 @@ CASES = {
         "optimizer.nesterov=true needs optimizer.momentum above 0",
     ),
     "no validation split": (["data.valid_fraction=0"], "data.valid_fraction=0: a number above 0 and below 1"),
+    "a study's name that leaves its folder": (
+        ["sweep=quickstart", "hydra.sweeper.study_name=../../x"],
+        "hydra.sweeper.study_name=../../x: is no name of a study; letters, digits and _, and between them",
+    ),
+    "a sweep's folder that no study can be named after": (
+        ["sweep=quickstart", "hydra.sweeper.study_name=null", "hydra.sweep.dir='it\\'s'"],
+        "hydra.sweep.dir=it's: is no name of a study",
+    ),
+    "a name that no study can have": (["compare", 'it\'s "so"'], 'it\'s "so": no such study in'),
     "an unknown subcommand": (["comapre"], "comapre: no such command; did you mean compare?"),
     "an unknown device": (["data=digits", "device=tpu", "tracking=none"], "device=tpu: auto, cpu, cuda or cuda:N is"),
     "a broken override": (["optimizer.lr="], ""),
