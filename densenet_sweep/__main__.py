@@ -15,7 +15,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from densenet_sweep import composition, errors, private_options
+from densenet_sweep import composition, errors, private_options, runnable
 
 # Each is a module whose `main(arguments)` runs the subcommand; a `Command` that it returns is run as if it had been typed.
 SUBCOMMANDS = {
@@ -110,7 +110,7 @@ def _dispatch(arguments: Sequence[str]) -> None:
         command = composition.Command(list(arguments))
     private_options.hide()
     composition.register()
-    composition.refuse_bad_input(command.arguments, command.config_name)
+    runnable.refuse_bad_input(command.arguments, command.config_name)
     application = hydra.main(
         config_path=str(composition.config_folder()),
         config_name=command.config_name,

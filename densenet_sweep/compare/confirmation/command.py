@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from densenet_sweep import composition
-from densenet_sweep.compare.asked import answering, mlflow_config, separated
+from densenet_sweep.compare.asked import answering, check_exists, mlflow_config, separated
 from densenet_sweep.compare.confirmation import finalists as finalist_files
 from densenet_sweep.compare.rerun import downloaded_config
 from densenet_sweep.compare.studies import AnyStudy, find
@@ -88,6 +88,7 @@ def _write_config(
     if run_id is None:
         raise ValueError(f"{kept}: has gone, and with it the config of trial {finalist.trial}")
     uri = mlflow_config(overrides, f"{kept} has gone, so confirm").uri
+    check_exists(uri)
     with answering(uri), tempfile.TemporaryDirectory() as temporary:
         shutil.copyfile(downloaded_config(connect(uri), run_id, temporary), path)
 
