@@ -70,7 +70,7 @@ def network_size(config: Config) -> size.Size | None:
     architecture: Any = config.architecture
     if not isinstance(architecture, DenseNetConfig | ResNetConfig):
         return None
-    common = {
+    common: dict[str, Any] = {
         "in_channels": architecture.in_channels or config.data.num_channels,
         "num_classes": architecture.num_classes or config.data.num_classes or 1,
         "image_size": config.data.image_size,

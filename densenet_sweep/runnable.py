@@ -13,6 +13,8 @@ from omegaconf import DictConfig, open_dict, read_write
 from densenet_sweep import capacity, composition, unknown_keys
 from densenet_sweep.sweep.composer import Composer
 
+_OUR_SWEEPER = "hydra_plugins.densenet_sweep.sweeper.DensenetSweepSweeper"
+
 # How the launchers are called whose jobs run on the machine that launches them: Hydra's, ours and submitit's, joblib's.
 _LAUNCHERS_HERE = (".BasicLauncher", ".LocalLauncher", ".JoblibLauncher")
 
@@ -47,17 +49,20 @@ def check_job(job: DictConfig) -> None:
     Raises:
         ConfigError: it cannot run; or not on this machine, where it is to.
     """
-    is_here = job.hydra.mode != RunMode.MULTIRUN or str(job.hydra.launcher._target_).endswith(_LAUNCHERS_HERE)
+    is_trial = job.hydra.mode == RunMode.MULTIRUN
+    is_here = not is_trial or str(job.hydra.launcher._target_).endswith(_LAUNCHERS_HERE)
     with read_write(job), open_dict(job):
         del job["hydra"]
     config = composition.typed(job)
     if is_here:
         capacity.check_device(config.device)
-        capacity.check_fits(config)
+        if not (is_trial and config.limits.is_set):  # a trial beyond a limit is no mistake, and is not run
+            capacity.check_fits(config)
 
 
 def _jobs(loader: ConfigLoader, config_name: str, overrides: list[str], *, is_multirun: bool) -> Iterator[DictConfig]:
     """Yield the config of a single run, or of each job of a grid, or the part that all jobs of a foreign sweeper share."""
+
     def compose(plain: list[str]) -> DictConfig:
         return loader.load_configuration(config_name, plain, RunMode.MULTIRUN, validate_sweep_overrides=False)
 
@@ -69,6 +74,8 @@ def _jobs(loader: ConfigLoader, config_name: str, overrides: list[str], *, is_mu
         return
     with open_dict(master.hydra):
         master.hydra.mode = RunMode.MULTIRUN
+    if str(master.hydra.sweeper._target_) == _OUR_SWEEPER:
+        return
     parser, composer = OverridesParser.create(config_loader=loader), Composer(loader, master, [])
     typed = [str(override) for override in master.hydra.overrides.task]
     if str(master.hydra.sweeper._target_).endswith(f".{BasicSweeper.__name__}"):

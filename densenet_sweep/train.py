@@ -178,7 +178,7 @@ def _check_limits(config: Config, job: Job, dtype: torch.dtype) -> None:
         ConfigError: beyond a limit, outside a sweep.
         TrialPruned: the same in a sweep, whose sampler is told by how much.
     """
-    if config.limits.num_parameters is None and config.limits.memory_bytes is None:
+    if not config.limits.is_set:
         return
     trial = current_trial()
     network = build_network(config) if capacity.fits(config) else None

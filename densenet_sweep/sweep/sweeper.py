@@ -6,9 +6,11 @@ The launcher (any of Hydra's) launches workers, not trials; the workers pull tri
 import json
 import logging
 import shlex
+import shutil
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +19,14 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from densenet_sweep.earlier import set_stored
-from densenet_sweep.sweep import best, conditional, construction, description, first_trials, launching
+from densenet_sweep.sweep import best, conditional, construction, description, first_trials, launching, rehearsal
 from densenet_sweep.sweep import space as spaces
 from densenet_sweep.sweep import storage as storages
 from densenet_sweep.sweep import study as studies
 from densenet_sweep.sweep.budget import Budget
+from densenet_sweep.sweep.composer import Composer
 from densenet_sweep.sweep.errors import SweepError
-from densenet_sweep.sweep.events import emit
+from densenet_sweep.sweep.events import consult, emit
 from densenet_sweep.sweep.exclusive import exclusive
 from densenet_sweep.sweep.names import check_study_name
 from densenet_sweep.sweep.options import check_options
@@ -63,22 +66,24 @@ def sweep(
     if not space.parameters and options["custom_search_space"] is None:
         raise SweepError("hydra.sweeper.params: nothing to search; key: choice(a,b), range(a,b) or interval(a,b) is accepted")
     # What the workers will build, so that its mistakes are found before any of them starts.
-    construction.sampler(options["sampler"], space)
-    construction.pruner(options["pruner"], len(directions))
+    sampler = construction.sampler(construction.reseeded(options["sampler"], 0), space)
+    rehearsal.check_search(sampler, construction.pruner(options["pruner"], len(directions)), space, len(directions))
+    rehearsal.check_custom_search_space(options["custom_search_space"])
     Plugins.instance().instantiate_launcher(
         hydra_context=context, task_function=task_function, config=launching.adapted(config)
     )
     first = [values for entry in options["enqueue"] or [] if (values := first_trials.checked(entry, space)) is not None]
     base = context.config_loader.load_sweep_config(config, list(space.fixed))
     definition = studies.define(directions, space, base, options["ignore_changes"] or [])
-    for example in space.examples():  # every searched key is in the config
-        context.config_loader.load_sweep_config(config, example)
+    composer = Composer(context.config_loader, config, space.fixed)
+    rehearsal.check_space(space, first, lambda it: consult(context, "on_config_check", config=composer.compose(it)))
 
     command = options["command"] or f"{_program()} {shlex.join(sys.argv[1:])}".strip()
-    study = _opened(options, name, sweep_dir, definition, first, _reread_with(context, config))
-    description.write(sweep_dir, study, storage=options["storage"], n_trials=options["n_trials"], command=command)
-    told = {"config": config, "study_name": study.study_name, "sweep_dir": str(sweep_dir)}
-    emit(context, "on_study_open", command=command, **told)
+    with _leaving_nothing(sweep_dir):
+        study = _opened(options, name, sweep_dir, definition, first, _reread_with(context, config))
+        description.write(sweep_dir, study, storage=options["storage"], n_trials=options["n_trials"], command=command)
+        told = {"config": config, "study_name": study.study_name, "sweep_dir": str(sweep_dir)}
+        emit(context, "on_study_open", command=command, **told)
 
     settings = _settings(options, study.study_name, sweep_dir, base)
     worker = Worker(task_function=task_function, context=context, config=config, space=space, settings=settings)
@@ -132,6 +137,21 @@ def _reread_with(context: HydraContext, config: DictConfig) -> studies.Reread:
         return leaves
 
     return reread
+
+
+@contextmanager
+def _leaving_nothing(sweep_dir: Path) -> Iterator[None]:
+    """Remove the folder of a sweep that is refused inside the context, and those above it, unless they were there before."""
+    new = [folder for folder in (sweep_dir, *sweep_dir.parents) if not folder.exists()]
+    try:
+        yield
+    except SweepError:
+        if new:
+            shutil.rmtree(sweep_dir, ignore_errors=True)
+        for folder in new[1:]:
+            with suppress(OSError):  # another sweep is there by now
+                folder.rmdir()
+        raise
 
 
 def _opened(

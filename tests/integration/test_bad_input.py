@@ -155,8 +155,8 @@ CASES = {
     ),
     "a value removed": (["~epochs"], "epochs: has no value, and needs one"),
     "a value removed in a section": (["~optimizer.lr"], "~optimizer.lr: cannot be removed, as it needs a value"),
-    "a section removed": (["~optimizer"], "optimizer: has no value, and needs one"),
-    "a section removed that another one needs": (["~data"], "data: has no value, and needs one"),
+    "a section removed": (["~optimizer"], "optimizer: has no value; optimizer=OPTION is accepted"),
+    "a section removed that another one needs": (["~data"], "data: has no value; data=OPTION is accepted"),
     "a sweep without a direction": (
         ["sweep=quickstart", "hydra.sweeper.direction=[]"],
         "hydra.sweeper.direction=[]: one of minimize, maximize, or a list of them, one an objective, is accepted",
@@ -169,6 +169,58 @@ CASES = {
     ),
     "a GPU that is not there": (["device=cuda:99"], "device=cuda:99: this machine has "),
     "a misspelt group": (["sweeps=quickstart"], "unknown key sweeps; did you mean sweep?; the config accepts seed,"),
+    **{
+        f"a sweep that cannot run: {name}": (["sweep=quickstart", "hydra/launcher=basic", *overrides], message)
+        for name, overrides, message in (
+            ("its data", ["data=digits"], "data.num_train=6000: between 10 and 1150 is accepted"),
+            ("its device", ["device=cuda:99"], "device=cuda:99: this machine has "),
+            (
+                "an option",
+                ["optimizer=choice(sgd,nope)"],
+                "optimizer=nope: no such option; one of adamw, muon, nesterov, sgd is",
+            ),
+            ("a range below 0", ["optimizer.lr=choice(-4,4)"], "optimizer.lr=-4: a number above 0 is accepted"),
+            ("the end of a range", ["optimizer.lr=interval(-0.1,0.1)"], "optimizer.lr=-0.1: a number above 0 is accepted"),
+            ("between the ends", ["architecture.depth=range(10,17)"], "architecture.depth=11: a depth of 6n+4 is accepted"),
+            ("no epochs", ["epochs=choice(1,0)"], "epochs=0: a whole number of at least 1 is accepted"),
+            ("what it holds fixed", ["epochs=0"], "epochs=0: a whole number of at least 1 is accepted"),
+            ("a wrong type", ["epochs=choice(1,many)"], "epochs: Value 'many' of type 'str' could not be converted to Integer"),
+            ("no end", ["optimizer.lr=interval(0.1,inf)"], "optimizer.lr=interval(0.1,inf): an interval from a smaller to a"),
+            ("no number", ["optimizer.lr=choice(nan,0.1)"], "optimizer.lr=choice(nan,0.1): nan is no choice"),
+            (
+                "a net that fills the memory",
+                ["architecture.growth_rate=choice(12,100000)"],
+                "architecture.growth_rate=100000: architecture: ",
+            ),
+            (
+                "an option that fits no other",
+                ["architecture=choice(densenet_bc,d2l)"],
+                "architecture=d2l: architecture.depth=10 and architecture.block_config=[4, 4, 4, 4]: exactly one is accepted",
+            ),
+            (
+                "a function",
+                ["hydra.sweeper.custom_search_space=nope.nope"],
+                "hydra.sweeper.custom_search_space=nope.nope: no such function",
+            ),
+            (
+                "what is tried first",
+                ["hydra.sweeper.enqueue=[{optimizer.lr:fast}]"],
+                "hydra.sweeper.enqueue: optimizer.lr=fast: a number of tag(log,interval(0.02,0.5)) is accepted",
+            ),
+            (
+                "a pruner",
+                ["hydra/sweeper/pruner=asha", "hydra.sweeper.pruner.reduction_factor=0"],
+                "hydra.sweeper.pruner: SuccessiveHalvingPruner refuses its arguments",
+            ),
+            (
+                "a pruner that says so late",
+                ["hydra/sweeper/pruner=hyperband", "hydra.sweeper.pruner.reduction_factor=0"],
+                "hydra.sweeper.pruner: HyperbandPruner fails with these arguments",
+            ),
+            ("a seed", ["hydra.sweeper.sampler.seed=-1"], "hydra.sweeper.sampler.seed=-1: a whole number of at least 0"),
+            ("a start", ["hydra.sweeper.warm_start_from=nope"], "hydra.sweeper.warm_start_from=nope: no such study; there are"),
+        )
+    },
     "a grid whose second job cannot run": (
         ["-m", "architecture.depth=10,11"],
         "architecture.depth=11: a depth of 6n+4 is accepted, such as 10 or 16",
