@@ -80,7 +80,7 @@ def unavailable(request: pytest.FixtureRequest) -> Callable[[str], None]:
 
 
 # Parts of which a machine has one, or that take long to begin: one worker of pytest-xdist has all tests of each.
-_ONE_WORKER = {"slurm", "ray", "postgres", "browser"}
+_ONE_WORKER = {"slurm", "ray", "postgres", "browser", "hosts"}
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
