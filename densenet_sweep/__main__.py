@@ -15,7 +15,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from densenet_sweep.config import composition, errors
+from densenet_sweep import private_options
+from densenet_sweep.config import composition, errors, runnable
 
 # Each is a module whose `main(arguments)` runs the subcommand; a `Command` that it returns is run as if it had been typed.
 SUBCOMMANDS = {
@@ -108,8 +109,9 @@ def _dispatch(arguments: Sequence[str]) -> None:
         )
     else:
         command = composition.Command(list(arguments))
+    private_options.hide()
     composition.register()
-    composition.refuse_bad_input(command.arguments, command.config_name)
+    runnable.refuse_bad_input(command.arguments, command.config_name)
     application = hydra.main(
         config_path=str(composition.config_folder()),
         config_name=command.config_name,
