@@ -15,7 +15,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from densenet_sweep import private_options
+from densenet_sweep import private_options, versions
 from densenet_sweep.config import composition, errors, runnable
 
 # Each is a module whose `main(arguments)` runs the subcommand; a `Command` that it returns is run as if it had been typed.
@@ -97,6 +97,9 @@ class _Failed(BaseException):
 
 def _dispatch(arguments: Sequence[str]) -> None:
     first = arguments[0] if arguments else ""
+    if "--version" in arguments:
+        print("\n".join(versions.lines()))
+        return
     if first in SUBCOMMANDS:
         command: composition.Command | None = importlib.import_module(SUBCOMMANDS[first]).main(list(arguments[1:]))
         if command is None:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hydra_async_sweeper.names import check_study_name
+from hydra_async_sweeper.study.names import check_study_name
 
 from densenet_sweep.commands.arguments import answering, check_exists, mlflow_config, separated
 from densenet_sweep.commands.rerun import downloaded_config

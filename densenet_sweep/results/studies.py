@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from hydra_async_sweeper.names import ACCEPTED, is_study_name
+from hydra_async_sweeper.study.names import ACCEPTED, is_study_name
 from hydra_async_sweeper.study.study_file import DESCRIPTION, FoundStudy, read
 
 from densenet_sweep.commands.arguments import tracking_config

@@ -22,7 +22,6 @@ from hydra_async_sweeper import best_config
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.events import consult, emit
 from hydra_async_sweeper.launchers import launching
-from hydra_async_sweeper.names import check_study_name
 from hydra_async_sweeper.options import check_options
 from hydra_async_sweeper.space import conditions
 from hydra_async_sweeper.space import search_space as spaces
@@ -32,6 +31,7 @@ from hydra_async_sweeper.study import storage as storages
 from hydra_async_sweeper.study.budget import Budget
 from hydra_async_sweeper.study.earlier import set_stored
 from hydra_async_sweeper.study.exclusive import exclusive
+from hydra_async_sweeper.study.names import check_study_name
 from hydra_async_sweeper.study.ranking import best_first
 from hydra_async_sweeper.workers.composer import Composer
 from hydra_async_sweeper.workers.worker import Settings, Worker

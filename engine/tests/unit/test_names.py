@@ -1,6 +1,6 @@
 import pytest
 from hydra_async_sweeper.errors import SweepError
-from hydra_async_sweeper.names import check_study_name
+from hydra_async_sweeper.study.names import check_study_name
 
 
 @pytest.mark.parametrize(
