@@ -79,9 +79,26 @@ def unavailable(request: pytest.FixtureRequest) -> Callable[[str], None]:
     return end
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what needs a CUDA device where there is none."""
-    if not torch.cuda.is_available():
-        for item in items:
-            if item.get_closest_marker("gpu"):
-                item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+# Parts of which a machine has one, or that take long to begin: one worker of pytest-xdist has all tests of each.
+_ONE_WORKER = {"slurm", "ray", "postgres", "browser", "hosts"}
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what needs a CUDA device where there is none, and give each shared part's tests to one worker."""
+    for item in items:
+        if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+            item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+        if config.pluginmanager.hasplugin("xdist") and (group := _group(item)):
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
+def _group(item: pytest.Item) -> str | None:
+    """Return what names the tests that share a part with this one, or None where it may run beside any other."""
+    parts = {marker.args[0] for marker in item.iter_markers("real")} & _ONE_WORKER
+    if parts:
+        return str(min(parts))
+    definitions = getattr(item, "_fixtureinfo").name2fixturedefs  # noqa: B009 - no public way up to pytest 9
+    if any(definition[-1].scope == "module" for definition in definitions.values()):
+        return item.nodeid.partition("::")[0]
+    return "server" if "the_server" in definitions else None

@@ -25,7 +25,7 @@ os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler tells standard e
 import torch
 from torch import Tensor
 from torch.nn import functional
-from training_throughput import CASES, our_network
+from training_throughput import CASES, Case, our_network
 
 from densenet_sweep.training.malloc import keep_freed_memory
 from densenet_sweep.training.precision import autocast, place, resolve_device, resolve_dtype
@@ -35,15 +35,15 @@ SIDES = {"plain": False, "memory_efficient": True}
 _PEAKS = 7  # processes whose median peak is taken
 
 
-def training_step(*, memory_efficient: bool) -> Callable[[], None]:
-    """Return a call that takes one step of SGD on one random batch."""
+def training_step(case: Case, *, memory_efficient: bool) -> Callable[[], None]:
+    """Return a call that takes one step of SGD on one random batch of grey images."""
     device = resolve_device("auto")
     dtype = resolve_dtype("auto", device)
     torch.manual_seed(0)
-    network = place(our_network(CASE, memory_efficient=memory_efficient), device)
+    network = place(our_network(case, memory_efficient=memory_efficient), device)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, nesterov=True, fused=True)
-    images_BCHW = torch.rand(CASE.batch_size, 1, CASE.image_size, CASE.image_size, device=device)
-    labels_B = torch.randint(0, 10, (CASE.batch_size,), device=device)
+    images_BCHW = torch.rand(case.batch_size, 1, case.image_size, case.image_size, device=device)
+    labels_B = torch.randint(0, 10, (case.batch_size,), device=device)
 
     def step() -> None:
         with autocast(device, dtype):
@@ -123,9 +123,9 @@ def main() -> None:
     if not torch.cuda.is_available():
         keep_freed_memory()
     if asked.side:
-        print(json.dumps(process_peak_bytes(training_step(memory_efficient=SIDES[asked.side]), 3)))
+        print(json.dumps(process_peak_bytes(training_step(CASE, memory_efficient=SIDES[asked.side]), 3)))
         return
-    steps = {side: training_step(memory_efficient=value) for side, value in SIDES.items()}
+    steps = {side: training_step(CASE, memory_efficient=value) for side, value in SIDES.items()}
     kept = {side: kept_bytes(step) for side, step in steps.items()}
     times = seconds(steps, asked.pairs)
     tensors = {side: tensors_peak_bytes(step) for side, step in steps.items()}

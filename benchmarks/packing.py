@@ -66,13 +66,17 @@ def main() -> None:
             )
 
 
-def images_per_second(name: str, num_workers: int, num_threads: int, seconds: float) -> float:
-    """Return what all workers trained together within the same seconds, of which there are at least so many."""
+def images_per_second(name: str, num_workers: int, num_threads: int, seconds: float, num_images: int | None = None) -> float:
+    """Return what all workers trained together within the same seconds, of which there are at least so many.
+
+    A worker looks at the clock after `num_images`, by default a number that suits the device.
+    """
     context = multiprocessing.get_context("spawn")
     ends = [context.Pipe() for _ in range(num_workers)]
-    workers = [context.Process(target=_work, args=(name, num_threads, theirs)) for _, theirs in ends]
-    for worker in workers:
+    workers = [context.Process(target=_work, args=(name, num_threads, num_images, theirs)) for _, theirs in ends]
+    for worker, (_, theirs) in zip(workers, ends, strict=True):
         worker.start()
+        theirs.close()  # so that the end of a worker is an error here, and not waited for
     for ours, _ in ends:
         ours.recv()  # it is warm
     for ours, _ in ends:
@@ -87,12 +91,12 @@ def images_per_second(name: str, num_workers: int, num_threads: int, seconds: fl
     return float(total)
 
 
-def _work(name: str, num_threads: int, parent: Connection) -> None:
+def _work(name: str, num_threads: int, num_images: int | None, parent: Connection) -> None:
     """Train until the time that the parent gives, and tell it how many images a second that was since the first it gives."""
     if num_threads:
         torch.set_num_threads(num_threads)
     device = resolve_device("auto")
-    images = training_images(NUM_IMAGES if device.type == "cpu" else 32 * NUM_IMAGES)
+    images = training_images(num_images or (NUM_IMAGES if device.type == "cpu" else 32 * NUM_IMAGES))
     epochs = our_epochs(PACKED[name], images, device, resolve_dtype("auto", device))
     next(epochs)
     parent.send(True)

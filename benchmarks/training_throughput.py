@@ -113,13 +113,10 @@ def training_images(count: int) -> Images:
     return images.select(torch.arange(count))
 
 
-def our_epochs(case: Case, images: Images, device: torch.device, dtype: torch.dtype, *, warm_up: int = 2) -> Iterator[Epoch]:
-    """Train with `fit` as `train.py` calls it, without end, on `images` an epoch; the first has `warm_up` steps alone."""
-    if device.type == "cpu":
-        keep_freed_memory()
-    network = place(our_network(case), device)
+def our_optimizer(case: Case, network: nn.Module) -> torch.optim.Optimizer:
+    """Return plain SGD for the seed's net, as its text has it, and the paper's method for the others."""
     is_seed = case.architecture == "d2l"
-    optimizer = optimizers.sgd(
+    return optimizers.sgd(
         network,
         lr=0.05 if is_seed else 0.1,
         weight_decay=0.0 if is_seed else 1e-4,
@@ -127,11 +124,37 @@ def our_epochs(case: Case, images: Images, device: torch.device, dtype: torch.dt
         momentum=0.0 if is_seed else 0.9,
         nesterov=not is_seed,
     )
+
+
+def our_epochs(
+    case: Case,
+    images: Images,
+    device: torch.device,
+    dtype: torch.dtype,
+    *,
+    warm_up: int = 2,
+    augmentation: Augmentation | None = None,
+    wrapped: Callable[[nn.Module], nn.Module] = lambda network: network,
+) -> Iterator[Epoch]:
+    """Train with `fit` as `train.py` calls it, without end, on `images` an epoch; the first has `warm_up` steps alone.
+
+    Args:
+        case: the network and its batches.
+        images: N of them, grey or in colour.
+        device: to train on.
+        dtype: of the forward pass.
+        warm_up: steps of the first epoch.
+        augmentation: of the images, by default none.
+        wrapped: makes of the network, which is on the device, what is trained.
+    """
+    if device.type == "cpu":
+        keep_freed_memory()
+    network = wrapped(place(our_network(case, in_channels=images.shape[1]), device))
     preprocessing = Preprocessing(case.image_size, torch.zeros(1, device=device), torch.ones(1, device=device))
-    batches = TrainBatches(images.to(device), preprocessing, Augmentation(), batch_size=case.batch_size, seed=0)
+    batches = TrainBatches(images.to(device), preprocessing, augmentation or Augmentation(), batch_size=case.batch_size, seed=0)
     return fit(
         network,
-        optimizer,
+        our_optimizer(case, network),
         schedules.constant(),
         train_batches=lambda index: islice(batches(index), warm_up if index == 0 else None),
         valid_batches=None,

@@ -17,7 +17,9 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from densenet_sweep.config import composition, errors
+from densenet_sweep import versions
+from densenet_sweep.config import composition, errors, runnable
+from densenet_sweep.config.hydra_private import hide_private_options
 
 # Each is a module of `commands` whose `main(arguments)` runs it; a `Command` that it returns is run as if it had been typed.
 SUBCOMMANDS = ("compare", "confirm", "describe", "export", "final", "predict", "rerun", "serve", "status", "ui")
@@ -93,6 +95,9 @@ class _Failed(BaseException):
 
 def _dispatch(arguments: Sequence[str]) -> None:
     first = arguments[0] if arguments else ""
+    if "--version" in arguments:
+        print("\n".join(versions.lines()))
+        return
     if first in SUBCOMMANDS:
         module = importlib.import_module(f"densenet_sweep.commands.{first}")
         command: composition.Command | None = module.main(list(arguments[1:]))
@@ -106,8 +111,9 @@ def _dispatch(arguments: Sequence[str]) -> None:
         )
     else:
         command = composition.Command(list(arguments))
+    hide_private_options()
     composition.register()
-    composition.refuse_bad_input(command.arguments, command.config_name)
+    runnable.refuse_bad_input(command.arguments, command.config_name)
     application = hydra.main(
         config_path=str(composition.config_folder()),
         config_name=command.config_name,

@@ -204,14 +204,12 @@ def densenet(
         ValueError: a depth that no number of layers gives, both or neither of depth and block_config, unknown names.
     """
     layers = geometry.block_config(depth=depth, block_config=block_config, bottleneck=bn_size is not None)
-    if num_init_features is None:
-        num_init_features = 16 if bn_size is None else 2 * growth_rate
     network = DenseNet(
         in_channels=in_channels,
         num_classes=num_classes,
         growth_rate=growth_rate,
         block_config=layers,
-        num_init_features=num_init_features,
+        num_init_features=geometry.num_init_features(num_init_features, growth_rate=growth_rate, bn_size=bn_size),
         bn_size=bn_size,
         compression=compression,
         drop_rate=drop_rate,

@@ -21,10 +21,10 @@ def block_config(*, depth: int | None, block_config: Sequence[int] | None, bottl
         ValueError: neither or both given, a depth that no n gives, or a block without layers.
     """
     if (depth is None) == (block_config is None):
-        given = "both" if depth is not None else "neither"
+        given = "both were" if depth is not None else "neither was"
         raise ValueError(
             f"architecture.depth={depth} and architecture.block_config={_shown(block_config)}: exactly one is accepted, "
-            f"{given} was given (set the other to null)"
+            f"{given} given (set the other to null)"
         )
     if block_config is not None:
         if len(block_config) == 0 or min(block_config) < 1:
@@ -44,6 +44,13 @@ def block_config(*, depth: int | None, block_config: Sequence[int] | None, bottl
     return (num_layers,) * NUM_SMALL_IMAGE_BLOCKS
 
 
+def num_init_features(given: int | None, *, growth_rate: int, bn_size: int | None) -> int:
+    """Return the maps after the stem: those `given`, or the paper's, 16 for plain nets and 2k with bottlenecks."""
+    if given is not None:
+        return given
+    return 16 if bn_size is None else 2 * growth_rate
+
+
 def stage_sizes(image_size: int, stem: str, num_blocks: int) -> list[int]:
     """Return the height (and width) in pixels inside each dense block; 0 from where nothing is left."""
     size = image_size
@@ -60,7 +67,9 @@ def check_image_size(image_size: int, stem: str, num_blocks: int) -> None:
         ValueError: naming the smallest image that fits.
     """
     if stage_sizes(image_size, stem, num_blocks)[-1] < 1:
-        smallest = next(size for size in range(image_size, 2**31) if stage_sizes(size, stem, num_blocks)[-1] >= 1)
+        smallest = 2 ** (num_blocks - 1)
+        if stem == "imagenet":  # the inverse of what `stage_sizes` does
+            smallest = 4 * (smallest - 1) + 1
         raise ValueError(
             f"data.image_size={image_size}: this architecture ({stem} stem, {num_blocks} dense blocks) shrinks it below 1x1; "
             f"at least {smallest} is accepted"

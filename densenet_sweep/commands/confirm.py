@@ -12,13 +12,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hydra_async_sweeper.study.names import check_study_name
+
 from densenet_sweep.commands.arguments import separated
 from densenet_sweep.commands.rerun import downloaded_config
 from densenet_sweep.config import composition
 from densenet_sweep.confirm import finalists as finalist_files
 from densenet_sweep.results.from_optuna import read_study
 from densenet_sweep.results.studies import AnyStudy, find
-from densenet_sweep.tracking.access import answering, mlflow_config
+from densenet_sweep.tracking.access import answering, check_exists, mlflow_config
 from densenet_sweep.tracking.store import connect
 
 if TYPE_CHECKING:
@@ -58,12 +60,14 @@ def main(arguments: list[str]) -> composition.Command:
     typed_name = [override.partition("=")[2] for override in overrides if override.startswith(f"{_NAME}=")]
     name = typed_name[-1] if typed_name else f"{found.name}-confirmation-of-{finalists.num_finished}"
     folder = finalist_files.folder_of(name)
+    if finalist_files.read(folder) is None:
+        check_study_name(name)
     command = shlex.join(["densenet-sweep", "confirm", found.name, f"--top={asked.top}", f"--seeds={asked.seeds}", *overrides])
     seeds = _fresh_seeds(study.config.get("seed"), asked.seeds)
     for finalist in finalists.trials[: asked.top]:
         _write_config(folder, found, study, finalist, overrides)
     finalist_files.write(folder, finalists, top=asked.top, seeds=seeds, command=command)
-    searchpath = f"hydra.searchpath=[{folder.resolve().as_uri()}]"
+    searchpath = f"hydra.searchpath=[{composition.quoted(str(folder.resolve()))}]"
     return composition.Command([searchpath, "sweep=finalists", *overrides], config_name="confirm", final=True)
 
 
@@ -86,6 +90,7 @@ def _write_config(
     if run_id is None:
         raise ValueError(f"{kept}: has gone, and with it the config of trial {finalist.trial}")
     uri = mlflow_config(overrides, f"{kept} has gone, so confirm").uri
+    check_exists(uri)
     with answering(uri), tempfile.TemporaryDirectory() as temporary:
         shutil.copyfile(downloaded_config(connect(uri), run_id, temporary), path)
 

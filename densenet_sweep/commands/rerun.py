@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from densenet_sweep.config.composition import Command
 from densenet_sweep.config.run_config import OF_THE_MACHINE, as_overrides
 from densenet_sweep.config.schema import ConfigError
-from densenet_sweep.tracking.access import answering, mlflow_config, the_run
+from densenet_sweep.tracking.access import answering, check_exists, mlflow_config, the_run
 from densenet_sweep.tracking.store import connect
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def main(arguments: list[str]) -> Command:
 
 def _stored(uri: str, run_id: str) -> tuple[list[str], bool]:
     """Return the overrides that give the config of the run, which it keeps as `config.yaml`, and whether it was a final one."""
+    check_exists(uri)
     with answering(uri), tempfile.TemporaryDirectory() as folder:
         client = connect(uri)
         is_final = the_run(client, uri, run_id).data.tags.get("final") == "true"

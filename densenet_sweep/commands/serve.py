@@ -12,13 +12,15 @@ def main(arguments: list[str]) -> None:
     """Serve the storage that `arguments` name until Ctrl-C.
 
     Raises:
-        SweepError: no storage, one that cannot be used, or a port that is taken.
+        SweepError: no storage, one that cannot be used, or a port that is taken or none.
     """
     parser = argparse.ArgumentParser(prog="densenet-sweep serve", description=__doc__)
     parser.add_argument("url", nargs="?", metavar="URL", help="the database; $DENSENET_SWEEP_STORAGE unless given")
     parser.add_argument("--host", default="localhost", help="where to listen; the proxy asks nobody for a password (localhost)")
     parser.add_argument("--port", type=int, default=13000, help="(13000)")
     asked = parser.parse_args(arguments)
+    if not 0 < asked.port < 2**16:
+        raise SweepError(f"--port {asked.port}: a whole number from 1 to 65535 is accepted")
     url = asked.url or os.environ.get("DENSENET_SWEEP_STORAGE")
     if url is None:
         raise SweepError("serve: no storage; a URL as argument, or in DENSENET_SWEEP_STORAGE, is accepted")

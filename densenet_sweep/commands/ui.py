@@ -14,11 +14,11 @@ from contextlib import suppress
 from typing import IO
 
 from densenet_sweep.commands.arguments import separated
-from densenet_sweep.config.schema import ConfigError, MlflowConfig
+from densenet_sweep.config.schema import MlflowConfig
 from densenet_sweep.mlflow_ui import saved_views
-from densenet_sweep.tracking.access import answering, mlflow_config
+from densenet_sweep.tracking.access import answering, check_exists, mlflow_config
 from densenet_sweep.tracking.dead_runs import close_dead_runs
-from densenet_sweep.tracking.store import artifact_uri, check_uri, connect, is_server, redacted, sqlite_file
+from densenet_sweep.tracking.store import artifact_uri, check_uri, connect, is_server, redacted
 
 _HOST = "127.0.0.1"
 _GRACE_SECONDS = 5.0
@@ -42,9 +42,7 @@ def main(arguments: list[str]) -> None:
         raise ValueError(f"{' '.join(names)}: the name of one study is accepted")
     tracking = mlflow_config(overrides, "the UI")
     check_uri(tracking.uri)
-    database = sqlite_file(tracking.uri)
-    if database is not None and not database.is_file():
-        raise ConfigError(f"tracking.uri={tracking.uri}: nothing is recorded there yet; densenet-sweep sweep=quickstart does")
+    check_exists(tracking.uri)
     port = None if is_server(tracking.uri) else _free_port(asked.port)
     pages = _pages(tracking, names[0] if names else None)
     if port is None:

@@ -1,11 +1,13 @@
 """The checks of a config that need no data and no network: ranges, and values that cannot go together."""
 
 import math
+import re
 from typing import Any
 
 from hydra_async_sweeper.study.storage import check_password
 
 from densenet_sweep.architectures import geometry
+from densenet_sweep.config.capacity import network_size
 from densenet_sweep.config.metrics import OBJECTIVES
 from densenet_sweep.config.schema import (
     AdamWConfig,
@@ -22,7 +24,17 @@ from densenet_sweep.config.schema import (
     StepConfig,
     WarmupConfig,
 )
+from densenet_sweep.data import known
 from densenet_sweep.tracking.store import check_uri
+
+# Larger ones are slips of the keyboard; what they would cost is not worth finding out.
+_MOST = 1_000_000
+_MOST_NS_STEPS = 100
+
+# What torch takes as a seed.
+_SEEDS = (-(2**63), 2**63 - 1)
+
+_DEVICES = re.compile(r"auto|cpu(:0)?|cuda(:\d+)?")
 
 
 def check(config: Config) -> None:
@@ -31,18 +43,21 @@ def check(config: Config) -> None:
     Raises:
         ConfigError: naming the key, the value and what is accepted.
     """
+    _whole(config, "seed", at_least=_SEEDS[0], at_most=_SEEDS[1])
     _whole(config, "epochs", at_least=1)
     if config.max_seconds is not None:
         _between(config, "max_seconds", 0.0, math.inf, open_below=True, open_above=True)
-    if config.rungs != sorted(set(config.rungs)) or not all(rung >= 1 for rung in config.rungs):
+    if config.rungs != sorted(set(config.rungs)) or not all(1 <= rung <= _MOST for rung in config.rungs):
         raise ConfigError(f"rungs={config.rungs}: rising numbers of epochs are accepted, such as [1,3]")
     _whole(config, "batch_size", at_least=1)
     _between(config, "label_smoothing", 0.0, 1.0, open_above=True)
     _one_of(config, "precision", ("auto", "fp32", "bf16"))
+    if not _DEVICES.fullmatch(config.device):
+        raise ConfigError(f"device={config.device}: auto, cpu, cuda or cuda:N is accepted")
     _check_objective(config)
     for key in ("num_parameters", "memory_bytes"):
         if getattr(config.limits, key) is not None:
-            _whole(config, f"limits.{key}", at_least=1)
+            _whole(config, f"limits.{key}", at_least=1, at_most=None)
     _check_optimizer(config)
     _check_schedule(config)
     _check_data(config)
@@ -78,12 +93,13 @@ def _check_optimizer(config: Config) -> None:
         if config.optimizer.nesterov and config.optimizer.momentum == 0:
             raise ConfigError("optimizer.nesterov=true needs optimizer.momentum above 0, which is 0.0")
     if isinstance(config.optimizer, AdamWConfig):
-        if not all(0 <= beta < 1 for beta in config.optimizer.betas):
-            raise ConfigError(f"optimizer.betas={list(config.optimizer.betas)}: each must be at least 0 and below 1")
+        betas = config.optimizer.betas
+        if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
+            raise ConfigError(f"optimizer.betas={list(betas)}: two numbers, each at least 0 and below 1, are accepted")
         _between(config, "optimizer.eps", 0.0, math.inf, open_below=True)
     if isinstance(config.optimizer, MuonConfig):
         _between(config, "optimizer.momentum", 0.0, 1.0, open_above=True)
-        _whole(config, "optimizer.ns_steps", at_least=1)
+        _whole(config, "optimizer.ns_steps", at_least=1, at_most=_MOST_NS_STEPS)
 
 
 def _check_schedule(config: Config) -> None:
@@ -106,21 +122,42 @@ def _check_data(config: Config) -> None:
     if config.data.num_classes is not None:
         _whole(config, "data.num_classes", at_least=2)
     if config.data.num_train is not None:
-        _whole(config, "data.num_train", at_least=1)
+        _whole(config, "data.num_train", at_least=1, at_most=None)
     _between(config, "data.valid_fraction", 0.0, 1.0, open_below=True, open_above=True)
-    _whole(config, "data.augment.crop_padding", at_least=0)
-    _whole(config, "data.augment.cutout_size", at_least=0)
+    _whole(config, "data.split_seed", at_least=0, at_most=_SEEDS[1])
+    _whole(config, "data.augment.crop_padding", at_least=0, at_most=config.data.image_size)
+    _whole(config, "data.augment.cutout_size", at_least=0, at_most=2 * config.data.image_size)
     if config.data.augment.horizontal_flip not in (False, True, "alternating"):
         flip = config.data.augment.horizontal_flip
         raise ConfigError(f"data.augment.horizontal_flip={flip}: one of false, true, alternating is accepted")
     if isinstance(config.data, ImageFolderConfig):
         _between(config, "data.test_fraction", 0.0, 1.0, open_below=True, open_above=True)
+        if config.data.num_channels not in (1, 3):
+            raise ConfigError(f"data.num_channels={config.data.num_channels}: 1 (grey) or 3 (colour) is accepted")
+    _check_known_data(config)
     for ours, theirs in (("in_channels", "num_channels"), ("num_classes", "num_classes")):
         given, actual = getattr(config.architecture, ours), getattr(config.data, theirs)
         if given is None or actual is None:
             continue
         if (given != actual) if ours == "in_channels" else (given < actual):
             raise ConfigError(f"architecture.{ours}={given} does not fit the data set, which has data.{theirs}={actual}")
+
+
+def _check_known_data(config: Config) -> None:
+    """Hold the config against what is known of a supplied data set."""
+    data = config.data
+    facts = known.facts(data._target_)
+    if facts is None:
+        return
+    name = data._target_.rpartition(".")[2]
+    if data.num_channels != facts.num_channels:
+        raise ConfigError(f"data.num_channels={data.num_channels}: {facts.num_channels} is accepted, as {name} has")
+    if data.num_classes is not None and data.num_classes < facts.num_classes:
+        raise ConfigError(f"data.num_classes={data.num_classes}: at least {facts.num_classes} is accepted, as {name} has")
+    try:
+        known.split_sizes(facts.num_images, facts.num_classes, valid_fraction=data.valid_fraction, num_train=data.num_train)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
 
 
 def _check_architecture(config: Config) -> None:
@@ -146,6 +183,7 @@ def _check_architecture(config: Config) -> None:
             bottleneck=architecture.bn_size is not None,
         )
         geometry.check_image_size(config.data.image_size, architecture.stem, len(block_config))
+        network_size(config)
     except ValueError as error:
         raise ConfigError(str(error)) from None
 
@@ -157,10 +195,12 @@ def _value(config: Config, key: str) -> Any:
     return node
 
 
-def _whole(config: Config, key: str, *, at_least: int) -> None:
+def _whole(config: Config, key: str, *, at_least: int, at_most: int | None = _MOST) -> None:
     value = _value(config, key)
     if value < at_least:
         raise ConfigError(f"{key}={value}: a whole number of at least {at_least} is accepted")
+    if at_most is not None and value > at_most:
+        raise ConfigError(f"{key}={value}: a whole number of at most {at_most:,} is accepted")
 
 
 def _between(config: Config, key: str, low: float, high: float, *, open_below: bool = False, open_above: bool = False) -> None:

@@ -3,23 +3,24 @@
 import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.conf import HydraConf
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf import MISSING, DictConfig, OmegaConf, open_dict, read_write
 
 from densenet_sweep.config import own_sections, unknown_keys
 from densenet_sweep.config.checks import check
-from densenet_sweep.config.hydra_private import command_line_parser
-from densenet_sweep.config.schema import Config, register
+from densenet_sweep.config.option_files import config_folder
+from densenet_sweep.config.schema import Config, ConfigError, register
 from densenet_sweep.config.targets import check_targets
 
-__all__ = ["Command", "choices", "compose", "config_folder", "output_dir", "refuse_bad_input", "register", "sweep_dir", "typed"]
+__all__ = ["Command", "choices", "compose", "config_folder", "output_dir", "register", "sweep_dir", "typed"]
 
 VERSION_BASE = "1.3"
 CONFIG_NAME = "config"
@@ -40,13 +41,6 @@ class Command:
     final: bool = False
 
 
-def config_folder() -> Path:
-    """Return the folder of the config files: inside the package when installed, beside it in a checkout."""
-    package = Path(__file__).resolve().parent.parent
-    installed = package / "conf"
-    return installed if installed.is_dir() else package.parent / "conf"
-
-
 def compose(overrides: Sequence[str], *, config_dir: str | None = None, config_name: str = CONFIG_NAME) -> DictConfig:
     """Return the composed job config (without Hydra's own part) for `overrides`; parameters to sweep over are left out.
 
@@ -58,18 +52,37 @@ def compose(overrides: Sequence[str], *, config_dir: str | None = None, config_n
     Raises:
         Exception: Hydra's and OmegaConf's, for an override that does not fit; see `errors.one_line`.
     """
-    register()
     parsed = OverridesParser.create().parse_overrides(list(overrides))
     fixed = [str(override.input_line) for override in parsed if not override.is_sweep_override()]
-    searchpath = [] if config_dir is None else [f"hydra.searchpath=[{Path(config_dir).resolve()}]"]
-    with _beside_a_running_application(), initialize_config_dir(config_dir=str(config_folder()), version_base=VERSION_BASE):
-        options_of = GlobalHydra.instance().config_loader().get_group_options
+    with config_loader(config_dir) as (loader, searchpath):
         unknown_keys.refuse_added(
             parsed,
             compose=lambda plain: hydra_compose(config_name, overrides=[*plain, *searchpath]),
-            is_group=lambda key: bool(options_of(key)),
+            is_group=lambda key: bool(loader.get_group_options(key)),
         )
         return hydra_compose(config_name, overrides=[*fixed, *searchpath])
+
+
+def quoted(text: str) -> str:
+    """Return `text` as a quoted string of Hydra's grammar."""
+    return "'" + text.replace("'", "\\'") + "'"
+
+
+@contextmanager
+def config_loader(config_dir: str | None = None) -> Iterator[tuple[ConfigLoader, list[str]]]:
+    """Provide Hydra's loader of our config files, and the overrides that make it look into `config_dir`, too.
+
+    Raises:
+        ConfigError: there is no such folder.
+    """
+    register()
+    searchpath = []
+    if config_dir is not None:
+        if not Path(config_dir).is_dir():
+            raise ConfigError(f"--config-dir={config_dir}: no such folder")
+        searchpath = [f"hydra.searchpath=[{quoted(str(Path(config_dir).resolve()))}]"]
+    with _beside_a_running_application(), initialize_config_dir(config_dir=str(config_folder()), version_base=VERSION_BASE):
+        yield GlobalHydra.instance().config_loader(), searchpath
 
 
 @contextmanager
@@ -87,30 +100,32 @@ def typed(job: DictConfig) -> Config:
     """Return `job` as checked dataclasses, all interpolations resolved.
 
     Raises:
-        ConfigError: a value out of range or a combination that cannot run.
+        ConfigError: a value out of range or none at all, or a combination that cannot run.
     """
     job = copy.deepcopy(job)  # Hydra's own keeps its interpolations: what they give may be a password, and is written nowhere
     with read_write(job), open_dict(job):
         OmegaConf.resolve(job)
         own_sections.give_schemas(job)
     unknown_keys.refuse_outside_schemas(job)
-    config = OmegaConf.to_object(job)
+    missing = sorted(OmegaConf.missing_keys(job), key=lambda key: key.count("."))
+    config = None if missing else OmegaConf.to_object(job)
+    for key in [*missing, *_without_value(config)]:
+        raise ConfigError(f"{key}: has no value, and needs one")
     assert isinstance(config, Config), "conf/config.yaml starts from the schema _config"
     check_targets(config)
     check(config)
     return config
 
 
-def refuse_bad_input(arguments: Sequence[str], config_name: str = CONFIG_NAME) -> None:
-    """Compose and check what a Hydra command line asks to run, so that bad input costs no folder, no data and no run.
-
-    Raises:
-        Exception: Hydra's, OmegaConf's or ConfigError; see `errors.one_line`.
-    """
-    asked = command_line_parser().parse_args(list(arguments))
-    runs = not (asked.help or asked.hydra_help or asked.cfg or asked.info or asked.shell_completion)
-    if runs and asked.config_name is None and asked.config_path is None:
-        typed(compose(asked.overrides, config_dir=asked.config_dir, config_name=config_name))
+def _without_value(config: object, prefix: str = "") -> Iterator[str]:
+    """Yield the keys that an override such as `~epochs` has removed, for which OmegaConf puts `???` into the object."""
+    if is_dataclass(config):
+        for field in fields(config):
+            value = getattr(config, field.name)
+            if value == MISSING:
+                yield f"{prefix}{field.name}"
+            else:
+                yield from _without_value(value, f"{prefix}{field.name}.")
 
 
 def output_dir(runtime: HydraConf) -> Path:

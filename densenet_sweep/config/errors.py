@@ -1,5 +1,18 @@
-"""Any exception as one readable line: the engine's rule, which serves a single run and a sweep's trial alike."""
+"""Any exception as one readable line: the engine's rule, with our config groups among the keys that may have been meant."""
 
-from hydra_async_sweeper.readable import did_you_mean, one_line, unknown_key
+from hydra_async_sweeper import readable
+from hydra_async_sweeper.readable import did_you_mean
+
+from densenet_sweep.config.option_files import groups
 
 __all__ = ["did_you_mean", "one_line", "unknown_key"]
+
+
+def one_line(error: BaseException) -> str:
+    """Return the message of `error` on one line; expected kinds (bad values, missing files) come without their type."""
+    return readable.one_line(error, groups())
+
+
+def unknown_key(section: str, key: str, accepted: list[str]) -> str:
+    """Return that `section` has no such key, with the nearest one and all that it accepts; the root is the section ""."""
+    return readable.unknown_key(section, key, accepted, groups())

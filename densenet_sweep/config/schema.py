@@ -212,6 +212,11 @@ class LimitsConfig:
     num_parameters: int | None = MISSING
     memory_bytes: int | None = MISSING
 
+    @property
+    def is_set(self) -> bool:
+        """Whether there is any."""
+        return self.num_parameters is not None or self.memory_bytes is not None
+
 
 @dataclass
 class Config:

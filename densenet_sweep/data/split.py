@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from densenet_sweep.data.images import Images
+from densenet_sweep.data.known import split_sizes
 
 
 def split(images: Images, *, valid_fraction: float, num_train: int | None, seed: int) -> tuple[Images, Images]:
@@ -26,21 +27,8 @@ def split(images: Images, *, valid_fraction: float, num_train: int | None, seed:
     # Where an image stands in a random order of its own class, in [0, 1): one number a image decides everything.
     places_N = _places_in_class(labels_N, np.random.default_rng(seed))
     order_N = np.argsort(places_N, kind="stable")
-    num_valid = round(valid_fraction * len(labels_N))
     num_classes = len(np.unique(labels_N))
-    if num_valid < num_classes or len(labels_N) - num_valid < num_classes:
-        raise ValueError(
-            f"data.valid_fraction={valid_fraction:g} of {len(labels_N)} images leaves a split with fewer images than the "
-            f"{num_classes} classes; between {num_classes / len(labels_N):.3g} and {1 - num_classes / len(labels_N):.3g} is "
-            "accepted"
-        )
-    available = len(labels_N) - num_valid
-    wanted = available if num_train is None else num_train
-    if not num_classes <= wanted <= available:
-        raise ValueError(
-            f"data.num_train={num_train}: between {num_classes} and {available} is accepted, "
-            f"as data.valid_fraction={valid_fraction:g} holds {num_valid} of {len(labels_N)} images out"
-        )
+    wanted, num_valid = split_sizes(len(labels_N), num_classes, valid_fraction=valid_fraction, num_train=num_train)
     valid = np.sort(order_N[:num_valid])
     train = np.sort(order_N[num_valid : num_valid + wanted])
     return images.select(torch.from_numpy(train)), images.select(torch.from_numpy(valid))

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from densenet_sweep.results import noise
+from densenet_sweep.results import noise, validated_on
 from densenet_sweep.results.importance import param_importances
 from densenet_sweep.results.study import Study, Trial
 
@@ -80,6 +80,11 @@ def sentences(study: Study) -> list[str]:
     """Return all of it as lines to be read."""
     found = noise.of(study)
     lines = [] if found is None else [noise.sentence(found)]
+    if other_images := validated_on.searched(study):
+        names = " and ".join(other_images)
+        lines.append(
+            f"The trials were validated on different images, as {names} was searched: their accuracies do not compare."
+        )
     shares = importance(study)
     if shares:
         named = ", ".join(f"{name.rpartition('.')[2]} {share:.2f}" for name, share in shares.items())

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from densenet_sweep.results import analysis, noise, ranking, summary
+from densenet_sweep.results import analysis, noise, ranking, summary, validated_on
 from densenet_sweep.results.study import Study
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def _as_object(study: Study, top: int, metric: "Metric | None") -> dict[str, Any
         **({} if metric is None else {"ranked_by": metric.name, "order": metric.order}),
         "summary": asdict(summary.of(study)),
         "trials": [_entry(study, row, metric) for row in ranking.rows(study, metric)[:top]],
+        "validated_on": validated_on.basis(study),
         "noise": None if known is None else asdict(known),
         "importance": analysis.importance(study),
         "rank_correlation": analysis.rank_correlations(study),

@@ -45,9 +45,10 @@ def study(parent: "Run", runs: "Sequence[Run]", why: str) -> "optuna.Study":
     given = parent.data.tags.get("study.directions", "").split()
     directions: list[Any] = given or [direction_of(it) for it in objectives]
     rebuilt = optuna.create_study(study_name=name, directions=directions)
-    rebuilt.set_user_attr("config", {"objective": objectives[0] if len(objectives) == 1 else objectives})
-    rebuilt.set_user_attr(NOTE, f"Read from the runs in MLflow, without rank correlations: {why}.")
     ranges = {key: text for key, text in parent.data.params.items() if is_search(text)}
+    of_data = {key: value for run in [*by_number.values()][:1] for key, value in _data(run).items() if key not in ranges}
+    rebuilt.set_user_attr("config", {"objective": objectives[0] if len(objectives) == 1 else objectives, **of_data})
+    rebuilt.set_user_attr(NOTE, f"Read from the runs in MLflow, without rank correlations: {why}.")
     distributions = {key: _distribution(key, text, list(by_number.values())) for key, text in ranges.items()}
     waiting = optuna.trial.create_trial(state=optuna.trial.TrialState.WAITING)
     rebuilt.add_trials(
@@ -64,6 +65,15 @@ def _objectives(runs: "Sequence[Run]") -> list[str]:
         if text:
             return [name.strip() for name in text.strip("[]").split(",")]
     return ["valid_accuracy"]
+
+
+def _data(run: "Run") -> dict[str, Any]:
+    """Return the section `data` of a run's config, and as its `_target_` the source that the run's data sets name."""
+    found = {key: _parsed(value) for key, value in run.data.params.items() if key.startswith("data.")}
+    for used in run.inputs.dataset_inputs if run.inputs else ():
+        with contextlib.suppress(ValueError, KeyError):
+            found["data._target_"] = json.loads(used.dataset.source)["function"]
+    return found
 
 
 def _trial(

@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from densenet_sweep.results import validated_on
 from densenet_sweep.results.study import Study
 
 # How sure one wants to be that the truly best trial is among those that are not ruled out.
@@ -58,8 +59,8 @@ class Accuracy:
 
 
 def accuracies(study: Study) -> list[Accuracy]:
-    """Return those of the complete trials, best first; nothing where the objective is another one."""
-    if study.objectives != ("valid_accuracy",):
+    """Return those of the complete trials, best first; nothing where the objective is another one, or the images differ."""
+    if study.objectives != ("valid_accuracy",) or validated_on.searched(study):
         return []
     found = [Accuracy(trial.number, trial.values[0], trial.num_valid or 0) for trial in study.complete]
     if not all(0 <= one.accuracy <= 1 for one in found):
@@ -114,12 +115,24 @@ def sentence(noise: Noise) -> str:
     )
 
 
-def across(studies: Sequence[Study]) -> str:
-    """Return whether the bests of several studies differ beyond the noise, as a line; nothing where they do not compare."""
-    everything = {study.name: accuracies(study) for study in studies}
-    named = {name: candidates for name, candidates in everything.items() if candidates and candidates[0].num_valid}
-    if len(named) < 2:
-        return ""
+def across(studies: Sequence[Study]) -> list[str]:
+    """Return whether the bests of several studies differ beyond the noise, as lines; nothing where there are not two.
+
+    Only studies that were validated on the same images are compared, and where there are others a line says so.
+    """
+    known = [study for study in studies if (best := accuracies(study)[:1]) and best[0].num_valid]
+    groups = validated_on.alike(known)
+    lines = []
+    if len(groups) > 1:
+        what = _listed(validated_on.differences(known))
+        within = " Within each:" if any(len(group) > 1 for group in groups) else ""
+        names = " | ".join(_listed([study.name for study in group]) for group in groups)
+        lines = [f"Accuracies on different {what} do not compare: {names}.{within}"]
+    return lines + [_ranked(group) for group in groups if len(group) > 1]
+
+
+def _ranked(studies: Sequence[Study]) -> str:
+    named = {study.name: accuracies(study) for study in studies}
     num_candidates = sum(map(len, named.values()))
     bests = {name: candidates[0] for name, candidates in named.items()}
     first = max(bests, key=lambda name: bests[name].accuracy)
@@ -128,9 +141,7 @@ def across(studies: Sequence[Study]) -> str:
     worse = [name for name in others if name not in open_]
     parts = [f"{_listed(worse)} {'is' if len(worse) == 1 else 'are'} worse beyond the noise"] if worse else []
     parts += [f"{_listed(open_)} cannot be told from it"] if open_ else []
-    sizes = {best.num_valid for best in bests.values()}
-    differing = "" if len(sizes) == 1 else "; they were validated on different numbers of images"
-    return f"The best is {first}'s: {', and '.join(parts)}{differing}."
+    return f"The best is {first}'s: {', and '.join(parts)}."
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from hydra_async_sweeper.study.names import ACCEPTED, is_study_name
 from hydra_async_sweeper.study.study_file import DESCRIPTION, FoundStudy, read
 
 from densenet_sweep.config.schema import MlflowConfig
@@ -53,6 +54,8 @@ def find(name: str | None, overrides: Sequence[str] = (), *, outputs: Path = OUT
     for study in existing:
         if study.name == name or (name is None and study.folder.parent.name != CONFIRMATIONS):
             return study
+    if name is not None and not is_study_name(name):  # MLflow's filters could misread it
+        raise ValueError(f"{name}: no such study in {outputs.absolute()}, and no name of one; {ACCEPTED}")
     tracking = tracking or tracking_config([])
     if not isinstance(tracking, MlflowConfig):  # nothing is recorded
         tracking = None

@@ -68,8 +68,7 @@ def show_summary(studies: Sequence[Study], console: Console) -> None:
     """Print the studies beside each other, and whether their bests differ beyond the noise."""
     for begin in range(0, len(studies), _BESIDE):
         console.print(_table(studies[begin : begin + _BESIDE]))
-    line = noise.across(studies)
-    if line:
+    for line in noise.across(studies):
         console.print(line, markup=False, highlight=False)
     console.print()
 

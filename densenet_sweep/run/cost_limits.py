@@ -1,19 +1,19 @@
 """What a configuration may cost: estimated from its network on the CPU, before any training."""
 
-from typing import Any
-
 from torch import nn
 
 from densenet_sweep.architectures.description import describe
-from densenet_sweep.config.schema import AdamWConfig, Config, MuonConfig, SGDConfig
+from densenet_sweep.architectures.size import Size
+from densenet_sweep.config.capacity import network_size, num_states
+from densenet_sweep.config.schema import Config
 
 
-def excesses(config: Config, network: nn.Module, bytes_per_activation: int) -> dict[str, float]:
+def excesses(config: Config, network: nn.Module | None, bytes_per_activation: int) -> dict[str, float]:
     """Return by how much `network` exceeds each limit that is set, as a fraction of it; 0 or less is within it.
 
     Args:
         config: with the limits.
-        network: on the CPU.
+        network: on the CPU; None for one that is too large to be built.
         bytes_per_activation: 4 in fp32, 2 in bf16.
     """
     found = {}
@@ -23,24 +23,22 @@ def excesses(config: Config, network: nn.Module, bytes_per_activation: int) -> d
     return found
 
 
-def estimates(config: Config, network: nn.Module, bytes_per_activation: int) -> dict[str, int]:
+def estimates(config: Config, network: nn.Module | None, bytes_per_activation: int) -> dict[str, int]:
     """Return the estimate of each quantity that has a limit.
 
     Memory is what autograd keeps of a batch, and weights, gradients and the optimizer's state in fp32; it leaves out the data
     set, the library's own memory and what convolutions need for a moment.
     """
-    num_parameters = sum(parameter.numel() for parameter in network.parameters())
     found = {}
     if config.limits.num_parameters is not None:
-        found["num_parameters"] = num_parameters
+        found["num_parameters"] = num_parameters(config, network)
     if config.limits.memory_bytes is not None:
-        cost = describe(network, image_size=config.data.image_size, batch_size=config.batch_size)
-        activations = cost.activation_bytes * bytes_per_activation // 4
-        found["memory_bytes"] = activations + 4 * num_parameters * (2 + _num_states(config.optimizer))
+        activations = _activation_bytes(config, network) * bytes_per_activation // 4
+        found["memory_bytes"] = activations + 4 * num_parameters(config, network) * (2 + num_states(config.optimizer))
     return found
 
 
-def message(config: Config, network: nn.Module, bytes_per_activation: int) -> str:
+def message(config: Config, network: nn.Module | None, bytes_per_activation: int) -> str:
     """Return which limits are exceeded, by key, limit and estimate."""
     over = [
         f"limits.{name}={getattr(config.limits, name):,}, and this network takes {estimate:,}"
@@ -50,10 +48,19 @@ def message(config: Config, network: nn.Module, bytes_per_activation: int) -> st
     return "; ".join(over)
 
 
-def _num_states(optimizer: Any) -> int:
-    """Return how many numbers the optimizer keeps for each weight."""
-    if isinstance(optimizer, AdamWConfig):
-        return 2
-    if isinstance(optimizer, MuonConfig):
-        return 1
-    return int(isinstance(optimizer, SGDConfig) and optimizer.momentum > 0)
+def num_parameters(config: Config, network: nn.Module | None) -> int:
+    """Return how many weights the network of `config` has; `network` is None for one that is too large to be built."""
+    return _size(config).num_parameters if network is None else sum(it.numel() for it in network.parameters())
+
+
+def _activation_bytes(config: Config, network: nn.Module | None) -> int:
+    """Return the bytes that a training step keeps in fp32."""
+    if network is None:
+        return 4 * _size(config).num_activations * config.batch_size
+    return describe(network, image_size=config.data.image_size, batch_size=config.batch_size).activation_bytes
+
+
+def _size(config: Config) -> Size:
+    size = network_size(config)
+    assert size is not None, "only a network of known size is too large to be built"
+    return size

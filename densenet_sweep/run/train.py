@@ -17,6 +17,7 @@ from hydra.utils import get_object, instantiate
 from hydra_async_sweeper import TrialPruned, current_trial
 from torch import nn
 
+from densenet_sweep.config import capacity
 from densenet_sweep.config.schema import Config, ConfigError
 from densenet_sweep.config.targets import check_defined_there
 from densenet_sweep.data.augmentation import Augmentation
@@ -65,6 +66,7 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
     is_complete = config.architecture.num_classes is not None
     if is_complete:
         _check_limits(config, job, dtype)
+    capacity.check_fits(config)
     source, train_images, valid_images = _splits(config, device)
     config = _with_num_classes(config, len(source.class_names))
     if not is_complete:
@@ -149,10 +151,12 @@ def build_network(config: Config) -> nn.Module:
     """Return the network of `config` on the CPU, initialised from `config.seed`.
 
     Raises:
-        ConfigError: the number of classes is only known once the pictures have been read, and was not given.
+        ConfigError: the number of classes is only known once the pictures have been read, and was not given; or the network
+            does not fit into this machine.
     """
     if config.architecture.num_classes is None:
         raise ConfigError("architecture.num_classes is not known before the pictures are read: give architecture.num_classes=N")
+    capacity.check_fits(config, trains=False)
     torch.manual_seed(config.seed)
     network: nn.Module = _called(asdict(config.architecture))
     return network
@@ -175,17 +179,17 @@ def _check_limits(config: Config, job: Job, dtype: torch.dtype) -> None:
         ConfigError: beyond a limit, outside a sweep.
         TrialPruned: the same in a sweep, whose sampler is told by how much.
     """
-    if config.limits.num_parameters is None and config.limits.memory_bytes is None:
+    if not config.limits.is_set:
         return
     trial = current_trial()
-    network = build_network(config)
+    network = build_network(config) if capacity.fits(config) else None
     for name, excess in cost_limits.excesses(config, network, dtype.itemsize).items():
         trial.constrain(name, excess)
     over = cost_limits.message(config, network, dtype.itemsize)
     if over and trial.number is None:
         raise ConfigError(over)
     if over:
-        num_parameters = sum(parameter.numel() for parameter in network.parameters())
+        num_parameters = cost_limits.num_parameters(config, network)
         trial.annotate("num_parameters", num_parameters)
         with recorded(
             _open_record(config), config, job,

@@ -47,6 +47,16 @@ def exists(uri: str) -> bool:
     return database is None or database.is_file()
 
 
+def check_exists(uri: str) -> None:
+    """Refuse to look for something in a store where nothing has been recorded.
+
+    Raises:
+        ConfigError: there is no store at `uri`.
+    """
+    if not exists(uri):
+        raise ConfigError(f"tracking.uri={uri}: nothing is recorded there yet; densenet-sweep sweep=quickstart does")
+
+
 @contextmanager
 def answering(uri: str) -> Iterator[None]:
     """Turn what MLflow raises inside the context, where its store at `uri` fails, into one line.

@@ -6,6 +6,8 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from densenet_sweep.tracking import sqlite_uri
+
 
 def make(database: Path) -> None:
     """Make the tables of the file `database` where there are none; the caller keeps other processes away.
@@ -27,7 +29,7 @@ def make(database: Path) -> None:
     unfinished = database.with_name(f".{database.name}.{name}.new")
     try:
         root = DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH  # as MlflowClient would make it
-        store: Any = SqlAlchemyStore(f"sqlite:///{unfinished.absolute()}", root)  # type: ignore[no-untyped-call]
+        store: Any = SqlAlchemyStore(sqlite_uri.uri_of(unfinished), root)  # type: ignore[no-untyped-call]
         store.engine.dispose()
         unfinished.replace(database)
     finally:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from densenet_sweep.tracking import new_database
+from densenet_sweep.tracking import new_database, sqlite_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -99,11 +99,7 @@ def _other_version(schema: str) -> str:
 def absolute(uri: str) -> str:
     """Return `uri` with a sqlite file's path made absolute: MLflow keeps a store by its URI, whatever the folder is then."""
     database = sqlite_file(uri)
-    if database is None:
-        return uri
-    scheme, _, rest = uri.partition(":///")
-    _, mark, options = rest.partition("?")
-    return f"{scheme}:///{database.absolute()}{mark}{options}"
+    return uri if database is None else sqlite_uri.uri_of(database, uri)
 
 
 def connect(uri: str) -> "MlflowClient":
@@ -178,6 +174,4 @@ def artifact_uri(location: str) -> str:
 
 def sqlite_file(uri: str) -> Path | None:
     """Return the file of a sqlite store, or None where `uri` is something else."""
-    scheme, _, rest = uri.partition(":///")
-    path = rest.partition("?")[0]
-    return Path(path) if scheme.split("+")[0] == "sqlite" and path else None
+    return sqlite_uri.file_of(uri)

@@ -2,6 +2,8 @@
 
 A callback in `hydra.callbacks` that defines one of these methods is called, in the process where it happens:
 
+- `on_config_check(config)`: before a study is opened, with the composed config, `hydra` included, of trials as there may be: of
+  each choice, of both ends of each range, of each enqueued configuration. What it raises refuses the sweep;
 - `on_study_open(config, study_name, sweep_dir, command)`: once a start, after everything was checked, before any worker;
   `command` is what was typed;
 - `on_trial_end(config, study_name, sweep_dir, number, state, reason, best)`: after each trial (`state` is complete, pruned or
@@ -20,6 +22,18 @@ from hydra.types import HydraContext
 from hydra_async_sweeper.errors import SweepError
 
 log = logging.getLogger("hydra_async_sweeper")
+
+
+def consult(context: HydraContext, event: str, **arguments: Any) -> None:
+    """Call `event` on each callback that has it.
+
+    Raises:
+        Exception: what one of them raises.
+    """
+    for callback in context.callbacks.callbacks:
+        listener = getattr(callback, event, None)
+        if listener is not None:
+            listener(**arguments)
 
 
 def emit(context: HydraContext, event: str, **arguments: Any) -> None:

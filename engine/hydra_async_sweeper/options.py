@@ -1,17 +1,22 @@
 """What the numbers of `hydra.sweeper` may be."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from hydra_async_sweeper.errors import SweepError
 
+# Each is launched as a job of its own, by one command.
+MOST_WORKERS = 10_000
+
 _ACCEPTED: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "n_trials": ("a whole number of at least 1", lambda number: number >= 1),
-    "n_jobs": ("a whole number of at least 1, or null,", lambda number: number >= 1),
+    "n_jobs": (f"a whole number from 1 to {MOST_WORKERS:,}, or null,", lambda number: 1 <= number <= MOST_WORKERS),
     "max_failure_rate": ("a number from 0 to 1", lambda rate: 0 <= rate <= 1),
     "timeout": ("a number of seconds of at least 0, or null,", lambda seconds: seconds >= 0),
     "patience": ("a whole number of at least 1, or null,", lambda number: number >= 1),
-    "lease_seconds": ("a number of seconds above 0", lambda seconds: seconds > 0),
+    "lease_seconds": ("a number of seconds above 0", lambda seconds: 0 < seconds < math.inf),
+    "target": ("a number, or null,", lambda value: not math.isnan(value)),
     "max_retries": ("a whole number of at least 0", lambda number: number >= 0),
 }
 

@@ -8,17 +8,31 @@ from pathlib import Path
 from typing import Any
 
 from hydra.errors import HydraException, InstantiationException, MissingConfigException
-from omegaconf.errors import ConfigAttributeError, ConfigKeyError, ConfigTypeError, OmegaConfBaseException, ValidationError
+from omegaconf.errors import (
+    ConfigAttributeError,
+    ConfigKeyError,
+    ConfigTypeError,
+    InterpolationToMissingValueError,
+    OmegaConfBaseException,
+    ValidationError,
+)
 
 
-def one_line(error: BaseException) -> str:
-    """Return the message of `error` on one line; expected kinds (bad values, missing files) come without their type."""
+def one_line(error: BaseException, groups: Sequence[str] = ()) -> str:
+    """Return the message of `error` on one line; expected kinds (bad values, missing files) come without their type.
+
+    Args:
+        error: to be shown.
+        groups: config groups, which a misspelt key at the top may have meant.
+    """
     error = unwrapped(error)
     for link in _chain(error):
         if isinstance(link, MissingConfigException):
             return _missing_option(link)
         if isinstance(link, ConfigKeyError | ConfigAttributeError):
-            return _unknown_key(link)
+            return _unknown_key(link, groups)
+        if isinstance(link, InterpolationToMissingValueError) and (missing := re.search(r"mandatory value: (\S+)", str(link))):
+            return f"{missing[1]}: has no value, and needs one"
         unset = re.search(r"Environment variable '(\w+)' not found", str(link))
         if unset and isinstance(link, OmegaConfBaseException):
             key = f"{link.full_key}: " if link.full_key else ""
@@ -59,8 +73,17 @@ def did_you_mean(word: str, known: Sequence[str]) -> str:
     return f"; did you mean {matches[0]}?" if matches else ""
 
 
-def unknown_key(section: str, key: str, accepted: list[str]) -> str:
-    """Return that `section` has no such key, with the nearest one and all that it accepts; the root is the section ""."""
+def unknown_key(section: str, key: str, accepted: list[str], groups: Sequence[str] = ()) -> str:
+    """Return that `section` has no such key, with the nearest one and all that it accepts; the root is the section "".
+
+    Args:
+        section: where the key is not.
+        key: without its section.
+        accepted: keys of the section.
+        groups: config groups, which are accepted at the root.
+    """
+    if not section:
+        accepted = [*accepted, *(group for group in groups if group not in accepted)]
     hint = f"; {section or 'the config'} accepts {', '.join(accepted)}" if accepted else ""
     return f"unknown key {f'{section}.{key}' if section else key}{did_you_mean(key, accepted)}{hint}"
 
@@ -74,9 +97,9 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
 
 
-def _unknown_key(error: OmegaConfBaseException) -> str:
+def _unknown_key(error: OmegaConfBaseException, groups: Sequence[str]) -> str:
     section, _, key = str(error.full_key or error.key).rpartition(".")
-    return unknown_key(section, key, _accepted_keys(error))
+    return unknown_key(section, key, _accepted_keys(error), groups)
 
 
 def _accepted_keys(error: OmegaConfBaseException) -> list[str]:
@@ -93,6 +116,8 @@ def _accepted_kind(error: OmegaConfBaseException) -> str | None:
     """Return what is accepted where a list, a section or neither of them stands in the place of another."""
     if "is not a ListConfig" in str(error) or error.object_type is list:
         return "a list such as [A,B] is accepted"
+    if "does not support deletion" in str(error) or "does not support pop" in str(error):
+        return "cannot be removed, as it needs a value"
     if isinstance(error, ConfigTypeError) and (accepted := _accepted_keys(error)):
         return f"values for {', '.join(accepted)} are accepted"
     return None

@@ -6,9 +6,11 @@ The launcher (any of Hydra's) launches workers, not trials; the workers pull tri
 import json
 import logging
 import shlex
+import shutil
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,19 +20,21 @@ from omegaconf import DictConfig, OmegaConf
 
 from hydra_async_sweeper import best_config
 from hydra_async_sweeper.errors import SweepError
-from hydra_async_sweeper.events import emit
+from hydra_async_sweeper.events import consult, emit
 from hydra_async_sweeper.launchers import launching
 from hydra_async_sweeper.options import check_options
 from hydra_async_sweeper.readable import shown_path
 from hydra_async_sweeper.space import conditions
 from hydra_async_sweeper.space import search_space as spaces
-from hydra_async_sweeper.study import build, enqueue, study_file
+from hydra_async_sweeper.study import build, enqueue, rehearsal, study_file
 from hydra_async_sweeper.study import definition as studies
 from hydra_async_sweeper.study import storage as storages
 from hydra_async_sweeper.study.budget import Budget
 from hydra_async_sweeper.study.earlier import set_stored
 from hydra_async_sweeper.study.exclusive import exclusive
+from hydra_async_sweeper.study.names import check_study_name
 from hydra_async_sweeper.study.ranking import best_first
+from hydra_async_sweeper.workers.composer import Composer
 from hydra_async_sweeper.workers.worker import Settings, Worker
 
 if TYPE_CHECKING:
@@ -58,27 +62,32 @@ def sweep(
     check_options(options)
     directions = studies.directions(options["direction"])
     storages.check_password(options["storage"])
+    sweep_dir = Path(str(config.hydra.sweep.dir)).absolute()
+    name = str(options["study_name"] or sweep_dir.name)
+    if not study_file.describes(sweep_dir, name):  # an older study keeps the name that it has
+        check_study_name(name, "hydra.sweep.dir" if options["study_name"] is None else "hydra.sweeper.study_name")
     space = spaces.read(options["params"] or {}, arguments, context.config_loader, _look_up_in(context, config))
     if not space.parameters and options["custom_search_space"] is None:
         raise SweepError("hydra.sweeper.params: nothing to search; key: choice(a,b), range(a,b) or interval(a,b) is accepted")
     # What the workers will build, so that its mistakes are found before any of them starts.
-    build.sampler(options["sampler"], space)
-    build.pruner(options["pruner"], len(directions))
+    sampler = build.sampler(build.reseeded(options["sampler"], 0), space)
+    rehearsal.check_search(sampler, build.pruner(options["pruner"], len(directions)), space, len(directions))
+    rehearsal.check_custom_search_space(options["custom_search_space"])
     Plugins.instance().instantiate_launcher(
         hydra_context=context, task_function=task_function, config=launching.adapted(config)
     )
     first = [values for entry in options["enqueue"] or [] if (values := enqueue.checked(entry, space)) is not None]
     base = context.config_loader.load_sweep_config(config, list(space.fixed))
     definition = studies.define(directions, space, base, options["ignore_changes"] or [])
-    for example in space.examples():  # every searched key is in the config
-        context.config_loader.load_sweep_config(config, example)
+    composer = Composer(context.config_loader, config, space.fixed)
+    rehearsal.check_space(space, first, lambda it: consult(context, "on_config_check", config=composer.compose(it)))
 
-    sweep_dir = Path(str(config.hydra.sweep.dir)).absolute()
     command = options["command"] or f"{_program()} {shlex.join(sys.argv[1:])}".strip()
-    study = _opened(options, sweep_dir, definition, first, _reread_with(context, config))
-    study_file.write(sweep_dir, study, storage=options["storage"], n_trials=options["n_trials"], command=command)
-    told = {"config": config, "study_name": study.study_name, "sweep_dir": str(sweep_dir)}
-    emit(context, "on_study_open", command=command, **told)
+    with _leaving_nothing(sweep_dir):
+        study = _opened(options, name, sweep_dir, definition, first, _reread_with(context, config))
+        study_file.write(sweep_dir, study, storage=options["storage"], n_trials=options["n_trials"], command=command)
+        told = {"config": config, "study_name": study.study_name, "sweep_dir": str(sweep_dir)}
+        emit(context, "on_study_open", command=command, **told)
 
     settings = _settings(options, study.study_name, sweep_dir, base)
     worker = Worker(task_function=task_function, context=context, config=config, space=space, settings=settings)
@@ -134,15 +143,30 @@ def _reread_with(context: HydraContext, config: DictConfig) -> studies.Reread:
     return reread
 
 
+@contextmanager
+def _leaving_nothing(sweep_dir: Path) -> Iterator[None]:
+    """Remove the folder of a sweep that is refused inside the context, and those above it, unless they were there before."""
+    new = [folder for folder in (sweep_dir, *sweep_dir.parents) if not folder.exists()]
+    try:
+        yield
+    except SweepError:
+        if new:
+            shutil.rmtree(sweep_dir, ignore_errors=True)
+        for folder in new[1:]:
+            with suppress(OSError):  # another sweep is there by now
+                folder.rmdir()
+        raise
+
+
 def _opened(
     options: Mapping[str, Any],
+    name: str,
     sweep_dir: Path,
     definition: studies.Definition,
     first: Sequence[Mapping[str, Any]],
     reread: studies.Reread,
 ) -> "optuna.Study":
     """Return the study, with its first trials where it is new; commands that make it do so one after the other."""
-    name = str(options["study_name"] or sweep_dir.name)
     study_file.check_file(sweep_dir, options["storage"])
     storage = storages.open_storage(options["storage"], sweep_dir)
     study_file.check_trials(sweep_dir, name, storage, options["storage"])

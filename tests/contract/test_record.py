@@ -581,6 +581,19 @@ def test_absolute_uris(tmp_path, monkeypatch, uri, expected):
     assert store.absolute(uri) == expected.format(here=tmp_path)
 
 
+def test_a_project_whose_path_has_what_a_uri_gives_a_meaning(tmp_path, monkeypatch):
+    project = tmp_path / "100%25 of a?b #ü{x}'&"
+    project.mkdir()
+    monkeypatch.chdir(project)
+    client = store.connect("sqlite:///mlruns/mlflow.db?timeout=30")
+    experiment = store.experiment_id(client, "sqlite:///mlruns/mlflow.db", "odd", "mlruns/artifacts")
+    run = client.create_run(experiment)
+    client.log_text(run.info.run_id, "hello", "text.txt")
+    assert (project / "mlruns" / "mlflow.db").stat().st_size > 0
+    assert [path.name for path in (project / "mlruns" / "artifacts").rglob("*.txt")] == ["text.txt"]
+    assert list(tmp_path.iterdir()) == [project]
+
+
 def test_a_cause_that_chains_to_itself_ends():
     first, second = RuntimeError("first"), RuntimeError("second")
     first.__context__, second.__context__ = second, first

@@ -1,10 +1,14 @@
 """Bad input: one readable line that names the key, the value and what is accepted, before any work starts."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from densenet_sweep.__main__ import main
+from densenet_sweep.config import runnable
+from densenet_sweep.config.schema import ConfigError
 
 CASES = {
     "a misspelt key": (
@@ -39,7 +43,7 @@ CASES = {
     ),
     "depth and block_config at once": (
         ["architecture=densenet_bc", "architecture.depth=40", "architecture.block_config=[4,4]"],
-        "exactly one is accepted, both was given",
+        "exactly one is accepted, both were given",
     ),
     "an image that the stem swallows": (
         ["architecture=d2l", "data.image_size=28"],
@@ -54,6 +58,15 @@ CASES = {
         "optimizer.nesterov=true needs optimizer.momentum above 0",
     ),
     "no validation split": (["data.valid_fraction=0"], "data.valid_fraction=0: a number above 0 and below 1"),
+    "a study's name that leaves its folder": (
+        ["sweep=quickstart", "hydra.sweeper.study_name=../../x"],
+        "hydra.sweeper.study_name=../../x: is no name of a study; letters, digits and _, and between them",
+    ),
+    "a sweep's folder that no study can be named after": (
+        ["sweep=quickstart", "hydra.sweeper.study_name=null", "hydra.sweep.dir='it\\'s'"],
+        "hydra.sweep.dir=it's: is no name of a study",
+    ),
+    "a name that no study can have": (["compare", 'it\'s "so"'], 'it\'s "so": no such study in'),
     "an unknown subcommand": (["comapre"], "comapre: no such command; did you mean compare?"),
     "an unknown device": (["data=digits", "device=tpu", "tracking=none"], "device=tpu: auto, cpu, cuda or cuda:N is"),
     "a broken override": (["optimizer.lr="], ""),
@@ -62,12 +75,166 @@ CASES = {
         "tracking.uri=mlruns: a database (sqlite:///mlruns/mlflow.db, postgresql://...) or a server (http://...) is accepted",
     ),
     "fewer weights than none": (["tracking.keep_checkpoints=-1"], "tracking.keep_checkpoints=-1: a whole number of at least 0"),
-    "too many training images": (["data=digits", "data.num_train=100000", "tracking=none"], "data.num_train=100000"),
+    "too many training images": (
+        ["data=digits", "data.num_train=6000"],
+        "data.num_train=6000: between 10 and 1150 is accepted, as data.valid_fraction=0.2 holds 288 of 1438 images out",
+    ),
+    "epochs without end": (
+        ["epochs=1000000000000000000000"],
+        "epochs=1000000000000000000000: a whole number of at most 1,000,000 is accepted",
+    ),
+    "a rung without end": (["rungs=[1,1000000000]"], "rungs=[1, 1000000000]: rising numbers of epochs are accepted"),
+    "Newton and Schulz without end": (
+        ["optimizer=muon", "optimizer.ns_steps=1000000000"],
+        "optimizer.ns_steps=1000000000: a whole number of at most 100 is accepted",
+    ),
+    "a seed beyond torch's": (
+        [f"seed={2**70}"],
+        f"seed={2**70}: a whole number of at most 9,223,372,036,854,775,807 is accepted",
+    ),
+    "a split seed below NumPy's": (["data.split_seed=-1"], "data.split_seed=-1: a whole number of at least 0 is accepted"),
+    "one beta": (
+        ["optimizer=adamw", "optimizer.betas=[0.9]"],
+        "optimizer.betas=[0.9]: two numbers, each at least 0 and below 1, are accepted",
+    ),
+    "three betas": (["optimizer=adamw", "optimizer.betas=[0.9,0.9,0.9]"], "optimizer.betas=[0.9, 0.9, 0.9]: two numbers, each"),
+    "a growth rate beyond 64 bits": (
+        [f"architecture.growth_rate={2**63}"],
+        f"architecture.growth_rate={2**63}: a whole number of at most 1,000,000 is accepted",
+    ),
+    "a wide and deep net": (
+        ["architecture.growth_rate=4000", "architecture.depth=100"],
+        "architecture: 82,353,208,010 weights, at batch_size=64 and data.image_size=28, take at least 1,185.1 GiB in training; "
+        "this machine has ",
+    ),
+    "a block without end": (
+        ["architecture.depth=null", "architecture.block_config=[1000000]"],
+        "in training; this machine has ",
+    ),
+    "a depth without end": (["architecture.depth=6000004"], "in training; this machine has "),
+    "a net without end, described": (["describe", "architecture.depth=6000004"], "weights take at least "),
+    "a block_config too long for the image": (
+        ["architecture.depth=null", f"architecture.block_config={[1] * 40}".replace(" ", "")],
+        "data.image_size=28: this architecture (small stem, 40 dense blocks) shrinks it below 1x1; at least 549755813888 is",
+    ),
+    "classes without end": (
+        ["data.num_classes=1000000000000"],
+        "data.num_classes=1000000000000: a whole number of at most 1,000,000 is accepted",
+    ),
+    "an image that fills the memory": (
+        ["data.image_size=100000"],
+        "at batch_size=64 and data.image_size=100000, take at least ",
+    ),
+    "a batch that fills the memory": (
+        ["data=svhn", "batch_size=1000000", "architecture=densenet121", "data.image_size=224"],
+        "at batch_size=73257 and data.image_size=224, take at least ",
+    ),
+    "a crop out of sight": (
+        ["data.augment.crop_padding=1000000"],
+        "data.augment.crop_padding=1000000: a whole number of at most 28 is accepted",
+    ),
+    "a hole beyond the image": (
+        ["data.augment.cutout_size=100000"],
+        "data.augment.cutout_size=100000: a whole number of at most 56 is accepted",
+    ),
+    "a transition that keeps nothing": (
+        ["architecture.compression=1e-9"],
+        "architecture.compression=1e-09: a transition would keep none of 60 channels; at least 0.017 is accepted",
+    ),
+    "channels that the files do not have": (
+        ["data.num_channels=7"],
+        "data.num_channels=7: 1 is accepted, as fashion_mnist has",
+    ),
+    "channels that no picture has": (
+        ["data=image_folder", "data.num_channels=7"],
+        "data.num_channels=7: 1 (grey) or 3 (colour) is accepted",
+    ),
+    "classes that the files exceed": (
+        ["data.num_classes=9"],
+        "data.num_classes=9: at least 10 is accepted, as fashion_mnist has",
+    ),
+    "a value removed": (["~epochs"], "epochs: has no value, and needs one"),
+    "a value removed in a section": (["~optimizer.lr"], "~optimizer.lr: cannot be removed, as it needs a value"),
+    "a section removed": (["~optimizer"], "optimizer: has no value; optimizer=OPTION is accepted"),
+    "a section removed that another one needs": (["~data"], "data: has no value; data=OPTION is accepted"),
+    "a sweep without a direction": (
+        ["sweep=quickstart", "hydra.sweeper.direction=[]"],
+        "hydra.sweeper.direction=[]: one of minimize, maximize, or a list of them, one an objective, is accepted",
+    ),
+    "a folder of configs that is not there": (["--config-dir=/nonexistent"], "--config-dir=/nonexistent: no such folder"),
+    "no port": (["serve", "--port", "99999999"], "--port 99999999: a whole number from 1 to 65535 is accepted"),
+    "a run where none is recorded": (
+        ["rerun", "x"],
+        "tracking.uri=sqlite:///mlruns/mlflow.db: nothing is recorded there yet; densenet-sweep sweep=quickstart does",
+    ),
+    "a GPU that is not there": (["device=cuda:99"], "device=cuda:99: this machine has "),
+    "a misspelt group": (["sweeps=quickstart"], "unknown key sweeps; did you mean sweep?; the config accepts seed,"),
+    **{
+        f"a sweep that cannot run: {name}": (["sweep=quickstart", "hydra/launcher=basic", *overrides], message)
+        for name, overrides, message in (
+            ("its data", ["data=digits"], "data.num_train=6000: between 10 and 1150 is accepted"),
+            ("its device", ["device=cuda:99"], "device=cuda:99: this machine has "),
+            (
+                "an option",
+                ["optimizer=choice(sgd,nope)"],
+                "optimizer=nope: no such option; one of adamw, muon, nesterov, sgd is",
+            ),
+            ("a range below 0", ["optimizer.lr=choice(-4,4)"], "optimizer.lr=-4: a number above 0 is accepted"),
+            ("the end of a range", ["optimizer.lr=interval(-0.1,0.1)"], "optimizer.lr=-0.1: a number above 0 is accepted"),
+            ("between the ends", ["architecture.depth=range(10,17)"], "architecture.depth=11: a depth of 6n+4 is accepted"),
+            ("no epochs", ["epochs=choice(1,0)"], "epochs=0: a whole number of at least 1 is accepted"),
+            ("what it holds fixed", ["epochs=0"], "epochs=0: a whole number of at least 1 is accepted"),
+            ("a wrong type", ["epochs=choice(1,many)"], "epochs: Value 'many' of type 'str' could not be converted to Integer"),
+            ("no end", ["optimizer.lr=interval(0.1,inf)"], "optimizer.lr=interval(0.1,inf): an interval from a smaller to a"),
+            ("no number", ["optimizer.lr=choice(nan,0.1)"], "optimizer.lr=choice(nan,0.1): nan is no choice"),
+            (
+                "a net that fills the memory",
+                ["architecture.growth_rate=choice(12,100000)"],
+                "architecture.growth_rate=100000: architecture: ",
+            ),
+            (
+                "an option that fits no other",
+                ["architecture=choice(densenet_bc,d2l)"],
+                "architecture=d2l: architecture.depth=10 and architecture.block_config=[4, 4, 4, 4]: exactly one is accepted",
+            ),
+            (
+                "a function",
+                ["hydra.sweeper.custom_search_space=nope.nope"],
+                "hydra.sweeper.custom_search_space=nope.nope: no such function",
+            ),
+            (
+                "what is tried first",
+                ["hydra.sweeper.enqueue=[{optimizer.lr:fast}]"],
+                "hydra.sweeper.enqueue: optimizer.lr=fast: a number of tag(log,interval(0.02,0.5)) is accepted",
+            ),
+            (
+                "a pruner",
+                ["hydra/sweeper/pruner=asha", "hydra.sweeper.pruner.reduction_factor=0"],
+                "hydra.sweeper.pruner: SuccessiveHalvingPruner refuses its arguments",
+            ),
+            (
+                "a pruner that says so late",
+                ["hydra/sweeper/pruner=hyperband", "hydra.sweeper.pruner.reduction_factor=0"],
+                "hydra.sweeper.pruner: HyperbandPruner fails with these arguments",
+            ),
+            ("a seed", ["hydra.sweeper.sampler.seed=-1"], "hydra.sweeper.sampler.seed=-1: a whole number of at least 0"),
+            ("a start", ["hydra.sweeper.warm_start_from=nope"], "hydra.sweeper.warm_start_from=nope: no such study; there are"),
+        )
+    },
+    "a grid whose second job cannot run": (
+        ["-m", "architecture.depth=10,11"],
+        "architecture.depth=11: a depth of 6n+4 is accepted, such as 10 or 16",
+    ),
+    "a grid whose last option is none": (
+        ["-m", "optimizer=sgd,adamw,adam"],
+        "optimizer=adam: no such option; did you mean adamw?",
+    ),
+    "a grid without a GPU": (["-m", "device=cuda:99", "seed=0,1"], "device=cuda:99: this machine has "),
 }
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_bad_input_is_one_line_and_a_nonzero_exit(command, case):
+def test_bad_input_is_one_line_and_a_nonzero_exit(command, case, tmp_path):
     arguments, expected = CASES[case]
     typed = command(*arguments)
     assert typed.exit_code == 1
@@ -78,12 +245,30 @@ def test_bad_input_is_one_line_and_a_nonzero_exit(command, case):
     lines = [line for line in typed.err.splitlines() if line]
     assert len(lines) == 1, typed.err
     assert lines[0].startswith("densenet-sweep: error: ")
-
-
-def test_a_refused_config_leaves_nothing_behind(command, tmp_path):
-    assert command("optimizer.lr=-1").exit_code == 1
-    assert command("optimizer.lrr=1").exit_code == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_bad_input_is_refused_before_torch_is_imported():
+    cases = [["data=digits", "data.num_train=6000"], ["architecture.depth=6000004"], ["-m", "architecture.depth=10,11"]]
+    program = f"""
+import sys
+from densenet_sweep import runnable
+for arguments in {cases}:
+    try:
+        runnable.refuse_bad_input(arguments)
+    except ValueError:
+        print("refused")
+print(*({{"torch", "numpy", "mlflow", "optuna"}} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["refused"] * len(cases)
+
+
+def test_what_a_grid_shares_need_not_suit_a_job_that_changes_it():
+    """28 px, the default, are too few for this net; no job has them."""
+    runnable.refuse_bad_input(["-m", "architecture=d2l", "data.image_size=32,33"])
+    with pytest.raises(ConfigError, match=r"data\.image_size=27: this architecture"):
+        runnable.refuse_bad_input(["-m", "architecture=d2l", "data.image_size=32,27"])
 
 
 def test_a_misspelt_key_in_a_file_is_refused(command, tmp_path):

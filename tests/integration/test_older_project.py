@@ -143,11 +143,13 @@ def test_the_mlflow_database_holds_its_runs(older):
 
 
 def test_a_study_whose_folder_has_gone_is_rebuilt_from_mlflow(older, command):
-    here = command("compare", "promoted-journal", "--format", "csv")
+    (here,) = json.loads(command("compare", "promoted-journal", "--format", "json").out)
     shutil.rmtree(older / "outputs")
-    rebuilt = command("compare", "promoted-journal", "--format", "csv")
+    rebuilt = command("compare", "promoted-journal", "--format", "json")
     assert rebuilt.exit_code == 0, rebuilt.err
-    assert rows(rebuilt.out) == rows(here.out)
+    (found,) = json.loads(rebuilt.out)
+    for part in ("trials", "noise", "validated_on"):
+        assert found[part] == here[part]
 
 
 def edit(folder: Path, change: Callable[[dict[str, object]], object]) -> None:

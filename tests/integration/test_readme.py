@@ -5,6 +5,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from densenet_sweep.__main__ import SUBCOMMANDS
 from densenet_sweep.config import composition
@@ -40,6 +41,16 @@ def test_pictures_are_in_the_tree_and_small():
     assert pictures
     for picture in pictures:
         assert (Path(__file__).parent.parent.parent / picture).stat().st_size < 200_000
+
+
+def test_the_first_commands_find_their_files_and_do_not_block_the_next_one():
+    [block] = [block for block in BLOCKS if "densenet-sweep predict champion" in block and "confirm" in block]
+    [picture] = re.findall(r"predict champion (\S+)", block)
+    with Image.open(Path(__file__).parent.parent.parent / picture) as image:
+        assert (image.size, image.mode) == ((28, 28), "L")
+    for other in BLOCKS:
+        blocking = [line for line in other.splitlines()[:-1] if re.match(r"densenet-sweep (ui|serve)\b(?! \w)", line)]
+        assert all("&" in line for line in blocking), other
 
 
 def test_every_option_of_every_group_is_in_the_table():

@@ -28,6 +28,7 @@ from omegaconf import DictConfig
 
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.launchers.child_output import Relay, streams
+from hydra_async_sweeper.options import MOST_WORKERS
 from hydra_async_sweeper.workers.process_identity import is_gone, machine, process_start
 from hydra_async_sweeper.workers.worker import Worker
 
@@ -204,8 +205,8 @@ def slots(*, num_workers: int | None, workers_per_gpu: int) -> list[Slot]:
         SweepError: a number below 1, or several workers a GPU where there is none.
     """
     for key, value in (("num_workers", num_workers), ("workers_per_gpu", workers_per_gpu)):
-        if value is not None and value < 1:
-            raise SweepError(f"hydra.launcher.{key}={value}: a whole number of at least 1 is accepted")
+        if value is not None and not 1 <= value <= MOST_WORKERS:
+            raise SweepError(f"hydra.launcher.{key}={value}: a whole number from 1 to {MOST_WORKERS:,} is accepted")
     gpus = visible_gpus()
     if workers_per_gpu > 1 and not gpus:
         raise SweepError(f"hydra.launcher.workers_per_gpu={workers_per_gpu}: this machine has no visible GPU; 1 is accepted")

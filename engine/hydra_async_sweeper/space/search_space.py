@@ -15,6 +15,7 @@ parameter keeps what the config gives.
 """
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -76,14 +77,8 @@ class Space:
         """Return what of a trial's overrides was suggested, as it is typed."""
         return " ".join(self.overrides(values)[len(self.fixed) :])
 
-    def examples(self) -> list[list[str]]:
-        """Return overrides in which each parameter has some value at least once, to try out whether the keys exist."""
-        examples = [self._example({})]
-        examples += [self._example({key: accepted[0] for key, accepted in it.when.items()}) for it in self.conditional]
-        return [self.overrides(values) for values in examples]
-
-    def _example(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a value for each active parameter, those `wanted` where they hold, with what they depend on in turn."""
+    def example(self, wanted: Mapping[str, Any], draw: Callable[[Parameter], Any]) -> dict[str, Any]:
+        """Return values of a possible trial: those `wanted`, with what they depend on, and what `draw` gives for the others."""
         wanted = dict(wanted)
         for name in reversed(list(self.parameters)):
             if name in wanted:
@@ -91,7 +86,7 @@ class Space:
         values: dict[str, Any] = {}
         for name, parameter in self.parameters.items():
             if parameter.is_active(values):
-                values[name] = wanted.get(name, _some_value(parameter))
+                values[name] = wanted[name] if name in wanted else draw(parameter)
         return values
 
     def distributions(self) -> dict[str, "BaseDistribution"]:
@@ -180,6 +175,8 @@ def _choice(override: Override) -> "tuple[BaseDistribution, dict[str, str]]":
     values: list[Any] = [_scalar(element, text) for element, text in zip(elements, texts, strict=True)]
     if any(values[i] == values[j] for i in range(len(values)) for j in range(i)):
         values = list(texts)  # 1, 1.0 and true are equal to Optuna
+    if any(isinstance(value, float) and math.isnan(value) for value in values):
+        raise SweepError(f"{override.input_line}: nan is no choice")
     if len(set(texts)) < len(texts):
         raise SweepError(f"{override.input_line}: a choice stands there twice")
     return CategoricalDistribution(values), {_identity(value): text for value, text in zip(values, texts, strict=True)}
@@ -191,6 +188,11 @@ def _range(override: Override) -> "tuple[BaseDistribution, dict[str, str]]":
     sweep = override.value()
     assert isinstance(sweep, RangeSweep)
     _check_tags(override, sweep.tags)
+    if (
+        not all(math.isfinite(number) for number in (sweep.start, sweep.stop, sweep.step) if number is not None)
+        or not sweep.step
+    ):
+        raise SweepError(f"{override.input_line}: finite numbers, and a step other than 0, are accepted")
     found = sweep.range()
     if isinstance(found, range):
         values: Sequence[Any] = found if found.step > 0 else found[::-1]
@@ -224,9 +226,10 @@ def _interval(override: Override) -> "BaseDistribution":
     assert sweep.start is not None
     assert sweep.end is not None
     is_log = "log" in sweep.tags
-    if sweep.start > sweep.end or (is_log and sweep.start <= 0):
+    is_finite = math.isfinite(sweep.start) and math.isfinite(sweep.end)
+    if not is_finite or sweep.start > sweep.end or (is_log and sweep.start <= 0):
         positive = " above 0" if is_log else ""
-        raise SweepError(f"{override.input_line}: an interval from a smaller to a larger number{positive} is accepted")
+        raise SweepError(f"{override.input_line}: an interval from a smaller to a larger finite number{positive} is accepted")
     if isinstance(sweep.start, int) and isinstance(sweep.end, int):
         return IntDistribution(sweep.start, sweep.end, log=is_log)
     return FloatDistribution(float(sweep.start), float(sweep.end), log=is_log)
@@ -269,11 +272,6 @@ def _suggest(trial: "optuna.Trial", name: str, distribution: Any) -> Any:
         return trial.suggest_categorical(name, distribution.choices)
     kind = trial.suggest_int if type(distribution).__name__.startswith("Int") else trial.suggest_float
     return kind(name, distribution.low, distribution.high, step=distribution.step, log=distribution.log)
-
-
-def _some_value(parameter: Parameter) -> Any:
-    distribution: Any = parameter.distribution
-    return distribution.choices[0] if hasattr(distribution, "choices") else distribution.low
 
 
 def is_search(text: str) -> bool:

@@ -45,12 +45,18 @@ def reseeded(section: Mapping[str, Any], num_trials: int | None) -> dict[str, An
     """Return a sampler's section for one trial: its seed follows from the configured one and `num_trials`, the trials so far.
 
     Where that is None the seed is drawn anew. A section without a seed stays as it is.
+
+    Raises:
+        SweepError: a seed that is none.
     """
     from numpy.random import SeedSequence
 
-    if section.get("seed") is None or str(section["_target_"]).endswith(_SEED_IS_THE_SEQUENCE):
+    seed = section.get("seed")
+    if seed is not None and (not isinstance(seed, int) or seed < 0):
+        raise SweepError(f"hydra.sweeper.sampler.seed={seed}: a whole number of at least 0, or null, is accepted")
+    if seed is None or str(section["_target_"]).endswith(_SEED_IS_THE_SEQUENCE):
         return dict(section)
-    entropy = None if num_trials is None else [int(section["seed"]), num_trials]
+    entropy = None if num_trials is None else [seed, num_trials]
     return {**section, "seed": int(SeedSequence(entropy).generate_state(1)[0])}
 
 

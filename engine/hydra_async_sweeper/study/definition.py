@@ -59,11 +59,12 @@ def directions(given: str | Sequence[str]) -> list[str]:
     Raises:
         SweepError: another word.
     """
-    listed = [given] if isinstance(given, str) else list(given)
-    for direction in listed:
-        if direction not in _DIRECTIONS:
-            raise SweepError(f"hydra.sweeper.direction={direction}: one of {', '.join(_DIRECTIONS)} is accepted")
-    return listed
+    listed = [given] if isinstance(given, str) else given
+    if isinstance(listed, list) and listed and all(direction in _DIRECTIONS for direction in listed):
+        return listed
+    raise SweepError(
+        f"hydra.sweeper.direction={given}: one of {', '.join(_DIRECTIONS)}, or a list of them, one an objective, is accepted"
+    )
 
 
 def _as_stored(_choices: Mapping[str, str], stored: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -27,7 +27,7 @@ def checked(values: Any, space: Space) -> dict[str, Any] | None:
     """Return one entry of `hydra.sweeper.enqueue`, or None where it lies outside of the space as it was narrowed.
 
     Raises:
-        SweepError: no mapping, or a key that is neither searched nor fixed.
+        SweepError: no mapping, a key that is neither searched nor fixed, or a word in the place of a number.
     """
     if not isinstance(values, Mapping):
         key = next(iter(space.parameters), "key")
@@ -45,6 +45,10 @@ def checked(values: Any, space: Space) -> dict[str, Any] | None:
                 is_inside = distribution._contains(distribution.to_internal_repr(value))
             except (ValueError, TypeError):
                 is_inside = False
+                if not hasattr(distribution, "choices"):
+                    raise SweepError(
+                        f"hydra.sweeper.enqueue: {key}={value}: a number of {parameter.text} is accepted"
+                    ) from None
             if not is_inside:
                 log.info("hydra.sweeper.enqueue: left out, since %s=%s is outside of %s", key, value, parameter.text)
                 return None

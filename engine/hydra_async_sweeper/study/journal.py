@@ -4,6 +4,7 @@ import errno
 import json
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,6 +16,14 @@ from hydra_async_sweeper.optuna_private import JournalOperation
 from hydra_async_sweeper.study.retry import is_full_disk, wait_out
 from hydra_async_sweeper.study.storage import WAYS_ON
 from hydra_async_sweeper.workers.claim import LEASE, is_due
+
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None  # type: ignore[assignment]
+
+# How long the lock of a killed process is waited for, which holds it for milliseconds otherwise.
+_GRACE_SECONDS = 5
 
 
 def open_journal(path: Path) -> JournalStorage:
@@ -44,7 +53,7 @@ class Journal(BaseJournalBackend):
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._lock = JournalFileSymlinkLock(str(path))
+        self._lock = JournalFileSymlinkLock(str(path), grace_period=_GRACE_SECONDS)
         self._num_lines, self._offset = 0, 0  # what has been read
         path.touch()
 
@@ -81,12 +90,9 @@ class Journal(BaseJournalBackend):
         lines = "".join(f"{json.dumps(log, separators=(',', ':'))}\n" for log in logs).encode()
 
         def append() -> None:
-            self._lock.acquire()
-            try:
+            with self._locked():
                 if is_wanted():
                     self._append(lines)
-            finally:
-                self._lock.release()
 
         wait_out(append, is_full_disk, "the study's journal")
 
@@ -104,6 +110,23 @@ class Journal(BaseJournalBackend):
             file.close()
             raise SweepError(f"{self._path}: has become shorter; {WAYS_ON}")
         return file
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Hold Optuna's lock, and before it the kernel's, which ends with the process that holds it.
+
+        Of several that find the lock of a killed process, each would release Optuna's (5.0) once it has waited, also where
+        another has released and taken it meanwhile; two writers at once would damage the journal.
+        """
+        with self._opened("rb") as file:
+            with suppress(OSError):  # a file system without such locks
+                if fcntl is not None:
+                    fcntl.flock(file, fcntl.LOCK_EX)
+            self._lock.acquire()
+            try:
+                yield
+            finally:
+                self._lock.release()
 
     def _append(self, lines: bytes) -> None:
         with self._opened("r+b") as file:

@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import threading
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -11,6 +12,8 @@ log = logging.getLogger("hydra_async_sweeper")
 PATIENCE_SECONDS = 600.0
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
+# A failed call that took as long was no connection that broke a while ago.
+_LONG_SECONDS = 1.0
 
 Result = TypeVar("Result")
 
@@ -21,38 +24,75 @@ class Outage:
     ended = 0.0
 
 
+class _Away:
+    """What is away at present, and since when: of a process' threads the first that finds it so says it, and the first back."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._since: dict[str, float] = {}
+
+    def begin(self, what: str, since: float, reason: str) -> None:
+        with self._lock:
+            is_known = what in self._since
+            self._since.setdefault(what, since)
+        if not is_known:
+            log.warning("%s does not answer (%s); waiting for it", what, reason)
+
+    def end(self, what: str) -> None:
+        with self._lock:
+            since = self._since.pop(what, None)
+        if since is not None:
+            log.warning("%s is back after %.0f s", what, time.monotonic() - since)
+
+
+_away = _Away()
+
+
 def is_full_disk(error: BaseException) -> bool:
     """Tell whether `error` says that there is no room, on the disk or in the user's share of it."""
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
-def wait_out(call: Callable[[], Result], is_passing: Callable[[BaseException], bool], what: str) -> Result:
+def os_reason(error: BaseException) -> str:
+    """Return the operating system's words for `error`, or what kind of error it is."""
+    return error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+
+
+def wait_out(
+    call: Callable[[], Result],
+    is_passing: Callable[[BaseException], bool],
+    what: str,
+    reason_of: Callable[[BaseException], str] = os_reason,
+) -> Result:
     """Return what `call` returns, repeating it while it raises what passes, for up to `PATIENCE_SECONDS`.
+
+    A failure that is over at once, such as the first use of a connection that broke meanwhile, is not worth a warning.
 
     Args:
         call: may be made again after it has raised.
         is_passing: tells which errors may be gone in a moment.
         what: the subject of the warnings, such as "the study's storage".
+        reason_of: says in a few words why the call failed.
 
     Raises:
         Exception: another error at once; a passing one when patience is over.
     """
     began, pause = None, _FIRST_PAUSE
     while True:
+        started = time.monotonic()
         try:
             result = call()
         except Exception as error:
             now = time.monotonic()
             if not is_passing(error) or (began is not None and now - began > PATIENCE_SECONDS):
                 raise
-            if began is None:
-                began = now
-                reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
-                log.warning("%s does not answer (%s); waiting for it", what, reason)
+            if began is not None or now - started > _LONG_SECONDS:
+                _away.begin(what, started if began is None else began, reason_of(error))
+            began = started if began is None else began
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
             continue
         if began is not None:
             Outage.ended = time.monotonic()
-            log.warning("%s is back after %.0f s", what, time.monotonic() - began)
+            _away.end(what)
         return result

@@ -1,5 +1,7 @@
 """Storages that wait where the server behind them is away for a while: restarted, or out of reach.
 
+No call waits for an answer without a limit: a network that was cut gives no sign of itself.
+
 Every call is repeated until it succeeds or patience is over (`outage`). A call that had its effect before the connection broke
 may so be made twice: a trial begun twice leaves one that nobody runs, which is put back into the queue when its lease has run
 out; all other calls may be repeated.
@@ -8,6 +10,7 @@ out; all other calls may be repeated.
 import functools
 import json
 import re
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
@@ -15,7 +18,7 @@ from typing import Any, TypeVar
 import optuna
 import sqlalchemy
 from sqlalchemy import insert, select, update
-from sqlalchemy.exc import DatabaseError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import DatabaseError, DBAPIError, IntegrityError, InterfaceError, OperationalError
 
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.optuna_private import TrialModel, TrialUserAttributeModel
@@ -29,17 +32,49 @@ _CALLED_BY_THE_CACHE = ("_create_new_trial", "_get_trials", "_set_trial_param", 
 # How long a command waits for another that writes to the same file.
 _SQLITE_SECONDS = 20.0
 
+# Where a network is cut silently, the connection ends after these seconds, instead of hours.
+_POSTGRES_CONNECTION = {
+    "connect_timeout": 5,
+    "keepalives": 1,
+    "keepalives_idle": 4,
+    "keepalives_interval": 2,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 8000,  # milliseconds
+}
+# The server ends what waits for a lock, and the transaction of a host that was cut off, whose locks all others wait for.
+_POSTGRES_SESSION = "SET statement_timeout = '30s'; SET idle_in_transaction_session_timeout = '20s'"
+
+# The first limit of a call to the proxy; one that needs longer gets twice the time when it is repeated.
+_CALL_SECONDS = 8.0
+
 Storage = TypeVar("Storage", bound=optuna.storages.BaseStorage)
 
 
 def _is_passing(error: BaseException | None) -> bool:
     """Tell whether the server may be back in a moment; Optuna wraps a failed commit in an error of its own."""
     if isinstance(error, OperationalError | InterfaceError):
-        return "no such table" not in str(error)
+        if isinstance(error.orig, sqlite3.Error):
+            return re.search("locked|busy|full", str(error.orig)) is not None
+        return True
+    if isinstance(error, DatabaseError) and error.connection_invalidated:
+        return True
     if isinstance(error, optuna.exceptions.StorageInternalError):
         return _is_passing(error.__cause__)
     code = getattr(error, "code", None)
     return callable(code) and getattr(code(), "name", "") in ("UNAVAILABLE", "DEADLINE_EXCEEDED")
+
+
+def _reason(error: BaseException) -> str:
+    """Return in a few words why a call failed, without the address, which may hold a password."""
+    if isinstance(error, optuna.exceptions.StorageInternalError) and error.__cause__ is not None:
+        return _reason(error.__cause__)
+    code, details = getattr(error, "code", None), getattr(error, "details", None)
+    if callable(code) and callable(details):  # gRPC's
+        in_time = getattr(code(), "name", "") != "DEADLINE_EXCEEDED"
+        return str(details()).rpartition(": ")[2] if in_time else "no answer in time"
+    said = str(error.orig) if isinstance(error, DBAPIError) else str(error)
+    first = (said.strip().splitlines() or [type(error).__name__])[0]
+    return re.sub(r"^(FATAL|ERROR):\s*", "", first.rpartition("failed: ")[2])
 
 
 @contextmanager
@@ -58,7 +93,7 @@ def _patiently(method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def call(*arguments: Any, **named: Any) -> Any:
         with _named_damage(getattr(arguments[0], "url", None)):
-            return wait_out(lambda: method(*arguments, **named), _is_passing, "the study's storage")
+            return wait_out(lambda: method(*arguments, **named), _is_passing, "the study's storage", _reason)
 
     return call
 
@@ -80,24 +115,20 @@ class PatientDatabase(optuna.storages.RDBStorage):
     """
 
     def __init__(self, url: str) -> None:
-        is_file = url.startswith("sqlite")
-        connect = {"connect_args": {"timeout": _SQLITE_SECONDS}} if is_file else {}
         try:
             with _named_damage(url):
-                super().__init__(url, engine_kwargs={"pool_pre_ping": True, **connect})
+                super().__init__(url, engine_kwargs={"pool_pre_ping": True, "connect_args": _limits(url)})
         except BaseException:
             if hasattr(self, "engine"):  # its connections would stay open until they are collected
                 self.scoped_session.remove()
                 self.engine.dispose()
             raise
-        if is_file:
-            _lock_before_reading(self.engine)
+        _prepare(self.engine)
 
     def __setstate__(self, state: dict[Any, Any]) -> None:
         """Open the database anew, where this object arrives in another process."""
         super().__setstate__(state)
-        if self.engine.dialect.name == "sqlite":
-            _lock_before_reading(self.engine)
+        _prepare(self.engine)
 
     def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
         """Set the attribute; a lease only where it `is_due`, which nobody can change meanwhile."""
@@ -124,6 +155,31 @@ class PatientDatabase(optuna.storages.RDBStorage):
                 connection.execute(insert(row).values(trial_id=trial_id, key=LEASE, value_json=json.dumps(lease)))
 
 
+def _limits(url: str) -> dict[str, Any]:
+    """Return how long a connection to `url` waits, but for what the URL says itself."""
+    parsed = sqlalchemy.make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        return {"timeout": _SQLITE_SECONDS} if "timeout" not in parsed.query else {}
+    if parsed.get_backend_name() == "postgresql" and parsed.get_driver_name().startswith("psycopg"):
+        return {key: value for key, value in _POSTGRES_CONNECTION.items() if key not in parsed.query}
+    return {}
+
+
+def _prepare(engine: sqlalchemy.Engine) -> None:
+    """Set up the connections that are opened from now on, and close the others."""
+    if engine.dialect.name == "sqlite":
+        _lock_before_reading(engine)
+    elif engine.dialect.name == "postgresql" and engine.dialect.driver.startswith("psycopg"):
+        sqlalchemy.event.listen(engine, "connect", _limit_session)
+    engine.dispose()
+
+
+def _limit_session(connection: Any, _: object) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(_POSTGRES_SESSION)
+    connection.commit()
+
+
 def _lock_before_reading(engine: sqlalchemy.Engine) -> None:
     """Begin each transaction with `BEGIN IMMEDIATE`, as SQLAlchemy's page on SQLite describes it."""
 
@@ -133,7 +189,6 @@ def _lock_before_reading(engine: sqlalchemy.Engine) -> None:
     def begin(connection: sqlalchemy.Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
-    engine.dispose()  # connections that were opened before
     sqlalchemy.event.listen(engine, "connect", leave_transactions_to_sqlalchemy)
     sqlalchemy.event.listen(engine, "begin", begin)
 
@@ -141,3 +196,31 @@ def _lock_before_reading(engine: sqlalchemy.Engine) -> None:
 @_patient
 class PatientProxy(optuna.storages.GrpcStorageProxy):
     """Optuna's gRPC proxy, which many workers use instead of a connection each."""
+
+    def _setup(self) -> None:
+        """Limit each call; Optuna (5.0) gives no way to do so, and waits for ever for a host that has gone."""
+        super()._setup()
+        limit = _CallLimit()
+        for name, call in vars(self._stub).items():
+            setattr(self._stub, name, limit.applied_to(call))
+
+
+class _CallLimit:
+    """How long a call may take: twice as long after each that was not answered in time, until one is."""
+
+    def __init__(self) -> None:
+        self._seconds = _CALL_SECONDS
+
+    def applied_to(self, call: Callable[..., Any]) -> Callable[[Any], Any]:
+        def limited(request: Any) -> Any:
+            try:
+                reply = call(request, timeout=self._seconds)
+            except Exception as error:
+                code = getattr(error, "code", None)
+                if callable(code) and code().name == "DEADLINE_EXCEEDED":
+                    self._seconds *= 2
+                raise
+            self._seconds = _CALL_SECONDS
+            return reply
+
+        return limited

@@ -155,7 +155,7 @@ def _proxy(url: str) -> "optuna.storages.BaseStorage":
     host, port = address.hostname or "localhost", address.port or 13000
     with grpc.insecure_channel(f"{host}:{port}") as channel:
         try:
-            grpc.channel_ready_future(channel).result(timeout=10)
+            grpc.channel_ready_future(channel).result(timeout=5)
         except grpc.FutureTimeoutError:
             raise SweepError(
                 f"hydra.sweeper.storage={url}: nobody answers there; densenet-sweep serve starts a proxy"

@@ -58,6 +58,14 @@ def read(folder: Path) -> FoundStudy:
         raise ValueError(f"{path}: is not the description of a study") from None
 
 
+def describes(folder: Path, name: str) -> bool:
+    """Tell whether `folder` describes the study `name`."""
+    try:
+        return read(folder).name == name
+    except (OSError, ValueError):
+        return False
+
+
 def write(folder: Path, study: "optuna.Study", *, storage: str | None, n_trials: int, command: str) -> None:
     """Describe `study` in its sweep's folder.
 

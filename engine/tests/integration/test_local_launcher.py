@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import time
+from collections import Counter
 
 import psutil
 
@@ -100,6 +101,24 @@ def test_a_killed_command_leaves_nothing_running_and_loses_nothing(toy):
     trials = toy.study().trials
     assert [trial.state.name for trial in trials] == ["COMPLETE"] * 2
     assert all(trial.user_attrs["first_step"] > 1 for trial in trials)
+
+
+def test_five_workers_killed_again_and_again_fail_no_trial_and_share_none(toy):
+    overrides = (LOCAL, "hydra.launcher.num_workers=5", "steps=4", "seconds=0.1", "hydra.sweeper.n_trials=12")
+    for number in (0, 4):
+        with toy.start(*overrides) as process:
+            wait_for(lambda number=number: (toy.folder / "sweep" / str(number) / "state.json").exists())
+            for each in [psutil.Process(process.pid), *children(process.pid)]:
+                each.kill()
+            process.wait()
+    code, output = toy.run(*overrides)
+    assert code == 0, output
+    trials = [trial for trial in toy.study().trials if trial.state.name != "WAITING"]
+    assert [trial.state.name for trial in trials] == ["COMPLETE"] * 12
+    begun = Counter(int(number) for number, *_ in toy.ran())
+    # Who was killed between taking a trial up and the task's first line had an attempt all the same.
+    assert [trial.number for trial in trials if begun[trial.number] > 1 + trial.user_attrs.get("attempt", 0)] == []
+    assert max(trial.user_attrs.get("attempt", 0) for trial in trials) in (1, 2)
 
 
 def test_several_workers_a_gpu_without_one_is_refused_in_one_line(toy):

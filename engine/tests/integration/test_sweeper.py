@@ -198,7 +198,7 @@ def test_several_objectives_give_a_front(toy):
             "hydra.sweeper.pruner.n_warmup: unknown argument",
         ),
         (["hydra/sweeper/pruner=median", "hydra.sweeper.direction=[maximize,minimize]"], "MedianPruner cannot prune by 2"),
-        (["hydra.sweeper.direction=up"], "hydra.sweeper.direction=up: one of minimize, maximize is accepted"),
+        (["hydra.sweeper.direction=up"], "hydra.sweeper.direction=up: one of minimize, maximize, or a list"),
         (["hydra.sweeper.n_trials=0"], "hydra.sweeper.n_trials=0: a whole number of at least 1"),
         (["hydra.sweeper.timeout=-3"], "hydra.sweeper.timeout=-3.0: a number of seconds of at least 0"),
         (["hydra.sweeper.storage=sqlite:////nonexistent/a.db"], "hydra.sweeper.storage=sqlite:////nonexistent/a.db: cannot"),

@@ -2,6 +2,7 @@ import optuna
 import pytest
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.space import search_space
+from hydra_async_sweeper.study import rehearsal
 
 MOMENTUM = {"search": "interval(0.5,0.9)", "when": {"optimizer": ["sgd", "nesterov"]}}
 CONFIG = {"optimizer": "adamw", "depth": 40}
@@ -48,7 +49,9 @@ def test_conditions_chain():
     for overrides in trials(found):
         keys = [line[0] for line in overrides]
         assert keys == ["a", *["b"] * ("a=1" in overrides), *["c"] * ("b=3" in overrides)]
-    assert found.examples() == [["a=0"], ["a=1", "b=3", "c=5"], ["a=1", "b=3", "c=5"]]
+    shown: list[list[str]] = []
+    rehearsal.check_space(found, [], shown.append)
+    assert shown == [["a=0"], ["a=1", "b=3", "c=5"], ["a=1", "b=4"], ["a=1", "b=3", "c=6"]]
 
 
 def test_a_continued_trial_keeps_its_values():

@@ -75,7 +75,7 @@ def test_the_default_of_a_key_that_was_added_is_that_of_the_stored_option(tmp_pa
 def test_directions():
     assert study.directions("maximize") == ["maximize"]
     assert study.directions(["maximize", "minimize"]) == ["maximize", "minimize"]
-    with pytest.raises(SweepError, match=r"hydra\.sweeper\.direction=up: one of minimize, maximize is accepted"):
+    with pytest.raises(SweepError, match=r"hydra\.sweeper\.direction=up: one of minimize, maximize, or a list"):
         study.directions("up")
 
 

@@ -1,9 +1,12 @@
 import json
 import re
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import optuna
 import pytest
 from hydra_async_sweeper.errors import SweepError
+from hydra_async_sweeper.study import journal
 from hydra_async_sweeper.study.storage import open_storage
 
 
@@ -72,3 +75,29 @@ def test_a_journal_that_is_lost_under_way_is_named(tmp_path, lose, message):
     lose(tmp_path / "study.journal")
     with pytest.raises(SweepError, match=rf"study\.journal: {message}; put a copy of it in its place, or move its folder away"):
         study.ask()
+
+
+def test_several_writers_that_find_the_lock_of_a_killed_one_write_one_after_the_other(tmp_path, monkeypatch):
+    study = optuna.create_study(storage=open_storage(None, tmp_path), study_name="s")
+    path = tmp_path / "study.journal"
+    held, most = [], []
+
+    def slowly(self, lines, append=journal.Journal._append):
+        held.append(None)
+        most.append(len(held))
+        time.sleep(0.05)
+        append(self, lines)
+        held.pop()
+
+    monkeypatch.setattr(journal.Journal, "_append", slowly)
+    monkeypatch.setattr(journal, "_GRACE_SECONDS", 3)
+    (tmp_path / "study.journal.lock").symlink_to(path)
+
+    def write(_: int) -> None:
+        other = optuna.load_study(storage=open_storage(None, tmp_path), study_name="s")
+        other.tell(other.ask(), 1.0)
+
+    with ThreadPoolExecutor(5) as threads:
+        list(threads.map(write, range(5)))
+    assert max(most) == 1
+    assert [trial.value for trial in study.trials] == [1.0] * 5

@@ -53,7 +53,7 @@ def test_workers_are_pinned_to_the_visible_gpus(cores, gpus, visible, per_gpu, n
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"num_workers": 0, "workers_per_gpu": 1}, r"^hydra\.launcher\.num_workers=0: a whole number of at least 1"),
+        ({"num_workers": 0, "workers_per_gpu": 1}, r"^hydra\.launcher\.num_workers=0: a whole number from 1 to 10,000"),
         ({"num_workers": None, "workers_per_gpu": 0}, r"^hydra\.launcher\.workers_per_gpu=0: a whole number"),
         ({"num_workers": None, "workers_per_gpu": 2}, r"^hydra\.launcher\.workers_per_gpu=2: this machine has no visible GPU"),
     ],

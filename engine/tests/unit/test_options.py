@@ -6,7 +6,7 @@ from hydra_async_sweeper.errors import SweepError
 
 DEFAULTS = {
     "n_trials": 20, "n_jobs": None, "max_failure_rate": 0.5, "timeout": None, "patience": None, "lease_seconds": 60.0,
-    "max_retries": 2,
+    "max_retries": 2, "target": None,
 }  # fmt: skip
 
 
@@ -22,11 +22,14 @@ def test_what_is_in_range_is_accepted(changes):
     ("name", "value", "accepted"),
     [
         ("n_trials", 0, "a whole number of at least 1"),
-        ("n_jobs", -1, "a whole number of at least 1, or null,"),
+        ("n_jobs", -1, "a whole number from 1 to 10,000, or null,"),
+        ("n_jobs", 10**9, "a whole number from 1 to 10,000, or null,"),
         ("max_failure_rate", 1.5, "a number from 0 to 1"),
         ("timeout", -1.0, "a number of seconds of at least 0, or null,"),
         ("patience", 0, "a whole number of at least 1, or null,"),
         ("lease_seconds", float("nan"), "a number of seconds above 0"),
+        ("lease_seconds", float("inf"), "a number of seconds above 0"),
+        ("target", float("nan"), "a number, or null,"),
         ("max_retries", -1, "a whole number of at least 0"),
     ],
 )

@@ -40,6 +40,16 @@ def test_a_file_in_the_sweeps_folder(tmp_path, url, file):
         storage._backend.engine.dispose()
 
 
+@pytest.mark.parametrize("folder", ["100%25 of a?b #ü{x}'&", "p%20q"])
+def test_a_file_in_a_folder_whose_name_means_something_in_a_url(tmp_path, folder):
+    storage = open_storage("sqlite", tmp_path / folder)
+    optuna.create_study(storage=storage, study_name="s")
+    assert list(tmp_path.iterdir()) == [tmp_path / folder]
+    assert list((tmp_path / folder).iterdir()) == [tmp_path / folder / "study.db"]
+    storage.remove_session()
+    storage._backend.engine.dispose()
+
+
 def test_a_database_keeps_what_it_has_read(tmp_path):
     storage = open_storage("sqlite", tmp_path)
     study = optuna.create_study(storage=storage, study_name="s")

@@ -61,16 +61,3 @@ def test_a_selection_is_what_a_copy_of_its_images_would_be(monkeypatch):
 def test_rows_must_go_with_labels():
     with pytest.raises(ValueError, match="3 images do not go with labels"):
         Images(some().pixels_MCHW, some().labels_N, torch.arange(3))
-
-
-@pytest.mark.gpu
-def test_only_the_chosen_images_go_to_a_gpu(monkeypatch):
-    monkeypatch.setattr(module, "BLOCK_BYTES", 9)
-    selected = some(50).select(torch.tensor([9, 2, 30, 31, 1]))
-    there = selected.to(torch.device("cuda"))
-    assert there.pixels_MCHW.shape == (5, 1, 2, 2)
-    assert there.digest == selected.digest
-    assert (
-        there.joined(there.select(torch.tensor([1]).cuda())).digest
-        == selected.joined(selected.select(torch.tensor([1]))).digest
-    )

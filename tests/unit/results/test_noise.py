@@ -4,9 +4,10 @@ from dataclasses import replace
 import numpy as np
 import optuna
 import pytest
+from optuna.distributions import CategoricalDistribution
 from optuna.trial import TrialState, create_trial
 
-from densenet_sweep.results import noise
+from densenet_sweep.results import analysis, noise
 from densenet_sweep.results.from_optuna import read_study
 from densenet_sweep.results.study import Study
 
@@ -68,12 +69,60 @@ def test_nothing_is_claimed_without_the_number_of_images(num_valid):
 
 def test_bests_of_several_studies():
     wide, deep, bad = study_of(0.95, name="wide"), study_of(0.949, name="deep"), study_of(0.9, name="bad")
-    assert noise.across([deep, wide]) == "The best is wide's: deep cannot be told from it."
-    assert noise.across([bad, wide]) == "The best is wide's: bad is worse beyond the noise."
-    assert noise.across([bad, wide, deep]) == (
+    assert noise.across([deep, wide]) == ["The best is wide's: deep cannot be told from it."]
+    assert noise.across([bad, wide]) == ["The best is wide's: bad is worse beyond the noise."]
+    assert noise.across([bad, wide, deep]) == [
         "The best is wide's: bad is worse beyond the noise, and deep cannot be told from it."
-    )
-    assert noise.across([wide, study_of(0.93, name="few", num_valid=100)]) == (
-        "The best is wide's: few cannot be told from it; they were validated on different numbers of images."
-    )
-    assert noise.across([wide, read_study(optuna.create_study())]) == ""
+    ]
+    assert noise.across([wide, read_study(optuna.create_study())]) == []
+
+
+DIGITS = {"data._target_": "digits", "data.image_size": 8, "data.valid_fraction": 0.2, "data.split_seed": 0}
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"data._target_": "mnist"}, "data sets"),
+        ({"data.image_size": 16}, "image sizes"),
+        ({"data.split_seed": 1}, "splits"),
+        ({"data.valid_fraction": 0.1}, "splits"),
+        ({"data._target_": "mnist", "data.image_size": 28, "data.split_seed": 3}, "data sets, image sizes and splits"),
+    ],
+)
+def test_studies_that_were_validated_on_other_images_are_not_compared(changes, what):
+    first = replace(study_of(0.9, name="first"), config=DIGITS)
+    second = replace(study_of(0.8, name="second"), config=DIGITS)
+    other = replace(study_of(0.99, name="other"), config={**DIGITS, **changes})
+    assert noise.across([first, other]) == [f"Accuracies on different {what} do not compare: first | other."]
+    assert noise.across([other, second, first]) == [
+        f"Accuracies on different {what} do not compare: other | second and first. Within each:",
+        "The best is first's: second is worse beyond the noise.",
+    ]
+
+
+def test_another_number_of_validation_images_is_another_split():
+    few = study_of(0.93, name="few", num_valid=100)
+    assert noise.across([study_of(0.95, name="wide"), few]) == [
+        "Accuracies on different numbers of validation images do not compare: wide | few."
+    ]
+
+
+def test_what_does_not_decide_on_the_validation_images_may_differ():
+    first = replace(study_of(0.9, name="first"), config={**DIGITS, "data.num_train": 300, "epochs": 3})
+    other = replace(study_of(0.9, name="other"), config={"objective": "valid_accuracy"})  # rebuilt, and says nothing
+    assert len(noise.across([first, other, replace(first, name="third", config=DIGITS)])) == 1
+
+
+def test_trials_of_one_study_that_were_validated_on_other_images_are_not_compared():
+    study = optuna.create_study(direction="maximize")
+    study.set_user_attr("config", {"objective": "valid_accuracy"})
+    options = CategoricalDistribution(["mnist", "digits"])
+    for option in ("mnist", "digits"):
+        study.add_trial(
+            create_trial(value=0.9, params={"data": option}, distributions={"data": options}, user_attrs={"num_valid": 100})
+        )
+    assert noise.of(read_study(study)) is None
+    assert analysis.sentences(read_study(study)) == [
+        "The trials were validated on different images, as data was searched: their accuracies do not compare."
+    ]

@@ -1,0 +1,98 @@
+"""How large a network is, by arithmetic alone: nothing is built and no torch is imported, whatever was asked for.
+
+Sums over the layers of a block are closed formulas, so that a block of a million layers costs no more than one of four.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from densenet_sweep.architectures import geometry
+
+# torchvision's ResNet-18 without its first convolution and its classifier.
+_RESNET18_MIDDLE = 11_167_104
+_RESNET18_WIDTHS = (64, 128, 256, 512)
+
+
+@dataclass(frozen=True)
+class Size:
+    """Of a network: `num_parameters` exactly; `num_activations` an image, numbers that a training step keeps, nearly."""
+
+    num_parameters: int
+    num_activations: int
+
+
+def densenet(
+    *,
+    in_channels: int,
+    num_classes: int,
+    image_size: int,
+    growth_rate: int,
+    block_config: Sequence[int],
+    num_init_features: int | None,
+    bn_size: int | None,
+    compression: float,
+    stem: str,
+    conv_bias: bool,
+    memory_efficient: bool,
+) -> Size:
+    """Return the size of what `densenet_sweep.architectures.densenet.densenet` builds; its docstring says what is what.
+
+    Raises:
+        ValueError: a transition that would keep no channel.
+    """
+    bias = int(conv_bias)
+    channels = geometry.num_init_features(num_init_features, growth_rate=growth_rate, bn_size=bn_size)
+    kernel = 9 if stem == "small" else 49
+    parameters = kernel * in_channels * channels + bias * channels
+    activations = in_channels * image_size**2
+    sizes = geometry.stage_sizes(image_size, stem, len(block_config))
+    if stem == "imagenet":
+        parameters += 2 * channels
+        # The convolution's output and its norm's at half the size, and the pool's indices, of 8 bytes, at a quarter.
+        activations += 2 * channels * ((image_size - 1) // 2 + 1) ** 2 + 2 * channels * sizes[0] ** 2
+    for index, (num_layers, size) in enumerate(zip(block_config, sizes, strict=True)):
+        # Channels that the layers read, of all of them together.
+        read = num_layers * channels + growth_rate * (num_layers * (num_layers - 1) // 2)
+        if bn_size is None:
+            parameters += 2 * read + 9 * read * growth_rate + bias * num_layers * growth_rate
+            inside = 0
+        else:
+            width = bn_size * growth_rate
+            parameters += 2 * read + read * width + num_layers * (2 * width + 9 * width * growth_rate)
+            parameters += bias * num_layers * (width + growth_rate)
+            inside = num_layers * width
+        channels += num_layers * growth_rate
+        activations += (channels + inside if memory_efficient else 2 * read + 2 * inside) * size**2
+        parameters += 2 * channels  # of the norm in the transition, or after the last block
+        activations += (1 if memory_efficient else 2) * channels * size**2
+        if index + 1 < len(block_config):
+            kept = int(channels * compression)
+            if kept < 1:
+                raise ValueError(
+                    f"architecture.compression={compression:g}: a transition would keep none of {channels:,} channels; "
+                    f"at least {1 / channels:.2g} is accepted"
+                )
+            parameters += channels * kept + bias * kept
+            activations += kept * size**2
+            channels = kept
+    parameters += channels * num_classes + num_classes
+    return Size(parameters, activations)
+
+
+def resnet18(*, in_channels: int, num_classes: int, image_size: int, stem: str) -> Size:
+    """Return the size of what `densenet_sweep.architectures.resnet.resnet18` builds."""
+    kernel = 9 if stem == "small" else 49
+    parameters = _RESNET18_MIDDLE + kernel * in_channels * 64 + 512 * num_classes + num_classes
+    size, activations = image_size, in_channels * image_size**2
+    if stem == "imagenet":
+        size = (size - 1) // 2 + 1
+        activations += 2 * 64 * size**2
+        size = (size - 1) // 2 + 1
+        activations += 3 * 64 * size**2
+    else:
+        activations += 2 * 64 * size**2
+    for index, width in enumerate(_RESNET18_WIDTHS):
+        # Two blocks of two convolutions, each kept before and after its norm; and the shortcut's where the width changes.
+        activations += (9 if index else 8) * width * size**2
+        size = (size - 1) // 2 + 1
+    return Size(parameters, activations)

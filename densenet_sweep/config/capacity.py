@@ -1,0 +1,154 @@
+"""Whether a config's network fits into this machine: estimated from the config alone, before torch is imported.
+
+What is estimated is the least that training takes, so what is refused could not have run. A trial on another machine is judged
+there.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from densenet_sweep.architectures import geometry, size
+from densenet_sweep.config.schema import AdamWConfig, Config, ConfigError, DenseNetConfig, MuonConfig, ResNetConfig, SGDConfig
+from densenet_sweep.data.known import facts
+
+_GIB = 2**30
+_FP32_BYTES = 4
+
+# A group of processes may be allowed less than the machine has.
+_CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+
+# Of which Linux has one wherever CUDA or ROCm can be used: NVIDIA's, AMD's, Tegra's and that of WSL.
+_GPU_FILES = ("dev/nvidia*", "dev/kfd", "dev/nvmap", "dev/nvhost-gpu", "dev/dxg")
+
+
+def check_fits(config: Config, *, trains: bool = True, memory_bytes: int | None = None) -> None:
+    """Refuse a network that this machine cannot hold.
+
+    Args:
+        config: checked.
+        trains: with what a training step keeps; without, the weights and the pass of one image.
+        memory_bytes: what the machine has; by default what its processor or its largest GPU has, whichever is more.
+
+    Raises:
+        ConfigError: it takes more.
+    """
+    found = network_size(config)
+    if found is None:
+        return
+    available = memory_bytes if memory_bytes is not None else machine_memory(config.device)
+    copies = 2 + num_states(config.optimizer) if trains else 1  # the weights, their gradients, the optimizer's numbers
+    weights = _FP32_BYTES * found.num_parameters * copies
+    batch = _batch_size(config) if trains else 1
+    # Autocast to bf16 may halve what is kept, and `auto` may choose it.
+    activations = found.num_activations * batch * (_FP32_BYTES if config.precision == "fp32" else _FP32_BYTES // 2)
+    if weights + activations > available:
+        at = f", at batch_size={batch} and data.image_size={config.data.image_size}," if trains else ""
+        raise ConfigError(
+            f"architecture: {_shown(found.num_parameters)} weights{at} take at least {_gib(weights + activations)}"
+            f"{' in training' if trains else ''}; this machine has {_gib(available)} of memory"
+        )
+
+
+def fits(config: Config) -> bool:
+    """Tell whether `check_fits` accepts `config`."""
+    try:
+        check_fits(config)
+    except ConfigError:
+        return False
+    return True
+
+
+def network_size(config: Config) -> size.Size | None:
+    """Return how large the network of `config` is; None for an architecture that is not ours.
+
+    Raises:
+        ValueError: a transition that would keep no channel.
+    """
+    architecture: Any = config.architecture
+    if not isinstance(architecture, DenseNetConfig | ResNetConfig):
+        return None
+    common: dict[str, Any] = {
+        "in_channels": architecture.in_channels or config.data.num_channels,
+        "num_classes": architecture.num_classes or config.data.num_classes or 1,
+        "image_size": config.data.image_size,
+        "stem": architecture.stem,
+    }
+    if isinstance(architecture, ResNetConfig):
+        return size.resnet18(**common)
+    return size.densenet(
+        **common,
+        growth_rate=architecture.growth_rate,
+        block_config=geometry.block_config(
+            depth=architecture.depth, block_config=architecture.block_config, bottleneck=architecture.bn_size is not None
+        ),
+        num_init_features=architecture.num_init_features,
+        bn_size=architecture.bn_size,
+        compression=architecture.compression,
+        conv_bias=architecture.conv_bias,
+        memory_efficient=architecture.memory_efficient,
+    )
+
+
+def num_states(optimizer: object) -> int:
+    """Return how many numbers the optimizer keeps for each weight."""
+    if isinstance(optimizer, AdamWConfig):
+        return 2
+    if isinstance(optimizer, MuonConfig):
+        return 1
+    return int(isinstance(optimizer, SGDConfig) and optimizer.momentum > 0)
+
+
+def machine_memory(device: str) -> int:
+    """Return the bytes that this machine's processor has, or its largest GPU where that is more and `device` may be one."""
+    import psutil
+
+    limits = [path.read_text(encoding="ascii").strip() for path in _CGROUP_LIMITS if path.is_file()]
+    installed = [int(psutil.virtual_memory().total), *(int(limit) for limit in limits if limit.isdigit())]
+    return max([min(installed), *([] if device == "cpu" else _gpu_memories())])
+
+
+def check_device(device: str) -> None:
+    """Refuse a GPU that this machine does not have.
+
+    Raises:
+        ConfigError: there is none. Or, where there is one, what torch says.
+    """
+    if not device.startswith("cuda"):
+        return
+    if sys.platform == "linux" and not any(any(Path("/").glob(pattern)) for pattern in _GPU_FILES):
+        raise ConfigError(f"device={device}: this machine has no usable GPU; auto or cpu is accepted")
+    from densenet_sweep.training.precision import resolve_device  # torch alone knows what of it can be used
+
+    resolve_device(device)
+
+
+def _gpu_memories() -> Iterator[int]:
+    import pynvml
+
+    if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
+        return
+    try:
+        pynvml.nvmlInit()
+        for index in range(pynvml.nvmlDeviceGetCount()):
+            yield int(pynvml.nvmlDeviceGetMemoryInfo(pynvml.nvmlDeviceGetHandleByIndex(index)).total)
+    except pynvml.NVMLError:
+        return
+
+
+def _batch_size(config: Config) -> int:
+    """Return how many images a step takes at most: a batch, or all of a data set that is smaller."""
+    known = facts(config.data._target_)
+    there_are = [config.data.num_train, known.num_images if known else None]
+    return min(number for number in (config.batch_size, *there_are) if number is not None)
+
+
+def _gib(num_bytes: int) -> str:
+    return f"{_shown(round(num_bytes / _GIB, 1) if num_bytes < 2**60 else num_bytes // _GIB)} GiB"
+
+
+def _shown(number: float) -> str:
+    """Return a count in full, or a very large one by its power of ten."""
+    return f"{number:,}" if number < 10**12 else f"{number:.2g}"

@@ -1,0 +1,76 @@
+"""Whether what was asked can run: every job is composed and checked before a folder is made, data is read or torch imported."""
+
+from collections.abc import Iterator, Sequence
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.types import RunMode
+from hydra_async_sweeper.workers.composer import Composer
+from omegaconf import DictConfig, open_dict, read_write
+
+from densenet_sweep.config import capacity, composition, unknown_keys
+from densenet_sweep.config.hydra_private import command_line_parser, grid, is_grid
+
+_OUR_SWEEPER = "hydra_plugins.hydra_async_sweeper.sweeper.AsyncOptunaSweeper"
+
+# How the launchers are called whose jobs run on the machine that launches them: Hydra's, ours and submitit's, joblib's.
+_LAUNCHERS_HERE = (".BasicLauncher", ".LocalLauncher", ".JoblibLauncher")
+
+
+def refuse_bad_input(arguments: Sequence[str], config_name: str = composition.CONFIG_NAME) -> None:
+    """Compose and check each job that a Hydra command line asks to run; a sweep checks its own, through `callbacks.check_trials`.
+
+    Raises:
+        Exception: Hydra's, OmegaConf's or ConfigError; see `errors.one_line`.
+    """
+    asked = command_line_parser().parse_args(list(arguments))
+    if asked.help or asked.hydra_help or asked.cfg or asked.info or asked.shell_completion:
+        return
+    if asked.config_name is not None or asked.config_path is not None:  # not our config
+        return
+    with composition.config_loader(asked.config_dir) as (loader, searchpath):
+        for job in _jobs(loader, config_name, [*asked.overrides, *searchpath], is_multirun=asked.multirun):
+            check_job(job)
+
+
+def check_job(job: DictConfig) -> None:
+    """Check a composed job, with its section `hydra`, which is removed.
+
+    Raises:
+        ConfigError: it cannot run; or not on this machine, where it is to.
+    """
+    is_trial = job.hydra.mode == RunMode.MULTIRUN
+    is_here = not is_trial or str(job.hydra.launcher._target_).endswith(_LAUNCHERS_HERE)
+    with read_write(job), open_dict(job):
+        del job["hydra"]
+    config = composition.typed(job)
+    if is_here:
+        capacity.check_device(config.device)
+        if not (is_trial and config.limits.is_set):  # a trial beyond a limit is no mistake, and is not run
+            capacity.check_fits(config)
+
+
+def _jobs(loader: ConfigLoader, config_name: str, overrides: list[str], *, is_multirun: bool) -> Iterator[DictConfig]:
+    """Yield the config of a single run, or of each job of a grid, or the part that all jobs of a foreign sweeper share."""
+
+    def compose(plain: list[str]) -> DictConfig:
+        return loader.load_configuration(config_name, plain, RunMode.MULTIRUN, validate_sweep_overrides=False)
+
+    parser = OverridesParser.create(config_loader=loader)
+    unknown_keys.refuse_added(parser.parse_overrides(overrides), compose, lambda key: bool(loader.get_group_options(key)))
+    master = compose(overrides)
+    if not is_multirun and master.hydra.mode != RunMode.MULTIRUN:
+        yield master
+        return
+    with open_dict(master.hydra):
+        master.hydra.mode = RunMode.MULTIRUN
+    if str(master.hydra.sweeper._target_) == _OUR_SWEEPER:
+        return
+    parser, composer = OverridesParser.create(config_loader=loader), Composer(loader, master, [])
+    typed = [str(override) for override in master.hydra.overrides.task]
+    if is_grid(str(master.hydra.sweeper._target_)):
+        params = [f"{key}={text}" for key, text in (master.hydra.sweeper.params or {}).items()]
+        for grid_overrides in grid(parser.parse_overrides([*params, *typed])):
+            yield composer.compose(grid_overrides)
+    else:
+        yield composer.compose([str(it.input_line) for it in parser.parse_overrides(typed) if not it.is_sweep_override()])

@@ -1,0 +1,53 @@
+"""What is known of the supplied data sets before a file is read, and how many images a split leaves; imports no torch."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Of a data set's training part: channels, classes and images, all of them, of which validation takes some."""
+
+    num_channels: int
+    num_classes: int
+    num_images: int
+
+
+# By the names of the functions in `densenet_sweep.data.sources`.
+_SOURCES = "densenet_sweep.data.sources."
+FACTS = {
+    "fashion_mnist": Facts(1, 10, 60_000),
+    "mnist": Facts(1, 10, 60_000),
+    "kmnist": Facts(1, 10, 60_000),
+    "cifar10": Facts(3, 10, 50_000),
+    "cifar100": Facts(3, 100, 50_000),
+    "svhn": Facts(3, 10, 73_257),
+    "digits": Facts(1, 10, 1_438),
+}
+
+
+def facts(target: str) -> Facts | None:
+    """Return what is known of the data set whose function is `target`; None where it is not one of the supplied ones."""
+    return FACTS.get(target.removeprefix(_SOURCES)) if target.startswith(_SOURCES) else None
+
+
+def split_sizes(num_images: int, num_classes: int, *, valid_fraction: float, num_train: int | None) -> tuple[int, int]:
+    """Return the numbers of training and of validation images; see `densenet_sweep.data.split.split`.
+
+    Raises:
+        ValueError: a split with fewer images than classes, or `num_train` out of range.
+    """
+    num_valid = round(valid_fraction * num_images)
+    if num_valid < num_classes or num_images - num_valid < num_classes:
+        raise ValueError(
+            f"data.valid_fraction={valid_fraction:g} of {num_images} images leaves a split with fewer images than the "
+            f"{num_classes} classes; between {num_classes / num_images:.3g} and {1 - num_classes / num_images:.3g} is "
+            "accepted"
+        )
+    available = num_images - num_valid
+    wanted = available if num_train is None else num_train
+    if not num_classes <= wanted <= available:
+        raise ValueError(
+            f"data.num_train={num_train}: between {num_classes} and {available} is accepted, "
+            f"as data.valid_fraction={valid_fraction:g} holds {num_valid} of {num_images} images out"
+        )
+    return wanted, num_valid

@@ -1,0 +1,49 @@
+import pytest
+
+from densenet_sweep.config import capacity, composition
+from densenet_sweep.config.schema import ConfigError
+
+
+def config(*overrides: str):
+    return composition.typed(composition.compose(overrides))
+
+
+def test_a_network_is_refused_by_what_the_machine_has():
+    given = config("batch_size=256", "precision=fp32", "optimizer=adamw")
+    # 71,254 weights with their gradients and two numbers each, and the 436,208 numbers that are kept of each of 256 images.
+    takes = 4 * (71_254 * 4 + capacity.network_size(given).num_activations * 256)
+    capacity.check_fits(given, memory_bytes=takes)
+    with pytest.raises(ConfigError) as caught:
+        capacity.check_fits(given, memory_bytes=takes - 1)
+    assert str(caught.value) == (
+        f"architecture: 71,254 weights, at batch_size=256 and data.image_size=28, take at least {takes / 2**30:.1f} GiB in "
+        f"training; this machine has {takes / 2**30:.1f} GiB of memory"
+    )
+
+
+def test_bf16_may_take_half_and_a_description_takes_one_image():
+    given = config("batch_size=256")
+    activations = capacity.network_size(given).num_activations
+    capacity.check_fits(given, memory_bytes=4 * 71_254 * 3 + 2 * activations * 256)
+    capacity.check_fits(given, trains=False, memory_bytes=4 * 71_254 + 2 * activations)
+    with pytest.raises(ConfigError, match="71,254 weights take at least"):
+        capacity.check_fits(given, trains=False, memory_bytes=4 * 71_254)
+
+
+def test_a_batch_is_no_larger_than_its_data_set():
+    small = config("data=digits", "batch_size=1000000")
+    whole = config("data=digits", "batch_size=1438")
+    for given in (small, whole):
+        with pytest.raises(ConfigError, match="batch_size=1438 "):
+            capacity.check_fits(given, memory_bytes=1)
+
+
+def test_the_numbers_that_an_optimizer_keeps():
+    names = ("sgd", "nesterov", "adamw", "muon")
+    assert [capacity.num_states(config(f"optimizer={name}").optimizer) for name in names] == [0, 1, 2, 1]
+
+
+def test_a_processor_is_always_there():
+    capacity.check_device("auto")
+    capacity.check_device("cpu")
+    assert capacity.machine_memory("cpu") > 2**20

@@ -1,0 +1,10 @@
+from importlib import metadata
+
+
+def test_the_command_names_its_version_and_those_of_what_it_runs_on(command):
+    shown = command("--version")
+    assert shown.exit_code == 0
+    assert shown.out.splitlines() == [
+        f"{name} {metadata.version(name)}"
+        for name in ("densenet-sweep", "torch", "torchvision", "hydra-core", "omegaconf", "optuna", "mlflow")
+    ]
