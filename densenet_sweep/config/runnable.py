@@ -18,7 +18,7 @@ _LAUNCHERS_HERE = (".BasicLauncher", ".LocalLauncher", ".JoblibLauncher")
 
 
 def refuse_bad_input(arguments: Sequence[str], config_name: str = composition.CONFIG_NAME) -> None:
-    """Compose and check each job that a Hydra command line asks to run; a sweep checks its own, through `callbacks.check_trials`.
+    """Compose and check each job that a command line asks to run; a sweep checks its own, through `callbacks.check_trials`.
 
     Raises:
         Exception: Hydra's, OmegaConf's or ConfigError; see `errors.one_line`.
