@@ -35,7 +35,7 @@ from densenet_sweep.sweep.ranking import best_first
 from densenet_sweep.sweep.readable import one_line, unwrapped
 from densenet_sweep.sweep.running_trial import RunningTrial
 from densenet_sweep.sweep.space import Space
-from densenet_sweep.sweep.storage import open_storage
+from densenet_sweep.sweep.storage import open_storage, wait_for_storage
 from densenet_sweep.sweep.trial import TrialLost, TrialPruned, running
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class Worker:
         import optuna
 
         settings = self.settings
-        storage = open_storage(settings.storage, settings.sweep_dir)
+        storage = wait_for_storage(settings.storage, settings.sweep_dir)
         composer = Composer(self.context.config_loader, self.config, self.space.fixed)
         self._check_base(composer)
         index = HydraConfig.get().job.num

@@ -30,9 +30,9 @@ def test_why_a_database_does_not_answer(said, reason):
     error = OperationalError("SELECT 1", {}, Exception(said))
     committing = StorageInternalError("An exception is raised during the commit.")
     committing.__cause__ = error
-    assert patience._reason(error).startswith(reason)
-    assert patience._reason(committing) == patience._reason(error)
-    assert patience._is_passing(committing)
+    assert patience.reason(error).startswith(reason)
+    assert patience.reason(committing) == patience.reason(error)
+    assert patience.is_passing(committing)
 
 
 def test_a_call_to_a_proxy_that_hangs_ends(monkeypatch):
@@ -45,5 +45,5 @@ def test_a_call_to_a_proxy_that_hangs_ends(monkeypatch):
         with pytest.raises(grpc.RpcError) as caught:
             proxy.get_all_studies()
         proxy.close()
-    assert patience._is_passing(caught.value)
-    assert patience._reason(caught.value) == "no answer in time"
+    assert patience.is_passing(caught.value)
+    assert patience.reason(caught.value) == "no answer in time"
