@@ -16,7 +16,7 @@ from densenet_sweep import config_file
 from densenet_sweep.config import Config, ImageFolderConfig
 from densenet_sweep.data.images import Images
 from densenet_sweep.errors import one_line
-from densenet_sweep.run_folder import LAST
+from densenet_sweep.run_folder import LAST, PREVIOUS
 from densenet_sweep.sweep import Trial, TrialLost, TrialPruned, current_trial
 from densenet_sweep.tracking.description import Description
 from densenet_sweep.tracking.provenance import provenance_tags
@@ -117,6 +117,7 @@ def recorded(
         if state in ("complete", "pruned"):
             of_a_sweep = trial.number is not None and not job.final
             record.artifacts(job.output_dir / "artifacts", without=(WEIGHTS,) if of_a_sweep else ())
+            (job.output_dir / PREVIOUS).unlink(missing_ok=True)
             if trial.number is not None:  # a finished trial is never continued, and a study has many
                 (job.output_dir / LAST).unlink(missing_ok=True)
         if state != "lost":  # the run is another worker's by now
