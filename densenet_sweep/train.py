@@ -22,7 +22,7 @@ from densenet_sweep.data.augmentation import Augmentation
 from densenet_sweep.data.batches import EvalBatches, TrainBatches
 from densenet_sweep.data.images import Images, Source
 from densenet_sweep.data.preprocessing import Preprocessing, channel_statistics
-from densenet_sweep.data.split import split
+from densenet_sweep.data.split import check_classes, few_images, split
 from densenet_sweep.recording import Job, recorded
 from densenet_sweep.run_folder import RunFolder
 from densenet_sweep.sweep import TrialPruned, current_trial
@@ -205,9 +205,11 @@ def _read(
     """Read and split a data set once for all trials of a long-lived worker; `source` is its function's call as JSON."""
     with progress.said_if_slow(log.info, _READING):
         loaded: Source = _called(json.loads(source))
-    if loaded.remark:
-        log.warning("%s", loaded.remark)
     train_images, valid_images = split(loaded.train, valid_fraction=fraction, num_train=num_train, seed=seed)
+    check_classes(train_images, valid_images, loaded.class_names)
+    for remark in (loaded.remark, few_images(train_images, valid_images, loaded.class_names)):
+        if remark:
+            log.warning("%s", remark)
     return loaded, train_images.to(device), valid_images.to(device)
 
 

@@ -206,6 +206,10 @@ def test_a_users_own_pictures_train(command, tmp_path):
     )  # fmt: skip
     assert typed.exit_code == 0, typed.err
     assert "cats" in (tmp_path / "run" / "artifacts" / "class_accuracy.csv").read_text()
+    (tmp_path / "pictures" / "gnus").mkdir()
+    typed = command("data=image_folder", "data.root=pictures", "data.image_size=16", *NOTHING, "hydra.run.dir=other")
+    assert typed.exit_code == 1
+    assert typed.err.startswith("densenet-sweep: error: class gnus has no image: a class needs an image for training and")
 
 
 def test_the_test_set_is_not_read(command, monkeypatch):
