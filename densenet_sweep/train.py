@@ -31,7 +31,7 @@ from densenet_sweep.tracking.record import Record
 from densenet_sweep.training.compilation import Compiled
 from densenet_sweep.training.evaluation import evaluate
 from densenet_sweep.training.fit import Epoch, fit
-from densenet_sweep.training.memory import keep_freed_memory
+from densenet_sweep.training.memory import keep_freed_memory, reset_peak
 from densenet_sweep.training.precision import place, resolve_device, resolve_dtype
 from densenet_sweep.training.threads import keep_to_the_job
 from densenet_sweep.training_run import TrainingRun
@@ -59,6 +59,10 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
     device = resolve_device(config.device)
     dtype = resolve_dtype(config.precision, device)
     if device.type == "cpu":
+        if "peak_memory_bytes" in config.objectives and not reset_peak():
+            raise ConfigError(
+                "objective=peak_memory_bytes: this system does not tell what one training takes on a CPU; Linux does, or a GPU"
+            )
         keep_freed_memory()
         keep_to_the_job(os.environ)
     last = continuing.last_checkpoint(job, config)
