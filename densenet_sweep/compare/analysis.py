@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from densenet_sweep.compare import noise, validated_on
 from densenet_sweep.results.importance import param_importances
 from densenet_sweep.results.study import Study, Trial
+from densenet_sweep.sweep.readable import counted
 
 # Below so many complete trials an importance, or a correlation, means nothing.
 _FEWEST_FOR_IMPORTANCE = 10
@@ -108,6 +109,6 @@ def _rungs(trials: Sequence[Trial]) -> list[int]:
 
 
 def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} seconds"
+    if seconds < 119.5:
+        return counted(round(seconds), "second")
     return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.1f} hours"

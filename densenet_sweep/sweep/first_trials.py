@@ -54,7 +54,7 @@ def checked(values: Any, space: Space) -> dict[str, Any] | None:
                 return None
             kept[key] = value
         elif key not in fixed:
-            raise SweepError(f"hydra.sweeper.enqueue: {key} is not searched; {', '.join(space.parameters)} are")
+            raise SweepError(f"hydra.sweeper.enqueue: {key} is not searched; {', '.join(space.parameters)} can be given")
         elif fixed[key] != str(value):
             log.info("hydra.sweeper.enqueue: left out, since %s=%s is fixed, not %s", key, fixed[key], value)
             return None

@@ -32,7 +32,7 @@ from densenet_sweep.sweep.interruption import Interruption
 from densenet_sweep.sweep.lease import Lease, Silence, reclaim_dead
 from densenet_sweep.sweep.outage import is_full_disk, wait_out
 from densenet_sweep.sweep.ranking import best_first
-from densenet_sweep.sweep.readable import one_line, unwrapped
+from densenet_sweep.sweep.readable import counted, one_line, unwrapped
 from densenet_sweep.sweep.running_trial import RunningTrial
 from densenet_sweep.sweep.space import Space
 from densenet_sweep.sweep.storage import open_storage, wait_for_storage
@@ -302,7 +302,7 @@ def _outcome(returned: JobReturn, num_objectives: int) -> tuple[str, Any, str | 
         numbers = [float(item) for item in listed if isinstance(item, int | float) and math.isfinite(item)]
         if len(numbers) == len(listed) == num_objectives:
             return "COMPLETE", numbers[0] if num_objectives == 1 else numbers, None
-        return "FAIL", None, f"returned {value!r} where {num_objectives} finite numbers are expected"
+        return "FAIL", None, f"returned {value!r} instead of {counted(num_objectives, 'finite number')}"
     if isinstance(value, TrialPruned) or type(value).__name__ == "TrialPruned":
         return "PRUNED", None, str(value)
     reason = textwrap.shorten(one_line(value), _LONGEST_REASON, placeholder=" ...")

@@ -10,6 +10,7 @@ from rich.table import Table
 from densenet_sweep.compare.cells import cell, short_names, value
 from densenet_sweep.compare.confirmation.statistics import LEVEL
 from densenet_sweep.compare.confirmation.verdict import Result, Verdict
+from densenet_sweep.sweep.readable import counted
 
 
 def show(verdict: Verdict, console: Console) -> None:
@@ -24,7 +25,8 @@ def sentences(verdict: Verdict) -> list[str]:
     """Return what the table says, in words."""
     lines = [f"run {number} failed: {reason}" for number, reason in verdict.failures.items()]
     if verdict.num_missing:
-        lines.append(f"{verdict.num_missing} runs are still to come, so no champion is named.")
+        verb = "is" if verdict.num_missing == 1 else "are"
+        lines.append(f"{counted(verdict.num_missing, 'run')} {verb} still to come, so no champion is named.")
     if not verdict.results:
         return [*lines, "No finalist has been trained twice."]
     images = f"{verdict.results[0].runs.num_images:,} test images"
