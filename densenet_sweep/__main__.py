@@ -15,8 +15,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from densenet_sweep import private_options, versions
-from densenet_sweep.config import composition, errors, runnable
+from densenet_sweep.commands import completion
+from densenet_sweep.config import composition, errors, private_options, runnable, versions
 
 # Each is a module whose `main(arguments)` runs the subcommand; a `Command` that it returns is run as if it had been typed.
 SUBCOMMANDS = {
@@ -47,6 +47,8 @@ def main() -> None:
     except Exception as error:
         if wants_traceback:
             raise
+        if completion.is_asked(sys.argv[1:]):  # a message would stand in the line that is being typed
+            sys.exit(1)
         print(f"densenet-sweep: error: {errors.one_line(error)}", file=sys.stderr)
         sys.exit(1)
 
@@ -100,6 +102,8 @@ def _dispatch(arguments: Sequence[str]) -> None:
     if "--version" in arguments:
         print("\n".join(versions.lines()))
         return
+    if completion.is_asked(arguments):
+        print("\n".join(completion.own_words(SUBCOMMANDS)), flush=True)
     if first in SUBCOMMANDS:
         command: composition.Command | None = importlib.import_module(SUBCOMMANDS[first]).main(list(arguments[1:]))
         if command is None:

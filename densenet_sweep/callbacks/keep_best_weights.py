@@ -21,7 +21,7 @@ log = logging.getLogger("densenet_sweep")
 
 # What is kept of the best alone. A final run's weights have another name.
 WEIGHTS = "best.pt"
-_CHECKPOINT = "last.pt"
+_CHECKPOINTS = ("last.pt", "previous.pt")
 
 # The tag of a run whose weights are in MLflow.
 _TAG = "weights"
@@ -79,8 +79,9 @@ def _weights(sweep_dir: Path, number: int) -> Path:
 def _delete(sweep_dir: Path, numbers: Iterable[int]) -> None:
     """Delete the weights in the folders of trials that have ended, and the checkpoints that nobody continues from."""
     for number in numbers:
-        for path in (_weights(sweep_dir, number), sweep_dir / str(number) / _CHECKPOINT):
-            path.unlink(missing_ok=True)
+        _weights(sweep_dir, number).unlink(missing_ok=True)
+        for name in _CHECKPOINTS:
+            (sweep_dir / str(number) / name).unlink(missing_ok=True)
 
 
 def _settle(config: DictConfig, study_name: str, sweep_dir: Path, best: Sequence[int], uploads: Sequence[int]) -> None:

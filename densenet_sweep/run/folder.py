@@ -26,8 +26,9 @@ from densenet_sweep.training.evaluation import Evaluation
 
 log = logging.getLogger("densenet_sweep")
 
-# What a run continues from; it goes when a sweep's trial has ended.
+# What a run continues from; it goes when a sweep's trial has ended. And the one before it, in case it gets damaged.
 LAST = "last.pt"
+PREVIOUS = "previous.pt"
 
 # After an epoch's files were written, none are for so many times as long, but not for longer than so many seconds.
 _REST = 99
@@ -137,7 +138,9 @@ class RunFolder:
         """Write what is not: the weights first, which the checkpoint says are there."""
         if self._unwritten_best is not None and _written(self.artifacts / "best.pt", self._unwritten_best):
             self._unwritten_best = None
-        if self._unwritten_last is not None and _written(self._last, self._unwritten_last):
+        if self._unwritten_last is not None and _written(
+            self._last, self._unwritten_last, previous=self._last.with_name(PREVIOUS)
+        ):
             self._unwritten_last = None
 
     def keep_final(self, num_epochs: int) -> None:
@@ -172,10 +175,10 @@ def _copied(state: Any) -> Any:
     return state
 
 
-def _written(path: Path, state: dict[str, Any]) -> bool:
+def _written(path: Path, state: dict[str, Any], *, previous: Path | None = None) -> bool:
     """Tell whether `state` was written to `path`, whole."""
     try:
-        checkpoint.save(path, state)
+        checkpoint.save(path, state, previous=previous)
     except OSError as error:
         _warn(path, error)
         return False
