@@ -1,5 +1,5 @@
 # make sweep   install, get Fashion-MNIST, run a small sweep and show its leaderboard
-# make check   install, lint, types, import contracts and unit tests, in about a minute
+# make check   install, lint, types, import contracts, unit and contract tests
 # make test    install, get Fashion-MNIST, run every check and test, in TEST_WORKERS=3 processes
 # make bench   install, get Fashion-MNIST, run the benchmarks of benchmarks/RESULTS.md (up to 40 minutes on two cores)
 .DEFAULT_GOAL := help

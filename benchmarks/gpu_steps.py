@@ -121,7 +121,7 @@ def throughput(name: str, precision: str, size: Size) -> Iterator[Row]:
         islice(our_epochs(case, _images(case, size), device(), dtype, augmentation=_augmentation(case)), size.num_epochs + 1)
     )
     yield _speed(f"{case.what}: training, {_name(dtype)}", epochs[1:])
-    yield Row(f"{case.what}: peak memory, {_name(dtype)}", max(it.peak_memory_bytes for it in epochs) / _MIB, "MiB")
+    yield Row(f"{case.what}: peak memory, {_name(dtype)}", max(it.peak_memory_bytes or 0 for it in epochs) / _MIB, "MiB")
     if precision == "auto":
         net = place(our_network(case, in_channels=_channels(case)), device())
         batches = [next(_batches(case, large=True))] * size.num_steps
@@ -158,7 +158,7 @@ def compiled(name: str, size: Size) -> Iterator[Row]:
         )
         epochs = list(islice(trained, size.num_epochs + 1))
     yield _speed(f"{case.what}: training, compiled, {_name(dtype)}", epochs[1:], note="; ".join(said))
-    yield Row(f"{case.what}: peak memory, compiled", max(it.peak_memory_bytes for it in epochs) / _MIB, "MiB")
+    yield Row(f"{case.what}: peak memory, compiled", max(it.peak_memory_bytes or 0 for it in epochs) / _MIB, "MiB")
 
 
 def graph(name: str, is_compiled: bool, size: Size) -> Iterator[Row]:

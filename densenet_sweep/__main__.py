@@ -17,8 +17,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from densenet_sweep import versions
-from densenet_sweep.config import composition, errors, runnable
+from densenet_sweep.commands import completion
+from densenet_sweep.config import composition, errors, runnable, versions
 from densenet_sweep.config.hydra_private import hide_private_options
 
 # Each is a module of `commands` whose `main(arguments)` runs it; a `Command` that it returns is run as if it had been typed.
@@ -39,6 +39,8 @@ def main() -> None:
     except Exception as error:
         if wants_traceback:
             raise
+        if completion.is_asked(sys.argv[1:]):  # a message would stand in the line that is being typed
+            sys.exit(1)
         print(f"densenet-sweep: error: {errors.one_line(error)}", file=sys.stderr)
         sys.exit(1)
 
@@ -98,6 +100,8 @@ def _dispatch(arguments: Sequence[str]) -> None:
     if "--version" in arguments:
         print("\n".join(versions.lines()))
         return
+    if completion.is_asked(arguments):
+        print("\n".join(completion.own_words(SUBCOMMANDS)), flush=True)
     if first in SUBCOMMANDS:
         module = importlib.import_module(f"densenet_sweep.commands.{first}")
         command: composition.Command | None = module.main(list(arguments[1:]))

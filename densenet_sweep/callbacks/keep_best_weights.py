@@ -13,7 +13,7 @@ from hydra.experimental.callback import Callback
 from hydra_async_sweeper.readable import shown_path
 from omegaconf import DictConfig
 
-from densenet_sweep.run.artifacts import BEST_WEIGHTS, CHECKPOINT
+from densenet_sweep.run.artifacts import BEST_WEIGHTS, CHECKPOINTS
 from densenet_sweep.tracking.configured import in_store
 
 if TYPE_CHECKING:
@@ -77,8 +77,9 @@ def _weights(sweep_dir: Path, number: int) -> Path:
 def _delete(sweep_dir: Path, numbers: Iterable[int]) -> None:
     """Delete the weights in the folders of trials that have ended, and the checkpoints that nobody continues from."""
     for number in numbers:
-        for path in (_weights(sweep_dir, number), sweep_dir / str(number) / CHECKPOINT):
-            path.unlink(missing_ok=True)
+        _weights(sweep_dir, number).unlink(missing_ok=True)
+        for name in CHECKPOINTS:
+            (sweep_dir / str(number) / name).unlink(missing_ok=True)
 
 
 def _settle(config: DictConfig, study_name: str, sweep_dir: Path, best: Sequence[int], uploads: Sequence[int]) -> None:

@@ -1,6 +1,6 @@
 """A user's own pictures: one folder a class, decoded once into a file beside them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -26,8 +26,8 @@ def image_folder(root: str, *, image_size: int, num_channels: int, test_fraction
 
     Raises:
         FileNotFoundError: no such folder, or no pictures in it.
-        ValueError: a picture that cannot be decoded (by name), class folders of train and test that differ, or another
-            number of channels than 1 and 3.
+        ValueError: a picture that cannot be decoded (by name), a class of test that train does not have, or another number of
+            channels than 1 and 3.
         OSError: the decoded pictures fit neither on a disk nor into memory.
     """
     folder = Path(root)
@@ -38,35 +38,72 @@ def image_folder(root: str, *, image_size: int, num_channels: int, test_fraction
     if not (folder / "train").is_dir():
         classes = _classes(folder)
         everything = _decoded(folder, folder, classes, image_size, num_channels)
-        train, test = split(everything.images, valid_fraction=test_fraction, num_train=None, seed=split_seed)
-        return Source(tuple(classes), train, HeldBack(lambda: test), everything.remark)
+        train, test = split(
+            everything.images,
+            valid_fraction=test_fraction,
+            num_train=None,
+            seed=split_seed,
+            key="data.test_fraction",
+            num_left=2,  # one for training and one for validation come first
+        )
+        tested = {classes[label] for label in set(test.labels_N.tolist())}
+        return Source(tuple(classes), train, HeldBack(lambda: test), _joined(everything.remark, _untested(classes, tested)))
     classes = _classes(folder / "train")
 
+    remark = _remark_on_test(folder / "test", classes)  # of names alone: no picture there is read
+
     def load_test() -> Images:
-        if _classes(folder / "test") != classes:
-            raise ValueError(f"{folder / 'test'}: its class folders differ from those in {folder / 'train'}")
         return _decoded(folder, folder / "test", classes, image_size, num_channels).images
 
     decoded = _decoded(folder, folder / "train", classes, image_size, num_channels)
-    return Source(tuple(classes), decoded.images, HeldBack(load_test), decoded.remark)
+    return Source(tuple(classes), decoded.images, HeldBack(load_test), _joined(decoded.remark, remark))
+
+
+def _remark_on_test(folder: Path, classes: Sequence[str]) -> str:
+    """Return which classes have no pictures in the test folder, which need not be there before it is read.
+
+    Raises:
+        ValueError: it has a class that is not trained.
+    """
+    if not folder.is_dir():
+        return ""
+    unknown = [path.name for path in _class_folders(folder) if path.name not in classes]
+    if unknown:
+        raise ValueError(
+            f"{folder / unknown[0]}: there is no class {unknown[0]} in {folder.parent / 'train'}; remove or add it"
+        )
+    return _untested(classes, {name for name in classes if next(_pictures(folder / name), None) is not None})
+
+
+def _untested(classes: Sequence[str], tested: Collection[str]) -> str:
+    """Return a sentence that names the classes without test pictures; nothing where each has some."""
+    untested = [name for name in classes if name not in tested]
+    return f"no test pictures of {', '.join(untested)}: a test says nothing of it" if untested else ""
+
+
+def _joined(*remarks: str) -> str:
+    return "; ".join(remark for remark in remarks if remark)
 
 
 def _classes(folder: Path) -> list[str]:
-    classes = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    classes = [path.name for path in _class_folders(folder)]
     if len(classes) < 2:
         raise FileNotFoundError(f"data.root={folder}: has {len(classes)} class folders; at least 2 are accepted")
     return classes
 
 
+def _class_folders(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def _pictures(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES)
+
+
 def _decoded(root: Path, folder: Path, classes: Sequence[str], image_size: int, num_channels: int) -> Decoded:
     """Return the pictures in the class folders of `folder`, from the file in `root` where it is current."""
     # As texts: there may be millions, and a Path is several times as large.
-    files = [
-        (str(path), label)
-        for label, name in enumerate(classes)
-        for path in sorted((folder / name).rglob("*"))
-        if path.suffix.lower() in _SUFFIXES
-    ]
+    files = [(str(path), label) for label, name in enumerate(classes) for path in sorted(_pictures(folder / name))]
     if not files:
         raise FileNotFoundError(f"{folder}: no pictures in its class folders; {', '.join(_SUFFIXES)} are read")
     name = file_name(f"{folder.name}-{image_size}px", num_channels, *_identities(folder, files))

@@ -30,8 +30,15 @@ def facts(target: str) -> Facts | None:
     return FACTS.get(target.removeprefix(_SOURCES)) if target.startswith(_SOURCES) else None
 
 
-def split_sizes(num_images: int, num_classes: int, *, valid_fraction: float, num_train: int | None) -> tuple[int, int]:
-    """Return the numbers of training and of validation images; see `densenet_sweep.data.split.split`.
+def split_sizes(
+    num_images: int,
+    num_classes: int,
+    *,
+    valid_fraction: float,
+    num_train: int | None,
+    key: str = "data.valid_fraction",
+) -> tuple[int, int]:
+    """Return the numbers of training and of validation images; see `densenet_sweep.data.split.split`; `key` names the fraction.
 
     Raises:
         ValueError: a split with fewer images than classes, or `num_train` out of range.
@@ -39,7 +46,7 @@ def split_sizes(num_images: int, num_classes: int, *, valid_fraction: float, num
     num_valid = round(valid_fraction * num_images)
     if num_valid < num_classes or num_images - num_valid < num_classes:
         raise ValueError(
-            f"data.valid_fraction={valid_fraction:g} of {num_images} images leaves a split with fewer images than the "
+            f"{key}={valid_fraction:g} of {num_images} images leaves a split with fewer images than the "
             f"{num_classes} classes; between {num_classes / num_images:.3g} and {1 - num_classes / num_images:.3g} is "
             "accepted"
         )
@@ -48,6 +55,6 @@ def split_sizes(num_images: int, num_classes: int, *, valid_fraction: float, num
     if not num_classes <= wanted <= available:
         raise ValueError(
             f"data.num_train={num_train}: between {num_classes} and {available} is accepted, "
-            f"as data.valid_fraction={valid_fraction:g} holds {num_valid} of {num_images} images out"
+            f"as {key}={valid_fraction:g} holds {num_valid} of {num_images} images out"
         )
     return wanted, num_valid

@@ -9,6 +9,7 @@ import torch
 from hydra_async_sweeper.readable import first_line
 from torch import Tensor
 
+from densenet_sweep.checksum import check_archive
 from densenet_sweep.models.classifier import Signature
 from densenet_sweep.tracking.quiet import quietly
 
@@ -82,6 +83,8 @@ def _read_torch_export(path: Path) -> tuple[dict[str, str], Predictor]:
     texts = dict.fromkeys(Signature(1, 1, ()).as_texts(), "")
     with quietly():
         try:
+            with path.open("rb") as file:
+                check_archive(file)
             module = torch.export.load(path, extra_files=texts).module()
         except Exception as error:  # whatever a broken archive makes of it
             raise ValueError(f"{path}: not a readable file of torch.export ({first_line(error)})") from None

@@ -1,5 +1,6 @@
 """Trained models by the names that people have for them: a registered one, a run's, or the best of a study."""
 
+import logging
 import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from densenet_sweep.checksum import check_archive
 from densenet_sweep.models import trained
 from densenet_sweep.models.classifier import Classifier, Signature
 from densenet_sweep.models.registry import CHAMPION, REGISTERED_NAME
@@ -20,9 +22,12 @@ from densenet_sweep.tracking.access import answering, the_run
 from densenet_sweep.tracking.quiet import quietly
 from densenet_sweep.tracking.run import quoted
 from densenet_sweep.tracking.store import connect, redacted, sqlite_file
+from densenet_sweep.training.checkpoint import CheckpointError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+log = logging.getLogger("densenet_sweep")
 
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 
@@ -110,7 +115,13 @@ def _registered(client: "MlflowClient", uri: str, name: str, whose: str = "") ->
             signature = Signature.from_texts(described.metadata or {})
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
-        program = torch.export.load(Path(path) / "data" / "model.pt2")
+        weights = Path(path) / "data" / "model.pt2"
+        try:
+            with weights.open("rb") as file:
+                check_archive(file)
+        except ValueError as error:
+            raise ValueError(f"{name}: what is kept at {location} is damaged ({error})") from None
+        program = torch.export.load(weights)
     return Model(f"{origin}{whose}", signature, program.module(), lambda: program)
 
 
@@ -156,7 +167,10 @@ def _best_of_study(name: str, uri: str, overrides: Sequence[str]) -> Model:
         origin = f"trial {number} of study {name}"
         folder = found.folder / str(number) / "artifacts"
         if any((folder / weights).is_file() for weights in trained.WEIGHTS):
-            return _of_classifier(trained.classifier(folder), origin)
+            try:
+                return _of_classifier(trained.classifier(folder), origin)
+            except CheckpointError as error:
+                log.warning("%s; the copy in MLflow is taken, or else the next best trial", error)
         run_id = study.trials[number].run_id
         if run_id is None:
             continue

@@ -1,7 +1,9 @@
 """The names of the files that a run leaves in its folder. Imports nothing, so that callbacks stay light."""
 
-# The checkpoint that an interrupted run continues from.
+# What an interrupted run continues from: the last checkpoint, or the one before it where that is damaged.
 CHECKPOINT = "last.pt"
+PREVIOUS_CHECKPOINT = "previous.pt"
+CHECKPOINTS = (CHECKPOINT, PREVIOUS_CHECKPOINT)
 # Below `artifacts/`: the weights of the epoch that was best on the validation images, and those of a final run.
 BEST_WEIGHTS = "best.pt"
 FINAL_WEIGHTS = "final.pt"

@@ -12,7 +12,8 @@ def metrics_of(epoch: Epoch) -> dict[str, float]:
     metrics: dict[str, float] = {}
     if epoch.validation is not None:
         metrics |= {"valid_accuracy": epoch.validation.accuracy, "valid_loss": epoch.validation.loss}
-    return {**metrics, **{name: getattr(epoch, name) for name in names}}
+    measured = {name: getattr(epoch, name) for name in names}
+    return {**metrics, **{name: value for name, value in measured.items() if value is not None}}
 
 
 def is_best(metrics: Mapping[str, float], history: Sequence[Mapping[str, float]], objective: str) -> bool:

@@ -19,7 +19,7 @@ from torch import nn
 from densenet_sweep.config import run_config
 from densenet_sweep.config.schema import Config
 from densenet_sweep.data.preprocessing import Preprocessing
-from densenet_sweep.run.artifacts import BEST_WEIGHTS, CHECKPOINT, FINAL_WEIGHTS
+from densenet_sweep.run.artifacts import BEST_WEIGHTS, CHECKPOINT, FINAL_WEIGHTS, PREVIOUS_CHECKPOINT
 from densenet_sweep.tracking.curves import write_curves
 from densenet_sweep.tracking.figures import write_evaluation
 from densenet_sweep.training import checkpoint
@@ -135,7 +135,9 @@ class RunFolder:
         """Write what is not: the weights first, which the checkpoint says are there."""
         if self._unwritten_best is not None and _written(self.artifacts / BEST_WEIGHTS, self._unwritten_best):
             self._unwritten_best = None
-        if self._unwritten_last is not None and _written(self._last, self._unwritten_last):
+        if self._unwritten_last is not None and _written(
+            self._last, self._unwritten_last, previous=self._last.with_name(PREVIOUS_CHECKPOINT)
+        ):
             self._unwritten_last = None
 
     def keep_final(self, num_epochs: int) -> None:
@@ -170,10 +172,10 @@ def _copied(state: Any) -> Any:
     return state
 
 
-def _written(path: Path, state: dict[str, Any]) -> bool:
+def _written(path: Path, state: dict[str, Any], *, previous: Path | None = None) -> bool:
     """Tell whether `state` was written to `path`, whole."""
     try:
-        checkpoint.save(path, state)
+        checkpoint.save(path, state, previous=previous)
     except OSError as error:
         _warn(path, error)
         return False

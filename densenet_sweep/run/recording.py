@@ -17,7 +17,7 @@ from densenet_sweep.config import run_config
 from densenet_sweep.config.errors import one_line
 from densenet_sweep.config.schema import Config, ImageFolderConfig
 from densenet_sweep.data.images import Images
-from densenet_sweep.run.artifacts import BEST_WEIGHTS, CHECKPOINT
+from densenet_sweep.run.artifacts import BEST_WEIGHTS, CHECKPOINT, PREVIOUS_CHECKPOINT
 from densenet_sweep.tracking.provenance import provenance_tags
 from densenet_sweep.tracking.record import DataUsed, Record, State
 from densenet_sweep.tracking.run_note import Description
@@ -116,6 +116,7 @@ def recorded(
         if state in ("complete", "pruned"):
             of_a_sweep = trial.number is not None and not job.final
             record.artifacts(job.output_dir / "artifacts", without=(BEST_WEIGHTS,) if of_a_sweep else ())
+            (job.output_dir / PREVIOUS_CHECKPOINT).unlink(missing_ok=True)
             if trial.number is not None:  # a finished trial is never continued, and a study has many
                 (job.output_dir / CHECKPOINT).unlink(missing_ok=True)
         if state != "lost":  # the run is another worker's by now

@@ -1,30 +1,35 @@
 """Whether a run goes on from what an earlier start left in its folder."""
 
+import itertools
 import json
+import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from hydra_async_sweeper.study.earlier import first_difference, set_stored
 
 from densenet_sweep.config import composition, run_config
 from densenet_sweep.config.schema import Config, ConfigError
-from densenet_sweep.run.artifacts import CHECKPOINT
+from densenet_sweep.run.artifacts import CHECKPOINTS
 from densenet_sweep.run.recording import Job
 from densenet_sweep.training import checkpoint
 
+log = logging.getLogger("densenet_sweep")
+
 
 def last_checkpoint(job: Job, config: Config) -> dict[str, Any]:
-    """Return the checkpoint to continue from, or nothing.
+    """Return the checkpoint to continue from, or nothing. One that is damaged is set aside, and the one before it is taken.
 
     Raises:
         ConfigError: it was written by another config, or this one trains for fewer epochs than it has.
+        OSError: it may not be read, or not be set aside.
     """
-    path = job.output_dir / CHECKPOINT
-    if not path.exists():
+    path, last = _newest(job.output_dir)
+    if path is None:
         return {}
-    last = checkpoint.load(path)
     then = json.loads(last["config"])
     difference = first_difference(then, json.loads(fingerprint(config, job)), lambda: _reread(then, job))
     if difference is not None:
@@ -34,6 +39,30 @@ def last_checkpoint(job: Job, config: Config) -> dict[str, Any]:
             "continue with the same config, or choose another hydra.run.dir"
         )
     return last
+
+
+def _newest(folder: Path) -> tuple[Path | None, dict[str, Any]]:
+    """Return the newest checkpoint in `folder` that is whole, and where it is."""
+    damaged = []
+    path, last = None, {}
+    for found in (folder / name for name in CHECKPOINTS):
+        try:
+            path, last = found, checkpoint.load(found)
+            break
+        except FileNotFoundError:
+            path = None
+        except checkpoint.CheckpointError as error:
+            path = None
+            damaged.append(f"{error}, kept as {_set_aside(found).name}")
+    if damaged:
+        log.warning("%s; training goes on from %s", "; ".join(damaged), "the start" if path is None else path.name)
+    return path, last
+
+
+def _set_aside(path: Path) -> Path:
+    """Rename a damaged file, so that it is neither read again nor overwritten, and return its new place."""
+    names = (path.with_name(f"{path.name}.damaged{f'-{number}' if number > 1 else ''}") for number in itertools.count(1))
+    return path.rename(next(name for name in names if not name.exists()))
 
 
 def fingerprint(config: Config, job: Job) -> str:

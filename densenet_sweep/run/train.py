@@ -24,7 +24,7 @@ from densenet_sweep.data.augmentation import Augmentation
 from densenet_sweep.data.batches import EvalBatches, TrainBatches
 from densenet_sweep.data.images import Images, Source
 from densenet_sweep.data.preprocessing import Preprocessing, channel_statistics
-from densenet_sweep.data.split import split
+from densenet_sweep.data.split import check_classes, few_images, split
 from densenet_sweep.run import cost_limits, progress, resume
 from densenet_sweep.run.folder import RunFolder
 from densenet_sweep.run.recording import Job, recorded
@@ -33,7 +33,7 @@ from densenet_sweep.tracking.record import Record
 from densenet_sweep.training.compilation import Compiled
 from densenet_sweep.training.evaluation import evaluate
 from densenet_sweep.training.fit import Epoch, fit
-from densenet_sweep.training.malloc import keep_freed_memory
+from densenet_sweep.training.malloc import keep_freed_memory, reset_peak
 from densenet_sweep.training.precision import place, resolve_device, resolve_dtype
 from densenet_sweep.training.threads import keep_to_the_job
 
@@ -60,6 +60,10 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
     device = resolve_device(config.device)
     dtype = resolve_dtype(config.precision, device)
     if device.type == "cpu":
+        if "peak_memory_bytes" in config.objectives and not reset_peak():
+            raise ConfigError(
+                "objective=peak_memory_bytes: this system does not tell what one training takes on a CPU; Linux does, or a GPU"
+            )
         keep_freed_memory()
         keep_to_the_job(os.environ)
     last = resume.last_checkpoint(job, config)
@@ -206,9 +210,11 @@ def _read(
     """Read and split a data set once for all trials of a long-lived worker; `source` is its function's call as JSON."""
     with progress.said_if_slow(log.info, _READING):
         loaded: Source = _called(json.loads(source))
-    if loaded.remark:
-        log.warning("%s", loaded.remark)
     train_images, valid_images = split(loaded.train, valid_fraction=fraction, num_train=num_train, seed=seed)
+    check_classes(train_images, valid_images, loaded.class_names)
+    for remark in (loaded.remark, few_images(train_images, valid_images, loaded.class_names)):
+        if remark:
+            log.warning("%s", remark)
     return loaded, train_images.to(device), valid_images.to(device)
 
 

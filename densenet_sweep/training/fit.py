@@ -5,8 +5,6 @@ Shape suffixes: B images in a batch, C channels, H height, W width, K classes.
 """
 
 import math
-import resource
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from densenet_sweep.training import malloc
 from densenet_sweep.training.evaluation import Evaluation, evaluate
 from densenet_sweep.training.precision import autocast
 from densenet_sweep.training.schedules import Schedule
@@ -35,8 +34,9 @@ class Epoch:
 
     Losses are nats per image, accuracies fractions in [0, 1]; those of training are means over the epoch's own batches,
     augmented and in training mode. `lr` is that of the last step. `seconds` spans training and validation,
-    `images_per_second` training alone. `peak_memory_bytes` is the device's for a GPU, the process's otherwise.
-    `validation` is None where nothing is held out. `is_last` says that the training has come to its end.
+    `images_per_second` training alone. `peak_memory_bytes` is that of the tensors on a GPU in this epoch; on a CPU that of the
+    process since this training began, or None where the system does not tell it. `validation` is None where nothing is held
+    out. `is_last` says that the training has come to its end.
     """
 
     index: int
@@ -47,7 +47,7 @@ class Epoch:
     lr: float
     seconds: float
     images_per_second: float
-    peak_memory_bytes: int
+    peak_memory_bytes: int | None
 
 
 def fit(
@@ -99,11 +99,13 @@ def fit(
     for group in optimizer.param_groups:
         group.setdefault("initial_lr", group["lr"])
     is_last = max_seconds is not None and spent >= max_seconds
+    is_measured = device.type == "cuda" or malloc.reset_peak()
     for index in range(first_epoch, epochs):
         if is_last:
             return
         torch.manual_seed(_mix(seed, index))
-        _reset_peak_memory(device)
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
         start = time.perf_counter()
         network.train()
         loss_sum = torch.zeros((), device=device)
@@ -149,7 +151,7 @@ def fit(
             lr=lr,
             seconds=seconds,
             images_per_second=num_images / (trained - start),
-            peak_memory_bytes=_peak_memory_bytes(device),
+            peak_memory_bytes=_peak_memory_bytes(device) if is_measured else None,
         )
 
 
@@ -167,13 +169,5 @@ def _mix(seed: int, epoch: int) -> int:
     return (seed * 0x9E3779B97F4A7C15 + epoch) % 2**63
 
 
-def _reset_peak_memory(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-
-
 def _peak_memory_bytes(device: torch.device) -> int:
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    kibibytes_or_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return kibibytes_or_bytes if sys.platform == "darwin" else kibibytes_or_bytes * 1024
+    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else malloc.peak_bytes()

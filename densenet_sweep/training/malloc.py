@@ -1,12 +1,18 @@
-"""How the C library hands out the memory of tensors on a CPU."""
+"""The memory of tensors on a CPU: how the C library hands it out, and the peak of it."""
 
+import contextlib
 import ctypes
 import functools
+import re
 import sys
+from pathlib import Path
 
 # glibc's malloc.h.
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_MAX = -4
+
+# The "high-water mark" of the resident set, in KiB.
+_PEAK = re.compile(r"^VmHWM:\s*(\d+) kB$", re.MULTILINE)
 
 
 @functools.cache
@@ -24,3 +30,29 @@ def keep_freed_memory() -> bool:
     except (OSError, AttributeError):  # musl
         return False
     return bool(mallopt(_M_MMAP_MAX, 0)) and bool(mallopt(_M_TRIM_THRESHOLD, -1))
+
+
+def reset_peak() -> bool:
+    """Let the peak of this process's memory begin anew, from what it still uses; tell whether the system can (Linux alone).
+
+    What was freed is given back first, also what `keep_freed_memory` kept: it belonged to an earlier training.
+    """
+    try:
+        with Path("/proc/self/clear_refs").open("wb", buffering=0) as marks:
+            with contextlib.suppress(OSError, AttributeError):  # musl
+                ctypes.CDLL("libc.so.6").malloc_trim(0)
+            marks.write(b"5")  # proc(5)
+    except OSError:
+        return False
+    return _PEAK.search(_status()) is not None
+
+
+def peak_bytes() -> int:
+    """Return the most memory that this process has used at a time since `reset_peak`, which must have succeeded."""
+    found = _PEAK.search(_status())
+    assert found is not None, "reset_peak said so"
+    return 1024 * int(found[1])
+
+
+def _status() -> str:
+    return Path("/proc/self/status").read_text(encoding="utf-8")

@@ -137,6 +137,17 @@ def test_a_study_is_its_champion_or_its_best_trial_whose_weights_are_kept(
     assert models.find("another", uri).origin == "densenet-sweep version 1, champion of study another"
 
 
+def test_damaged_weights_are_said_and_the_next_best_taken(client, a_run, tmp_path, final_artifacts, monkeypatch, caplog):
+    monkeypatch.chdir(tmp_path)
+    folder = a_study("of digits", tmp_path, {0.9: None, 0.8: a_run()})
+    weights = shutil.copytree(final_artifacts, folder / "0" / "artifacts") / "final.pt"
+    damaged = bytearray(weights.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    weights.write_bytes(damaged)
+    assert models.find("of digits", client.tracking_uri).origin == "trial 1 of study of digits"
+    assert "outputs/sweeps/of digits/0/artifacts/final.pt: not a readable checkpoint (its checksum is wrong)" in caplog.text
+
+
 def test_every_name_of_a_model_predicts_the_same(command, client, a_run, pictures, final_artifacts):
     run_id = a_run()
     crowned(client, run_id, "digits", final_artifacts)

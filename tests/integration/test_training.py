@@ -87,8 +87,8 @@ def test_an_interrupted_run_gives_the_numbers_of_an_uninterrupted_one(recipe, co
     monkeypatch.setattr(run_folder, "_REST", 0)
     save, saved = checkpoint.save, []
 
-    def interrupted(path, state):
-        save(path, state)
+    def interrupted(path, state, **options):
+        save(path, state, **options)
         if path.name == "last.pt":
             saved.append(path)
             if len(saved) == 3:  # before the first epoch, and after two
@@ -104,6 +104,36 @@ def test_an_interrupted_run_gives_the_numbers_of_an_uninterrupted_one(recipe, co
     typed = command(*common, f"hydra.run.dir={tmp_path / 'parts'}")
     assert "continuing after epoch 2 of 4" in typed.out
     assert numbers(tmp_path / "parts") == numbers(tmp_path / "whole")
+
+
+@pytest.mark.parametrize(("damaged", "goes_on"), [(["last.pt"], "previous.pt"), (["last.pt", "previous.pt"], "the start")])
+def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_it_taken(damaged, goes_on, command, tmp_path, monkeypatch):
+    from densenet_sweep.run import folder as run_folder
+
+    def interrupted(epoch, epochs):
+        if epoch.index == 3:
+            raise KeyboardInterrupt
+        return line_of(epoch, epochs)
+
+    common, run, line_of = [*TINY, *NOTHING, "epochs=4", "data.num_train=200"], tmp_path / "run", reporting.line_of
+    command(*common, f"hydra.run.dir={tmp_path / 'whole'}")
+    monkeypatch.setattr(run_folder, "_REST", 0)
+    with monkeypatch.context() as first:
+        first.setattr(reporting, "line_of", interrupted)
+        assert command(*common, f"hydra.run.dir={run}").exit_code == 130
+    for name in damaged:
+        content = bytearray((run / name).read_bytes())
+        content[len(content) // 2] ^= 1
+        (run / name).write_bytes(content)
+        (run / f"{name}.damaged").touch()  # an earlier one is not overwritten
+    typed = command(*common, f"hydra.run.dir={run}")
+    assert typed.exit_code == 0, typed.err
+    [line] = [line for line in typed.out.splitlines() if "its checksum is wrong" in line]
+    assert line.endswith(f"training goes on from {goes_on}")
+    assert ("continuing after epoch 2 of 4" in typed.out) == (goes_on == "previous.pt")
+    assert numbers(run) == numbers(tmp_path / "whole")
+    left = [path.name for path in run.iterdir() if ".pt" in path.name]
+    assert sorted(left) == sorted(["last.pt", *(f"{name}.damaged{end}" for name in damaged for end in ("", "-2"))])
 
 
 def test_another_config_does_not_continue_a_run(command, tmp_path):
@@ -176,6 +206,10 @@ def test_a_users_own_pictures_train(command, tmp_path):
     )  # fmt: skip
     assert typed.exit_code == 0, typed.err
     assert "cats" in (tmp_path / "run" / "artifacts" / "class_accuracy.csv").read_text()
+    (tmp_path / "pictures" / "gnus").mkdir()
+    typed = command("data=image_folder", "data.root=pictures", "data.image_size=16", *NOTHING, "hydra.run.dir=other")
+    assert typed.exit_code == 1
+    assert typed.err.startswith("densenet-sweep: error: class gnus has no image: a class needs an image for training and")
 
 
 def test_the_test_set_is_not_read(command, monkeypatch):

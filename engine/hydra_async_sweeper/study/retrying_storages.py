@@ -50,7 +50,7 @@ _CALL_SECONDS = 8.0
 Storage = TypeVar("Storage", bound=optuna.storages.BaseStorage)
 
 
-def _is_passing(error: BaseException | None) -> bool:
+def is_passing(error: BaseException | None) -> bool:
     """Tell whether the server may be back in a moment; Optuna wraps a failed commit in an error of its own."""
     if isinstance(error, OperationalError | InterfaceError):
         if isinstance(error.orig, sqlite3.Error):
@@ -59,15 +59,15 @@ def _is_passing(error: BaseException | None) -> bool:
     if isinstance(error, DatabaseError) and error.connection_invalidated:
         return True
     if isinstance(error, optuna.exceptions.StorageInternalError):
-        return _is_passing(error.__cause__)
+        return is_passing(error.__cause__)
     code = getattr(error, "code", None)
     return callable(code) and getattr(code(), "name", "") in ("UNAVAILABLE", "DEADLINE_EXCEEDED")
 
 
-def _reason(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
     """Return in a few words why a call failed, without the address, which may hold a password."""
     if isinstance(error, optuna.exceptions.StorageInternalError) and error.__cause__ is not None:
-        return _reason(error.__cause__)
+        return reason(error.__cause__)
     code, details = getattr(error, "code", None), getattr(error, "details", None)
     if callable(code) and callable(details):  # gRPC's
         in_time = getattr(code(), "name", "") != "DEADLINE_EXCEEDED"
@@ -93,7 +93,7 @@ def _patiently(method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def call(*arguments: Any, **named: Any) -> Any:
         with _named_damage(getattr(arguments[0], "url", None)):
-            return wait_out(lambda: method(*arguments, **named), _is_passing, "the study's storage", _reason)
+            return wait_out(lambda: method(*arguments, **named), is_passing, "the study's storage", reason)
 
     return call
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from hydra_async_sweeper.errors import SweepError
+from hydra_async_sweeper.errors import StorageAwayError, SweepError
 from hydra_async_sweeper.readable import first_line
+from hydra_async_sweeper.study.retry import wait_out
 
 if TYPE_CHECKING:
     import optuna
@@ -59,6 +60,25 @@ def open_storage(url: str | None, sweep_dir: Path) -> "optuna.storages.BaseStora
         accepted = "journal, sqlite, journal:PATH, grpc://HOST:PORT or a database URL"
         raise SweepError(f"hydra.sweeper.storage={url}: {accepted} is accepted")
     return _database(url)
+
+
+def wait_for_storage(url: str | None, sweep_dir: Path) -> "optuna.storages.BaseStorage":
+    """Return the storage at `url`, which was there when the sweep began: where it does not answer, it is waited for.
+
+    Raises:
+        SweepError, OSError: as `open_storage`.
+    """
+
+    def is_away(error: BaseException) -> bool:
+        return isinstance(error, StorageAwayError)
+
+    return wait_out(lambda: open_storage(url, sweep_dir), is_away, "the study's storage", _why_away)
+
+
+def _why_away(error: BaseException) -> str:
+    from hydra_async_sweeper.study.retrying_storages import reason
+
+    return "nobody answers there" if error.__cause__ is None else reason(error.__cause__)
 
 
 def storage_file(url: str | None, sweep_dir: Path) -> Path | None:
@@ -118,7 +138,7 @@ def check_password(url: str | None, key: str = "hydra.sweeper.storage") -> None:
 def _database(url: str) -> "optuna.storages.BaseStorage":
     import optuna
 
-    from hydra_async_sweeper.study.retrying_storages import PatientDatabase
+    from hydra_async_sweeper.study.retrying_storages import PatientDatabase, is_passing
 
     deadline = time.monotonic() + _SECONDS_TO_MAKE_TABLES
     while True:
@@ -134,7 +154,8 @@ def _database(url: str) -> "optuna.storages.BaseStorage":
             if isinstance(error, SweepError):
                 raise
             reason = first_line(error)
-            raise SweepError(f"hydra.sweeper.storage={redacted(url)}: cannot be used ({redacted(reason)})") from error
+            kind = StorageAwayError if is_passing(error) else SweepError
+            raise kind(f"hydra.sweeper.storage={redacted(url)}: cannot be used ({redacted(reason)})") from error
 
 
 def _sqlite(path: Path) -> str:
@@ -157,7 +178,7 @@ def _proxy(url: str) -> "optuna.storages.BaseStorage":
         try:
             grpc.channel_ready_future(channel).result(timeout=5)
         except grpc.FutureTimeoutError:
-            raise SweepError(
+            raise StorageAwayError(
                 f"hydra.sweeper.storage={url}: nobody answers there; densenet-sweep serve starts a proxy"
             ) from None
     with warnings.catch_warnings():

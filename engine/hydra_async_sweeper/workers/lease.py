@@ -51,6 +51,7 @@ class Lease:
         self._trial_id = trial._trial_id
         self._seconds = seconds
         self._content = content
+        self._writing = threading.Lock()
         self._released = threading.Event()
         self._thread = threading.Thread(target=self._renew, name=f"lease-{trial._trial_id}", daemon=True)
 
@@ -172,8 +173,9 @@ class Lease:
         self._storage.set_trial_state_values(self._trial_id, TrialState[name])
 
     def _write(self, **changes: Any) -> None:
-        self._content = {**self._content, **changes, "beat": self._content["beat"] + 1}
-        self._storage.set_trial_user_attr(self._trial_id, LEASE, self._content)
+        with self._writing:  # the worker changes it while its own thread renews it
+            self._content = {**self._content, **changes, "beat": self._content["beat"] + 1}
+            self._storage.set_trial_user_attr(self._trial_id, LEASE, self._content)
 
 
 def _unless_finished() -> suppress:

@@ -31,7 +31,7 @@ from hydra_async_sweeper.study import build
 from hydra_async_sweeper.study.budget import Budget
 from hydra_async_sweeper.study.ranking import best_first
 from hydra_async_sweeper.study.retry import is_full_disk, wait_out
-from hydra_async_sweeper.study.storage import open_storage
+from hydra_async_sweeper.study.storage import open_storage, wait_for_storage
 from hydra_async_sweeper.trial import TrialLost, TrialPruned, running
 from hydra_async_sweeper.workers import trial_log
 from hydra_async_sweeper.workers.composer import Composer
@@ -95,7 +95,7 @@ class Worker:
         import optuna
 
         settings = self.settings
-        storage = open_storage(settings.storage, settings.sweep_dir)
+        storage = wait_for_storage(settings.storage, settings.sweep_dir)
         composer = Composer(self.context.config_loader, self.config, self.space.fixed)
         self._check_base(composer)
         index = HydraConfig.get().job.num

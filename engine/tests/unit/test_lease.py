@@ -108,6 +108,16 @@ def test_a_lease_is_renewed_while_it_is_held_and_not_after(study):
     assert lease(study, 0)["beat"] == last
 
 
+def test_what_the_worker_writes_is_not_undone_by_the_renewal(study):
+    held = taken(study, study.ask(), seconds=0.003)
+    for attempt in range(1, 20):
+        held.count_attempt()
+        assert lease(study, 0)["attempt"] == held.attempt == attempt
+    held.give_back()
+    assert lease(study, 0)["attempt"] == 19
+    assert study.trials[0].state.name == "WAITING"
+
+
 @pytest.mark.parametrize("how", ["process gone", "process id given anew"])
 def test_a_dead_workers_trial_goes_back_into_the_queue_as_it_was(study, how):
     trial = study.ask({"x": optuna.distributions.FloatDistribution(0, 1)})

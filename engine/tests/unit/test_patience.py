@@ -29,9 +29,9 @@ def test_why_a_database_does_not_answer(said, reason):
     error = OperationalError("SELECT 1", {}, Exception(said))
     committing = StorageInternalError("An exception is raised during the commit.")
     committing.__cause__ = error
-    assert retrying_storages._reason(error).startswith(reason)
-    assert retrying_storages._reason(committing) == retrying_storages._reason(error)
-    assert retrying_storages._is_passing(committing)
+    assert retrying_storages.reason(error).startswith(reason)
+    assert retrying_storages.reason(committing) == retrying_storages.reason(error)
+    assert retrying_storages.is_passing(committing)
 
 
 def test_a_call_to_a_proxy_that_hangs_ends(monkeypatch):
@@ -44,5 +44,5 @@ def test_a_call_to_a_proxy_that_hangs_ends(monkeypatch):
         with pytest.raises(grpc.RpcError) as caught:
             proxy.get_all_studies()
         proxy.close()
-    assert retrying_storages._is_passing(caught.value)
-    assert retrying_storages._reason(caught.value) == "no answer in time"
+    assert retrying_storages.is_passing(caught.value)
+    assert retrying_storages.reason(caught.value) == "no answer in time"

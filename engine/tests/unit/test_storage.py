@@ -1,9 +1,11 @@
+import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import optuna
 import pytest
 from hydra_async_sweeper.errors import SweepError
+from hydra_async_sweeper.study import retry, storage
 from hydra_async_sweeper.study.storage import check_password, open_storage, redacted, revealed
 from optuna.trial import TrialState
 
@@ -107,3 +109,18 @@ def test_of_several_workers_one_takes_a_trial_of_the_queue(tmp_path):
         waiting = study.get_trials(deepcopy=False)[-1]._trial_id
         taken = at_once(5, lambda it: storages[it].set_trial_state_values(waiting, TrialState.RUNNING))  # noqa: B023 - runs now
         assert sorted(taken) == [False] * 4 + [True]
+
+
+def test_a_worker_waits_for_a_storage_that_does_not_answer_when_it_begins(tmp_path, monkeypatch, caplog):
+    pytest.importorskip("psycopg")
+    monkeypatch.setattr(retry, "_FIRST_PAUSE", 0.001)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        url = f"postgresql+psycopg://me@127.0.0.1:{taken.getsockname()[1]}/db"
+    answers = iter([url, url, None])  # two tries at a port where nobody listens, then a journal
+    real = storage.open_storage
+    monkeypatch.setattr(storage, "open_storage", lambda _, folder: real(next(answers), folder))
+    assert storage.wait_for_storage(url, tmp_path).get_all_studies() == []
+    assert [record.message for record in caplog.records] == [
+        "the study's storage does not answer (Connection refused); waiting for it",
+        "the study's storage is back after 0 s",
+    ]

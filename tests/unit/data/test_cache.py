@@ -1,7 +1,9 @@
 """Decoded data sets in files that all processes of a machine map."""
 
 import errno
+import json
 import os
+import random
 import sys
 import threading
 import time
@@ -87,6 +89,40 @@ def test_so_is_one_whose_frame_was_damaged(tmp_path, decoder, old, new):
     path.write_bytes(path.read_bytes().replace(old, new))
     assert is_whole(kept(NAME, tmp_path, decoder))
     assert decoder.num_calls == 2
+
+
+def test_so_is_one_in_which_a_bit_was_flipped(tmp_path, decoder):
+    kept(NAME, tmp_path, decoder)
+    path = tmp_path / FOLDER / NAME
+    whole = path.read_bytes()
+    for bit in random.Random(0).sample(range(8 * len(whole)), 300):
+        damaged = bytearray(whole)
+        damaged[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(damaged)
+        assert is_whole(kept(NAME, tmp_path, decoder)), bit
+
+
+def test_a_remark_says_that_a_file_was_damaged(tmp_path, decoder):
+    assert kept(NAME, tmp_path, decoder).remark == ""
+    path = tmp_path / FOLDER / NAME
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(PIXELS.tobytes(), (PIXELS + 1).tobytes()))
+    assert kept(NAME, tmp_path, decoder).remark == f"{path}: was damaged, and is decoded anew"
+    assert path.read_bytes() == whole
+    assert kept(NAME, tmp_path, decoder).remark == ""
+    assert decoder.num_calls == 2
+
+
+def test_a_file_of_an_older_version_has_no_checksum_and_is_taken_as_it_is(tmp_path, decoder):
+    kept(NAME, tmp_path, decoder)
+    path = tmp_path / FOLDER / NAME
+    frame = path.read_bytes().rindex(b"{")
+    whole = path.read_bytes()
+    about = json.loads(whole[frame:])
+    del about["crc32"]
+    path.write_bytes(whole[:frame] + json.dumps(about).encode())
+    assert is_whole(kept(NAME, tmp_path, decoder))
+    assert decoder.num_calls == 1
 
 
 def test_where_the_data_root_cannot_be_written_the_users_cache_is(tmp_path, decoder, user_cache):

@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -35,9 +36,23 @@ def test_train_and_test_folders(tmp_path):
     write_pictures(tmp_path / "test", count=2)
     source = image_folder(str(tmp_path), **ARGUMENTS)
     assert (len(source.train), len(source.load_test())) == (6, 4)
+    assert source.remark == ""
+    shutil.rmtree(tmp_path / "test" / "blue")
+    assert image_folder(str(tmp_path), **ARGUMENTS).remark == "no test pictures of blue: a test says nothing of it"
     (tmp_path / "test" / "green").mkdir()
-    with pytest.raises(ValueError, match="its class folders differ"):
-        source.load_test()
+    with pytest.raises(ValueError, match=r"test/green: there is no class green in .*/train; remove or add it"):
+        image_folder(str(tmp_path), **ARGUMENTS)
+
+
+def test_a_class_of_two_pictures_leaves_both_to_training_and_validation(tmp_path):
+    write_pictures(tmp_path)
+    for index in range(2):
+        (tmp_path / "white").mkdir(exist_ok=True)
+        Image.new("RGB", (20, 12), (255, 255, 255)).save(tmp_path / "white" / f"{index}.png")
+    source = image_folder(str(tmp_path), **ARGUMENTS)
+    assert source.train.labels_N.bincount().tolist() == [6, 6, 2]
+    assert source.load_test().labels_N.bincount().tolist() == [2, 2]
+    assert source.remark == "no test pictures of white: a test says nothing of it"
 
 
 def test_grey_pictures(tmp_path):

@@ -25,3 +25,14 @@ def test_a_file_gives_what_the_classifier_gives(classifier, form, tmp_path):
         with torch.inference_mode():
             expected_BK = classifier(images_BCHW)
         assert torch.allclose(predictor(images_BCHW), expected_BK, atol=tolerance)
+
+
+def test_a_damaged_file_is_refused(classifier, tmp_path):
+    path = tmp_path / "model.pt2"
+    exported.write(path, classifier.export(), classifier.signature, "torch_export")
+    weight = next(iter(classifier.parameters())).detach().numpy().tobytes()
+    damaged = bytearray(path.read_bytes())
+    damaged[damaged.index(weight)] ^= 1
+    path.write_bytes(damaged)
+    with pytest.raises(ValueError, match=r"model\.pt2: not a readable file of torch\.export \(the checksum of .* is wrong\)"):
+        exported.read(path)

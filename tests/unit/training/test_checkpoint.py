@@ -1,4 +1,5 @@
 import os
+import random
 import stat
 from pathlib import Path
 
@@ -50,6 +51,59 @@ def test_torchs_own_write_error_is_an_oserror_with_the_path(tmp_path, monkeypatc
     with pytest.raises(OSError, match=r"last\.pt|No space left"):
         checkpoint.save(tmp_path / "last.pt", STATE)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_file_before_is_kept_where_that_is_asked_for(tmp_path):
+    last, previous = tmp_path / "last.pt", tmp_path / "previous.pt"
+    for number in (1, 2, 3):
+        checkpoint.save(last, {"number": number}, previous=previous)
+    assert [checkpoint.load(path)["number"] for path in (last, previous)] == [3, 2]
+
+
+def flipped(content: bytes, bit: int) -> bytes:
+    damaged = bytearray(content)
+    damaged[bit // 8] ^= 1 << bit % 8
+    return bytes(damaged)
+
+
+def is_refused_or_unchanged(path: Path) -> bool:
+    try:
+        loaded = checkpoint.load(path)
+    except checkpoint.CheckpointError:
+        return True
+    return torch.equal(loaded.pop("network")["weight"], STATE["network"]["weight"]) and loaded == {
+        key: value for key, value in STATE.items() if key != "network"
+    }
+
+
+def test_no_flipped_bit_changes_what_is_loaded(tmp_path):
+    path = tmp_path / "last.pt"
+    checkpoint.save(path, STATE)
+    whole = path.read_bytes()
+    for bit in random.Random(0).sample(range(8 * len(whole)), 1500):
+        path.write_bytes(flipped(whole, bit))
+        assert is_refused_or_unchanged(path), bit
+
+
+def test_a_file_without_a_checksum_is_read_and_its_contents_are_checked(tmp_path):
+    path = tmp_path / "last.pt"
+    torch.save(STATE, path)  # as it was written before
+    assert checkpoint.load(path)["history"] == STATE["history"]
+    whole = path.read_bytes()
+    numbers = whole.index(STATE["network"]["weight"].numpy().tobytes())
+    for byte in range(24):
+        path.write_bytes(flipped(whole, 8 * (numbers + byte)))
+        with pytest.raises(checkpoint.CheckpointError, match=r"the checksum of \S+/data/0 in it is wrong"):
+            checkpoint.load(path)
+
+
+def test_a_file_that_may_not_be_read_is_not_called_damaged(tmp_path, monkeypatch):
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(PermissionError):
+        checkpoint.load(tmp_path / "last.pt")
 
 
 @pytest.mark.parametrize("keep", [0, 1, 100, -1])

@@ -1,4 +1,5 @@
 import math
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -6,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from densenet_sweep.training import optimizers, schedules
+from densenet_sweep.training import malloc, optimizers, schedules
 from densenet_sweep.training.fit import _STEPS_BETWEEN_LOSS_CHECKS, DivergedError, Epoch, fit
 
 NUM_BATCHES = 4
@@ -191,3 +192,19 @@ def test_no_step_and_no_batch_makes_the_host_wait(monkeypatch):
             list(run(net, sgd(net), epochs=1, num_batches=num_batches, max_grad_norm=1.0, **batches))
         counts.append(reads.count)
     assert counts[0] == counts[1] > 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it is not measured")
+def test_the_peak_of_memory_leaves_out_what_was_used_before():
+    large = torch.ones(2**28, dtype=torch.uint8)
+    before = malloc.peak_bytes()
+    del large
+    net = network()
+    peaks = [epoch.peak_memory_bytes for epoch in run(net, sgd(net), epochs=2)]
+    assert max(peaks) < before - 2**27
+
+
+def test_where_it_cannot_be_measured_there_is_no_peak_of_memory(monkeypatch):
+    monkeypatch.setattr(malloc, "reset_peak", lambda: False)
+    net = network()
+    assert [epoch.peak_memory_bytes for epoch in run(net, sgd(net), epochs=2)] == [None, None]

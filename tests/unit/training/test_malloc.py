@@ -1,8 +1,12 @@
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+import torch
+
+from densenet_sweep.training.malloc import peak_bytes, reset_peak
 
 SCRIPT = """
 import resource, torch
@@ -30,3 +34,22 @@ def test_memory_that_was_freed_is_not_faulted_in_again():
     assert faults(keep=False) > 5_000
     # A kernel that is short of memory, or reclaims what lay idle, may take the pages in the meantime: once, not each time.
     assert any(faults(keep=True) < 100 for _ in range(3))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has the marks")
+def test_the_peak_is_of_what_came_after_it_was_reset():
+    num_bytes = 2**28
+    assert reset_peak()
+    before = peak_bytes()
+    large = torch.ones(num_bytes, dtype=torch.uint8)
+    with_large = peak_bytes()
+    assert with_large > before + 0.9 * num_bytes
+    del large
+    assert peak_bytes() > before + 0.9 * num_bytes
+    assert reset_peak()
+    assert peak_bytes() < with_large - 0.9 * num_bytes
+
+
+def test_a_system_without_the_marks_is_said(monkeypatch):
+    monkeypatch.setattr("densenet_sweep.training.malloc.Path", lambda name: Path(f"/nonexistent{name}"))
+    assert not reset_peak()

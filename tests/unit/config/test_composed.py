@@ -1,7 +1,7 @@
 """Every option gives what it gave before: a refactoring of `conf/` changes where a value stands, never what is composed.
 
 `composed.json` holds the composed values of the defaults and, for each option of a group, those that differ from them. Where a
-change is meant, `python tests/unit/test_composed.py` writes it anew, and the difference belongs into the commit.
+change is meant, `python tests/unit/config/test_composed.py` writes it anew, and the difference belongs into the commit.
 """
 
 import json

@@ -1,0 +1,76 @@
+"""What hosts that share a study in PostgreSQL, and no folder, do to each other and when one of them is lost."""
+
+import time
+from collections.abc import Callable, Iterable
+
+import pytest
+
+pytestmark = pytest.mark.real("hosts")
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 150.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.1)
+
+
+def ended(processes: Iterable) -> list[int]:
+    return [process.wait(timeout=150) for process in processes]
+
+
+LEASE_SECONDS = 4
+# A trial that lasts until the test is over.
+ENDLESS = ("steps=10000", "seconds=0.3")
+
+
+def numbers(host) -> list[int]:
+    return [number for number, _ in host.ran()]
+
+
+def test_hosts_that_join_a_new_study_at_once_share_its_budget_and_its_first_trials(between, hosts):
+    overrides = ("hydra.sweeper.study_name=joined", "hydra.sweeper.enqueue=[{x:0.125},{x:0.875}]")
+    processes = [host.start(*overrides) for host in hosts]
+    assert ended(processes) == [0, 0], [host.said() for host in hosts]
+    assert [trial.state.name for trial in between.trials("joined")] == ["COMPLETE"] * 5
+    ran = sorted(trial for host in hosts for trial in host.ran())
+    assert [number for number, _ in ran] == [0, 1, 2, 3, 4]
+    assert [value for _, value in ran[:2]] == ["0.125", "0.875"]
+    assert {"0.125", "0.875"}.isdisjoint(value for _, value in ran[2:])
+
+
+def test_a_host_ten_minutes_ahead_takes_the_trial_of_a_dead_host_and_of_no_other(between, hosts):
+    lost, ahead = hosts
+    lost.start("hydra.sweeper.study_name=clocks", *ENDLESS)
+    wait_for(lambda: numbers(lost) == [0])
+    running = ahead.start("hydra.sweeper.study_name=clocks", clock_ahead=600.0)
+    wait_for(lambda: numbers(ahead) == [1, 2, 3, 4])
+    time.sleep(1.5 * LEASE_SECONDS)
+    assert numbers(ahead) == [1, 2, 3, 4]
+    lost.kill()
+    assert ended([running]) == [0], ahead.said()
+    assert numbers(ahead) == [1, 2, 3, 4, 0]
+    assert [trial.state.name for trial in between.trials("clocks")] == ["COMPLETE"] * 5
+
+
+def test_a_host_that_is_cut_off_says_so_and_loses_its_trial_after_the_lease(between, hosts):
+    cut, other = hosts
+    processes = [cut.start("hydra.sweeper.study_name=cut", *ENDLESS)]
+    wait_for(lambda: numbers(cut) == [0])
+    processes.append(other.start("hydra.sweeper.study_name=cut"))
+    wait_for(lambda: numbers(other) == [1, 2, 3, 4])
+    cut.cut()
+    time.sleep(LEASE_SECONDS / 4)
+    cut.mend()
+    time.sleep(1.5 * LEASE_SECONDS)
+    assert numbers(other) == [1, 2, 3, 4]
+    assert "does not answer" not in cut.said()
+    cut.cut()
+    wait_for(lambda: "the study's storage does not answer" in cut.said(), seconds=25.0)
+    wait_for(lambda: numbers(other) == [1, 2, 3, 4, 0])
+    cut.mend()
+    assert ended(processes) == [0, 0], [host.said() for host in hosts]
+    assert [trial.state.name for trial in between.trials("cut")] == ["COMPLETE"] * 5
+    assert cut.said().count("the study's storage does not answer") == 1
+    assert cut.said().count("the study's storage is back after") == 1
+    assert "does not answer" not in other.said()
