@@ -15,7 +15,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from densenet_sweep import completion, composition, errors, private_options, runnable, versions
+from densenet_sweep import completion, composition, errors, own_folder, private_options, runnable, versions
 
 # Each is a module whose `main(arguments)` runs the subcommand; a `Command` that it returns is run as if it had been typed.
 SUBCOMMANDS = {
@@ -66,6 +66,7 @@ def _train(job: DictConfig, *, final: bool) -> float | tuple[float, ...]:
     from densenet_sweep import train
     from densenet_sweep.compare.confirmation import finalists
     from densenet_sweep.recording import Job
+    from densenet_sweep.sweep import current_trial
 
     runtime = HydraConfig.get()
     described = Job(
@@ -76,7 +77,13 @@ def _train(job: DictConfig, *, final: bool) -> float | tuple[float, ...]:
         **(finalists.described(composition.sweep_dir(runtime), composition.choices(runtime), job.seed) if final else {}),
     )
     if runtime.mode is not RunMode.RUN:
-        return train.train(composition.typed(job), described)
+        if current_trial().number is not None:
+            return train.train(composition.typed(job), described)
+        own_folder.claim(described.output_dir)  # of a job of a plain grid
+        try:
+            return train.train(composition.typed(job), described)
+        finally:
+            own_folder.release()
     try:
         return train.train(composition.typed(job), described)
     except KeyboardInterrupt:
@@ -85,15 +92,7 @@ def _train(job: DictConfig, *, final: bool) -> float | tuple[float, ...]:
         print(f"\ninterrupted; continue with:\n{f'  the same command and {where}' if final else again}", file=sys.stderr)
         raise
     except Exception as error:
-        raise _Failed(error) from error
-
-
-class _Failed(BaseException):
-    """Carries the error of a single run past Hydra, which would put a line of its own before ours."""
-
-    def __init__(self, error: Exception) -> None:
-        super().__init__(str(error))
-        self.error = error
+        raise errors.Failed(error) from error
 
 
 def _dispatch(arguments: Sequence[str]) -> None:
@@ -126,8 +125,10 @@ def _dispatch(arguments: Sequence[str]) -> None:
     failure: Exception | None = None
     try:
         application(final_task if command.final else task)()
-    except _Failed as failed:
+    except errors.Failed as failed:
         failure = failed.error
+    finally:
+        own_folder.release()
     if failure is not None:  # outside of the handler, so that nothing is chained to it
         raise failure
 

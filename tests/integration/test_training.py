@@ -1,7 +1,9 @@
 """Whole runs of the command on scikit-learn's digits, in this process."""
 
+import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -178,6 +180,40 @@ def test_a_compiled_run_trains_the_same_net(command, tmp_path, monkeypatch):
     command(*TINY, *NOTHING, "epochs=1", "compile=true", f"hydra.run.dir={tmp_path / 'compiled'}")
     assert compiled == [1]
     assert numbers(tmp_path / "compiled") == [pytest.approx(values) for values in numbers(tmp_path / "plain")]
+
+
+def test_memory_that_is_not_measured_is_no_objective_and_no_metric(command, tmp_path, monkeypatch):
+    monkeypatch.setattr(train, "reset_peak", lambda: False)
+    monkeypatch.setattr("densenet_sweep.training.memory.reset_peak", lambda: False)
+    typed = command(*TINY, *NOTHING, "objective=peak_memory_bytes")
+    assert typed.exit_code == 1
+    assert typed.err.startswith("densenet-sweep: error: objective=peak_memory_bytes: this system does not tell what one")
+    assert command(*TINY, *NOTHING, "epochs=1", "hydra.run.dir=run").exit_code == 0
+    assert "peak_memory_bytes" not in history(tmp_path / "run")[0]
+
+
+def test_a_folder_belongs_to_one_command_at_a_time(command, tmp_path, monkeypatch):
+    run, run_again = "hydra.run.dir=run", []
+    line_of = training_run.line_of
+
+    def meanwhile(epoch, epochs):
+        if not run_again:
+            script = [sys.executable, "-m", "densenet_sweep", *TINY, *NOTHING, "epochs=2", "seed=5", run]
+            before = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")}
+            environment = {**os.environ, "HYDRA_FULL_ERROR": "0"}  # which this process has set for itself
+            run_again.append(subprocess.run(script, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False))
+            assert {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")} == before
+        return line_of(epoch, epochs)
+
+    monkeypatch.setattr(training_run, "line_of", meanwhile)
+    assert command(*TINY, *NOTHING, "epochs=2", run).exit_code == 0
+    [second] = run_again
+    assert second.returncode == 1
+    owner = f"process {os.getpid()} on {socket.gethostname()}"
+    assert second.stderr == (
+        f"densenet-sweep: error: {tmp_path / 'run'}: {owner} trains there; wait until it has ended, or choose another folder\n"
+    )
+    assert not list((tmp_path / "run").glob(".in_use"))
 
 
 @pytest.mark.parametrize("precision", ["bf16", "auto"])
