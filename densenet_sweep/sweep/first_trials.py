@@ -20,7 +20,7 @@ log = logging.getLogger("densenet_sweep.sweep")
 WARM_START = "warm_start_from"
 
 # Attributes that say who ran a trial and where, which a copy was not.
-_OF_THE_RUN = ("lease", "attempt", "mlflow_run_id", PROMOTED)
+_OF_THE_RUN = ("lease", "attempt", "mlflow_run_id", "record_key", PROMOTED)
 
 
 def checked(values: Any, space: Space) -> dict[str, Any] | None:

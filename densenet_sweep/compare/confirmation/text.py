@@ -54,6 +54,14 @@ def sentences(verdict: Verdict) -> list[str]:
     return lines
 
 
+def markdown(verdict: Verdict) -> str:
+    """Return the table and the sentences as a page in MLflow shows them."""
+    headings, cells = rows(verdict)
+    lines = [headings, ["---"] * len(headings), *cells] if cells else []
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return "\n\n".join([f"**{title(verdict)}**" if cells else "", table, *sentences(verdict)]).strip()
+
+
 def as_object(verdict: Verdict) -> dict[str, Any]:
     """Return all of it as plain values, for a JSON file."""
     return {
