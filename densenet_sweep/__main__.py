@@ -17,6 +17,7 @@ from omegaconf import DictConfig
 
 from densenet_sweep.commands import completion
 from densenet_sweep.config import composition, errors, private_options, runnable, versions
+from densenet_sweep.run import own_folder
 
 # Each is a module whose `main(arguments)` runs the subcommand; a `Command` that it returns is run as if it had been typed.
 SUBCOMMANDS = {
@@ -64,6 +65,8 @@ def final_task(job: DictConfig) -> float | tuple[float, ...]:
 
 
 def _train(job: DictConfig, *, final: bool) -> float | tuple[float, ...]:
+    from hydra_async_sweeper import current_trial
+
     from densenet_sweep.confirm import finalists
     from densenet_sweep.run import train
     from densenet_sweep.run.recording import Job
@@ -77,7 +80,13 @@ def _train(job: DictConfig, *, final: bool) -> float | tuple[float, ...]:
         **(finalists.described(composition.sweep_dir(runtime), composition.choices(runtime), job.seed) if final else {}),
     )
     if runtime.mode is not RunMode.RUN:
-        return train.train(composition.typed(job), described)
+        if current_trial().number is not None:
+            return train.train(composition.typed(job), described)
+        own_folder.claim(described.output_dir)  # of a job of a plain grid
+        try:
+            return train.train(composition.typed(job), described)
+        finally:
+            own_folder.release()
     try:
         return train.train(composition.typed(job), described)
     except KeyboardInterrupt:
@@ -86,15 +95,7 @@ def _train(job: DictConfig, *, final: bool) -> float | tuple[float, ...]:
         print(f"\ninterrupted; continue with:\n{f'  the same command and {where}' if final else again}", file=sys.stderr)
         raise
     except Exception as error:
-        raise _Failed(error) from error
-
-
-class _Failed(BaseException):
-    """Carries the error of a single run past Hydra, which would put a line of its own before ours."""
-
-    def __init__(self, error: Exception) -> None:
-        super().__init__(str(error))
-        self.error = error
+        raise errors.Failed(error) from error
 
 
 def _dispatch(arguments: Sequence[str]) -> None:
@@ -127,8 +128,10 @@ def _dispatch(arguments: Sequence[str]) -> None:
     failure: Exception | None = None
     try:
         application(final_task if command.final else task)()
-    except _Failed as failed:
+    except errors.Failed as failed:
         failure = failed.error
+    finally:
+        own_folder.release()
     if failure is not None:  # outside of the handler, so that nothing is chained to it
         raise failure
 
