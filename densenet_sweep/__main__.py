@@ -20,6 +20,7 @@ from omegaconf import DictConfig
 from densenet_sweep.commands import completion
 from densenet_sweep.config import composition, errors, runnable, versions
 from densenet_sweep.config.hydra_private import hide_private_options
+from densenet_sweep.run import own_folder
 
 # Each is a module of `commands` whose `main(arguments)` runs it; a `Command` that it returns is run as if it had been typed.
 SUBCOMMANDS = ("compare", "confirm", "describe", "export", "final", "predict", "rerun", "serve", "status", "ui")
@@ -56,6 +57,8 @@ def final_task(job: DictConfig) -> float | tuple[float, ...]:
 
 
 def _train(job: DictConfig, *, final: bool) -> float | tuple[float, ...]:
+    from hydra_async_sweeper import current_trial
+
     from densenet_sweep.run import train
     from densenet_sweep.run.recording import Job
 
@@ -68,7 +71,13 @@ def _train(job: DictConfig, *, final: bool) -> float | tuple[float, ...]:
         **(_name_and_tags(runtime, job.seed) if final else {}),
     )
     if runtime.mode is not RunMode.RUN:
-        return train.train(composition.typed(job), described)
+        if current_trial().number is not None:
+            return train.train(composition.typed(job), described)
+        own_folder.claim(described.output_dir)  # of a job of a plain grid
+        try:
+            return train.train(composition.typed(job), described)
+        finally:
+            own_folder.release()
     try:
         return train.train(composition.typed(job), described)
     except KeyboardInterrupt:
@@ -77,7 +86,7 @@ def _train(job: DictConfig, *, final: bool) -> float | tuple[float, ...]:
         print(f"\ninterrupted; continue with:\n{f'  the same command and {where}' if final else again}", file=sys.stderr)
         raise
     except Exception as error:
-        raise _Failed(error) from error
+        raise errors.Failed(error) from error
 
 
 def _name_and_tags(runtime: HydraConf, seed: int) -> dict[str, Any]:
@@ -85,14 +94,6 @@ def _name_and_tags(runtime: HydraConf, seed: int) -> dict[str, Any]:
     from densenet_sweep.confirm import finalists
 
     return finalists.described(composition.sweep_dir(runtime), composition.choices(runtime), seed)
-
-
-class _Failed(BaseException):
-    """Carries the error of a single run past Hydra, which would put a line of its own before ours."""
-
-    def __init__(self, error: Exception) -> None:
-        super().__init__(str(error))
-        self.error = error
 
 
 def _dispatch(arguments: Sequence[str]) -> None:
@@ -126,8 +127,10 @@ def _dispatch(arguments: Sequence[str]) -> None:
     failure: Exception | None = None
     try:
         application(final_task if command.final else task)()
-    except _Failed as failed:
+    except errors.Failed as failed:
         failure = failed.error
+    finally:
+        own_folder.release()
     if failure is not None:  # outside of the handler, so that nothing is chained to it
         raise failure
 

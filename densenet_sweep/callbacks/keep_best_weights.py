@@ -46,7 +46,7 @@ class KeepBest(Callback):
             return
         _delete(folder, best[keep : keep + _AT_ONCE])
         if _weights(folder, number).is_file():
-            _settle(config, study_name, folder, best[:keep], [number])
+            _settle(config, study_name, folder, best[:keep], [number], can_wait=True)
 
     def on_study_end(
         self,
@@ -82,7 +82,9 @@ def _delete(sweep_dir: Path, numbers: Iterable[int]) -> None:
             (sweep_dir / str(number) / name).unlink(missing_ok=True)
 
 
-def _settle(config: DictConfig, study_name: str, sweep_dir: Path, best: Sequence[int], uploads: Sequence[int]) -> None:
+def _settle(
+    config: DictConfig, study_name: str, sweep_dir: Path, best: Sequence[int], uploads: Sequence[int], *, can_wait: bool = False
+) -> None:
     """Delete from MLflow the weights of all trials but the `best`, and upload those of `uploads` that it does not have."""
 
     def write(client: "MlflowClient", experiment: str) -> None:
@@ -97,11 +99,16 @@ def _settle(config: DictConfig, study_name: str, sweep_dir: Path, best: Sequence
         for number in uploads:
             query = f"{of_study} AND tags.`trial.number` = '{number}'"
             for run in client.search_runs([experiment], query, order_by=["start_time DESC"], max_results=1):
-                if run.info.run_id not in have:
+                if run.info.run_id not in have or not _has_weights(client, run.info.run_id):
                     client.set_tag(run.info.run_id, _TAG, _KEPT)  # first: who deletes them looks for it
                     client.log_artifact(run.info.run_id, str(_weights(sweep_dir, number)))
 
-    in_store(config, write, loss=_LOSS)
+    in_store(config, write, loss=_LOSS, can_wait=can_wait)
+
+
+def _has_weights(client: "MlflowClient", run_id: str) -> bool:
+    """Tell whether they arrived: a process may have ended between saying so and sending them."""
+    return any(file.path == BEST_WEIGHTS for file in client.list_artifacts(run_id))
 
 
 def _delete_from_store(client: "MlflowClient", run_id: str, artifact_uri: str) -> None:

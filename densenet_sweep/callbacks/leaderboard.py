@@ -2,14 +2,17 @@
 
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.experimental.callback import Callback
 from hydra_async_sweeper.readable import shown_path
+from hydra_async_sweeper.workers.claim import LEASE
+from hydra_async_sweeper.workers.lease import is_of_dead_process
 from omegaconf import DictConfig, OmegaConf
 
-from densenet_sweep.callbacks.sweep_run import SweepRun
+from densenet_sweep.callbacks.sweep_run import SweepRun, numbered
 from densenet_sweep.results import next_commands
 from densenet_sweep.results.next_commands import command
 
@@ -40,6 +43,62 @@ class ViewedSweepRun(SweepRun):
         except (MlflowException, SQLAlchemyError, OSError) as error:
             log.warning("the study's views were not saved in MLflow (%s)", cause(error))
 
+    def complete(
+        self, client: "MlflowClient", experiment: str, config: DictConfig, study_name: str, sweep_dir: str, parent: str
+    ) -> None:
+        """Write what the study knows of its trials and MLflow does not, and say of which."""
+        from densenet_sweep.callbacks.completion import complete
+        from densenet_sweep.confirm import finalists
+        from densenet_sweep.results.from_optuna import read_study
+        from densenet_sweep.tracking.store import cause
+
+        folder = Path(sweep_dir)
+        try:
+            study = read_study(_load(config, study_name, folder))
+        except Exception as error:  # each driver has its own; the sweep's run is closed in any case
+            log.warning("MLflow was not compared with the study (%s)", cause(error))
+            return
+        # See TrainingRun: what it reports.
+        reported = "train_accuracy" if finalists.read(folder) else study.objectives[0]
+        completed = complete(client, experiment, study, parent, folder, reported=reported)
+        if completed:
+            which = numbered(completed)
+            log.warning(
+                "MLflow did not have all of %s: what the study knows is there now, and the runs say what is missing", which
+            )
+
+    def about_end(self, config: DictConfig, study_name: str, sweep_dir: str) -> str | None:
+        """Return what a confirmation has found: the table with means and deviations, and the champion."""
+        from densenet_sweep.confirm import finalists, text, verdict
+        from densenet_sweep.results.from_optuna import read_study
+
+        folder = Path(sweep_dir)
+        confirmed = finalists.read(folder)
+        if confirmed is None:
+            return None
+        with suppress(Exception):  # of the study's storage; that it is away, the comparison has said
+            return text.markdown(verdict.of(read_study(_load(config, study_name, folder)), folder, confirmed))
+        return None
+
+    def others_at_work(self, config: DictConfig, study_name: str, sweep_dir: str) -> dict[str, str] | None:
+        """Return the tags of the process of another command that runs a trial, as its lease names it."""
+        trials: Any = []
+        with suppress(Exception):  # of the study's storage
+            trials = _load(config, study_name, Path(sweep_dir)).get_trials(deepcopy=False)
+        for trial in trials:
+            lease = trial.user_attrs.get(LEASE)
+            if trial.state.name == "RUNNING" and lease is not None and not is_of_dead_process(trial):
+                tags = {"host": "host", "process": "pid", "process.start": "process_start", "process.machine": "machine"}
+                return {tag: str(lease.get(key, "")) for tag, key in tags.items()}
+        return None
+
+
+def _load(config: DictConfig, study_name: str, folder: Path) -> Any:
+    """Return Optuna's study."""
+    from densenet_sweep.results.studies import FoundStudy
+
+    return FoundStudy(study_name, folder, config.hydra.sweeper.get("storage")).load()
+
 
 class PrintLeaderboard(Callback):
     """Prints the leaderboard of a study that has ended, where it is in MLflow, and the next commands."""
@@ -48,10 +107,9 @@ class PrintLeaderboard(Callback):
         """Print all of it; an interrupted study is shown as far as it came."""
         from densenet_sweep.results.from_optuna import read_study
         from densenet_sweep.results.leaderboard import show, wide_console
-        from densenet_sweep.results.studies import FoundStudy
 
         folder = Path(sweep_dir)
-        study = read_study(FoundStudy(study_name, folder, config.hydra.sweeper.storage).load())
+        study = read_study(_load(config, study_name, folder))
         if not study.trials:
             return
         console = wide_console()

@@ -70,14 +70,16 @@ def _registered(config: DictConfig, study: "Study", folder: Path, found: "Verdic
     assert found.champion is not None
     champion = found.results[found.champion]
     seed, number = min(champion.trials.items())
-    run_id = study.trials[number].run_id
-    if run_id is None or "uri" not in config.tracking:
+    trial = study.trials[number]
+    if "uri" not in config.tracking:
         return False
     from densenet_sweep.config import composition, run_config
     from densenet_sweep.models.registry import REGISTERED_NAME, register
     from densenet_sweep.models.trained import classifier
     from densenet_sweep.run import train
     from densenet_sweep.tracking.access import answering
+    from densenet_sweep.tracking.run import of_trial
+    from densenet_sweep.tracking.store import connect
 
     uri, runs = str(config.tracking.uri), champion.runs
     artifacts = folder / str(number) / "artifacts"
@@ -93,6 +95,9 @@ def _registered(config: DictConfig, study: "Study", folder: Path, found: "Verdic
         trained_as = composition.typed(composition.compose(run_config.as_overrides(artifacts / "config.yaml")))
         examples = train.example_images(trained_as, _NUM_EXAMPLES)
         with answering(uri):
+            run_id = of_trial(connect(uri), trial.run_id, trial.record_key)
+            if run_id is None:
+                return False
             version = register(
                 uri,
                 run_id,

@@ -11,7 +11,7 @@ from hydra_async_sweeper.readable import shown_path
 from hydra_async_sweeper.space.search_space import is_search
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from densenet_sweep.tracking import run_note
+from densenet_sweep.tracking import left_behind, run_note
 from densenet_sweep.tracking.configured import in_store
 from densenet_sweep.tracking.run_note import NOTE
 from densenet_sweep.tracking.store import redacted
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-_LOSS = "the sweep's own run is not recorded"
+_LOSS = "the sweep goes on, and what is missing there is sent when it is back"
 
 # How the engine's reason begins where an exception ended the sweep, or what it contains where its trials did.
 _FAILED = re.compile(r"^\w+: |trials failed")
@@ -30,26 +30,57 @@ class SweepRun(Callback):
     """Opens the parent run of a study, closes the runs of dead trials, and closes the parent, naming the best trial.
 
     Does nothing for `tracking=none`. A store that fails costs a warning; where it is required, the sweep is refused. What is
-    derived from it may add to what was written, in `written`.
+    derived from it may add to what was written, in `written`, and knows the study, which this class does not.
     """
+
+    _command = ""
 
     def written(self, client: "MlflowClient", experiment: str, study_name: str, sweep_dir: str) -> None:
         """Do nothing."""
 
+    def complete(
+        self, client: "MlflowClient", experiment: str, config: DictConfig, study_name: str, sweep_dir: str, parent: str
+    ) -> None:
+        """Write what the study knows of its trials and MLflow does not: nothing."""
+
+    def others_at_work(self, config: DictConfig, study_name: str, sweep_dir: str) -> dict[str, str] | None:
+        """Return the tags of a process of another command that runs a trial; None where there is none, as here."""
+
+    def about_end(self, config: DictConfig, study_name: str, sweep_dir: str) -> str | None:
+        """Return what else is said of the study when it has ended, in Markdown; nothing here."""
+
     def on_study_open(self, config: DictConfig, study_name: str, sweep_dir: str, command: str) -> None:
-        """Open the study's parent run, again where it is continued."""
+        """Open the study's parent run, again where it is continued, and send what trials have kept of an earlier start."""
 
         def write(client: "MlflowClient", experiment: str) -> None:
+            from densenet_sweep.tracking.dead_runs import close_dead_runs
+
+            close_dead_runs(client, experiment)
             _open_parent(client, experiment, config, study_name, sweep_dir, command)
+            _send_trials(client, experiment, config, sweep_dir, {})
             self.written(client, experiment, study_name, sweep_dir)
 
+        self._command = command
         in_store(config, write, loss=_LOSS, may_refuse=True)
 
-    def on_trial_end(self, config: DictConfig, study_name: str, number: int, state: str, reason: str | None, **_: Any) -> None:
-        """Close the trial's runs where their own processes could not: they died, or the store was away."""
-        in_store(
-            config, lambda client, experiment: _close_trial(client, experiment, study_name, number, state, reason), loss=_LOSS
-        )
+    def on_trial_end(
+        self,
+        config: DictConfig,
+        study_name: str,
+        number: int,
+        state: str,
+        reason: str | None,
+        sweep_dir: str | None = None,
+        **_: Any,
+    ) -> None:
+        """Send what trials have kept while the store was away, and close the trial's runs where their processes died."""
+
+        def write(client: "MlflowClient", experiment: str) -> None:
+            if sweep_dir is not None:
+                _send_trials(client, experiment, config, sweep_dir, {} if state == "interrupted" else {number: (state, reason)})
+            _close_trial(client, experiment, study_name, number, state, reason)
+
+        in_store(config, write, loss=f"what it misses of trial {number} is sent when it is back", can_wait=True)
 
     def on_study_end(
         self,
@@ -60,34 +91,66 @@ class SweepRun(Callback):
         states: Mapping[int, tuple[str, str | None]],
         best: Sequence[int] = (),
     ) -> None:
-        """Close the parent run with what became of the sweep, say which trial is best, and close what was left open."""
+        """Complete what MLflow has of the trials, and close the parent run with what became of the sweep."""
 
         def write(client: "MlflowClient", experiment: str) -> None:
+            _send_trials(client, experiment, config, sweep_dir, states)
+            parent = only_parent(client, experiment, study_name)
+            if parent is None:  # the store was away when the sweep began
+                parent = _open_parent(client, experiment, config, study_name, sweep_dir, self._command)
+            self.complete(client, experiment, config, study_name, sweep_dir, parent)
             _close_left_open(client, experiment, study_name, states)
-            _close_parent(client, experiment, config, study_name, sweep_dir, reason, states, best)
+            others = self.others_at_work(config, study_name, sweep_dir) if reason == "interrupted" else None
+            if others is not None:  # their command closes it; until then it is theirs
+                client.log_batch(parent, tags=[RunTag(key, text) for key, text in others.items()])
+                return
+            about = self.about_end(config, study_name, sweep_dir) or ""
+            _close_parent(client, experiment, config, study_name, sweep_dir, reason, states, best, parent, about)
             self.written(client, experiment, study_name, sweep_dir)
 
-        in_store(config, write, loss=_LOSS)
+        from mlflow.entities import RunTag
+
+        from densenet_sweep.tracking.run import only_parent
+
+        waiting = left_behind.waiting(Path(sweep_dir))
+        kept = f"; what {numbered(waiting)} could not send waits in {sweep_dir}" if waiting else ""
+        in_store(config, write, loss=f"MLflow is not complete{kept}; the same command completes it when it is back")
+
+
+def numbered(trials: Sequence[int]) -> str:
+    """Return the trials of these numbers in words."""
+    return f"trial{'s' if len(trials) > 1 else ''} {', '.join(map(str, trials))}"
+
+
+def _send_trials(
+    client: "MlflowClient",
+    experiment: str,
+    config: DictConfig,
+    sweep_dir: str,
+    states: Mapping[int, tuple[str, str | None]],
+) -> None:
+    uri, name = str(config.tracking.uri), str(config.tracking.experiment)
+    left_behind.send_trials(client, experiment, uri, name, Path(sweep_dir), states)
 
 
 def _open_parent(
     client: "MlflowClient", experiment: str, config: DictConfig, study_name: str, sweep_dir: str, command: str
-) -> None:
+) -> str:
+    """Return the id of the study's run, which is open now; one is made where there is none."""
     from mlflow.entities import Param, RunTag
 
-    from densenet_sweep.tracking.dead_runs import close_dead_runs
     from densenet_sweep.tracking.provenance import git_tags
-    from densenet_sweep.tracking.run import TAG_LENGTH, find_parent, process_tags
+    from densenet_sweep.tracking.run import TAG_LENGTH, only_parent, process_tags
 
     # Unresolved: ${oc.env:PASSWORD} stays what was typed.
     typed: Any = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
-    close_dead_runs(client, experiment)
-    parent = find_parent(client, experiment, study_name)
+    parent = only_parent(client, experiment, study_name)
     params: dict[str, str] = {}
     if parent is None:
         tags = {"study": study_name, "role": "study", "sweep.dir": sweep_dir, **_of_study(config), **git_tags()}
-        parent = str(client.create_run(experiment, run_name=study_name, tags=tags).info.run_id)
-        params = _searched(config.hydra.sweeper.params or {}, typed)
+        made = str(client.create_run(experiment, run_name=study_name, tags=tags).info.run_id)
+        parent = only_parent(client, experiment, study_name) or made
+        params = _searched(config.hydra.sweeper.params or {}, typed) if parent == made else {}
     now = {
         "overrides": redacted(" ".join(typed)),
         "n_trials": str(config.hydra.sweeper.n_trials),
@@ -101,12 +164,13 @@ def _open_parent(
         tags=[RunTag(key, text if key == NOTE else text[:TAG_LENGTH]) for key, text in now.items()],
     )
     client.update_run(parent, status="RUNNING")
+    return parent
 
 
 def _note(config: DictConfig, study_name: str, command: str, ended: str = "") -> str:
     """Return the description of the sweep, as its page shows it."""
     typed: Any = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
-    together = (_as_list(config.objective), _as_list(config.hydra.sweeper.direction))
+    together = (_objectives(config), _as_list(config.hydra.sweeper.direction))
     searched = _searched(config.hydra.sweeper.params or {}, typed)
     return run_note.of_sweep(
         study_name=study_name,
@@ -115,6 +179,7 @@ def _note(config: DictConfig, study_name: str, command: str, ended: str = "") ->
         searched={key: text for key, text in searched.items() if is_search(text)},
         typed=command,
         ending=ended,
+        is_repeated=_is_repeated(config),
     )
 
 
@@ -123,8 +188,18 @@ def _of_study(config: DictConfig) -> dict[str, str]:
     return {
         "study.storage": redacted(config.hydra.sweeper.get("storage") or "journal"),
         "study.directions": " ".join(_as_list(config.hydra.sweeper.direction)),
-        "study.objectives": " ".join(_as_list(config.objective)),
+        "study.objectives": " ".join(_objectives(config)),
     }
+
+
+def _is_repeated(config: DictConfig) -> bool:
+    """Tell whether the trials are runs of a confirmation, which are tested."""
+    return bool(config.hydra.sweeper.get("repeats"))
+
+
+def _objectives(config: DictConfig) -> list[str]:
+    """Return the names of what the trials return."""
+    return ["test_accuracy"] if _is_repeated(config) else _as_list(config.objective)
 
 
 def _as_list(one_or_more: Any) -> list[str]:
@@ -174,19 +249,18 @@ def _close_parent(
     reason: str,
     states: Mapping[int, tuple[str, str | None]],
     best: Sequence[int],
+    parent: str,
+    about_end: str,
 ) -> None:
     from mlflow.entities import RunTag
 
-    from densenet_sweep.tracking.run import TAG_LENGTH, find_parent
+    from densenet_sweep.tracking.run import TAG_LENGTH
 
-    parent = find_parent(client, experiment, study_name)
-    if parent is None:
-        return
     config_of_best = Path(sweep_dir) / "experiment" / "best.yaml"
     if config_of_best.is_file():
         client.log_artifact(parent, str(config_of_best))
     tags = {"sweep.ended": redacted(reason)}
-    about_best = ""
+    about_best = about_end
     run = _run_of(client, experiment, parent, best[0]) if best and isinstance(config.objective, str) else None
     if run is not None and config.objective in run.data.metrics:
         number, value = run.data.tags["trial.number"], f"{run.data.metrics[config.objective]:.6g}"

@@ -5,7 +5,7 @@ from hydra_async_sweeper.readable import did_you_mean
 
 from densenet_sweep.config.option_files import groups
 
-__all__ = ["did_you_mean", "one_line", "unknown_key"]
+__all__ = ["Failed", "did_you_mean", "one_line", "unknown_key"]
 
 
 def one_line(error: BaseException) -> str:
@@ -16,3 +16,12 @@ def one_line(error: BaseException) -> str:
 def unknown_key(section: str, key: str, accepted: list[str]) -> str:
     """Return that `section` has no such key, with the nearest one and all that it accepts; the root is the section ""."""
     return readable.unknown_key(section, key, accepted, groups())
+
+
+class Failed(BaseException):
+    """Carries the error of a single run past Hydra, which would put a line of its own before ours."""
+
+    def __init__(self, error: Exception) -> None:
+        """Take the error."""
+        super().__init__(str(error))
+        self.error = error

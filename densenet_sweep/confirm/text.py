@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from hydra_async_sweeper.readable import counted
 from rich import box
 from rich.console import Console
 from rich.markup import escape
@@ -24,7 +25,8 @@ def sentences(verdict: Verdict) -> list[str]:
     """Return what the table says, in words."""
     lines = [f"run {number} failed: {reason}" for number, reason in verdict.failures.items()]
     if verdict.num_missing:
-        lines.append(f"{verdict.num_missing} runs are still to come, so no champion is named.")
+        verb = "is" if verdict.num_missing == 1 else "are"
+        lines.append(f"{counted(verdict.num_missing, 'run')} {verb} still to come, so no champion is named.")
     if not verdict.results:
         return [*lines, "No finalist has been trained twice."]
     images = f"{verdict.results[0].runs.num_images:,} test images"
@@ -50,6 +52,14 @@ def sentences(verdict: Verdict) -> list[str]:
     if verdict.finalists.objective == "valid_accuracy":
         lines.append(_flattery(verdict))
     return lines
+
+
+def markdown(verdict: Verdict) -> str:
+    """Return the table and the sentences as a page in MLflow shows them."""
+    headings, cells = rows(verdict)
+    lines = [headings, ["---"] * len(headings), *cells] if cells else []
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return "\n\n".join([f"**{title(verdict)}**" if cells else "", table, *sentences(verdict)]).strip()
 
 
 def as_object(verdict: Verdict) -> dict[str, Any]:

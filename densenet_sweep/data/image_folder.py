@@ -88,7 +88,8 @@ def _joined(*remarks: str) -> str:
 def _classes(folder: Path) -> list[str]:
     classes = [path.name for path in _class_folders(folder)]
     if len(classes) < 2:
-        raise FileNotFoundError(f"data.root={folder}: has {len(classes)} class folders; at least 2 are accepted")
+        found = "only one class folder" if classes else "no class folders"
+        raise FileNotFoundError(f"data.root={folder}: has {found}; at least 2 are accepted")
     return classes
 
 

@@ -18,9 +18,9 @@ from densenet_sweep.models.classifier import Classifier, Signature
 from densenet_sweep.models.registry import CHAMPION, REGISTERED_NAME
 from densenet_sweep.results import ranking, studies
 from densenet_sweep.results.from_optuna import read_study
-from densenet_sweep.tracking.access import answering, the_run
+from densenet_sweep.tracking.access import answering, exists, the_run
 from densenet_sweep.tracking.quiet import quietly
-from densenet_sweep.tracking.run import quoted
+from densenet_sweep.tracking.run import of_trial, quoted
 from densenet_sweep.tracking.store import connect, redacted, sqlite_file
 from densenet_sweep.training.checkpoint import CheckpointError
 
@@ -171,10 +171,13 @@ def _best_of_study(name: str, uri: str, overrides: Sequence[str]) -> Model:
                 return _of_classifier(trained.classifier(folder), origin)
             except CheckpointError as error:
                 log.warning("%s; the copy in MLflow is taken, or else the next best trial", error)
-        run_id = study.trials[number].run_id
-        if run_id is None:
+        trial = study.trials[number]
+        if not exists(uri):  # looking into a file would make it
             continue
         with _store(uri) as client:
+            run_id = of_trial(client, trial.run_id, trial.record_key)
+            if run_id is None:
+                continue
             try:
                 return _of_run(client, uri, run_id, origin)
             except ValueError:  # not kept there either

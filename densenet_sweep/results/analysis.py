@@ -4,6 +4,8 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hydra_async_sweeper.readable import counted
+
 from densenet_sweep.results import noise, validated_on
 from densenet_sweep.results.importance import param_importances
 from densenet_sweep.results.study import Study, Trial
@@ -108,6 +110,6 @@ def _rungs(trials: Sequence[Trial]) -> list[int]:
 
 
 def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} seconds"
+    if seconds < 119.5:
+        return counted(round(seconds), "second")
     return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.1f} hours"

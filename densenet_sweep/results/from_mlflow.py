@@ -16,6 +16,7 @@ from hydra_async_sweeper.space.search_space import is_search
 from hydra_async_sweeper.trial import NUM_STEPS, PROMOTED, RUNG_SECONDS, RUNGS, SECONDS
 from hydra_async_sweeper.workers.claim import LEASE
 
+from densenet_sweep.callbacks.sweep_run import numbered
 from densenet_sweep.config.metrics import direction_of
 from densenet_sweep.results.from_optuna import NOTE
 from densenet_sweep.tracking.mlflow_private import last_step
@@ -41,14 +42,15 @@ def study(parent: "Run", runs: "Sequence[Run]", why: str) -> "optuna.Study":
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     name = parent.data.tags["study"]
     by_number = {int(run.data.tags["trial.number"]): run for run in sorted(runs, key=lambda run: run.info.start_time)}
-    objectives = _objectives(list(by_number.values()))
+    objectives = parent.data.tags.get("study.objectives", "").split() or _objectives(list(by_number.values()))
     given = parent.data.tags.get("study.directions", "").split()
     directions: list[Any] = given or [direction_of(it) for it in objectives]
     rebuilt = optuna.create_study(study_name=name, directions=directions)
     ranges = {key: text for key, text in parent.data.params.items() if is_search(text)}
     of_data = {key: value for run in [*by_number.values()][:1] for key, value in _data(run).items() if key not in ranges}
     rebuilt.set_user_attr("config", {"objective": objectives[0] if len(objectives) == 1 else objectives, **of_data})
-    rebuilt.set_user_attr(NOTE, f"Read from the runs in MLflow, without rank correlations: {why}.")
+    note = f"Read from the runs in MLflow, without rank correlations: {why}."
+    rebuilt.set_user_attr(NOTE, " ".join([note, *_incomplete(parent, by_number)]))
     distributions = {key: _distribution(key, text, list(by_number.values())) for key, text in ranges.items()}
     waiting = optuna.trial.create_trial(state=optuna.trial.TrialState.WAITING)
     rebuilt.add_trials(
@@ -56,6 +58,22 @@ def study(parent: "Run", runs: "Sequence[Run]", why: str) -> "optuna.Study":
         for number in range(1 + max(by_number, default=-1))
     )
     return rebuilt
+
+
+def _incomplete(parent: "Run", by_number: "Mapping[int, Run]") -> list[str]:
+    """Return in sentences what MLflow is known not to have."""
+    from densenet_sweep.tracking.run import INCOMPLETE
+
+    said = []
+    if missing := sorted(set(range(1 + max(by_number, default=-1))) - set(by_number)):
+        said.append(f"MLflow has no run of {numbered(missing)}.")
+    if partial := sorted(number for number, run in by_number.items() if INCOMPLETE in run.data.tags):
+        said.append(f"Of {numbered(partial)} it has only what the study knew.")
+    ended = [run for run in by_number.values() if run.data.tags.get("trial.state") in ("complete", "pruned", "failed")]
+    asked = parent.data.tags.get("n_trials", "")
+    if parent.info.status == "RUNNING" and asked.isdigit() and len(ended) < int(asked):
+        said.append(f"As far as it knows, {len(ended)} of {asked} trials have ended; the best may be missing.")
+    return said
 
 
 def _objectives(runs: "Sequence[Run]") -> list[str]:

@@ -78,6 +78,7 @@ def _trial(trial: "FrozenTrial", ranges: dict[int, Range]) -> Trial:
         seconds=kept.get(SECONDS),
         rung_seconds=kept.get(RUNG_SECONDS, 0.0),
         run_id=kept.get("mlflow_run_id"),
+        record_key=kept.get("record_key"),
         reason=kept.get("reason"),
         promoted_from=kept.get(PROMOTED, {}).get("trial"),
         passed_step=passed_step(trial),

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hydra_async_sweeper.study.study_file import FoundStudy
 
@@ -61,7 +61,7 @@ class RecordedStudy:
         except Exception as error:  # each driver has its own
             why = " ".join(str(error).split()) or type(error).__name__
         with answering(self.tracking.uri), uncollected():
-            runs = _trials_of(connect(self.tracking.uri), self.parent)
+            runs = trials_of(connect(self.tracking.uri), self.parent)
             return from_mlflow.study(self.parent, runs, why)
 
     def _stored(self) -> "optuna.Study":
@@ -135,13 +135,9 @@ def what_run(tracking: MlflowConfig, run_id: str) -> str | None:
     return f"the run of study {tags['study']}" if tags.get("role") == "study" else f"a run of study {tags['study']}"
 
 
-def _trials_of(client: "MlflowClient", parent: "Run") -> "list[Run]":
-    query = f"tags.`mlflow.parentRunId` = '{parent.info.run_id}' AND tags.`trial.number` LIKE '%'"
-    runs: list[Run] = []
-    token: Any = None
-    while True:
-        page = client.search_runs([parent.info.experiment_id], query, max_results=_PAGE, page_token=token)
-        runs += page
-        token = page.token
-        if not token:
-            return runs
+def trials_of(client: "MlflowClient", parent: "Run") -> "list[Run]":
+    """Return the runs of the trials of a sweep's run."""
+    from densenet_sweep.tracking.run import PARENT, every
+
+    query = f"tags.`{PARENT}` = '{parent.info.run_id}' AND tags.`trial.number` LIKE '%'"
+    return every(client, parent.info.experiment_id, query)

@@ -60,6 +60,7 @@ class Trial:
         seconds: that its training took in all attempts, its rungs included.
         rung_seconds: the part of `seconds` that its rungs took.
         run_id: of its run in MLflow.
+        record_key: by which its run in MLflow is found where its id is not known.
         reason: why it failed or was pruned.
         promoted_from: the number of the trial whose rung it continues from.
         passed_step: the last rung that it need not train, since that trial has.
@@ -82,6 +83,7 @@ class Trial:
     seconds: float | None = None
     rung_seconds: float = 0.0
     run_id: str | None = None
+    record_key: str | None = None
     reason: str | None = None
     promoted_from: int | None = None
     passed_step: int = 0

@@ -4,6 +4,7 @@ Knows no tracker: `open_record` is whatever the config names.
 """
 
 import math
+import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +23,10 @@ from densenet_sweep.tracking.provenance import provenance_tags
 from densenet_sweep.tracking.record import DataUsed, Record, State
 from densenet_sweep.tracking.run_note import Description
 from densenet_sweep.tracking.store import redacted
+
+# What a trial keeps of its record: the record's id, and the key by which its run is found where no id is known.
+RUN_ID = "mlflow_run_id"
+RECORD_KEY = "record_key"
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,7 @@ def recorded(
         open_record: see `densenet_sweep.tracking.mlflow_record.open_record`, without the tracker's own settings.
         config: of the run.
         job: of the run.
-        run_id: of the record that is continued.
+        run_id: of the record that is continued, where the run's folder has it; its trial may have it, too.
         device: that trains.
         dtype: of the forward pass.
         numbers: what is known of the run before its first epoch, as metrics.
@@ -82,12 +87,20 @@ def recorded(
         tags["trial.promoted_from"] = str(trial.promoted_from)
     if job.final:
         tags["final"] = "true"
+    # In the study before the run is begun: whoever continues the trial finds its run, wherever this process dies.
+    earlier = trial.annotations.get(RECORD_KEY)
+    key = earlier or uuid.uuid4().hex
+    if earlier is None:
+        trial.annotate(RECORD_KEY, key)
     record = open_record(
         name=job.name or name,
         parameters=_parameters(config, job, trial.log_scaled),
         tags=tags,
         study_name=trial.study_name,
-        run_id=run_id,
+        run_id=run_id or trial.annotations.get(RUN_ID),
+        key=key,
+        may_exist=earlier is not None,
+        folder=job.output_dir,
         description=_description(config, job, trial),
         numbers=numbers,
         inputs=lambda: [_data_used(config, job, context, images, class_names) for context, images in data.items()],

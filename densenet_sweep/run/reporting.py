@@ -9,6 +9,7 @@ from hydra_async_sweeper import NUM_STEPS, RUNG_SECONDS, RUNGS, SECONDS, Trial, 
 from densenet_sweep.config.schema import Config
 from densenet_sweep.run.epoch_metrics import in_epochs, is_best, line_of, metrics_of
 from densenet_sweep.run.folder import RunFolder
+from densenet_sweep.run.recording import RUN_ID
 from densenet_sweep.tracking.record import Record
 from densenet_sweep.training.evaluation import Evaluation
 from densenet_sweep.training.fit import Epoch
@@ -48,8 +49,9 @@ class TrainingRun:
         self._reported = "train_accuracy" if is_final else config.objectives[0]
         self._num_parameters = num_parameters
         self._prefix = "" if trial.number is None else f"trial {trial.number} "
-        # A process that died when it had recorded a rung, and before it said so, had recorded no epoch.
-        self._num_recorded = 0 if self._judged and not self.history else record.last_step
+        self._annotated_run: str | None = None
+        # A process that died when it had recorded that the trial stops after this rung; an epoch is recorded when it is kept.
+        self._last_rung = record.last_step if self._judged and not self.history else 0
 
     def begin(self) -> None:
         """Tell the trial what it is, and everybody what an earlier start knew and could not tell any more.
@@ -61,16 +63,26 @@ class TrainingRun:
             log.info("continuing after epoch %d of %d", len(self.history), self._config.epochs)
         else:  # whoever continues this knows its run in MLflow, even where it dies in the first epoch
             self._folder.keep(self._judged, self.history, self._record.run_id)
+        # Where this training does not go on from the last one, its reports are not kept beside this one's metrics.
+        self._trial.restart(max(len(self.history), self._record.last_step))
         for past in (*self._judged, *self.history):
             self._trial.report(past[self._reported], step=int(past["epoch"]))
-        for past in self.history[self._record.last_step :]:
-            self._record.epoch(_without_number(past), step=int(past["epoch"]))
+        for past in self.history:  # of which the record has some
+            of_rungs = self._of_rungs() if past is self.history[0] else {}
+            self._record.epoch({**_without_number(past), **of_rungs}, step=int(past["epoch"]))
         self._trial.annotate("num_parameters", self._num_parameters)
         if self._config.max_seconds is None:  # otherwise nobody knows
             self._trial.annotate(NUM_STEPS, self._config.epochs)
         if self._all_rungs:
             self._trial.annotate(RUNGS, self._all_rungs)
-        self._trial.annotate("mlflow_run_id", self._record.run_id)
+        self._annotate_run()
+
+    def _annotate_run(self) -> None:
+        """Let the study hold the id of the run, which a store that is away gives it late."""
+        run_id = self._record.run_id
+        if run_id is not None and run_id != self._annotated_run:
+            self._trial.annotate(RUN_ID, run_id)
+            self._annotated_run = run_id
 
     def judge(self, rung: int, epochs: Iterable[Epoch]) -> None:
         """Let the sweep judge the trial by a training of `rung` epochs, which is not begun where it is known how it ended.
@@ -87,7 +99,7 @@ class TrainingRun:
         self._trial.annotate(SECONDS, judged["total_seconds"])
         self._trial.annotate(RUNG_SECONDS, judged["total_seconds"])
         self._trial.report(judged[self._reported], step=rung)
-        if self._trial.should_prune():
+        if rung == self._last_rung or self._trial.should_prune():
             self._record.epoch({**_without_number(judged), "num_parameters": self._num_parameters}, step=rung)
             raise TrialPruned(f"after the rung of {in_epochs(rung)}")
 
@@ -103,12 +115,13 @@ class TrainingRun:
         seconds = epoch.seconds + sum(past["seconds"] for past in (*self._judged, *self.history))
         metrics = {**metrics_of(epoch), "total_seconds": seconds, "num_parameters": self._num_parameters}
         log.info("%s%s", self._prefix, line_of(epoch, epochs))
-        if epoch.is_last or number > self._num_recorded:  # not again what a killed process had recorded
-            # What rungs gave comes with the first epoch and behind it: MLflow compares runs by what was recorded first.
-            self._record.epoch(metrics if self.history else {**metrics, **self._of_rungs()}, step=number)
         best = epoch.validation if is_best(metrics, self.history, self._reported) else None
+        # What rungs gave comes with the first epoch and behind it: MLflow compares runs by what was recorded first.
+        of_rungs = {} if self.history else self._of_rungs()
         self.history.append({"epoch": number, **metrics})
         self._folder.keep(self._judged, self.history, self._record.run_id, best=best)
+        self._record.epoch({**metrics, **of_rungs}, step=number)
+        self._annotate_run()
         self._trial.annotate(SECONDS, seconds)
         self._trial.report(metrics[self._reported], step=number)
         is_pruned = not self._all_rungs and not epoch.is_last and self._trial.should_prune()

@@ -1,6 +1,7 @@
 """The store that a sweep's config names, for the callbacks that write to it."""
 
 import logging
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,19 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("densenet_sweep")
 
+# By its URI: after a failure a store is not tried again for so many times as long as that took.
+_left_alone_until: dict[str, float] = {}
+_REST = 9
 
-def in_store(config: DictConfig, write: Callable[["MlflowClient", str], None], *, loss: str, may_refuse: bool = False) -> None:
+
+def in_store(
+    config: DictConfig,
+    write: Callable[["MlflowClient", str], None],
+    *,
+    loss: str,
+    may_refuse: bool = False,
+    can_wait: bool = False,
+) -> None:
     """Let `write` have a client and the experiment's id, for `tracking=mlflow`; a failing store costs a warning.
 
     Args:
@@ -21,6 +33,7 @@ def in_store(config: DictConfig, write: Callable[["MlflowClient", str], None], *
         write: what is to be done.
         loss: what a failing store costs, for the warning.
         may_refuse: the sweep may still be refused.
+        can_wait: the end of the sweep does the same, so that a store that has just failed is left alone for a while.
 
     Raises:
         SweepError: it fails, is required, and the sweep may still be refused.
@@ -34,10 +47,15 @@ def in_store(config: DictConfig, write: Callable[["MlflowClient", str], None], *
     from densenet_sweep.tracking.store import cause, connect, experiment_id, redacted
 
     uri = str(tracking["uri"])
+    began = time.monotonic()
+    if can_wait and began < _left_alone_until.get(uri, 0.0):
+        return
     try:
         client = connect(uri)
         write(client, experiment_id(client, uri, tracking["experiment"], tracking["artifact_location"]))
     except (MlflowException, SQLAlchemyError, OSError) as error:
+        now = time.monotonic()
+        _left_alone_until[uri] = now + _REST * (now - began)
         message = f"tracking.uri={redacted(uri)}: cannot be used ({cause(error)})"
         if tracking["required"] and may_refuse:
             raise SweepError(f"{message}; tracking.required=false sweeps without it") from error

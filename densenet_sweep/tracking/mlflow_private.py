@@ -6,10 +6,15 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 
-def last_step(run: "Run") -> int:
-    """Return the last step of the run's own metrics; 0 where it has none.
+def last_steps(run: "Run") -> dict[str, int]:
+    """Return the last step of each metric of a run, but those of the machine.
 
     `RunData.metrics` gives values without their steps, and a history is one call a metric. MLflow's own monitor of a
     continued run reads `RunData._metric_objs` too (`mlflow/system_metrics/system_metrics_monitor.py`).
     """
-    return max((metric.step for metric in run.data._metric_objs if not metric.key.startswith("system/")), default=0)
+    return {metric.key: metric.step for metric in run.data._metric_objs if not metric.key.startswith("system/")}
+
+
+def last_step(run: "Run") -> int:
+    """Return the last step of the run's own metrics; 0 where it has none."""
+    return max(last_steps(run).values(), default=0)

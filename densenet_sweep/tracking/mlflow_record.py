@@ -2,15 +2,18 @@
 
 import logging
 import time
+import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from densenet_sweep.tracking import left_behind, outbox
 from densenet_sweep.tracking.dead_runs import close_dead_runs
 from densenet_sweep.tracking.null_record import NullRecord
+from densenet_sweep.tracking.outbox import End, Outbox
 from densenet_sweep.tracking.record import DataUsed, Record, State
-from densenet_sweep.tracking.run import begin, close_run, find_parent, open_again
+from densenet_sweep.tracking.run import find_parent, process_tags, shown
 from densenet_sweep.tracking.run_note import Description
 from densenet_sweep.tracking.store import absolute, cause, check_uri, connect, experiment_id, redacted
 
@@ -18,9 +21,6 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 log = logging.getLogger("densenet_sweep")
-
-# MLflow's limit, of which some are left to the tags of a run's end.
-_METRICS_PER_CALL = 900
 
 # The runs of studies, by store, experiment and name.
 _parents: dict[tuple[str, str, str], str] = {}
@@ -43,23 +43,29 @@ def open_record(
     tags: Mapping[str, str],
     study_name: str | None,
     run_id: str | None,
+    key: str | None = None,
+    may_exist: bool = False,
+    folder: Path | None = None,
     description: Description | None = None,
     numbers: Mapping[str, float] | None = None,
     inputs: Callable[[], Sequence[DataUsed]] = tuple,
 ) -> Record:
-    """Return the open record of a new run, or of the run `run_id` that is continued.
+    """Return the open record of a new run, or of the run that is continued.
 
     Args:
         uri: of the store, a database or a server.
         artifact_location: folder for files, where a database is the store.
         experiment: its name; made on first use.
-        required: a store that cannot be used is an error; otherwise training goes on without one, and says so.
+        required: a store that cannot be used is an error; otherwise training goes on, and says so.
         system_metrics: record processor, memory and GPU use while the run is open.
         name: the run's, for people.
         parameters: by override path.
         tags: further facts.
         study_name: the run becomes a child of this study's parent run.
         run_id: of a run to continue.
+        key: of the run, which no other has.
+        may_exist: an earlier attempt may have begun the run under this key, although nobody knows its id.
+        folder: of the run, where it keeps what the store could not be sent; None: nowhere.
         description: what its page says of it.
         numbers: metrics that are known before its first epoch.
         inputs: returns the data that it uses.
@@ -69,37 +75,60 @@ def open_record(
         ConnectionError: the store cannot be used, and is required.
     """
     check_uri(uri)
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
-
-    try:
-        client = connect(uri)
-        experiment_number = experiment_id(client, uri, experiment, artifact_location)
-        if study_name is None:  # a sweep does so once, when it opens its study
-            close_dead_runs(client, experiment_number)
-            family: dict[str, str] = {}
-        else:
-            parent = _parent(client, experiment_number, study_name)
-            family = {"study": study_name, **({} if parent is None else {"mlflow.parentRunId": parent})}
-        last_step = None if run_id is None else open_again(client, run_id, description)
-        if run_id is None or last_step is None:
-            run_id = begin(client, experiment_number, name, parameters, {**tags, **family}, description, inputs())
-    except (MlflowException, SQLAlchemyError, OSError) as error:
-        message = f"tracking.uri={redacted(uri)}: cannot be used ({cause(error)})"
-        if required:
-            raise ConnectionError(f"{message}; tracking.required=false trains without it") from error
-        log.warning("%s; this run is not recorded", message)
-        return NullRecord()
-    return MlflowRecord(
-        client,
-        run_id,
-        uri=uri,
-        required=required,
-        system_metrics=system_metrics,
-        description=description,
-        numbers=numbers,
-        last_step=last_step or 0,
+    store = Store(uri, experiment, artifact_location, study_name)
+    to_send = None if folder is None else outbox.read(folder)
+    if to_send is None or (to_send.store, to_send.experiment) != (store.shown, experiment):
+        key = key or uuid.uuid4().hex
+        to_send = Outbox(
+            store.shown,
+            experiment,
+            key,
+            study_name,
+            name,
+            {path: shown(value) for path, value in parameters.items()},
+            {**tags, **({} if study_name is None else {"study": study_name})},
+            None if description is None else description.text(key),
+        )
+        to_send.is_new = not may_exist
+        to_send.make_inputs = inputs
+    to_send.run_id = run_id or to_send.run_id
+    to_send.tags |= process_tags()
+    to_send.end = None
+    record = MlflowRecord(
+        store, to_send, folder, required=required, system_metrics=system_metrics, description=description, numbers=numbers
     )
+    return record if record.begin() else NullRecord()
+
+
+class Store:
+    """The store of a run, connected to when it is first needed, and tried again where that failed."""
+
+    def __init__(self, uri: str, experiment: str, artifact_location: str, study_name: str | None) -> None:
+        self.uri = uri
+        self.shown = outbox.shown_store(uri)
+        self._experiment = experiment
+        self._artifact_location = artifact_location
+        self._study_name = study_name
+        self._client: MlflowClient | None = None
+        self._number = ""
+
+    def send(self, to_send: Outbox) -> None:
+        """Send what is in the outbox.
+
+        Raises:
+            mlflow.exceptions.MlflowException, sqlalchemy.exc.SQLAlchemyError, OSError: the store fails.
+        """
+        if self._client is None:
+            client = connect(self.uri)
+            self._number = experiment_id(client, self.uri, self._experiment, self._artifact_location)
+            if self._study_name is None:  # a sweep does so once, when it opens its study
+                close_dead_runs(client, self._number)
+                left_behind.send_single_runs(client, self._number, self.uri, self._experiment)
+            self._client = client
+        parent = None
+        if not to_send.is_open and self._study_name is not None:
+            parent = _parent(self._client, self._number, self._study_name)
+        to_send.send(self._client, self._number, parent)
 
 
 def _parent(client: "MlflowClient", experiment_number: str, study_name: str) -> str | None:
@@ -114,119 +143,167 @@ def _parent(client: "MlflowClient", experiment_number: str, study_name: str) -> 
 
 
 class MlflowRecord:
-    """A run in MLflow. Without `required`, a failing store costs one warning; what it missed is sent again later."""
+    """A run in MLflow. Without `required`, a failing store costs one warning; what it missed is sent again later.
+
+    What it still misses when the run ends stays in the run's folder, in `mlflow_outbox.json`.
+    """
 
     def __init__(
         self,
-        client: "MlflowClient",
-        run_id: str,
+        store: Store,
+        to_send: Outbox,
+        folder: Path | None,
         *,
-        uri: str,
         required: bool,
         system_metrics: bool,
         description: Description | None = None,
         numbers: Mapping[str, float] | None = None,
-        last_step: int = 0,
     ) -> None:
-        from mlflow.entities import Metric
-
-        now = int(time.time() * 1000)
-        self.run_id: str | None = run_id
-        self.last_step = last_step
-        self._id = run_id
-        self._client = client
-        self._uri = uri
+        self._store = store
+        self._outbox = to_send
+        self._folder = folder
         self._required = required
+        self._has_monitor = system_metrics
+        self._monitor: Any = None
         self._description = description
+        self._numbers = dict(numbers or {})
         self._last: dict[str, float] = {}
-        self._pending = [Metric(key, float(value), now, 0) for key, value in (numbers or {}).items()]
         self._is_lost = False
+        self._is_refused = False
         self._rests_until = 0.0
-        self._monitor = _start_monitor(run_id, uri, is_continued=last_step > 0) if system_metrics else None
+
+    @property
+    def run_id(self) -> str | None:
+        """The run's id, once the store has given it one."""
+        return self._outbox.run_id
+
+    @property
+    def last_step(self) -> int:
+        """See `Record`; 0 where the store was away."""
+        return self._outbox.last_step
+
+    def begin(self) -> bool:
+        """Begin the run or open it again, and tell whether there will be a record: a store that is away gets it later.
+
+        Raises:
+            ConnectionError: the store cannot be used, and is required.
+        """
+        self._send("cannot be used", "trains without it")
+        return not self._is_refused
 
     def epoch(self, metrics: Mapping[str, float], *, step: int) -> None:
         """Record `metrics`, with those that an earlier call could not deliver."""
-        from mlflow.entities import Metric
-
         self._last |= metrics
-        now = int(time.time() * 1000)
-        # What comes first is what MLflow's page of compared runs shows: the epoch's, and not what was known before it.
-        self._pending = [Metric(key, float(value), now, step) for key, value in metrics.items()] + self._pending
+        self._outbox.add(metrics, step)
+        self._add_numbers()
         began = time.monotonic()
-        if began >= self._rests_until and self._delivered(self._send_pending):
+        if began >= self._rests_until and self._send("lost", "trains on without it"):
             ended = time.monotonic()
             self._rests_until = ended + _REST_OF_EPOCHS * (ended - began)
+            if self._has_monitor and self._monitor is None:
+                self._start_monitor()
 
     def artifacts(self, folder: Path, *, without: Collection[str] = ()) -> None:
         """Upload the files in `folder`."""
-        paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in without]
-
-        def upload() -> None:
-            for path in paths:
-                place = path.parent.relative_to(folder).as_posix()
-                self._client.log_artifact(self._id, str(path), None if place == "." else place)
-
-        if paths:
-            self._delivered(upload)
+        if any(path.is_file() and path.name not in without for path in folder.rglob("*")):
+            self._outbox.files.append((str(folder.absolute()), sorted(without)))
+            self._send("lost", "trains on without it")
 
     def finish(self, state: State, reason: str | None) -> None:
         """Close the run with MLflow's word for `state`, which also stands in the tag `trial.state`."""
-        if self._monitor is not None and not self._is_lost:  # it ends by itself where the store or the run has
-            _stop_monitor(self._monitor)
+        self._add_numbers()
+        if self._has_monitor and not self._last and not self._is_lost and self._send("lost", "trains on without it"):
+            self._start_monitor()  # of a run that failed in its first epoch, a sample may say why
+        self._stop_monitor()
+        key = self._outbox.key
+        note = None if self._description is None else self._description.ended(key, state, reason, self._last)
+        self._outbox.end = End(state, reason, outbox.now(), note)
+        if not self._send("lost", "trains on without it") and not self._is_refused:
+            uri = redacted(self._store.uri)
+            where = None if self._folder is None else self._folder / outbox.FILE
+            if where is not None and where.is_file():
+                log.warning("tracking.uri=%s: still away; %s keeps what is missing there until it is back", uri, where)
+            else:
+                log.warning("tracking.uri=%s: what was not delivered of the run is missing there", uri)
 
-        note = None if self._description is None else self._description.ended(self._id, state, reason, self._last)
+    def _add_numbers(self) -> None:
+        """Add what was known before the first epoch behind it: MLflow's page of compared runs shows what comes first."""
+        self._outbox.add(self._numbers, 0)
+        self._numbers = {}
 
-        def close() -> None:
-            if len(self._pending) > _METRICS_PER_CALL:
-                self._send_pending()
-            close_run(self._client, self._id, state, reason, note=note, metrics=self._pending)
-            self._pending = []
-
-        if not self._delivered(close):
-            uri = redacted(self._uri)
-            log.warning("tracking.uri=%s: run %s stays open there, and what was not delivered is missing", uri, self._id)
-
-    def _send_pending(self) -> None:
-        while self._pending:
-            self._client.log_batch(self._id, metrics=self._pending[:_METRICS_PER_CALL])
-            del self._pending[:_METRICS_PER_CALL]
-
-    def _delivered(self, call: Callable[[], object]) -> bool:
-        """Tell whether `call` reached the store.
+    def _send(self, what: str, otherwise: str) -> bool:
+        """Tell whether the store has all of it now; where it has not, the run's folder keeps it.
 
         Raises:
-            ConnectionError: it did not, and the store is required.
+            ConnectionError: it has not, and the store is required.
         """
         from mlflow.exceptions import MlflowException
         from sqlalchemy.exc import SQLAlchemyError
 
+        if self._is_refused:
+            return False
         began = time.monotonic()
+        # What is wrong with the store's name is said before the training, and costs none that is under way.
+        failures: tuple[type[Exception], ...] = (MlflowException, SQLAlchemyError, OSError)
+        if self._is_lost:
+            failures = (*failures, ValueError)
         try:
-            call()
-        except (MlflowException, SQLAlchemyError, OSError) as error:
+            self._store.send(self._outbox)
+        except failures as error:
             now = time.monotonic()
             self._rests_until = now + _REST * (now - began)
-            message = f"tracking.uri={redacted(self._uri)}: lost ({cause(error)})"
+            self._is_refused = outbox.is_refused(error)
+            message = f"tracking.uri={redacted(self._store.uri)}: {what} ({cause(error)})"
+            if self._is_refused:
+                self._forget()
+            else:
+                self._save()
             if self._required:
-                raise ConnectionError(f"{message}; tracking.required=false trains on without it") from error
-            if not self._is_lost:
+                raise ConnectionError(f"{message}; tracking.required=false {otherwise}") from error
+            if self._is_refused:
+                log.warning("%s; this run is not recorded", message)
+            elif not self._is_lost:
                 log.warning("%s; training goes on", message)
             self._is_lost = True
             return False
         if self._is_lost:
-            log.info("tracking.uri=%s: is back", redacted(self._uri))
+            log.info("tracking.uri=%s: is back", redacted(self._store.uri))
+            self._stop_monitor()  # it has ended by itself, as it does where the store is away; the next epoch starts another
         self._is_lost = False
+        self._save()
         return True
 
+    def _save(self) -> None:
+        if self._folder is None:
+            return
+        try:
+            self._outbox.save(self._folder)
+        except OSError as error:
+            if not self._is_lost:  # said once an outage
+                log.warning("%s: not written (%s)", self._folder / outbox.FILE, error.strerror or error)
 
-def _start_monitor(run_id: str, uri: str, *, is_continued: bool) -> Any:
+    def _forget(self) -> None:
+        if self._folder is not None:
+            (self._folder / outbox.FILE).unlink(missing_ok=True)
+
+    def _start_monitor(self) -> None:
+        """Start it behind the first metrics: MLflow's page of compared runs opens on the one that came first."""
+        self._monitor = _start_monitor(str(self.run_id), self._store.uri)
+
+    def _stop_monitor(self) -> None:
+        if self._monitor is not None and not self._is_lost:  # it ends by itself where the store or the run has
+            _stop_monitor(self._monitor)
+        self._monitor = None
+
+
+def _start_monitor(run_id: str, uri: str) -> Any:
     """Return MLflow's monitor of this machine, running, or nothing where it cannot run."""
     from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
     # It reports a lost store in lines of its own; the record says so once.
     logging.getLogger("mlflow.system_metrics").setLevel(logging.CRITICAL)
     try:
-        settings = {"resume_logging": is_continued, "tracking_uri": absolute(uri)}
+        settings = {"resume_logging": True, "tracking_uri": absolute(uri)}
         monitor: Any = SystemMetricsMonitor(run_id, **settings)  # type: ignore[no-untyped-call]
         monitor.start()
     except Exception as error:  # whatever a driver raises, a missing reading must not cost a training

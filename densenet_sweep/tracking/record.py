@@ -34,14 +34,14 @@ class Record(Protocol):
 
     @property
     def run_id(self) -> str | None:
-        """The id under which the run can be continued, or None where nothing is recorded."""
+        """The id under which the run can be continued; None where nothing is recorded, or the store has not answered yet."""
 
     @property
     def last_step(self) -> int:
-        """The last step whose metrics had arrived when the run was opened; 0 for a new one. Later ones are to be sent again."""
+        """The last step whose metrics had arrived when the run was opened; 0 for a new one."""
 
     def epoch(self, metrics: Mapping[str, float], *, step: int) -> None:
-        """Record the metrics of one epoch; `step` counts epochs from 1."""
+        """Record the metrics of one epoch; `step` counts epochs from 1. What was recorded of a step before is not again."""
 
     def artifacts(self, folder: Path, *, without: Collection[str] = ()) -> None:
         """Store every file in `folder`, under its path in it, but those named `without`."""

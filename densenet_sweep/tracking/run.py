@@ -1,29 +1,37 @@
 """One run in an MLflow store: begun, opened again, found and closed, each in as few calls as MLflow allows."""
 
 import json
-import logging
 import math
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra_async_sweeper.workers.process_identity import machine, process_start
 
-from densenet_sweep.tracking.mlflow_private import last_step
 from densenet_sweep.tracking.record import DataUsed
-from densenet_sweep.tracking.run_note import NOTE, Description
+from densenet_sweep.tracking.run_note import NOTE
 from densenet_sweep.tracking.store import cause
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import DatasetInput
-
-log = logging.getLogger("densenet_sweep")
+    from mlflow.entities import DatasetInput, Run
 
 # MLflow's mapping for searches: a pruned trial was stopped, it did not fail.
 STATUS = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED", "interrupted": "KILLED"}
+
+# The tag by which a run is found whose id nobody knows: its beginning was sent, and the answer was lost.
+KEY = "record.key"
+
+# MLflow's tag of a run that belongs to another.
+PARENT = "mlflow.parentRunId"
+
+# The tag that says what a run lacks, whose process could not send it.
+INCOMPLETE = "trial.incomplete"
+
+_PAGE = 500
 
 # MLflow's limits.
 _PARAMETERS_PER_CALL = 100
@@ -31,39 +39,15 @@ _VALUE_LENGTH = 6000
 TAG_LENGTH = 5000
 
 
-def begin(
-    client: "MlflowClient",
-    experiment_number: str,
-    name: str,
-    parameters: Mapping[str, Any],
-    tags: Mapping[str, str],
-    description: Description | None,
-    inputs: Sequence[DataUsed],
-) -> str:
-    """Return the id of a new run that has all that is known of it; where that cannot be written, the run is closed."""
-    from mlflow.entities import Param, RunTag
-
-    all_tags = dict(tags) | process_tags() | {"trial.state": "running"}
-    run = client.create_run(experiment_number, run_name=name, tags={key: value[:TAG_LENGTH] for key, value in all_tags.items()})
-    run_id = str(run.info.run_id)
-    params = [Param(key, _shown(value)[:_VALUE_LENGTH]) for key, value in parameters.items()]
-    notes = [] if description is None else [RunTag(NOTE, description.text(run_id))]
-    try:
-        client.log_batch(run_id, params=params[:_PARAMETERS_PER_CALL], tags=notes)
-        for start in range(_PARAMETERS_PER_CALL, len(params), _PARAMETERS_PER_CALL):
-            client.log_batch(run_id, params=params[start : start + _PARAMETERS_PER_CALL])
-        if inputs:
-            client.log_inputs(run_id, [_input(used) for used in inputs])
-    except Exception as error:
-        with suppress(Exception):  # nobody else would close it
-            close_run(client, run_id, "failed", f"its parameters or its data were not recorded: {cause(error)}")
-        raise
-    return run_id
+def begin(client: "MlflowClient", experiment_number: str, name: str, tags: Mapping[str, str], began: int) -> str:
+    """Return the id of a new run, begun at that time in ms."""
+    shortened = {key: value[:TAG_LENGTH] for key, value in tags.items()}
+    run = client.create_run(experiment_number, start_time=began, run_name=name, tags=shortened)
+    return str(run.info.run_id)
 
 
-def open_again(client: "MlflowClient", run_id: str, description: Description | None) -> int | None:
-    """Return the last step of the run `run_id`, which is running again and not what it had become; None if it is not there."""
-    from mlflow.entities import RunTag
+def existing(client: "MlflowClient", run_id: str) -> "Run | None":
+    """Return the run, or None where it is not in this store or was deleted."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -71,16 +55,70 @@ def open_again(client: "MlflowClient", run_id: str, description: Description | N
     except MlflowException as error:
         if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             raise
-        run = None
-    if run is None or run.info.lifecycle_stage == "deleted":
-        log.warning("MLflow run %s is not in this store; a new run is begun", run_id)
         return None
+    return None if run.info.lifecycle_stage == "deleted" else run
+
+
+def find_by_key(client: "MlflowClient", experiment_number: str, key: str) -> str | None:
+    """Return the id of the run that has this key, or nothing."""
+    found = client.search_runs([experiment_number], f"tags.`{KEY}` = {quoted(key)}", max_results=1)
+    return str(found[0].info.run_id) if found else None
+
+
+def of_trial(client: "MlflowClient", run_id: str | None, key: str | None) -> str | None:
+    """Return the id of a trial's run: the one that its study has, else that of the run which the store got late."""
+    if run_id is not None or key is None:
+        return run_id
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    found = client.search_runs(experiments, f"tags.`{KEY}` = {quoted(key)}", max_results=1)
+    return str(found[0].info.run_id) if found else None
+
+
+def open_again(client: "MlflowClient", run: "Run") -> None:
+    """Make a run running again, by this process, and no longer what it had become."""
+    from mlflow.entities import RunTag
+
+    run_id = run.info.run_id
     client.update_run(run_id, status="RUNNING")
-    tags = {**process_tags(), "trial.state": "running"} | ({} if description is None else {NOTE: description.text(run_id)})
+    tags = {**process_tags(), "trial.state": "running"}
     client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
     if "trial.reason" in run.data.tags:
         client.delete_tag(run_id, "trial.reason")
-    return last_step(run)
+
+
+def describe(
+    client: "MlflowClient",
+    run_id: str,
+    there: "Run | None",
+    parameters: Mapping[str, str],
+    note: str | None,
+    inputs: Sequence[DataUsed],
+) -> None:
+    """Write what is known of a run when it begins, but what is `there`: where that is refused, the run is closed."""
+    from mlflow.entities import Param, RunTag
+
+    known = {} if there is None else there.data.params
+    params = [Param(key, value[:_VALUE_LENGTH]) for key, value in parameters.items() if key not in known]
+    notes = [] if note is None else [RunTag(NOTE, note)]
+    try:
+        if params[:_PARAMETERS_PER_CALL] or notes:
+            client.log_batch(run_id, params=params[:_PARAMETERS_PER_CALL], tags=notes)
+        for start in range(_PARAMETERS_PER_CALL, len(params), _PARAMETERS_PER_CALL):
+            client.log_batch(run_id, params=params[start : start + _PARAMETERS_PER_CALL])
+        if inputs:
+            client.log_inputs(run_id, [_input(used) for used in inputs])
+    except Exception as error:
+        with suppress(Exception):  # nobody else would close it; where it is sent again, it is opened again
+            close_run(client, run_id, "failed", f"its parameters or its data were not recorded: {cause(error)}")
+        raise
+
+
+def upload(client: "MlflowClient", run_id: str, folder: Path, without: Collection[str]) -> None:
+    """Upload the files in `folder`, but those of these names."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.name not in without:
+            place = path.parent.relative_to(folder).as_posix()
+            client.log_artifact(run_id, str(path), None if place == "." else place)
 
 
 def close_run(
@@ -91,13 +129,14 @@ def close_run(
     *,
     note: str | None = None,
     metrics: Sequence[Any] = (),
+    end_time: int | None = None,
 ) -> None:
     """Give the run its final state, in MLflow's words and in ours, with its last `metrics` and what its page says of it."""
     from mlflow.entities import RunTag
 
     tags = {"trial.state": state} | ({"trial.reason": reason[:TAG_LENGTH]} if reason else {}) | ({NOTE: note} if note else {})
     client.log_batch(run_id, metrics=metrics, tags=[RunTag(key, value) for key, value in tags.items()])
-    client.set_terminated(run_id, status=STATUS[state])
+    client.set_terminated(run_id, status=STATUS[state], end_time=end_time)
 
 
 def process_tags() -> dict[str, str]:
@@ -113,9 +152,39 @@ def process_tags() -> dict[str, str]:
 
 def find_parent(client: "MlflowClient", experiment_number: str, study_name: str) -> str | None:
     """Return the id of the parent run of a study, found by its tag, or nothing."""
+    found = _parents(client, experiment_number, study_name)
+    return found[0] if found else None
+
+
+def only_parent(client: "MlflowClient", experiment_number: str, study_name: str) -> str | None:
+    """Return the same, and remove further ones, which commands made that opened a new study at the same moment.
+
+    MLflow cannot make a run only where there is none. Everybody looks again after making one, and by the same order.
+    """
+    found = _parents(client, experiment_number, study_name)
+    for other in found[1:]:
+        for child in every(client, experiment_number, f"tags.`{PARENT}` = '{other}'"):
+            client.set_tag(child.info.run_id, PARENT, found[0])
+        client.delete_run(other)
+    return found[0] if found else None
+
+
+def _parents(client: "MlflowClient", experiment_number: str, study_name: str) -> list[str]:
     query = f"tags.`study` = {quoted(study_name)} AND tags.`role` = 'study'"
-    found = client.search_runs([experiment_number], query, order_by=["start_time DESC"], max_results=1)
-    return str(found[0].info.run_id) if found else None
+    found = client.search_runs([experiment_number], query, order_by=["start_time ASC"])
+    return [str(run.info.run_id) for run in sorted(found, key=lambda run: (run.info.start_time, run.info.run_id))]
+
+
+def every(client: "MlflowClient", experiment_number: str, query: str) -> "list[Run]":
+    """Return all runs of a search, page by page: a server answers one within its time limit, and not all of them."""
+    runs: list[Run] = []
+    token: Any = None
+    while True:
+        page = client.search_runs([experiment_number], query, max_results=_PAGE, page_token=token)
+        runs += page
+        token = page.token
+        if not token:
+            return runs
 
 
 def quoted(text: str) -> str:
@@ -145,12 +214,12 @@ def _input(used: DataUsed) -> "DatasetInput":
     return DatasetInput(dataset, [InputTag("mlflow.data.context", used.context)])
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """Return `value` as the command line takes it."""
     if value is None:
         return "null"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return f"[{','.join(_shown(item) for item in value)}]"
+        return f"[{','.join(shown(item) for item in value)}]"
     return str(value)

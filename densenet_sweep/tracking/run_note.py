@@ -53,7 +53,14 @@ class Description:
 
 
 def of_sweep(
-    *, study_name: str, objectives: Mapping[str, str], n_trials: int, searched: Mapping[str, str], typed: str, ending: str = ""
+    *,
+    study_name: str,
+    objectives: Mapping[str, str],
+    n_trials: int,
+    searched: Mapping[str, str],
+    typed: str,
+    ending: str = "",
+    is_repeated: bool = False,
 ) -> str:
     """Return the description of a sweep's run.
 
@@ -64,14 +71,18 @@ def of_sweep(
         searched: the range of each searched key, as it is typed.
         typed: the command that started it.
         ending: what became of it; see `ending`.
+        is_repeated: its trials repeat given configurations and measure the objectives; nothing is searched.
     """
     rows = [f"| {_code(key)} | {_code(text)} |" for key, text in searched.items()]
-    goal = " and ".join(f"{direction} {_code(name)}" for name, direction in objectives.items())
+    goal = "to " + " and ".join(f"{direction} {_code(name)}" for name, direction in objectives.items())
+    kind = "trials"
+    if is_repeated:
+        kind, goal = "runs", f"of which each measures {' and '.join(map(_code, objectives))} once"
     table = "\n".join(["| parameter | searched |", "|---|---|", *rows])
     return _joined(
         ending,
-        f"Study {_code(study_name)}: {n_trials} trials, to {goal}.",
-        table if rows else "",
+        f"Study {_code(study_name)}: {n_trials} {kind}, {goal}.",
+        table if rows and not is_repeated else "",
         "Started, and continued where it stopped, by",
         command(shlex.split(typed)),
     )

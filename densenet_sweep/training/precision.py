@@ -19,7 +19,9 @@ def resolve_device(name: str) -> torch.device:
     except RuntimeError:
         raise ValueError(f"device={name}: auto, cpu, cuda or cuda:N is accepted") from None
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ValueError(f"device={name}: this machine has {torch.cuda.device_count()} usable GPUs; auto or cpu is accepted")
+        count = torch.cuda.device_count()
+        gpus = "1 usable GPU" if count == 1 else f"{count} usable GPUs"
+        raise ValueError(f"device={name}: this machine has {gpus}; auto or cpu is accepted")
     if device.type not in ("cpu", "cuda"):
         raise ValueError(f"device={name}: auto, cpu, cuda or cuda:N is accepted")
     return device

@@ -67,6 +67,11 @@ def unwrapped(error: BaseException) -> BaseException:
     return error
 
 
+def counted(number: int, noun: str) -> str:
+    """Return `number` with `noun`, in the plural unless it is 1."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def did_you_mean(word: str, known: Sequence[str]) -> str:
     """Return `; did you mean X?` for the known word closest to `word`, or nothing."""
     matches = difflib.get_close_matches(word, known, n=1)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -55,14 +55,21 @@ class Trial(Protocol):
     def is_judged(self) -> bool:
         """Whether a pruner may give the trial up: not outside a sweep, nor with several objectives."""
 
+    @property
+    def annotations(self) -> Mapping[str, Any]:
+        """What earlier attempts have kept beside the trial with `annotate`."""
+
     def check_lease(self) -> None:
         """Raise `TrialLost` where the trial is another worker's by now; to be called before writing anything."""
 
     def check_interruption(self) -> None:
         """Raise `KeyboardInterrupt` where the user asked to stop; `report` does so, too."""
 
+    def restart(self, step: int) -> None:
+        """Let steps behind `step` be reported anew: what an earlier attempt reported of them was not kept elsewhere."""
+
     def report(self, value: float, step: int) -> None:
-        """Tell the objective's value after `step` steps (epochs, from 1); a step reported before is ignored."""
+        """Record the objective's value after `step` steps (epochs, from 1); a step reported before is ignored."""
 
     def should_prune(self) -> bool:
         """Tell whether the trial is hopeless after what it reported; the task then raises `TrialPruned`."""
@@ -83,11 +90,15 @@ class NullTrial:
     promoted_from: int | None = None
     passed: Mapping[int, float] = MappingProxyType({})
     is_judged: bool = False
+    annotations: Mapping[str, Any] = MappingProxyType({})
 
     def check_lease(self) -> None:
         """Do nothing."""
 
     def check_interruption(self) -> None:
+        """Do nothing."""
+
+    def restart(self, step: int) -> None:
         """Do nothing."""
 
     def report(self, value: float, step: int) -> None:

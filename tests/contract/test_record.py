@@ -18,7 +18,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
-from densenet_sweep.tracking import mlflow_record, null_record, store
+from densenet_sweep.tracking import left_behind, mlflow_record, null_record, outbox, store
 from densenet_sweep.tracking.record import DataUsed, Record
 from densenet_sweep.tracking.run_note import Description
 
@@ -327,9 +327,11 @@ def test_system_metrics_of_a_short_run_and_nothing_global(open_mlflow, client, m
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     before = mlflow.get_tracking_uri()
     record = open_mlflow(system_metrics=True)
+    record.epoch({"loss": 1.0}, step=1)
     record.finish("complete", None)
     run = kept(client, record)
     assert "system/cpu_utilization_percentage" in run.data.metrics
+    assert next(iter(run.data.metrics)) == "loss"  # on which MLflow's page of compared runs opens
     assert run.info.status == "FINISHED"
     assert mlflow.get_tracking_uri() == before
 
@@ -390,7 +392,7 @@ def test_a_file_that_is_no_database(open_mlflow, tmp_path, caplog):
     assert record.run_id is None
     warned = [line for line in caplog.records if line.name == "densenet_sweep" and line.levelno == logging.WARNING]
     assert len(warned) == 1
-    assert warned[0].getMessage().endswith("this run is not recorded")
+    assert warned[0].getMessage().endswith("; training goes on")
 
 
 def test_a_folder_that_cannot_be_made(open_mlflow, tmp_path):
@@ -420,16 +422,18 @@ class Flaky:
 
 
 @pytest.fixture
-def flaky(open_mlflow, client) -> Callable[..., tuple[mlflow_record.MlflowRecord, Flaky]]:
+def flaky(open_mlflow, client, tmp_path) -> Callable[..., tuple[mlflow_record.MlflowRecord, Flaky]]:
     def opened(*, required: bool) -> tuple[mlflow_record.MlflowRecord, Flaky]:
         away = Flaky(client)
-        run_id = open_mlflow().run_id
-        return mlflow_record.MlflowRecord(away, run_id, uri="http://away", required=required, system_metrics=False), away
+        record = open_mlflow(required=required, folder=tmp_path / "run")
+        record._store._client = away
+        record._store.uri = "http://away"
+        return record, away
 
     return opened
 
 
-def test_a_lost_store_costs_one_warning_and_little_time(flaky, client, caplog, monkeypatch):
+def test_a_lost_store_costs_one_warning_and_little_time(flaky, client, caplog, monkeypatch, tmp_path):
     record, away = flaky(required=False)
     clock = [100.0]
     monkeypatch.setattr(mlflow_record.time, "monotonic", lambda: clock[0])
@@ -441,6 +445,7 @@ def test_a_lost_store_costs_one_warning_and_little_time(flaky, client, caplog, m
     clock[0] = 119.0
     record.epoch({"loss": 1.0}, step=3)
     assert away.calls == ["log_batch"]
+    assert (tmp_path / "run" / "mlflow_outbox.json").is_file()
     clock[0] = 121.0
     record.epoch({"loss": 0.5}, step=4)
     assert away.calls == ["log_batch", "log_batch"]
@@ -452,6 +457,7 @@ def test_a_lost_store_costs_one_warning_and_little_time(flaky, client, caplog, m
     assert [metric.value for metric in client.get_metric_history(record.run_id, "loss")] == [3.0, 2.0, 1.0, 0.5]
     assert kept(client, record).info.status == "FINISHED"
     assert sum(line.levelno == logging.WARNING for line in caplog.records) == 1
+    assert not list((tmp_path / "run").iterdir())
 
 
 def _slowly(get: Callable[..., Any], clock: list[float], *, seconds: float) -> Callable[..., Any]:
@@ -501,15 +507,123 @@ def test_a_continued_run_knows_what_has_arrived(open_mlflow):
     assert open_mlflow(run_id="0" * 32).last_step == 0
 
 
-def test_a_run_that_could_not_be_closed_is_named_at_its_end(flaky, caplog):
+def test_a_step_is_recorded_once_however_often_it_is_trained(open_mlflow, client):
+    killed = open_mlflow(numbers={"num_parameters": 12})
+    killed.epoch({"loss": 2.0, "seconds": 1.0}, step=1)
+    killed.epoch({"loss": 1.0, "seconds": 1.0}, step=2)  # waits for a later call, which does not come
+    again = open_mlflow(run_id=killed.run_id)
+    for step, loss in ((1, 2.0), (2, 1.0), (3, 0.5)):
+        again.epoch({"loss": loss, "seconds": 9.0}, step=step)
+        again.epoch({"loss": loss, "seconds": 9.0}, step=step)
+    again.finish("complete", None)
+    for name, values in (("loss", [2.0, 1.0, 0.5]), ("seconds", [1.0, 9.0, 9.0])):
+        history = client.get_metric_history(killed.run_id, name)
+        assert [(metric.step, metric.value) for metric in history] == list(enumerate(values, start=1))
+
+
+def left_in_its_folder(flaky: Any, caplog: pytest.LogCaptureFixture, folder: Path) -> tuple[str, Flaky]:
+    """Leave a run whose store is away to its end, and return its id."""
     record, away = flaky(required=False)
+    record.epoch({"loss": 2.0}, step=1)
     away.is_away = True
-    record.epoch({"loss": 1.0}, step=1)
+    record._rests_until = 0.0
+    record.epoch({"loss": 1.0}, step=2)
+    (folder / "artifacts").mkdir(parents=True)
+    (folder / "artifacts" / "config.yaml").write_text("seed: 1\n")
+    record.artifacts(folder / "artifacts")
     record.finish("complete", None)
     assert [line.getMessage() for line in caplog.records if line.levelno == logging.WARNING] == [
         "tracking.uri=http://away: lost (the store is away); training goes on",
-        f"tracking.uri=http://away: run {record.run_id} stays open there, and what was not delivered is missing",
+        f"tracking.uri=http://away: still away; {folder}/mlflow_outbox.json keeps what is missing there until it is back",
     ]
+    return str(record.run_id), away
+
+
+def send_left(client: MlflowClient, settings: dict[str, Any], folder: Path) -> None:
+    number = store.experiment_id(client, settings["uri"], "tests", settings["artifact_location"])
+    left_behind.send_trials(client, number, settings["uri"], "tests", folder, {})
+
+
+def test_what_could_not_be_sent_is_kept_and_sent_by_another(flaky, client, caplog, tmp_path, settings):
+    run_id, _ = left_in_its_folder(flaky, caplog, tmp_path / "run")
+    ended = outbox.read(tmp_path / "run").end.time
+    for _ in range(2):  # the second time there is nothing to do
+        send_left(client, settings, tmp_path)
+        run = client.get_run(run_id)
+        assert (run.info.status, run.data.tags["trial.state"], run.info.end_time) == ("FINISHED", "complete", ended)
+        assert [metric.value for metric in client.get_metric_history(run_id, "loss")] == [2.0, 1.0]
+        assert [file.path for file in client.list_artifacts(run_id)] == ["config.yaml"]
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["artifacts"]
+    assert len(children(client)) == 1
+
+
+def test_an_outbox_for_another_store_is_left_alone(flaky, client, caplog, tmp_path, settings):
+    left_in_its_folder(flaky, caplog, tmp_path / "run")
+    number = store.experiment_id(client, settings["uri"], "tests", settings["artifact_location"])
+    for uri, experiment in (("http://another", "tests"), (settings["uri"], "another")):
+        left_behind.send_trials(client, number, uri, experiment, tmp_path, {})
+    assert (tmp_path / "run" / "mlflow_outbox.json").is_file()
+
+
+def test_a_run_whose_process_was_killed_is_sent_with_what_the_study_says_of_it(flaky, client, tmp_path, settings):
+    record, away = flaky(required=False)
+    away.is_away = True
+    record.epoch({"loss": 2.0}, step=1)
+    (tmp_path / "run").rename(tmp_path / "3")
+    send_left(client, settings, tmp_path)
+    assert (tmp_path / "3" / "mlflow_outbox.json").is_file()  # whoever continues the trial sends it
+    number = store.experiment_id(client, settings["uri"], "tests", settings["artifact_location"])
+    left_behind.send_trials(client, number, settings["uri"], "tests", tmp_path, {3: ("failed", "its worker died 3 times")})
+    run = client.get_run(record.run_id)
+    assert (run.info.status, run.data.tags["trial.reason"]) == ("FAILED", "its worker died 3 times")
+    assert run.data.metrics == {"loss": 2.0}
+
+
+def test_a_store_that_is_away_from_the_beginning_gets_the_run_when_it_is_back(open_mlflow, client, tmp_path, monkeypatch):
+    def away(_: str) -> MlflowClient:
+        raise ConnectionRefusedError(111, "Connection refused")
+
+    said = Description("A net.", ["data=digits"], "Elsewhere:", [], ["loss"])
+    used = DataUsed("digits", "training", "0123", {}, (9, 1, 8, 8), {"0": 9})
+    with monkeypatch.context() as patched:
+        patched.setattr(mlflow_record, "connect", away)
+        record = open_mlflow(required=False, folder=tmp_path, description=said, inputs=lambda: [used])
+        assert record.run_id is None
+        record.epoch({"loss": 2.0}, step=1)
+    assert outbox.read(tmp_path).parameters == {"architecture": "d2l", "optimizer.lr": "0.1"}
+    record._rests_until = 0.0
+    record.epoch({"loss": 1.0}, step=2)
+    assert not (tmp_path / "mlflow_outbox.json").exists()
+    record.finish("complete", None)
+    run = kept(client, record)
+    assert run.data.params == {"architecture": "d2l", "optimizer.lr": "0.1"}
+    assert run.inputs.dataset_inputs[0].dataset.digest == "0123"
+    assert f"densenet-sweep rerun {record.run_id}" in run.data.tags["mlflow.note.content"]
+    assert [metric.step for metric in client.get_metric_history(record.run_id, "loss")] == [1, 2]
+    assert (run.info.status, len(children(client))) == ("FINISHED", 1)
+
+
+def test_a_run_whose_beginning_was_answered_to_nobody_is_not_begun_twice(open_mlflow):
+    died = open_mlflow(key="0123")
+    died.epoch({"loss": 2.0}, step=1)
+    again = open_mlflow(key="0123", may_exist=True)
+    assert (again.run_id, again.last_step) == (died.run_id, 1)
+
+
+def test_what_the_store_refuses_is_set_aside(flaky, client, caplog, tmp_path, settings):
+    left_in_its_folder(flaky, caplog, tmp_path / "run")
+    kept_there = outbox.read(tmp_path / "run")
+    kept_there.parameters["a?b"] = "1"
+    kept_there.save(tmp_path / "run")
+    send_left(client, settings, tmp_path)
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {"artifacts", "mlflow_outbox.refused"}
+
+
+def test_a_damaged_outbox_is_said_and_left(client, caplog, tmp_path, settings):
+    (tmp_path / "3").mkdir()
+    (tmp_path / "3" / "mlflow_outbox.json").write_text('{"store": ')
+    send_left(client, settings, tmp_path)
+    assert "3/mlflow_outbox.json: cannot be read" in caplog.text
 
 
 def test_a_required_store_that_is_lost_is_an_error_in_one_line(flaky):
@@ -562,7 +676,9 @@ def test_a_relative_store_is_where_it_was_opened(open_mlflow, tmp_path, monkeypa
         (tmp_path / name).mkdir()
         shutil.copy(tmp_path / "mlflow.db", tmp_path / name / "mlflow.db")
         monkeypatch.chdir(tmp_path / name)
-        open_mlflow(uri="sqlite:///mlflow.db?timeout=30", system_metrics=True).finish("complete", None)
+        record = open_mlflow(uri="sqlite:///mlflow.db?timeout=30", system_metrics=True)
+        record.epoch({"loss": 1.0}, step=1)
+        record.finish("complete", None)
     for name in ("one", "two"):
         (run,) = children(store.connect(f"sqlite:///{tmp_path}/{name}/mlflow.db"))
         assert "system/cpu_utilization_percentage" in run.data.metrics

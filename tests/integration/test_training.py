@@ -1,14 +1,20 @@
 """Whole runs of the command on scikit-learn's digits, in this process."""
 
+import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 import yaml
+from hydra_async_sweeper import TrialLost
+from hydra_async_sweeper.trial import NullTrial, running
 from torch import nn
 
 from densenet_sweep.run import reporting, train
@@ -180,6 +186,40 @@ def test_a_compiled_run_trains_the_same_net(command, tmp_path, monkeypatch):
     assert numbers(tmp_path / "compiled") == [pytest.approx(values) for values in numbers(tmp_path / "plain")]
 
 
+def test_memory_that_is_not_measured_is_no_objective_and_no_metric(command, tmp_path, monkeypatch):
+    monkeypatch.setattr(train, "reset_peak", lambda: False)
+    monkeypatch.setattr("densenet_sweep.training.malloc.reset_peak", lambda: False)
+    typed = command(*TINY, *NOTHING, "objective=peak_memory_bytes")
+    assert typed.exit_code == 1
+    assert typed.err.startswith("densenet-sweep: error: objective=peak_memory_bytes: this system does not tell what one")
+    assert command(*TINY, *NOTHING, "epochs=1", "hydra.run.dir=run").exit_code == 0
+    assert "peak_memory_bytes" not in history(tmp_path / "run")[0]
+
+
+def test_a_folder_belongs_to_one_command_at_a_time(command, tmp_path, monkeypatch):
+    run, run_again = "hydra.run.dir=run", []
+    line_of = reporting.line_of
+
+    def meanwhile(epoch, epochs):
+        if not run_again:
+            script = [sys.executable, "-m", "densenet_sweep", *TINY, *NOTHING, "epochs=2", "seed=5", run]
+            before = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")}
+            environment = {**os.environ, "HYDRA_FULL_ERROR": "0"}  # which this process has set for itself
+            run_again.append(subprocess.run(script, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False))
+            assert {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")} == before
+        return line_of(epoch, epochs)
+
+    monkeypatch.setattr(reporting, "line_of", meanwhile)
+    assert command(*TINY, *NOTHING, "epochs=2", run).exit_code == 0
+    [second] = run_again
+    assert second.returncode == 1
+    owner = f"process {os.getpid()} on {socket.gethostname()}"
+    assert second.stderr == (
+        f"densenet-sweep: error: {tmp_path / 'run'}: {owner} trains there; wait until it has ended, or choose another folder\n"
+    )
+    assert not list((tmp_path / "run").glob(".in_use"))
+
+
 @pytest.mark.parametrize("precision", ["bf16", "auto"])
 def test_other_precisions_train(command, precision):
     typed = command("data=digits", "architecture.depth=10", *NOTHING, "epochs=1", f"precision={precision}")
@@ -302,6 +342,59 @@ def test_what_a_killed_process_recorded_is_not_recorded_again(command, tmp_path,
     client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path}/mlruns/mlflow.db")
     for metric in ("valid_accuracy", "seconds"):
         assert [it.step for it in client.get_metric_history(run.info.run_id, metric)] == [1, 2, 3, 4, 5]
+
+
+class AttemptAtATrial(NullTrial):
+    """A trial of a study as one attempt sees it: what an earlier one annotated, and the reports of both."""
+
+    number = 0
+    study_name = "far"
+
+    def __init__(self, earlier: dict[str, Any], reports: dict[int, float], *, dies_at: int | None) -> None:
+        self.annotations = dict(earlier)
+        self.annotated = earlier
+        self.reports = reports
+        self.known = set(reports)
+        self.dies_at = dies_at
+
+    def annotate(self, key: str, value: object) -> None:
+        self.annotated[key] = value
+
+    def restart(self, step: int) -> None:
+        self.known = {known for known in self.known if known <= step}
+
+    def report(self, value: float, step: int) -> None:
+        if step not in self.known:
+            self.reports[step] = value
+        if step == self.dies_at:
+            raise TrialLost("as good as dead: nothing more is written")
+
+
+@pytest.mark.parametrize("num_sent", [1, 3])
+def test_where_no_folder_is_shared_an_attempt_goes_on_with_the_run_that_the_study_names(tmp_path, monkeypatch, num_sent):
+    from densenet_sweep.config import composition
+    from densenet_sweep.run.recording import Job
+    from densenet_sweep.tracking import mlflow_record
+    from densenet_sweep.tracking.store import connect
+
+    monkeypatch.chdir(tmp_path)
+    overrides = [*TINY, "epochs=4", "tracking.system_metrics=false"]
+    kept: dict[str, Any] = {}
+    reports: dict[int, float] = {}
+    rest = mlflow_record._REST_OF_EPOCHS
+    for host, dies_at, seed in (("one", 3, 0), ("two", None, 1)):  # another seed stands for another machine's numbers
+        monkeypatch.setattr(mlflow_record, "_REST_OF_EPOCHS", 0 if num_sent == 3 else 10**9)
+        trial = AttemptAtATrial(kept, reports, dies_at=dies_at)
+        job = Job(tmp_path / host, {"architecture": "densenet_bc", "data": "digits"}, overrides)
+        config = composition.typed(composition.compose([*overrides, f"seed={seed}", "optimizer.nesterov=true"]))
+        with running(trial), suppress(TrialLost):
+            train.train(config, job)
+    monkeypatch.setattr(mlflow_record, "_REST_OF_EPOCHS", rest)
+    [run] = recorded(tmp_path)
+    assert (run.info.run_id, run.info.status) == (kept["mlflow_run_id"], "FINISHED")
+    metrics = connect(f"sqlite:///{tmp_path}/mlruns/mlflow.db").get_metric_history(run.info.run_id, "valid_accuracy")
+    assert [metric.step for metric in metrics] == [1, 2, 3, 4]
+    assert reports == {metric.step: metric.value for metric in metrics}
 
 
 SWEEP = [
@@ -453,23 +546,24 @@ def test_a_promoted_trial_trains_its_rung_no_more_and_is_what_a_plain_run_would_
     assert command("compare", "growth_depth_lr-digits", "--format", "csv").out == here
 
 
-def test_a_rung_that_was_recorded_before_a_process_died_is_no_epoch(command, tmp_path, monkeypatch):
+def test_what_a_rung_decided_stands_where_the_process_died_before_it_said_so(command, tmp_path, monkeypatch):
     def dies(_):
-        raise SystemExit(1)
+        raise KeyboardInterrupt
 
     arguments = [*RUNGS, "hydra.sweeper.enqueue=[]", "rungs=[1]", "hydra.sweeper.n_trials=1"]
     arguments += ["hydra.sweeper.pruner.at_least=0"]
     with monkeypatch.context() as first:
         first.setattr(reporting, "TrialPruned", dies)
         assert command(*arguments).exit_code != 0
-    typed = command(*arguments, "hydra.sweeper.pruner.one_in=1")  # by now it goes on
+    typed = command(*arguments, "hydra.sweeper.pruner.one_in=1")  # by now it would be trained
     assert typed.exit_code == 0, typed.err
     from mlflow import MlflowClient
 
     [run] = [run for run in recorded(tmp_path) if "trial.number" in run.data.tags]
     client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path}/mlruns/mlflow.db")
     steps = [it.step for it in client.get_metric_history(run.info.run_id, "valid_accuracy")]
-    assert sorted(steps) == [1, 1, 2, 3, 4]
+    assert steps == [1]
+    assert run.data.tags["trial.state"] == "pruned"
 
 
 def test_a_sweep_without_a_pruner_has_no_rungs(command):

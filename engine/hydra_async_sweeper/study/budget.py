@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hydra_async_sweeper.readable import counted
 from hydra_async_sweeper.study.enqueue import is_own
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Budget:
         if len(failed) > self.max_failure_rate * max(ended, _FEWEST_FOR_A_RATE):
             return f"{len(failed)} of {ended} trials failed (hydra.sweeper.max_failure_rate={self.max_failure_rate:g})"
         if len(finished) >= self.n_trials:
-            return f"{len(finished)} of {self.n_trials} trials are finished"
+            return f"{len(finished)} of {counted(self.n_trials, 'trial')} {'is' if self.n_trials == 1 else 'are'} finished"
         if self.timeout is not None and time.time() - started > self.timeout:
             return f"hydra.sweeper.timeout={self.timeout:g} seconds are over"
         if len(study.directions) > 1 or (self.target is None and self.patience is None):
@@ -56,7 +57,7 @@ class Budget:
         if self.target is not None and bests and not _is_better(study, self.target, bests[-1]):
             return f"hydra.sweeper.target={self.target:g} is reached"
         if self.patience is not None and len(bests) > self.patience and bests[-1] == bests[-1 - self.patience]:
-            return f"{self.patience} trials brought no improvement (hydra.sweeper.patience)"
+            return f"{counted(self.patience, 'trial')} brought no improvement (hydra.sweeper.patience)"
         return None
 
     def num_left(self, study: "optuna.Study", seen: "Sequence[optuna.trial.FrozenTrial] | None" = None) -> int:

@@ -93,7 +93,7 @@ def build(section: Mapping[str, Any], key: str, **extra: Any) -> Any:
         if argument not in accepted:
             close = difflib.get_close_matches(argument, accepted, n=1)
             hint = f"; did you mean {close[0]}?" if close else ""
-            raise SweepError(f"{key}.{argument}: unknown argument of {name}{hint}; {', '.join(accepted)} are accepted")
+            raise SweepError(f"{key}.{argument}: unknown argument of {name}{hint}; it accepts {', '.join(accepted) or 'none'}")
         if isinstance(value, Mapping) and "_target_" in value:
             arguments[argument] = build(value, f"{key}.{argument}")
     arguments |= {argument: value for argument, value in extra.items() if argument in accepted}

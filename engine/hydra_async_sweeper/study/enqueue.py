@@ -20,7 +20,7 @@ log = logging.getLogger("hydra_async_sweeper")
 WARM_START = "warm_start_from"
 
 # Attributes that say who ran a trial and where, which a copy was not.
-_OF_THE_RUN = ("lease", "attempt", "mlflow_run_id", PROMOTED)
+_OF_THE_RUN = ("lease", "attempt", "mlflow_run_id", "record_key", PROMOTED)
 
 
 def checked(values: Any, space: Space) -> dict[str, Any] | None:
@@ -54,7 +54,7 @@ def checked(values: Any, space: Space) -> dict[str, Any] | None:
                 return None
             kept[key] = value
         elif key not in fixed:
-            raise SweepError(f"hydra.sweeper.enqueue: {key} is not searched; {', '.join(space.parameters)} are")
+            raise SweepError(f"hydra.sweeper.enqueue: {key} is not searched; {', '.join(space.parameters)} can be given")
         elif fixed[key] != str(value):
             log.info("hydra.sweeper.enqueue: left out, since %s=%s is fixed, not %s", key, fixed[key], value)
             return None

@@ -51,6 +51,8 @@ def open_storage(url: str | None, sweep_dir: Path) -> "optuna.storages.BaseStora
         assert path is not None
         return open_journal(path)
     assert url is not None
+    if url.startswith("sqlite:") and storage_file(url, sweep_dir) is None and "file:" not in url:
+        raise SweepError(f"hydra.sweeper.storage={url}: is in the memory of one process; sqlite:///FILE is accepted")
     if url == "sqlite":
         sweep_dir.mkdir(parents=True, exist_ok=True)
         url = _sqlite(sweep_dir / SQLITE)

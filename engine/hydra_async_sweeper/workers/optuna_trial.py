@@ -1,6 +1,7 @@
 """The trial that a task function sees inside a sweep: backed by Optuna, guarded by its worker's lease."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from hydra_async_sweeper.trial import PROMOTED, TrialLost, passed_step
 from hydra_async_sweeper.workers.interruption import Interruption
@@ -30,6 +31,7 @@ class RunningTrial:
         )
         self.promoted_from: int | None = before.user_attrs.get(PROMOTED, {}).get("trial")
         self.passed = {step: value for step, value in before.intermediate_values.items() if step <= passed_step(before)}
+        self.annotations: Mapping[str, Any] = dict(before.user_attrs)
         self._study = study
         self._trial = trial
         self._lease = lease
@@ -52,6 +54,10 @@ class RunningTrial:
         """Raise `KeyboardInterrupt` where the user asked to stop."""
         if self._interruption.is_asked_for:
             raise KeyboardInterrupt
+
+    def restart(self, step: int) -> None:
+        """Forget which steps behind `step` were reported; what stands there is then replaced."""
+        self._reported = {reported for reported in self._reported if reported <= step}
 
     def report(self, value: float, step: int) -> None:
         """Record `value` after `step`, and end here where the user asked to stop.

@@ -25,7 +25,7 @@ from omegaconf import DictConfig, open_dict
 from hydra_async_sweeper.best_config import flat_job_config
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.events import emit
-from hydra_async_sweeper.readable import first_line, one_line, unwrapped
+from hydra_async_sweeper.readable import counted, first_line, one_line, unwrapped
 from hydra_async_sweeper.space.search_space import Space
 from hydra_async_sweeper.study import build
 from hydra_async_sweeper.study.budget import Budget
@@ -303,7 +303,7 @@ def _outcome(returned: JobReturn, num_objectives: int) -> tuple[str, Any, str | 
         numbers = [float(item) for item in listed if isinstance(item, int | float) and math.isfinite(item)]
         if len(numbers) == len(listed) == num_objectives:
             return "COMPLETE", numbers[0] if num_objectives == 1 else numbers, None
-        return "FAIL", None, f"returned {value!r} where {num_objectives} finite numbers are expected"
+        return "FAIL", None, f"returned {value!r} instead of {counted(num_objectives, 'finite number')}"
     if isinstance(value, TrialPruned) or type(value).__name__ == "TrialPruned":
         return "PRUNED", None, str(value)
     reason = textwrap.shorten(one_line(value), _LONGEST_REASON, placeholder=" ...")

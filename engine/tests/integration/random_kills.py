@@ -36,7 +36,7 @@ FAULTS = ("worker", "command", "all", "ctrl-c", "ctrl-c twice")
 
 # Lines of the journal that a whole sweep writes, about.
 _LINES = N_TRIALS * (4 * STEPS + 12)
-_PATIENCE_SECONDS = 300.0
+_PATIENCE_SECONDS = 600.0
 
 APPLICATION = """
 import json, time

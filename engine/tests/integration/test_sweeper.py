@@ -202,7 +202,7 @@ def test_several_objectives_give_a_front(toy):
         (["hydra.sweeper.n_trials=0"], "hydra.sweeper.n_trials=0: a whole number of at least 1"),
         (["hydra.sweeper.timeout=-3"], "hydra.sweeper.timeout=-3.0: a number of seconds of at least 0"),
         (["hydra.sweeper.storage=sqlite:////nonexistent/a.db"], "hydra.sweeper.storage=sqlite:////nonexistent/a.db: cannot"),
-        (["hydra.sweeper.enqueue=[{y:1}]"], "hydra.sweeper.enqueue: y is not searched; x are"),
+        (["hydra.sweeper.enqueue=[{y:1}]"], "hydra.sweeper.enqueue: y is not searched; x can be given"),
         # What a shell makes of [{x:0.5,y:1}] without quotes.
         (
             ["hydra.sweeper.enqueue=[x:0.5]", "hydra.sweeper.enqueue=[y:1]"],
@@ -262,7 +262,7 @@ def test_what_was_enqueued_in_part_is_not_completed_twice_alike(toy):
     [
         ("hydra.sweeper.target=0.0", "hydra.sweeper.target=0 is reached"),
         ("hydra.sweeper.timeout=0.0", "hydra.sweeper.timeout=0 seconds are over"),
-        ("hydra.sweeper.patience=1", "1 trials brought no improvement"),
+        ("hydra.sweeper.patience=1", "1 trial brought no improvement"),
     ],
 )
 def test_other_rules_to_stop(toy, override, reason):

@@ -81,3 +81,8 @@ def test_time():
     study = study_of("COMPLETE")
     assert Budget(n_trials=9, timeout=5).reason_to_stop(study, time.time()) is None
     assert "seconds are over" in Budget(n_trials=9, timeout=5).reason_to_stop(study, time.time() - 6)
+
+
+@pytest.mark.parametrize(("n_trials", "reason"), [(1, "1 of 1 trial is finished"), (2, "2 of 2 trials are finished")])
+def test_the_reason_to_stop_is_grammatical(n_trials, reason):
+    assert Budget(n_trials=n_trials).reason_to_stop(study_of(*["COMPLETE"] * n_trials), started=0.0) == reason

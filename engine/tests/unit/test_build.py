@@ -27,7 +27,7 @@ def test_a_section_becomes_an_object_with_nested_ones():
     [
         (
             {"_target_": "optuna.pruners.MedianPruner", "n_startup": 3},
-            r"^pruner\.n_startup: unknown argument of MedianPruner; did you mean n_startup_trials\?; n_startup_trials, ",
+            r"^pruner\.n_startup: unknown argument of MedianPruner; did you mean n_startup_trials\?; it accepts n_startup",
         ),
         ({"_target_": "optuna.pruners.Median"}, r"^pruner\._target_=optuna\.pruners\.Median: no such class$"),
         ({"_target_": "Median"}, "no such class"),

@@ -27,7 +27,7 @@ def test_a_configuration_outside_of_the_space_is_left_out(values, kept):
 
 
 def test_a_key_that_is_not_searched_is_a_mistake():
-    with pytest.raises(SweepError, match=r"hydra\.sweeper\.enqueue: widht is not searched; width, lr are"):
+    with pytest.raises(SweepError, match=r"hydra\.sweeper\.enqueue: widht is not searched; width, lr can be given"):
         checked({"widht": 8}, SPACE)
 
 

@@ -32,6 +32,14 @@ def test_an_unreachable_storage_is_named_without_its_password(tmp_path):
         open_storage("study.db", tmp_path)
 
 
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///", "sqlite:///:memory:"])
+def test_a_database_that_no_other_process_sees_is_refused(tmp_path, url):
+    with pytest.raises(
+        SweepError, match=rf"^hydra\.sweeper\.storage={url}: is in the memory of one process; sqlite:///FILE is"
+    ):
+        open_storage(url, tmp_path)
+
+
 @pytest.mark.parametrize(("url", "file"), [(None, "study.journal"), ("journal", "study.journal"), ("sqlite", "study.db")])
 def test_a_file_in_the_sweeps_folder(tmp_path, url, file):
     storage = open_storage(url, tmp_path / "sweep")
@@ -114,13 +122,14 @@ def test_of_several_workers_one_takes_a_trial_of_the_queue(tmp_path):
 def test_a_worker_waits_for_a_storage_that_does_not_answer_when_it_begins(tmp_path, monkeypatch, caplog):
     pytest.importorskip("psycopg")
     monkeypatch.setattr(retry, "_FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(retry.Outage, "ended", 0.0)  # put back afterwards
     with socket.create_server(("127.0.0.1", 0)) as taken:
         url = f"postgresql+psycopg://me@127.0.0.1:{taken.getsockname()[1]}/db"
     answers = iter([url, url, None])  # two tries at a port where nobody listens, then a journal
     real = storage.open_storage
     monkeypatch.setattr(storage, "open_storage", lambda _, folder: real(next(answers), folder))
     assert storage.wait_for_storage(url, tmp_path).get_all_studies() == []
-    assert [record.message for record in caplog.records] == [
+    assert [record.message.partition(" after")[0] for record in caplog.records] == [
         "the study's storage does not answer (Connection refused); waiting for it",
-        "the study's storage is back after 0 s",
+        "the study's storage is back",
     ]

@@ -13,7 +13,7 @@ from mlflow.entities import Run
 from omegaconf import DictConfig, OmegaConf
 
 from densenet_sweep.callbacks.sweep_run import SweepRun
-from densenet_sweep.tracking import run_note, store
+from densenet_sweep.tracking import outbox, run, run_note, store
 
 STUDY = "it's a study"
 COMMAND = "densenet-sweep sweep=growth_depth_lr data=digits tracking.uri=http://me:hunter2@host"
@@ -256,13 +256,81 @@ def test_a_server_that_is_dead_costs_a_warning(config, tmp_path, caplog):
     config.tracking.uri = "http://me:secret@127.0.0.1:9"
     opened(config, tmp_path)
     assert [line.getMessage() for line in caplog.records if line.levelno >= logging.WARNING] == [
-        "tracking.uri=http://me:***@127.0.0.1:9: cannot be used (Connection refused); the sweep's own run is not recorded"
+        "tracking.uri=http://me:***@127.0.0.1:9: cannot be used (Connection refused); the sweep goes on, and what is missing "
+        "there is sent when it is back"
     ]
 
 
-def test_an_end_without_a_beginning_changes_nothing(config, client, tmp_path):
+def test_a_store_that_was_away_at_the_beginning_has_all_at_the_end(config, client, tmp_path):
+    uri = config.tracking.uri
+    config.tracking.uri = "http://127.0.0.1:9"
+    callback = opened(config, tmp_path)
+    config.tracking.uri = uri
+    ended(callback, config, tmp_path, "3 of 3 trials are finished")
+    (parent,) = runs(client)
+    assert (parent.info.status, parent.data.tags["command"]) == ("FINISHED", store.redacted(COMMAND))
+
+
+def test_what_a_trial_could_not_send_is_sent_when_another_ends_with_its_metrics(config, client, tmp_path, monkeypatch):
+    callback = opened(config, tmp_path)
+    record = instantiate(
+        config.tracking, name="trial 0", parameters={}, tags={"trial.number": "0"}, study_name=STUDY, run_id=None,
+        folder=tmp_path / "0",
+    )  # fmt: skip
+    with monkeypatch.context() as patched:
+        patched.setattr(outbox.Outbox, "send", lambda *_: (_ for _ in ()).throw(ConnectionRefusedError(111, "refused")))
+        record.epoch({"valid_accuracy": 0.75}, step=1)
+        record.finish("complete", None)
+    assert client.get_run(record.run_id).info.status == "RUNNING"
+    callback.on_trial_end(config, study_name=STUDY, sweep_dir=str(tmp_path), number=1, state="complete", reason=None)
+    run_of_it = client.get_run(record.run_id)
+    assert (run_of_it.info.status, run_of_it.data.metrics) == ("FINISHED", {"valid_accuracy": 0.75})
+
+
+def test_what_waits_for_a_store_that_is_away_at_the_end_is_named(config, tmp_path, caplog):
+    for number in (3, 12):
+        (tmp_path / str(number)).mkdir()
+        (tmp_path / str(number) / outbox.FILE).write_text("{}")
+    config.tracking.uri = "http://127.0.0.1:9"
     ended(SweepRun(), config, tmp_path, "done")
-    assert runs(client) == []
+    assert caplog.messages[-1] == (
+        "tracking.uri=http://127.0.0.1:9: cannot be used (Connection refused); MLflow is not complete; what trials 3, 12 could "
+        f"not send waits in {tmp_path}; the same command completes it when it is back"
+    )
+
+
+def test_a_confirmation_is_said_to_test_and_not_to_search(config, client, tmp_path):
+    config.hydra.sweeper.repeats = True
+    opened(config, tmp_path)
+    (parent,) = runs(client)
+    assert "3 runs, of which each measures `test_accuracy` once." in parent.data.tags["mlflow.note.content"]
+    assert "valid_accuracy" not in str(parent.data.tags)
+
+
+def test_two_commands_that_open_a_new_study_at_the_same_moment_make_one_parent(config, client, tmp_path, monkeypatch):
+    look = run.only_parent
+    looks = iter([False, True] * 2)
+    monkeypatch.setattr(run, "only_parent", lambda *given: look(*given) if next(looks) else None)
+    opened(config, tmp_path)
+    (first,) = runs(client)
+    child = begun(config, 0)
+    opened(config, tmp_path)  # which had looked before the first one made its
+    assert [it.info.run_id for it in runs(client)] == [first.info.run_id]
+    monkeypatch.setattr(run, "only_parent", look)
+    ended(opened(config, tmp_path), config, tmp_path, "3 of 3 trials are finished")
+    (parent,) = runs(client)
+    assert (parent.info.run_id, parent.info.status) == (first.info.run_id, "FINISHED")
+    assert client.get_run(child.run_id).data.tags["mlflow.parentRunId"] == first.info.run_id
+
+
+def test_children_of_a_parent_that_is_one_too_many_move(config, client, tmp_path):
+    experiment = client.create_experiment("tests")
+    tags = {"study": STUDY, "role": "study"}
+    late, early = (client.create_run(experiment, start_time=at, tags=tags).info.run_id for at in (2000, 1000))
+    child = client.create_run(experiment, tags={"study": STUDY, "mlflow.parentRunId": late}).info.run_id
+    opened(config, tmp_path)
+    assert [parent.info.run_id for parent in runs(client)] == [early]
+    assert client.get_run(child).data.tags["mlflow.parentRunId"] == early
 
 
 @pytest.mark.parametrize(

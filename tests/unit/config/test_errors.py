@@ -1,4 +1,5 @@
 import pytest
+from hydra_async_sweeper.readable import counted
 from omegaconf import OmegaConf
 
 from densenet_sweep.config import composition, errors
@@ -22,6 +23,11 @@ def message(*overrides: str) -> str:
 )
 def test_an_error_is_one_line(error, line):
     assert errors.one_line(error) == line
+
+
+@pytest.mark.parametrize(("number", "text"), [(0, "0 trials"), (1, "1 trial"), (2, "2 trials"), (1000, "1,000 trials")])
+def test_a_count_and_its_noun_agree(number, text):
+    assert counted(number, "trial") == text
 
 
 def test_did_you_mean_says_nothing_about_a_stranger():

@@ -13,7 +13,7 @@ def test_an_unknown_device_is_refused_with_what_is_accepted(name):
 
 
 def test_a_gpu_that_is_not_there_is_refused():
-    with pytest.raises(ValueError, match=r"^device=cuda:99: this machine has \d+ usable GPUs"):
+    with pytest.raises(ValueError, match=r"^device=cuda:99: this machine has \d+ usable GPU"):
         precision.resolve_device("cuda:99")
 
 

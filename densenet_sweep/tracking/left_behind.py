@@ -1,0 +1,103 @@
+"""Outboxes of runs that have ended while the store was away, sent by whoever reaches it next."""
+
+import logging
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
+
+from densenet_sweep.tracking import outbox
+from densenet_sweep.tracking.outbox import End, Outbox
+from densenet_sweep.tracking.run import find_parent
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+log = logging.getLogger("densenet_sweep")
+
+# Where single runs and those of grids are, below the folder in which the command is typed.
+_OUTPUTS = Path("outputs")
+_SINGLE_RUNS = ("runs/*/*", "grids/*/*/*")
+
+
+def send_trials(
+    client: "MlflowClient",
+    experiment_number: str,
+    uri: str,
+    experiment: str,
+    sweep_dir: Path,
+    states: Mapping[int, tuple[str, str | None]],
+) -> None:
+    """Send what trials of a sweep have kept that have ended.
+
+    Args:
+        client: of the store.
+        experiment_number: of the experiment.
+        uri: of the store.
+        experiment: its name.
+        sweep_dir: with a folder a trial.
+        states: what became of trials whose process did not come to say it, and why.
+
+    Raises:
+        mlflow.exceptions.MlflowException, OSError: the store is away again.
+    """
+    ends = {str(number): state for number, state in states.items()}
+    _send_all(client, experiment_number, uri, experiment, sweep_dir, sweep_dir.glob(f"*/{outbox.FILE}"), ends)
+
+
+def waiting(sweep_dir: Path) -> list[int]:
+    """Return the numbers of the trials of a sweep that have something to send."""
+    names = [path.parent.name for path in sweep_dir.glob(f"*/{outbox.FILE}")]
+    return sorted(int(name) for name in names if name.isdigit())
+
+
+def send_single_runs(client: "MlflowClient", experiment_number: str, uri: str, experiment: str) -> None:
+    """Send what single runs have kept that have ended.
+
+    Raises:
+        mlflow.exceptions.MlflowException, OSError: the store is away again.
+    """
+    paths = [path for pattern in _SINGLE_RUNS for path in _OUTPUTS.glob(f"{pattern}/{outbox.FILE}")]
+    _send_all(client, experiment_number, uri, experiment, _OUTPUTS, paths, {})
+
+
+def _send_all(
+    client: "MlflowClient",
+    experiment_number: str,
+    uri: str,
+    experiment: str,
+    root: Path,
+    paths: Iterable[Path],
+    ends: Mapping[str, tuple[str, str | None]],
+) -> None:
+    found = sorted(paths)
+    if not found:
+        return
+    try:
+        with FileLock(root / ".mlflow_outbox.lock", timeout=0):  # who else is here sends them all
+            for path in found:
+                kept = outbox.read(path.parent)
+                if kept is None or (kept.store, kept.experiment) != (outbox.shown_store(uri), experiment):
+                    continue
+                if kept.end is None and path.parent.name in ends:
+                    kept.end = End(*ends[path.parent.name], outbox.now())
+                if kept.end is not None:  # otherwise its process lives, or another will continue it
+                    _send(client, experiment_number, kept, path)
+    except Timeout:
+        return
+
+
+def _send(client: "MlflowClient", experiment_number: str, kept: Outbox, path: Path) -> None:
+    name = kept.name
+    try:
+        parent = None if kept.study_name is None else find_parent(client, experiment_number, kept.study_name)
+        kept.send(client, experiment_number, parent)
+    except Exception as error:
+        if not outbox.is_refused(error):
+            raise
+        log.warning("%s: MLflow does not take what it keeps (%s)", path, error)
+        path.replace(path.with_suffix(".refused"))
+        return
+    path.unlink(missing_ok=True)
+    log.info("MLflow has %s now, which was kept in %s while the store was away", name, path.parent)
