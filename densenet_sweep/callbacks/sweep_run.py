@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
-from hydra_async_sweeper.readable import shown_path
+from hydra_async_sweeper.readable import numbered, shown_path
 from hydra_async_sweeper.space.search_space import is_search
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
@@ -115,11 +115,6 @@ class SweepRun(Callback):
         waiting = left_behind.waiting(Path(sweep_dir))
         kept = f"; what {numbered(waiting)} could not send waits in {sweep_dir}" if waiting else ""
         in_store(config, write, loss=f"MLflow is not complete{kept}; the same command completes it when it is back")
-
-
-def numbered(trials: Sequence[int]) -> str:
-    """Return the trials of these numbers in words."""
-    return f"trial{'s' if len(trials) > 1 else ''} {', '.join(map(str, trials))}"
 
 
 def _send_trials(

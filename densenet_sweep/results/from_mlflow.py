@@ -11,12 +11,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from hydra_async_sweeper.readable import numbered
 from hydra_async_sweeper.space import search_space as spaces
 from hydra_async_sweeper.space.search_space import is_search
 from hydra_async_sweeper.trial import NUM_STEPS, PROMOTED, RUNG_SECONDS, RUNGS, SECONDS
 from hydra_async_sweeper.workers.claim import LEASE
 
-from densenet_sweep.callbacks.sweep_run import numbered
 from densenet_sweep.config.metrics import direction_of
 from densenet_sweep.results.from_optuna import NOTE
 from densenet_sweep.tracking.mlflow_private import last_step

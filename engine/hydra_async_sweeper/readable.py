@@ -72,6 +72,11 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def numbered(trials: Sequence[int]) -> str:
+    """Return the trials of these numbers in words."""
+    return f"trial{'s' if len(trials) > 1 else ''} {', '.join(map(str, trials))}"
+
+
 def did_you_mean(word: str, known: Sequence[str]) -> str:
     """Return `; did you mean X?` for the known word closest to `word`, or nothing."""
     matches = difflib.get_close_matches(word, known, n=1)
