@@ -40,6 +40,20 @@ def last_checkpoint(job: Job, config: Config) -> dict[str, Any]:
     return last
 
 
+def check_images(last: Mapping[str, Any], digest: str, job: Job, config: Config) -> None:
+    """Refuse to continue on other images than those of the checkpoint `last`; one of an older version does not tell.
+
+    Raises:
+        ConfigError: they have changed.
+    """
+    then = last.get("images", digest)
+    if then != digest:
+        raise ConfigError(
+            f"data.root={config.data.root}: the digest of its images is {digest}, but {job.output_dir / LAST} was trained "
+            f"with {then}: put them back, or choose another hydra.run.dir"
+        )
+
+
 def _newest(folder: Path) -> tuple[Path | None, dict[str, Any]]:
     """Return the newest checkpoint in `folder` that is whole, and where it is."""
     damaged = []

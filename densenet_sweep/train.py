@@ -71,6 +71,9 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
         _check_limits(config, job, dtype)
     capacity.check_fits(config)
     source, train_images, valid_images = _splits(config, device)
+    digest = f"{train_images.digest}-{valid_images.digest}"
+    trial.hold_to(_read_as(config), digest, f"data.root={config.data.root}: the digest of its images is")
+    continuing.check_images(last, digest, job, config)
     config = _with_num_classes(config, len(source.class_names))
     if not is_complete:
         _check_limits(config, job, dtype)
@@ -120,6 +123,7 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
         network,
         optimizer,
         fingerprint=continuing.fingerprint(config, job),
+        digest=digest,
         preprocessing=preprocessing,
         class_names=source.class_names,
         confusion_KK=last.get("confusion"),
@@ -221,6 +225,14 @@ def _splits(config: Config, device: torch.device) -> tuple[Source, Images, Image
     data = config.data
     source = json.dumps({"_target_": data._target_, **data.source_arguments()}, sort_keys=True)
     return _read(source, data.valid_fraction, data.num_train, data.split_seed, device)
+
+
+def _read_as(config: Config) -> str:
+    """Return how the images are read and split, wherever they are: trials that search it have other images each."""
+    data = config.data
+    arguments = {key: value for key, value in data.source_arguments().items() if key not in ("root", "download")}
+    split_as = {"valid_fraction": data.valid_fraction, "num_train": data.num_train, "split_seed": data.split_seed}
+    return json.dumps({"_target_": data._target_, **arguments, **split_as}, sort_keys=True)
 
 
 def _with_num_classes(config: Config, num_classes: int) -> Config:

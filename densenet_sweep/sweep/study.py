@@ -11,6 +11,7 @@ from densenet_sweep.earlier import first_difference
 from densenet_sweep.sweep.best import chosen_options, flat_job_config, is_below
 from densenet_sweep.sweep.errors import SweepError
 from densenet_sweep.sweep.space import Space
+from densenet_sweep.sweep.trial import HELD_TO
 
 if TYPE_CHECKING:
     import optuna
@@ -106,6 +107,7 @@ def open_study(
     check_same(study, definition, reread=reread, allow_change=allow_change)
     if allow_change:
         _keep_config(study, definition)
+        study.set_user_attr(HELD_TO, {})
     return study
 
 

@@ -31,6 +31,7 @@ from densenet_sweep.sweep.exclusive import exclusive
 from densenet_sweep.sweep.names import check_study_name
 from densenet_sweep.sweep.options import check_options
 from densenet_sweep.sweep.ranking import best_first
+from densenet_sweep.sweep.trial import HELD_TO
 from densenet_sweep.sweep.worker import Settings, Worker
 
 if TYPE_CHECKING:
@@ -168,13 +169,17 @@ def _opened(
     description.check_trials(sweep_dir, name, storage, options["storage"])
     allow_change = options["allow_config_change"]
     earlier = []
+    held_to: Mapping[str, str] = {}
     if options["warm_start_from"] is not None:
         source = first_trials.source_of_warm_start(options["warm_start_from"], storage, sweep_dir)
         studies.check_same(source, definition, reread=reread, allow_change=allow_change)
         earlier = first_trials.copies(source)
+        held_to = {} if allow_change else source.user_attrs.get(HELD_TO, {})
     sweep_dir.mkdir(parents=True, exist_ok=True)
     with exclusive(storage, name) as renew:
         study = studies.open_study(storage, name, definition, reread=reread, allow_change=allow_change)
+        if held_to and HELD_TO not in study.user_attrs:
+            study.set_user_attr(HELD_TO, held_to)
         first_trials.begin(study, first, earlier, renew)
         if options["repeats"]:
             study.set_user_attr(best.REPEATS, True)

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from torch import nn
 from densenet_sweep import train, training_run
 from densenet_sweep.sweep import TrialLost
 from densenet_sweep.sweep.trial import NullTrial, running
+from densenet_sweep.training import checkpoint
 
 TINY = ["data=digits", "architecture.depth=10", "architecture.growth_rate=4", "device=cpu", "precision=fp32"]
 NOTHING = ["tracking=none"]
@@ -88,7 +90,6 @@ def test_an_interrupted_run_gives_the_numbers_of_an_uninterrupted_one(recipe, co
     command(*common, f"hydra.run.dir={tmp_path / 'whole'}")
 
     from densenet_sweep import run_folder
-    from densenet_sweep.training import checkpoint
 
     monkeypatch.setattr(run_folder, "_REST", 0)
     save, saved = checkpoint.save, []
@@ -250,6 +251,66 @@ def test_a_users_own_pictures_train(command, tmp_path):
     typed = command("data=image_folder", "data.root=pictures", "data.image_size=16", *NOTHING, "hydra.run.dir=other")
     assert typed.exit_code == 1
     assert typed.err.startswith("densenet-sweep: error: class gnus has no image: a class needs an image for training and")
+
+
+PICTURES = [
+    "data=image_folder", "data.root=pictures", "data.image_size=8", "data.valid_fraction=0.3", "batch_size=8", "epochs=2",
+    "architecture.depth=10", "architecture.growth_rate=4", "device=cpu", "precision=fp32", *NOTHING,
+]  # fmt: skip
+
+
+@pytest.fixture
+def paint(tmp_path: Path) -> Callable[[int], None]:
+    """Make a folder of pictures, which differ by one level in one of them."""
+    from PIL import Image
+
+    def write(level: int) -> None:
+        for name in ("cats", "dogs"):
+            (tmp_path / "pictures" / name).mkdir(parents=True, exist_ok=True)
+            for number in range(10):
+                colour = (level if (name, number) == ("dogs", 3) else 7 * number, 100, 200)
+                Image.new("RGB", (8, 8), colour).save(tmp_path / "pictures" / name / f"{number}.png")
+        train._read.cache_clear()
+
+    return write
+
+
+def test_a_run_is_not_continued_on_other_pictures(command, tmp_path, paint):
+    paint(100)
+    assert command(*PICTURES, "hydra.run.dir=run").exit_code == 0
+    assert command(*PICTURES, "hydra.run.dir=run").exit_code == 0
+    paint(101)
+    typed = command(*PICTURES, "hydra.run.dir=run")
+    assert typed.exit_code == 1
+    assert typed.err.startswith("densenet-sweep: error: data.root=pictures: the digest of its images is ")
+    assert typed.err.endswith(": put them back, or choose another hydra.run.dir\n")
+    last = checkpoint.load(tmp_path / "run" / "last.pt")
+    del last["images"]  # as older versions wrote it
+    checkpoint.save(tmp_path / "run" / "last.pt", last)
+    assert command(*PICTURES, "hydra.run.dir=run").exit_code == 0
+
+
+def test_a_study_is_not_continued_on_other_pictures(command, paint):
+    from densenet_sweep.compare.studies import find
+
+    def states():
+        return [trial.state.name for trial in find("pictures").load().trials]
+
+    searched = ["architecture.depth=choice(10)", "architecture.growth_rate=choice(4,6)", "rungs=[]"]
+    swept = ["sweep=growth_depth_lr", *PICTURES, *searched, "hydra.sweeper.study_name=pictures"]
+    paint(100)
+    assert command(*swept, "hydra.sweeper.n_trials=1").exit_code == 0
+    paint(101)
+    typed = command(*swept, "hydra.sweeper.n_trials=2")
+    assert typed.exit_code == 1
+    assert "data.root=pictures: the digest of its images is " in typed.err
+    assert "another hydra.sweeper.study_name starts a new study beside pictures" in typed.err
+    assert states() == ["COMPLETE", "WAITING"]
+    paint(100)
+    assert command(*swept, "hydra.sweeper.n_trials=2").exit_code == 0
+    paint(101)
+    assert command(*swept, "hydra.sweeper.n_trials=3", "hydra.sweeper.allow_config_change=true").exit_code == 0
+    assert states() == ["COMPLETE", "COMPLETE", "COMPLETE"]
 
 
 def test_the_test_set_is_not_read(command, monkeypatch):
