@@ -81,8 +81,8 @@ def _set_aside(path: Path) -> Path:
 def fingerprint(config: Config, job: Job) -> str:
     """Return what must not change over a continued run, as JSON; where and by whom it is recorded and judged may change."""
     leaves = {**config_file.flat(asdict(config)), "final": job.final}
-    of_others = ("tracking.", "storage.", "limits.", "rungs", "trusted_targets")
-    ignored = (*of_others, "device", "data.root", "data.download", "architecture.num_classes")
+    of_others = ("tracking.", "storage.", "limits.", "rungs", "trusted_targets", "reference.")
+    ignored = (*of_others, "device", "num_threads", "data.root", "data.download", "architecture.num_classes")
     return json.dumps({key: value for key, value in leaves.items() if not key.startswith(ignored)}, sort_keys=True)
 
 

@@ -46,6 +46,7 @@ class RunFolder:
         *,
         fingerprint: str,
         digest: str,
+        num_threads: int | None,
         preprocessing: Preprocessing,
         class_names: Sequence[str],
         confusion_KK: torch.Tensor | None = None,
@@ -58,6 +59,7 @@ class RunFolder:
             optimizer: that trains it.
             fingerprint: what a start that continues must have in common with this one.
             digest: of its images.
+            num_threads: that compute, on a CPU.
             preprocessing: with what the training images taught.
             class_names: of the data set.
             confusion_KK: of the best epoch of an earlier start.
@@ -70,7 +72,7 @@ class RunFolder:
         self._last = folder / LAST
         self._network = network
         self._optimizer = optimizer
-        self._same = {"config": fingerprint, "images": digest}
+        self._same = {"config": fingerprint, "images": digest, "num_threads": num_threads}
         self._preprocessing = preprocessing
         self._class_names = class_names
         self._confusion_KK = confusion_KK

@@ -16,7 +16,7 @@ import torch
 from hydra.utils import get_object, instantiate
 from torch import nn
 
-from densenet_sweep import capacity, continuing, limits, progress
+from densenet_sweep import capacity, continuing, limits, progress, reference
 from densenet_sweep.config import Config, ConfigError
 from densenet_sweep.data.augmentation import Augmentation
 from densenet_sweep.data.batches import EvalBatches, TrainBatches
@@ -25,15 +25,15 @@ from densenet_sweep.data.preprocessing import Preprocessing, channel_statistics
 from densenet_sweep.data.split import check_classes, few_images, split
 from densenet_sweep.recording import Job, recorded
 from densenet_sweep.run_folder import RunFolder
-from densenet_sweep.sweep import TrialPruned, current_trial
+from densenet_sweep.sweep import REPETITION, TrialPruned, current_trial
 from densenet_sweep.targets import check_defined_there
 from densenet_sweep.tracking.record import Record
+from densenet_sweep.training import threads
 from densenet_sweep.training.compilation import Compiled
 from densenet_sweep.training.evaluation import evaluate
 from densenet_sweep.training.fit import Epoch, fit
 from densenet_sweep.training.memory import keep_freed_memory, reset_peak
 from densenet_sweep.training.precision import place, resolve_device, resolve_dtype
-from densenet_sweep.training.threads import keep_to_the_job
 from densenet_sweep.training_run import TrainingRun
 
 log = logging.getLogger("densenet_sweep")
@@ -44,6 +44,7 @@ _EVAL_BATCH_SIZE = 512
 _READING = "reading the data set; what must be decoded is decoded once, by one process, and all others on this machine wait"
 
 
+@threads.restored()
 def train(config: Config, job: Job) -> float | tuple[float, ...]:
     """Train one network as `config` says and return the objective's value after the last epoch, or each objective's.
 
@@ -64,8 +65,9 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
                 "objective=peak_memory_bytes: this system does not tell what one training takes on a CPU; Linux does, or a GPU"
             )
         keep_freed_memory()
-        keep_to_the_job(os.environ)
+        threads.keep_to_the_job(os.environ)
     last = continuing.last_checkpoint(job, config)
+    config = _with_num_threads(config, device, last.get("num_threads"))
     is_complete = config.architecture.num_classes is not None
     if is_complete:
         _check_limits(config, job, dtype)
@@ -124,6 +126,7 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
         optimizer,
         fingerprint=continuing.fingerprint(config, job),
         digest=digest,
+        num_threads=config.num_threads,
         preprocessing=preprocessing,
         class_names=source.class_names,
         confusion_KK=last.get("confusion"),
@@ -149,7 +152,10 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
             test_batches = EvalBatches(test_images, preprocessing, batch_size=_EVAL_BATCH_SIZE)
             test = evaluate(network, test_batches(), dtype=dtype)
             run.tell_test(test, len(test_images))
+            reference.compare(config.reference, trial, {**run.history[-1], "test_accuracy": test.accuracy})
             return test.accuracy
+        trial.annotate(REPETITION, reference.repetition(config.num_threads, trial, run.history[-1]))
+        reference.compare(config.reference, trial, run.history[-1])
     values = tuple(run.history[-1][name] for name in config.objectives)
     return values[0] if isinstance(config.objective, str) else values
 
@@ -225,6 +231,21 @@ def _splits(config: Config, device: torch.device) -> tuple[Source, Images, Image
     data = config.data
     source = json.dumps({"_target_": data._target_, **data.source_arguments()}, sort_keys=True)
     return _read(source, data.valid_fraction, data.num_train, data.split_seed, device)
+
+
+def _with_num_threads(config: Config, device: torch.device, before: int | None) -> Config:
+    """Compute with the threads that were asked for, or with those of an earlier start, and return `config` with their number.
+
+    The sums of a CPU are put together from as many parts as there are threads, so the last digits depend on them.
+    """
+    if device.type != "cpu":
+        return config
+    if before is not None and config.num_threads not in (None, before):
+        log.warning("num_threads=%s, but this run began with %d: its numbers will be others", config.num_threads, before)
+    wanted = config.num_threads or before
+    if wanted is not None:
+        torch.set_num_threads(wanted)
+    return replace(config, num_threads=torch.get_num_threads())
 
 
 def _read_as(config: Config) -> str:

@@ -31,7 +31,7 @@ from densenet_sweep.sweep.exclusive import exclusive
 from densenet_sweep.sweep.names import check_study_name
 from densenet_sweep.sweep.options import check_options
 from densenet_sweep.sweep.ranking import best_first
-from densenet_sweep.sweep.trial import HELD_TO
+from densenet_sweep.sweep.trial import HELD_TO, REPETITION
 from densenet_sweep.sweep.worker import Settings, Worker
 
 if TYPE_CHECKING:
@@ -236,7 +236,7 @@ def _report_best(
         [_program(), "--config-dir", shlex.quote(str(shown)), option, *best.needed_options(context.config_loader, config)]
     )
     header = f"The best of study {study.study_name}: trial {found.number}, value {values}.\n\n  {command}"
-    best.write(path, context.config_loader, composed, header, ignored)
+    best.write(path, context.config_loader, composed, header, ignored, repetition=found.user_attrs.get(REPETITION, {}))
     front = f"the first of {len(study.best_trials)} on the Pareto front by the first objective"
     kind = front if len(study.directions) > 1 else "the best trial"
     log.info("%s: number %d, value %s\n  %s", kind, found.number, values, space.searched(found.params))

@@ -19,6 +19,9 @@ RUNG_SECONDS = "rung_seconds"
 # Of a trial that goes on from another: the number of that "trial", and the "step" after which it had stopped.
 PROMOTED = "promoted_from"
 
+# What repeats a complete trial exactly, beyond its config: values by override path.
+REPETITION = "repetition"
+
 # The study's attribute with what its trials have in common beyond the config, by key; see `Trial.hold_to`.
 HELD_TO = "held_to"
 

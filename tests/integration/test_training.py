@@ -87,7 +87,8 @@ def test_a_run_leaves_what_is_needed_to_judge_and_repeat_it(command, tmp_path):
 @pytest.mark.parametrize("recipe", [[], ["optimizer=muon", "data.augment.horizontal_flip=alternating"]])
 def test_an_interrupted_run_gives_the_numbers_of_an_uninterrupted_one(recipe, command, tmp_path, monkeypatch):
     common = [*TINY, *NOTHING, "epochs=4", "architecture.drop_rate=0.2", "data.augment.crop_padding=1", *recipe]
-    command(*common, f"hydra.run.dir={tmp_path / 'whole'}")
+    common += ["data.num_train=200", "data.valid_fraction=0.05"]  # two threads on a busy machine take their time
+    command(*common, "num_threads=2", f"hydra.run.dir={tmp_path / 'whole'}")
 
     from densenet_sweep import run_folder
 
@@ -102,7 +103,7 @@ def test_an_interrupted_run_gives_the_numbers_of_an_uninterrupted_one(recipe, co
                 raise KeyboardInterrupt
 
     monkeypatch.setattr(checkpoint, "save", interrupted)
-    typed = command(*common, f"hydra.run.dir={tmp_path / 'parts'}")
+    typed = command(*common, "num_threads=2", f"hydra.run.dir={tmp_path / 'parts'}")
     assert typed.exit_code == 130
     assert "interrupted; continue with:" in typed.err
     assert f"hydra.run.dir={tmp_path / 'parts'}" in typed.err
@@ -111,6 +112,9 @@ def test_an_interrupted_run_gives_the_numbers_of_an_uninterrupted_one(recipe, co
     typed = command(*common, f"hydra.run.dir={tmp_path / 'parts'}")
     assert "continuing after epoch 2 of 4" in typed.out
     assert numbers(tmp_path / "parts") == numbers(tmp_path / "whole")
+    assert checkpoint.load(tmp_path / "parts" / "last.pt")["num_threads"] == 2
+    typed = command(*common, "num_threads=1", f"hydra.run.dir={tmp_path / 'parts'}")
+    assert "num_threads=1, but this run began with 2: its numbers will be others" in typed.out
 
 
 @pytest.mark.parametrize(("damaged", "goes_on"), [(["last.pt"], "previous.pt"), (["last.pt", "previous.pt"], "the start")])
@@ -491,6 +495,9 @@ def test_a_sweep_and_its_record(command, tmp_path):
     assert job["architecture"]["growth_rate"] == trial.params["architecture.growth_rate"]
     assert job["optimizer"]["lr"] == trial.params["optimizer.lr"]
     assert job["epochs"] == 2
+    assert job["num_threads"] == 1
+    again = command("--config-dir", str(folder), "experiment=best", "device=cpu", *NOTHING)
+    assert f"the same numbers as trial {trial.number} of study growth_depth_lr-digits: valid_accuracy 0." in again.out
 
 
 def test_a_killed_command_leaves_no_run_open_after_the_next(tmp_path):
