@@ -88,6 +88,7 @@ def _train(job: DictConfig, *, final: bool) -> float | tuple[float, ...]:
         finally:
             own_folder.release()
     try:
+        own_folder.claim(described.output_dir)  # it is, but where only a running job could tell where it is
         return train.train(composition.typed(job), described)
     except KeyboardInterrupt:
         where = f"hydra.run.dir={described.output_dir}"

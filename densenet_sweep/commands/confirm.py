@@ -5,8 +5,8 @@ smallest that cannot be told from the best becomes the champion. Started again, 
 """
 
 import argparse
+import re
 import shlex
-import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -83,7 +83,7 @@ def _write_config(
     path.parent.mkdir(parents=True, exist_ok=True)
     kept = found.folder / str(finalist.trial) / "artifacts" / "config.yaml"
     if kept.is_file():
-        shutil.copyfile(kept, path)
+        _copy_config(kept, path)
         return
     run_id = study.trials[finalist.trial].run_id
     if run_id is None:
@@ -91,7 +91,12 @@ def _write_config(
     uri = mlflow_config(overrides, f"{kept} has gone, so confirm").uri
     check_exists(uri)
     with answering(uri), tempfile.TemporaryDirectory() as temporary:
-        shutil.copyfile(downloaded_config(connect(uri), run_id, temporary), path)
+        _copy_config(downloaded_config(connect(uri), run_id, temporary), path)
+
+
+def _copy_config(source: Path, path: Path) -> None:
+    """Copy a config without its number of threads: the confirmation's own workers have theirs."""
+    path.write_text(re.sub(r"(?m)^num_threads: .*\n", "", source.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def _fresh_seeds(used: object, count: int) -> Sequence[int]:

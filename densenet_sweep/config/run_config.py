@@ -21,7 +21,7 @@ OF_THE_MACHINE = ("data.root", "data.download")
 _NO_WORDS = ("true", "false", "null", "nan", "inf")
 
 # What says nothing of what is trained, may hold a password, or is the user's to grant.
-WHERE_IT_IS_WRITTEN = ("tracking", "storage", "trusted_targets")
+WHERE_IT_IS_WRITTEN = ("tracking", "storage", "trusted_targets", "reference")
 
 
 def shown(config: Config) -> dict[str, Any]:

@@ -41,6 +41,20 @@ def last_checkpoint(job: Job, config: Config) -> dict[str, Any]:
     return last
 
 
+def check_images(last: Mapping[str, Any], digest: str, job: Job, config: Config) -> None:
+    """Refuse to continue on other images than those of the checkpoint `last`; one of an older version does not tell.
+
+    Raises:
+        ConfigError: they have changed.
+    """
+    then = last.get("images", digest)
+    if then != digest:
+        raise ConfigError(
+            f"data.root={config.data.root}: the digest of its images is {digest}, but {job.output_dir / LAST} was trained "
+            f"with {then}: put them back, or choose another hydra.run.dir"
+        )
+
+
 def _newest(folder: Path) -> tuple[Path | None, dict[str, Any]]:
     """Return the newest checkpoint in `folder` that is whole, and where it is."""
     damaged = []
@@ -68,8 +82,8 @@ def _set_aside(path: Path) -> Path:
 def fingerprint(config: Config, job: Job) -> str:
     """Return what must not change over a continued run, as JSON; where and by whom it is recorded and judged may change."""
     leaves = {**run_config.flat(asdict(config)), "final": job.final}
-    of_others = ("tracking.", "storage.", "limits.", "rungs", "trusted_targets")
-    ignored = (*of_others, "device", "data.root", "data.download", "architecture.num_classes")
+    of_others = ("tracking.", "storage.", "limits.", "rungs", "trusted_targets", "reference.")
+    ignored = (*of_others, "device", "num_threads", "data.root", "data.download", "architecture.num_classes")
     return json.dumps({key: value for key, value in leaves.items() if not key.startswith(ignored)}, sort_keys=True)
 
 

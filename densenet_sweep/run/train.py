@@ -14,9 +14,10 @@ from typing import Any
 
 import torch
 from hydra.utils import get_object, instantiate
-from hydra_async_sweeper import TrialPruned, current_trial
+from hydra_async_sweeper import REPETITION, TrialPruned, current_trial
 from torch import nn
 
+from densenet_sweep import reference
 from densenet_sweep.config import capacity
 from densenet_sweep.config.schema import Config, ConfigError
 from densenet_sweep.config.targets import check_defined_there
@@ -30,12 +31,12 @@ from densenet_sweep.run.folder import RunFolder
 from densenet_sweep.run.recording import Job, recorded
 from densenet_sweep.run.reporting import TrainingRun
 from densenet_sweep.tracking.record import Record
+from densenet_sweep.training import threads
 from densenet_sweep.training.compilation import Compiled
 from densenet_sweep.training.evaluation import evaluate
 from densenet_sweep.training.fit import Epoch, fit
 from densenet_sweep.training.malloc import keep_freed_memory, reset_peak
 from densenet_sweep.training.precision import place, resolve_device, resolve_dtype
-from densenet_sweep.training.threads import keep_to_the_job
 
 log = logging.getLogger("densenet_sweep")
 
@@ -45,6 +46,7 @@ _EVAL_BATCH_SIZE = 512
 _READING = "reading the data set; what must be decoded is decoded once, by one process, and all others on this machine wait"
 
 
+@threads.restored()
 def train(config: Config, job: Job) -> float | tuple[float, ...]:
     """Train one network as `config` says and return the objective's value after the last epoch, or each objective's.
 
@@ -65,13 +67,17 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
                 "objective=peak_memory_bytes: this system does not tell what one training takes on a CPU; Linux does, or a GPU"
             )
         keep_freed_memory()
-        keep_to_the_job(os.environ)
+        threads.keep_to_the_job(os.environ)
     last = resume.last_checkpoint(job, config)
+    config = _with_num_threads(config, device, last.get("num_threads"))
     is_complete = config.architecture.num_classes is not None
     if is_complete:
         _check_limits(config, job, dtype)
     capacity.check_fits(config)
     source, train_images, valid_images = _splits(config, device)
+    digest = f"{train_images.digest}-{valid_images.digest}"
+    trial.hold_to(_read_as(config), digest, f"data.root={config.data.root}: the digest of its images is")
+    resume.check_images(last, digest, job, config)
     config = _with_num_classes(config, len(source.class_names))
     if not is_complete:
         _check_limits(config, job, dtype)
@@ -121,6 +127,8 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
         network,
         optimizer,
         fingerprint=resume.fingerprint(config, job),
+        digest=digest,
+        num_threads=config.num_threads,
         preprocessing=preprocessing,
         class_names=source.class_names,
         confusion_KK=last.get("confusion"),
@@ -146,7 +154,10 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
             test_batches = EvalBatches(test_images, preprocessing, batch_size=_EVAL_BATCH_SIZE)
             test = evaluate(network, test_batches(), dtype=dtype)
             run.tell_test(test, len(test_images))
+            reference.compare(config.reference, trial, {**run.history[-1], "test_accuracy": test.accuracy})
             return test.accuracy
+        trial.annotate(REPETITION, reference.repetition(config.num_threads, trial, run.history[-1]))
+        reference.compare(config.reference, trial, run.history[-1])
     values = tuple(run.history[-1][name] for name in config.objectives)
     return values[0] if isinstance(config.objective, str) else values
 
@@ -222,6 +233,29 @@ def _splits(config: Config, device: torch.device) -> tuple[Source, Images, Image
     data = config.data
     source = json.dumps({"_target_": data._target_, **data.source_arguments()}, sort_keys=True)
     return _read(source, data.valid_fraction, data.num_train, data.split_seed, device)
+
+
+def _with_num_threads(config: Config, device: torch.device, before: int | None) -> Config:
+    """Compute with the threads that were asked for, or with those of an earlier start, and return `config` with their number.
+
+    The sums of a CPU are put together from as many parts as there are threads, so the last digits depend on them.
+    """
+    if device.type != "cpu":
+        return config
+    if before is not None and config.num_threads not in (None, before):
+        log.warning("num_threads=%s, but this run began with %d: its numbers will be others", config.num_threads, before)
+    wanted = config.num_threads or before
+    if wanted is not None:
+        torch.set_num_threads(wanted)
+    return replace(config, num_threads=torch.get_num_threads())
+
+
+def _read_as(config: Config) -> str:
+    """Return how the images are read and split, wherever they are: trials that search it have other images each."""
+    data = config.data
+    arguments = {key: value for key, value in data.source_arguments().items() if key not in ("root", "download")}
+    split_as = {"valid_fraction": data.valid_fraction, "num_train": data.num_train, "split_seed": data.split_seed}
+    return json.dumps({"_target_": data._target_, **arguments, **split_as}, sort_keys=True)
 
 
 def _with_num_classes(config: Config, num_classes: int) -> Config:

@@ -33,6 +33,7 @@ from hydra_async_sweeper.study.earlier import set_stored
 from hydra_async_sweeper.study.exclusive import exclusive
 from hydra_async_sweeper.study.names import check_study_name
 from hydra_async_sweeper.study.ranking import best_first
+from hydra_async_sweeper.trial import HELD_TO, REPETITION
 from hydra_async_sweeper.workers.composer import Composer
 from hydra_async_sweeper.workers.worker import Settings, Worker
 
@@ -171,13 +172,17 @@ def _opened(
     study_file.check_trials(sweep_dir, name, storage, options["storage"])
     allow_change = options["allow_config_change"]
     earlier = []
+    held_to: Mapping[str, str] = {}
     if options["warm_start_from"] is not None:
         source = enqueue.source_of_warm_start(options["warm_start_from"], storage, sweep_dir)
         studies.check_same(source, definition, reread=reread, allow_change=allow_change)
         earlier = enqueue.copies(source)
+        held_to = {} if allow_change else source.user_attrs.get(HELD_TO, {})
     sweep_dir.mkdir(parents=True, exist_ok=True)
     with exclusive(storage, name) as renew:
         study = studies.open_study(storage, name, definition, reread=reread, allow_change=allow_change)
+        if held_to and HELD_TO not in study.user_attrs:
+            study.set_user_attr(HELD_TO, held_to)
         enqueue.begin(study, first, earlier, renew)
         if options["repeats"]:
             study.set_user_attr(best_config.REPEATS, True)
@@ -240,7 +245,7 @@ def _report_best(
         ]
     )
     header = f"The best of study {study.study_name}: trial {found.number}, value {values}.\n\n  {command}"
-    best_config.write(path, context.config_loader, composed, header, ignored)
+    best_config.write(path, context.config_loader, composed, header, ignored, repetition=found.user_attrs.get(REPETITION, {}))
     front = f"the first of {len(study.best_trials)} on the Pareto front by the first objective"
     kind = front if len(study.directions) > 1 else "the best trial"
     log.info("%s: number %d, value %s\n  %s", kind, found.number, values, space.searched(found.params))

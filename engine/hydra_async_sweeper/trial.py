@@ -19,6 +19,12 @@ RUNG_SECONDS = "rung_seconds"
 # Of a trial that goes on from another: the number of that "trial", and the "step" after which it had stopped.
 PROMOTED = "promoted_from"
 
+# What repeats a complete trial exactly, beyond its config: values by override path.
+REPETITION = "repetition"
+
+# The study's attribute with what its trials have in common beyond the config, by key; see `Trial.hold_to`.
+HELD_TO = "held_to"
+
 
 class TrialPruned(Exception):  # noqa: N818 - Optuna's name for it
     """Raised by a task function that gives its trial up because `should_prune` said so."""
@@ -77,6 +83,13 @@ class Trial(Protocol):
     def constrain(self, name: str, excess: float) -> None:
         """Tell by how much the trial exceeds the limit `name`; 0 or less is within it, and the sampler learns from both."""
 
+    def hold_to(self, key: str, value: str, subject: str) -> None:
+        """Keep `value` for the whole study, whose trials would not compare where it differs; `subject` names it in the error.
+
+        Raises:
+            SweepError: an earlier trial kept another one. The task lets it pass: it ends the worker, not the trial.
+        """
+
     def annotate(self, key: str, value: object) -> None:
         """Keep a JSON value beside the trial, under `key`; those named above, such as `NUM_STEPS`, are understood."""
 
@@ -109,6 +122,9 @@ class NullTrial:
         return False
 
     def constrain(self, name: str, excess: float) -> None:
+        """Do nothing."""
+
+    def hold_to(self, key: str, value: str, subject: str) -> None:
         """Do nothing."""
 
     def annotate(self, key: str, value: object) -> None:

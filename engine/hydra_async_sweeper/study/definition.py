@@ -11,6 +11,7 @@ from hydra_async_sweeper.best_config import chosen_options, flat_job_config, is_
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.space.search_space import Space
 from hydra_async_sweeper.study.earlier import first_difference
+from hydra_async_sweeper.trial import HELD_TO
 
 if TYPE_CHECKING:
     import optuna
@@ -106,6 +107,7 @@ def open_study(
     check_same(study, definition, reread=reread, allow_change=allow_change)
     if allow_change:
         _keep_config(study, definition)
+        study.set_user_attr(HELD_TO, {})
     return study
 
 

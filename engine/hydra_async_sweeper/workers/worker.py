@@ -219,6 +219,9 @@ class Worker:
                 raise
             self._end_exited(study, lease, left)
             return
+        if isinstance(returned._return_value, SweepError):  # see `Trial.hold_to`
+            lease.give_back()
+            raise returned._return_value
         state, result, reason = _outcome(returned, len(study.directions))
         lease.release()
         try:

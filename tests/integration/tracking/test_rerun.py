@@ -1,15 +1,18 @@
 """Training again what MLflow kept of a run."""
 
 import shutil
+from pathlib import Path
 
 import pytest
+import torch
 from mlflow import MlflowClient
 
 from densenet_sweep.tracking import store
 
 RUN = (
     "data=digits", "architecture.depth=10", "architecture.growth_rate=4", "optimizer=adamw", "optimizer.betas=[0.8,0.9]",
-    "schedule=step", "epochs=2", "label_smoothing=0.1", "seed=7", "device=cpu", "tracking.system_metrics=false",
+    "schedule=step", "epochs=2", "data.num_train=200", "data.valid_fraction=0.05",
+    "label_smoothing=0.1", "seed=7", "device=cpu", "tracking.system_metrics=false",
 )  # fmt: skip
 
 # What depends on the machine's mood.
@@ -29,23 +32,34 @@ def runs(client):
 
 
 def test_the_same_numbers_come_out_on_a_cpu(command, client):
-    assert command(*RUN).exit_code == 0
+    assert command(*RUN, "num_threads=2").exit_code == 0
     [first] = runs(client)
     again = command("rerun", first.info.run_id)
     assert again.exit_code == 0, again.err
     assert "optimizer.betas=[0.8, 0.9]" in again.out
+    assert f"the same numbers as run {first.info.run_id}: valid_accuracy 0." in again.out
+    assert torch.get_num_threads() == 1
     _, second = runs(client)
+    assert second.data.tags["num_threads"] == "2"
     for key in sorted(first.data.metrics.keys() - set(_OF_THE_MOMENT)):
         one, two = (client.get_metric_history(run.info.run_id, key) for run in (first, second))
         assert [(metric.step, metric.value) for metric in one] == [(metric.step, metric.value) for metric in two], key
     assert first.data.params == {**second.data.params}
 
 
-def test_something_may_be_different_this_time(command, client):
-    command(*RUN)
+def test_something_may_be_different_this_time(command, client, tmp_path):
+    command(*RUN, "num_threads=2")
     [first] = runs(client)
-    assert command("rerun", first.info.run_id, "epochs=1").exit_code == 0
-    assert runs(client)[1].data.params["epochs"] == "1"
+    config = Path(client.download_artifacts(first.info.run_id, "config.yaml", str(tmp_path)))
+    text = config.read_text()
+    config.write_text(text.replace("num_threads: 2\n", ""))  # as older versions wrote it
+    assert config.read_text() != text
+    client.log_artifact(first.info.run_id, str(config))
+    again = command("rerun", first.info.run_id, "epochs=1")
+    assert again.exit_code == 0, again.err
+    assert "numbers as" not in again.out
+    params = runs(client)[1].data.params
+    assert (params["epochs"], params["num_threads"]) == ("1", "2")
 
 
 def test_what_cannot_be_trained_again_is_said_in_one_line(command, client):
