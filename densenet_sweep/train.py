@@ -107,7 +107,7 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
             epochs=epochs,
             first_epoch=len(past),
             max_seconds=config.max_seconds,
-            seconds_before=sum(epoch["seconds"] for epoch in past),
+            seconds_before=sum(epoch["epoch_seconds"] for epoch in past),
             dtype=dtype,
             label_smoothing=config.label_smoothing,
             max_grad_norm=config.optimizer.max_grad_norm,

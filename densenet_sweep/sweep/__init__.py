@@ -5,6 +5,7 @@ ask whether to go on; outside a sweep the same calls do nothing.
 """
 
 from densenet_sweep.sweep.trial import (
+    AT_RUNGS,
     NUM_STEPS,
     REPETITION,
     RUNG_SECONDS,
@@ -16,4 +17,15 @@ from densenet_sweep.sweep.trial import (
     current_trial,
 )
 
-__all__ = ["NUM_STEPS", "REPETITION", "RUNGS", "RUNG_SECONDS", "SECONDS", "Trial", "TrialLost", "TrialPruned", "current_trial"]
+__all__ = [
+    "AT_RUNGS",
+    "NUM_STEPS",
+    "REPETITION",
+    "RUNGS",
+    "RUNG_SECONDS",
+    "SECONDS",
+    "Trial",
+    "TrialLost",
+    "TrialPruned",
+    "current_trial",
+]

@@ -9,7 +9,7 @@ from optuna.trial import FrozenTrial, TrialState
 from densenet_sweep.sweep.errors import SweepError
 from densenet_sweep.sweep.promotion import PromotionPruner, promote
 from densenet_sweep.sweep.storage import open_storage
-from densenet_sweep.sweep.trial import NUM_STEPS, PROMOTED, RUNGS, SECONDS
+from densenet_sweep.sweep.trial import NUM_STEPS, PROMOTED, RUNG_SECONDS, RUNGS, SECONDS
 
 
 class Sweep:
@@ -127,7 +127,8 @@ def test_what_is_known_of_a_trial_goes_on_with_it():
     sweep.train(0.1)
     promote(sweep.study, sweep.study.pruner)
     waiting = sweep.study.trials[-1]
-    assert waiting.user_attrs == {RUNGS: [1], NUM_STEPS: 9, SECONDS: 2.5, PROMOTED: {"trial": 0, "step": 1}}
+    promoted = {"trial": 0, "step": 1, "seconds": 2.5}
+    assert waiting.user_attrs == {RUNGS: [1], NUM_STEPS: 9, SECONDS: 2.5, RUNG_SECONDS: 2.5, PROMOTED: promoted}
 
 
 def test_without_rungs_it_is_decided_at_once_and_for_good():
