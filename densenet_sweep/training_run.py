@@ -125,8 +125,8 @@ class TrainingRun:
         self._trial.annotate(SECONDS, seconds)
         self._trial.report(metrics[self._reported], step=number)
         if number in self._all_rungs:
-            of_rungs = {past["epoch"]: past[self._reported] for past in self.history if past["epoch"] in self._all_rungs}
-            self._trial.annotate(AT_RUNGS, of_rungs)
+            at_rungs = {int(past["epoch"]): past[self._reported] for past in self.history if past["epoch"] in self._all_rungs}
+            self._trial.annotate(AT_RUNGS, at_rungs)
         is_pruned = not self._all_rungs and not epoch.is_last and self._trial.should_prune()
         if is_pruned or epoch.is_last:
             self._folder.keep_pictures(self.history)
