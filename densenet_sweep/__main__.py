@@ -16,6 +16,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from densenet_sweep import completion, composition, errors, own_folder, private_options, runnable, versions
+from densenet_sweep.sweep import passwords
 
 # Each is a module whose `main(arguments)` runs the subcommand; a `Command` that it returns is run as if it had been typed.
 SUBCOMMANDS = {
@@ -48,7 +49,7 @@ def main() -> None:
             raise
         if completion.is_asked(sys.argv[1:]):  # a message would stand in the line that is being typed
             sys.exit(1)
-        print(f"densenet-sweep: error: {errors.one_line(error)}", file=sys.stderr)
+        print(f"densenet-sweep: error: {passwords.scrubbed(errors.one_line(error))}", file=sys.stderr)
         sys.exit(1)
 
 

@@ -23,8 +23,8 @@ from densenet_sweep.config import (
 )
 from densenet_sweep.data import known
 from densenet_sweep.metrics import OBJECTIVES
-from densenet_sweep.sweep.storage import check_password
-from densenet_sweep.tracking.store import check_uri
+from densenet_sweep.sweep.passwords import check_password
+from densenet_sweep.tracking.store import check_uri, check_uri_password
 
 # Larger ones are slips of the keyboard; what they would cost is not worth finding out.
 _MOST = 1_000_000
@@ -68,6 +68,7 @@ def check(config: Config) -> None:
     if isinstance(config.tracking, MlflowConfig):
         try:
             check_uri(config.tracking.uri)
+            check_uri_password(config.tracking.uri)
         except ValueError as error:
             raise ConfigError(str(error)) from None
     try:

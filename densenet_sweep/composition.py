@@ -18,6 +18,7 @@ from densenet_sweep import own_sections, unknown_keys
 from densenet_sweep.checks import check
 from densenet_sweep.config import Config, ConfigError, register
 from densenet_sweep.option_files import config_folder
+from densenet_sweep.sweep.passwords import refuse_written
 from densenet_sweep.targets import check_targets
 
 __all__ = ["Command", "choices", "compose", "config_folder", "output_dir", "register", "sweep_dir", "typed"]
@@ -52,6 +53,9 @@ def compose(overrides: Sequence[str], *, config_dir: str | None = None, config_n
     Raises:
         Exception: Hydra's and OmegaConf's, for an override that does not fit; see `errors.one_line`.
     """
+    for override in overrides:
+        key, _, value = override.partition("=")
+        refuse_written(value, key.lstrip("+"))  # first of all: whoever cannot read an override shows it
     parsed = OverridesParser.create().parse_overrides(list(overrides))
     fixed = [str(override.input_line) for override in parsed if not override.is_sweep_override()]
     with config_loader(config_dir) as (loader, searchpath):
@@ -60,7 +64,9 @@ def compose(overrides: Sequence[str], *, config_dir: str | None = None, config_n
             compose=lambda plain: hydra_compose(config_name, overrides=[*plain, *searchpath]),
             is_group=lambda key: bool(loader.get_group_options(key)),
         )
-        return hydra_compose(config_name, overrides=[*fixed, *searchpath])
+        job = hydra_compose(config_name, overrides=[*fixed, *searchpath])
+    refuse_written(OmegaConf.to_container(job, resolve=False))
+    return job
 
 
 def quoted(text: str) -> str:

@@ -83,8 +83,8 @@ def text(options: Mapping[str, str], values: Mapping[str, Any], comment: str = "
 def read(path: Path) -> tuple[dict[str, str], dict[str, Any]]:
     """Return the options of the groups and the values, nested, that `write` wrote.
 
-    Whoever can write where a run is kept can write this file, and its values become overrides. So it may say what is trained and
-    nothing else: no key of Hydra's, no interpolation, no function.
+    Whoever can write where a run is kept can write this file, and its values become overrides. So it may say what is trained
+    and nothing else: no key of Hydra's, no interpolation, no function.
 
     Raises:
         ConfigError: the file is something else, or says more.

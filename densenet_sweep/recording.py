@@ -19,6 +19,7 @@ from densenet_sweep.data.images import Images
 from densenet_sweep.errors import one_line
 from densenet_sweep.run_folder import LAST, PREVIOUS
 from densenet_sweep.sweep import Trial, TrialLost, TrialPruned, current_trial
+from densenet_sweep.sweep.passwords import scrubbed
 from densenet_sweep.tracking.description import Description
 from densenet_sweep.tracking.provenance import provenance_tags
 from densenet_sweep.tracking.record import DataUsed, Record, State
@@ -124,7 +125,7 @@ def recorded(
         state, reason = "interrupted", "its job was taken off the machine"
         raise
     except Exception as error:
-        reason = one_line(error)
+        reason = scrubbed(one_line(error))
         raise
     finally:
         if state in ("complete", "pruned"):

@@ -7,7 +7,8 @@ import warnings
 from pathlib import Path
 
 from densenet_sweep.sweep.errors import SweepError
-from densenet_sweep.sweep.storage import check_password, open_storage, redacted
+from densenet_sweep.sweep.passwords import check_password, redacted
+from densenet_sweep.sweep.storage import open_storage
 
 
 def main(arguments: list[str]) -> None:

@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 from densenet_sweep.earlier import first_difference
 from densenet_sweep.sweep.best import chosen_options, flat_job_config, is_below
 from densenet_sweep.sweep.errors import SweepError
+from densenet_sweep.sweep.passwords import redacted
 from densenet_sweep.sweep.space import Space
 from densenet_sweep.sweep.trial import HELD_TO
 
@@ -51,6 +52,7 @@ def define(directions: Sequence[str], space: Space, base: DictConfig, ignored: S
     searched = [name.lstrip("+") for name in space.parameters]
     leaves = flat_job_config(base)
     kept = {key: value for key, value in leaves.items() if not is_below(key, ignored) and not is_below(key, searched)}
+    kept = {key: redacted(value) if isinstance(value, str) else value for key, value in kept.items()}
     return Definition(list(directions), space.described(), json.loads(json.dumps(kept)), chosen_options(base, ignored))
 
 

@@ -19,7 +19,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from densenet_sweep.earlier import set_stored
-from densenet_sweep.sweep import best, conditional, construction, description, first_trials, launching, rehearsal
+from densenet_sweep.sweep import best, conditional, construction, description, first_trials, launching, passwords, rehearsal
 from densenet_sweep.sweep import space as spaces
 from densenet_sweep.sweep import storage as storages
 from densenet_sweep.sweep import study as studies
@@ -58,7 +58,9 @@ def sweep(
     """
     check_options(options)
     directions = studies.directions(options["direction"])
-    storages.check_password(options["storage"])
+    passwords.check_password(options["storage"])
+    written: Any = OmegaConf.to_container(config.hydra.sweeper, resolve=False)
+    passwords.refuse_written(written.get("storage"), "hydra.sweeper.storage")
     sweep_dir = Path(str(config.hydra.sweep.dir)).absolute()
     name = str(options["study_name"] or sweep_dir.name)
     if not description.describes(sweep_dir, name):  # an older study keeps the name that it has
@@ -93,7 +95,7 @@ def sweep(
         if reason is None:
             reason = launching.launch(worker, config, options["n_jobs"], study)
     except BaseException as error:
-        why = "interrupted" if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}"
+        why = "interrupted" if isinstance(error, KeyboardInterrupt) else passwords.scrubbed(f"{type(error).__name__}: {error}")
         emit(context, "on_study_end", reason=why, states=_states(study), best=best_first(study), **told)
         if isinstance(error, KeyboardInterrupt):
             log.warning("interrupted; continue with:\n  %s", command)
@@ -190,7 +192,7 @@ def _settings(options: Mapping[str, Any], study_name: str, sweep_dir: Path, base
     storage = options["storage"]
     return Settings(
         study_name=study_name,
-        storage=None if storage is None else storages.redacted(storage),  # launchers write what they send to files
+        storage=None if storage is None else passwords.redacted(storage),  # launchers write what they send to files
         sweep_dir=sweep_dir,
         sampler=options["sampler"],
         pruner=options["pruner"],

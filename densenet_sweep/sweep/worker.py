@@ -31,6 +31,7 @@ from densenet_sweep.sweep.events import emit
 from densenet_sweep.sweep.interruption import Interruption
 from densenet_sweep.sweep.lease import Lease, Silence, reclaim_dead
 from densenet_sweep.sweep.outage import is_full_disk, wait_out
+from densenet_sweep.sweep.passwords import scrubbed
 from densenet_sweep.sweep.ranking import best_first
 from densenet_sweep.sweep.readable import counted, one_line, unwrapped
 from densenet_sweep.sweep.running_trial import RunningTrial
@@ -308,9 +309,9 @@ def _outcome(returned: JobReturn, num_objectives: int) -> tuple[str, Any, str | 
         return "FAIL", None, f"returned {value!r} instead of {counted(num_objectives, 'finite number')}"
     if isinstance(value, TrialPruned) or type(value).__name__ == "TrialPruned":
         return "PRUNED", None, str(value)
-    reason = textwrap.shorten(one_line(value), _LONGEST_REASON, placeholder=" ...")
+    reason = textwrap.shorten(scrubbed(one_line(value)), _LONGEST_REASON, placeholder=" ...")
     if type(value).__name__ == "OutOfMemoryError" or "out of memory" in str(value).lower():
-        reason = f"out of memory: {_first_line(value)}"
+        reason = f"out of memory: {scrubbed(_first_line(value))}"
         # The error's traceback holds the tensors that filled the memory.
         returned._return_value = value = None
         gc.collect()

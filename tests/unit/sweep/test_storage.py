@@ -8,7 +8,8 @@ from optuna.trial import TrialState
 
 from densenet_sweep.sweep import outage, storage
 from densenet_sweep.sweep.errors import SweepError
-from densenet_sweep.sweep.storage import check_password, open_storage, redacted, revealed
+from densenet_sweep.sweep.passwords import check_password, redacted, revealed
+from densenet_sweep.sweep.storage import open_storage
 
 URL = "postgresql://me:secret@host/db"
 
