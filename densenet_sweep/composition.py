@@ -14,7 +14,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import MISSING, DictConfig, OmegaConf, open_dict, read_write
 
-from densenet_sweep import own_sections, unknown_keys
+from densenet_sweep import experiments, own_sections, unknown_keys
 from densenet_sweep.checks import check
 from densenet_sweep.config import Config, ConfigError, register
 from densenet_sweep.option_files import config_folder
@@ -57,6 +57,7 @@ def compose(overrides: Sequence[str], *, config_dir: str | None = None, config_n
         key, _, value = override.partition("=")
         refuse_written(value, key.lstrip("+"))  # first of all: whoever cannot read an override shows it
     parsed = OverridesParser.create().parse_overrides(list(overrides))
+    experiments.refuse_more(parsed, [*([] if config_dir is None else [Path(config_dir)]), config_folder()])
     fixed = [str(override.input_line) for override in parsed if not override.is_sweep_override()]
     with config_loader(config_dir) as (loader, searchpath):
         unknown_keys.refuse_added(

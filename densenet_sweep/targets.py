@@ -6,11 +6,12 @@ line or in a folder given as `--config-dir`, and never comes from what a run has
 
 import importlib.util
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
 from densenet_sweep.config import Config, ConfigError
+from densenet_sweep.sweep.trust import is_trusted
 
 # Ours, by the section that may name them. By name, as a module also holds what it imports, `torch` say.
 _OURS: dict[str, dict[str, tuple[str, ...]]] = {
@@ -54,18 +55,12 @@ def check_targets(config: Config) -> None:
             if key == f"{section}._target_" and is_ours(section, target):
                 continue
             package = target.partition(".")[0]
-            if not _is_trusted(target, config.trusted_targets):
+            if not is_trusted(target, config.trusted_targets):
                 raise ConfigError(
                     f"{key}={target}: is neither ours nor trusted; trusted_targets=[{package}.*] admits code of your own"
                 )
             if importlib.util.find_spec(package) is None:
                 raise ConfigError(f"{key}={target}: no module {package} is installed or on PYTHONPATH")
-
-
-def _is_trusted(target: str, patterns: Sequence[str]) -> bool:
-    return any(
-        target.startswith(pattern.removesuffix("*")) if pattern.endswith(".*") else target == pattern for pattern in patterns
-    )
 
 
 def _targets(value: Any, path: str) -> Iterator[tuple[str, str]]:

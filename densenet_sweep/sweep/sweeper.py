@@ -19,7 +19,17 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from densenet_sweep.earlier import set_stored
-from densenet_sweep.sweep import best, conditional, construction, description, first_trials, launching, passwords, rehearsal
+from densenet_sweep.sweep import (
+    best,
+    conditional,
+    construction,
+    description,
+    first_trials,
+    launching,
+    passwords,
+    rehearsal,
+    trust,
+)
 from densenet_sweep.sweep import space as spaces
 from densenet_sweep.sweep import storage as storages
 from densenet_sweep.sweep import study as studies
@@ -69,6 +79,8 @@ def sweep(
     if not space.parameters and options["custom_search_space"] is None:
         raise SweepError("hydra.sweeper.params: nothing to search; key: choice(a,b), range(a,b) or interval(a,b) is accepted")
     # What the workers will build, so that its mistakes are found before any of them starts.
+    for section in ("sampler", "pruner"):
+        trust.check_targets(options[section], f"hydra.sweeper.{section}", options["trusted_targets"] or [])
     sampler = construction.sampler(construction.reseeded(options["sampler"], 0), space)
     rehearsal.check_search(sampler, construction.pruner(options["pruner"], len(directions)), space, len(directions))
     rehearsal.check_custom_search_space(options["custom_search_space"])
