@@ -53,9 +53,7 @@ def compose(overrides: Sequence[str], *, config_dir: str | None = None, config_n
     Raises:
         Exception: Hydra's and OmegaConf's, for an override that does not fit; see `errors.one_line`.
     """
-    for override in overrides:
-        key, _, value = override.partition("=")
-        refuse_written(value, key.lstrip("+"))  # first of all: whoever cannot read an override shows it
+    refuse_typed_passwords(overrides)  # first of all: whoever cannot read an override shows it
     parsed = OverridesParser.create().parse_overrides(list(overrides))
     experiments.refuse_more(parsed, [*([] if config_dir is None else [Path(config_dir)]), config_folder()])
     fixed = [str(override.input_line) for override in parsed if not override.is_sweep_override()]
@@ -68,6 +66,17 @@ def compose(overrides: Sequence[str], *, config_dir: str | None = None, config_n
         job = hydra_compose(config_name, overrides=[*fixed, *searchpath])
     refuse_written(OmegaConf.to_container(job, resolve=False))
     return job
+
+
+def refuse_typed_passwords(overrides: Sequence[str]) -> None:
+    """Refuse overrides that hold a password: they stand in the shell's history and in Hydra's files.
+
+    Raises:
+        SweepError: naming the key; the message does not show the password.
+    """
+    for override in overrides:
+        key, _, value = override.partition("=")
+        refuse_written(value, key.lstrip("+"))
 
 
 def quoted(text: str) -> str:

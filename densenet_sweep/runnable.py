@@ -11,7 +11,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict, read_write
 
 from densenet_sweep import capacity, composition, unknown_keys
+from densenet_sweep.sweep.best import flat_job_config
 from densenet_sweep.sweep.composer import Composer
+from densenet_sweep.sweep.passwords import refuse_written
 
 _OUR_SWEEPER = "hydra_plugins.densenet_sweep.sweeper.DensenetSweepSweeper"
 
@@ -38,6 +40,7 @@ def refuse_bad_input(arguments: Sequence[str], config_name: str = composition.CO
         return
     if asked.config_name is not None or asked.config_path is not None:  # not our config
         return
+    composition.refuse_typed_passwords(asked.overrides)
     with composition.config_loader(asked.config_dir) as (loader, searchpath):
         for job in _jobs(loader, config_name, [*asked.overrides, *searchpath], is_multirun=asked.multirun):
             check_job(job)
@@ -69,6 +72,7 @@ def _jobs(loader: ConfigLoader, config_name: str, overrides: list[str], *, is_mu
     parser = OverridesParser.create(config_loader=loader)
     unknown_keys.refuse_added(parser.parse_overrides(overrides), compose, lambda key: bool(loader.get_group_options(key)))
     master = compose(overrides)
+    refuse_written(flat_job_config(master, resolve=False))
     if not is_multirun and master.hydra.mode != RunMode.MULTIRUN:
         yield master
         return
