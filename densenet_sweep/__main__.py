@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
+from hydra_async_sweeper.study import passwords
 from omegaconf import DictConfig
 
 from densenet_sweep.commands import completion
@@ -50,7 +51,7 @@ def main() -> None:
             raise
         if completion.is_asked(sys.argv[1:]):  # a message would stand in the line that is being typed
             sys.exit(1)
-        print(f"densenet-sweep: error: {errors.one_line(error)}", file=sys.stderr)
+        print(f"densenet-sweep: error: {passwords.scrubbed(errors.one_line(error))}", file=sys.stderr)
         sys.exit(1)
 
 

@@ -4,7 +4,7 @@ import math
 import re
 from typing import Any
 
-from hydra_async_sweeper.study.storage import check_password
+from hydra_async_sweeper.study.passwords import check_password
 
 from densenet_sweep.architectures import geometry
 from densenet_sweep.config.capacity import network_size
@@ -25,7 +25,7 @@ from densenet_sweep.config.schema import (
     WarmupConfig,
 )
 from densenet_sweep.data import known
-from densenet_sweep.tracking.store import check_uri
+from densenet_sweep.tracking.store import check_uri, check_uri_password
 
 # Larger ones are slips of the keyboard; what they would cost is not worth finding out.
 _MOST = 1_000_000
@@ -69,6 +69,7 @@ def check(config: Config) -> None:
     if isinstance(config.tracking, MlflowConfig):
         try:
             check_uri(config.tracking.uri)
+            check_uri_password(config.tracking.uri)
         except ValueError as error:
             raise ConfigError(str(error)) from None
     try:

@@ -30,6 +30,7 @@ def last_checkpoint(job: Job, config: Config) -> dict[str, Any]:
     path, last = _newest(job.output_dir)
     if path is None:
         return {}
+    last = _with_present_names(last)
     then = json.loads(last["config"])
     difference = first_difference(then, json.loads(fingerprint(config, job)), lambda: _reread(then, job))
     if difference is not None:
@@ -85,6 +86,16 @@ def fingerprint(config: Config, job: Job) -> str:
     of_others = ("tracking.", "storage.", "limits.", "rungs", "trusted_targets", "reference.")
     ignored = (*of_others, "device", "num_threads", "data.root", "data.download", "architecture.num_classes")
     return json.dumps({key: value for key, value in leaves.items() if not key.startswith(ignored)}, sort_keys=True)
+
+
+def _with_present_names(last: dict[str, Any]) -> dict[str, Any]:
+    """Return a checkpoint in which an earlier version called the seconds of an epoch, and those of a rung, just `seconds`."""
+    present = {"rungs": "rung_seconds", "history": "epoch_seconds"}
+    renamed = {
+        part: [{name if key == "seconds" else key: value for key, value in past.items()} for past in last.get(part, [])]
+        for part, name in present.items()
+    }
+    return {**last, **renamed}
 
 
 def _reread(stored: Mapping[str, Any], job: Job) -> Mapping[str, Any]:

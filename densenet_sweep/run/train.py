@@ -10,23 +10,20 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import Any
 
 import torch
-from hydra.utils import get_object, instantiate
+from hydra.utils import instantiate
 from hydra_async_sweeper import REPETITION, TrialPruned, current_trial
 from torch import nn
 
-from densenet_sweep import reference
 from densenet_sweep.config import capacity
 from densenet_sweep.config.schema import Config, ConfigError
-from densenet_sweep.config.targets import check_defined_there
 from densenet_sweep.data.augmentation import Augmentation
 from densenet_sweep.data.batches import EvalBatches, TrainBatches
 from densenet_sweep.data.images import Images, Source
 from densenet_sweep.data.preprocessing import Preprocessing, channel_statistics
 from densenet_sweep.data.split import check_classes, few_images, split
-from densenet_sweep.run import cost_limits, progress, resume
+from densenet_sweep.run import cost_limits, progress, reference, resume
 from densenet_sweep.run.folder import RunFolder
 from densenet_sweep.run.recording import Job, recorded
 from densenet_sweep.run.reporting import TrainingRun
@@ -102,14 +99,14 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
         return fit(
             compiled,
             optimizer,
-            _called(asdict(config.schedule)),
+            instantiate(asdict(config.schedule)),
             train_batches=lambda index: progress.of_epoch(train_batches(index), train_batches.num_batches, index, epochs),
             valid_batches=None if job.final else EvalBatches(valid_images, preprocessing, batch_size=_EVAL_BATCH_SIZE),
             num_batches=train_batches.num_batches,
             epochs=epochs,
             first_epoch=len(past),
             max_seconds=config.max_seconds,
-            seconds_before=sum(epoch["seconds"] for epoch in past),
+            seconds_before=sum(epoch["epoch_seconds"] for epoch in past),
             dtype=dtype,
             label_smoothing=config.label_smoothing,
             max_grad_norm=config.optimizer.max_grad_norm,
@@ -173,7 +170,7 @@ def build_network(config: Config) -> nn.Module:
         raise ConfigError("architecture.num_classes is not known before the pictures are read: give architecture.num_classes=N")
     capacity.check_fits(config, trains=False)
     torch.manual_seed(config.seed)
-    network: nn.Module = _called(asdict(config.architecture))
+    network: nn.Module = instantiate(asdict(config.architecture))
     return network
 
 
@@ -220,7 +217,7 @@ def _read(
 ) -> tuple[Source, Images, Images]:
     """Read and split a data set once for all trials of a long-lived worker; `source` is its function's call as JSON."""
     with progress.said_if_slow(log.info, _READING):
-        loaded: Source = _called(json.loads(source))
+        loaded: Source = instantiate(json.loads(source))
     train_images, valid_images = split(loaded.train, valid_fraction=fraction, num_train=num_train, seed=seed)
     check_classes(train_images, valid_images, loaded.class_names)
     for remark in (loaded.remark, few_images(train_images, valid_images, loaded.class_names)):
@@ -279,7 +276,7 @@ def _train_batches(config: Config, images: Images, preprocessing: Preprocessing)
 def _build_optimizer(config: Config, network: nn.Module) -> torch.optim.Optimizer:
     arguments = asdict(config.optimizer)
     del arguments["max_grad_norm"]  # belongs to the loop
-    optimizer: torch.optim.Optimizer = _called(arguments, network=network)
+    optimizer: torch.optim.Optimizer = instantiate(arguments, network=network)
     return optimizer
 
 
@@ -287,11 +284,5 @@ def _open_record(config: Config) -> Callable[..., Record]:
     # Partial: instantiate resolves what it is handed, and an override may hold ${oc.env:PASSWORD}.
     arguments = asdict(config.tracking)
     del arguments["keep_checkpoints"]  # belongs to the sweep
-    open_record: Callable[..., Record] = _called(arguments, _partial_=True)
+    open_record: Callable[..., Record] = instantiate(arguments, _partial_=True)
     return open_record
-
-
-def _called(section: Mapping[str, Any], **arguments: Any) -> Any:
-    """Return what the function gives that a section names as its `_target_`, which `check_targets` has admitted."""
-    check_defined_there(section["_target_"], get_object(section["_target_"]))
-    return instantiate(section, **arguments)

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock
+from hydra_async_sweeper.study.passwords import advice_for_mlflow, scrubbed
+from hydra_async_sweeper.study.passwords import redacted as redacted
 
 from densenet_sweep.tracking import new_database, sqlite_uri
 
@@ -59,9 +61,15 @@ def is_server(uri: str) -> bool:
     return uri.startswith(("http://", "https://"))
 
 
-def redacted(text: str) -> str:
-    """Return `text` with the passwords of the URIs in it made unreadable, for people's eyes."""
-    return re.sub(r"(://[^:/@\s]*):[^/\s]*@", r"\1:***@", text)
+def check_uri_password(uri: str) -> None:
+    """Refuse a password in `uri`, but for a database's that `MLFLOW_TRACKING_URI` holds: it would be written to files.
+
+    Raises:
+        ValueError: there is one; the message does not show it.
+    """
+    if redacted(uri) != uri and (is_server(uri) or uri != os.environ.get("MLFLOW_TRACKING_URI")):
+        shown = f"tracking.uri={redacted(uri)}"
+        raise ValueError(f"{shown}: a password is taken from the environment alone: {advice_for_mlflow(uri)}")
 
 
 def cause(error: BaseException) -> str:
@@ -82,7 +90,7 @@ def cause(error: BaseException) -> str:
     status = re.search(r"too many (\d{3}) error responses|failed with error code (\d{3})", message)
     if status:
         return f"it answers with status {status[1] or status[2]}"
-    return redacted((message.splitlines() or [type(error).__name__])[0])
+    return scrubbed((message.splitlines() or [type(error).__name__])[0])
 
 
 def _other_version(schema: str) -> str:

@@ -5,6 +5,7 @@ ask whether to go on; outside a sweep the same calls do nothing.
 """
 
 from hydra_async_sweeper.trial import (
+    AT_RUNGS,
     NUM_STEPS,
     REPETITION,
     RUNG_SECONDS,
@@ -16,4 +17,15 @@ from hydra_async_sweeper.trial import (
     current_trial,
 )
 
-__all__ = ["NUM_STEPS", "REPETITION", "RUNGS", "RUNG_SECONDS", "SECONDS", "Trial", "TrialLost", "TrialPruned", "current_trial"]
+__all__ = [
+    "AT_RUNGS",
+    "NUM_STEPS",
+    "REPETITION",
+    "RUNGS",
+    "RUNG_SECONDS",
+    "SECONDS",
+    "Trial",
+    "TrialLost",
+    "TrialPruned",
+    "current_trial",
+]

@@ -25,7 +25,7 @@ from hydra_async_sweeper.launchers import launching
 from hydra_async_sweeper.options import check_options
 from hydra_async_sweeper.space import conditions
 from hydra_async_sweeper.space import search_space as spaces
-from hydra_async_sweeper.study import build, enqueue, rehearsal, study_file
+from hydra_async_sweeper.study import build, enqueue, passwords, rehearsal, study_file, trust
 from hydra_async_sweeper.study import definition as studies
 from hydra_async_sweeper.study import storage as storages
 from hydra_async_sweeper.study.budget import Budget
@@ -61,7 +61,9 @@ def sweep(
     """
     check_options(options)
     directions = studies.directions(options["direction"])
-    storages.check_password(options["storage"])
+    passwords.check_password(options["storage"])
+    written: Any = OmegaConf.to_container(config.hydra.sweeper, resolve=False)
+    passwords.refuse_written(written.get("storage"), "hydra.sweeper.storage")
     sweep_dir = Path(str(config.hydra.sweep.dir)).absolute()
     name = str(options["study_name"] or sweep_dir.name)
     if not study_file.describes(sweep_dir, name):  # an older study keeps the name that it has
@@ -70,6 +72,8 @@ def sweep(
     if not space.parameters and options["custom_search_space"] is None:
         raise SweepError("hydra.sweeper.params: nothing to search; key: choice(a,b), range(a,b) or interval(a,b) is accepted")
     # What the workers will build, so that its mistakes are found before any of them starts.
+    for section in ("sampler", "pruner"):
+        trust.check_targets(options[section], f"hydra.sweeper.{section}", options["trusted_targets"] or [])
     sampler = build.sampler(build.reseeded(options["sampler"], 0), space)
     rehearsal.check_search(sampler, build.pruner(options["pruner"], len(directions)), space, len(directions))
     rehearsal.check_custom_search_space(options["custom_search_space"])
@@ -96,7 +100,7 @@ def sweep(
         if reason is None:
             reason = launching.launch(worker, config, options["n_jobs"], study)
     except BaseException as error:
-        why = "interrupted" if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}"
+        why = "interrupted" if isinstance(error, KeyboardInterrupt) else passwords.scrubbed(f"{type(error).__name__}: {error}")
         emit(context, "on_study_end", reason=why, states=_states(study), best=best_first(study), **told)
         if isinstance(error, KeyboardInterrupt):
             log.warning("interrupted; continue with:\n  %s", command)
@@ -193,7 +197,7 @@ def _settings(options: Mapping[str, Any], study_name: str, sweep_dir: Path, base
     storage = options["storage"]
     return Settings(
         study_name=study_name,
-        storage=None if storage is None else storages.redacted(storage),  # launchers write what they send to files
+        storage=None if storage is None else passwords.redacted(storage),  # launchers write what they send to files
         sweep_dir=sweep_dir,
         sampler=options["sampler"],
         pruner=options["pruner"],

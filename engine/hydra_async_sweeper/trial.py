@@ -11,12 +11,15 @@ if TYPE_CHECKING:
 
 
 # What a task may say of its trial with `annotate`: how many steps it will report, after which of them short trainings of their
-# own were judged, and the seconds that it took so far, in all of its attempts, and of these the ones in such trainings.
+# own were judged, and the seconds that it took so far, in all of its attempts and with what the trial took that it goes on
+# from, and of these the ones in such trainings.
 NUM_STEPS = "num_steps"
 RUNGS = "rungs"
 SECONDS = "seconds"
 RUNG_SECONDS = "rung_seconds"
-# Of a trial that goes on from another: the number of that "trial", and the "step" after which it had stopped.
+# What the training itself gave after as many steps as a rung has, by step, where the report of that step is the rung's.
+AT_RUNGS = "at_rungs"
+# Of a trial that goes on from another: the number of that "trial", the "step" after which it had stopped, and its "seconds".
 PROMOTED = "promoted_from"
 
 # What repeats a complete trial exactly, beyond its config: values by override path.
@@ -56,6 +59,10 @@ class Trial(Protocol):
     @property
     def passed(self) -> Mapping[int, float]:
         """What that trial reported after its rungs, by step; these need not be trained again."""
+
+    @property
+    def passed_seconds(self) -> float:
+        """The seconds that these rungs took."""
 
     @property
     def is_judged(self) -> bool:
@@ -102,6 +109,7 @@ class NullTrial:
     log_scaled: frozenset[str] = frozenset()
     promoted_from: int | None = None
     passed: Mapping[int, float] = MappingProxyType({})
+    passed_seconds: float = 0.0
     is_judged: bool = False
     annotations: Mapping[str, Any] = MappingProxyType({})
 

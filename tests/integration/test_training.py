@@ -340,7 +340,7 @@ def test_a_single_run_in_mlflow(command, tmp_path):
     assert run.data.params["architecture"] == "densenet_bc"
     assert run.data.params["architecture.growth_rate"] == "4"
     assert run.data.params["optimizer.lr"] == "0.1"
-    names = {"train_loss", "train_accuracy", "valid_loss", "valid_accuracy", "lr", "seconds", "images_per_second"}
+    names = {"train_loss", "train_accuracy", "valid_loss", "valid_accuracy", "lr", "epoch_seconds", "images_per_second"}
     assert names | {"num_parameters", "peak_memory_bytes", "total_seconds"} == set(run.data.metrics)
     assert run.data.tags["overrides"].startswith("data=digits architecture.depth=10")
     assert run.data.tags["device.type"] == "cpu"
@@ -405,7 +405,7 @@ def test_what_a_killed_process_recorded_is_not_recorded_again(command, tmp_path,
     assert "continuing after epoch 1 of 5" in typed.out
     [run] = recorded(tmp_path)
     client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path}/mlruns/mlflow.db")
-    for metric in ("valid_accuracy", "seconds"):
+    for metric in ("valid_accuracy", "epoch_seconds"):
         assert [it.step for it in client.get_metric_history(run.info.run_id, metric)] == [1, 2, 3, 4, 5]
 
 
@@ -530,7 +530,7 @@ def test_a_budget_of_seconds(command, tmp_path):
     assert typed.exit_code == 0, typed.err
     trained = history(folder)
     assert 1 <= len(trained) < 10000
-    assert sum(epoch["seconds"] for epoch in trained) >= 2
+    assert sum(epoch["epoch_seconds"] for epoch in trained) >= 2
     assert (folder / "artifacts" / "confusion.png").is_file()
     again = command(*TINY, *NOTHING, "epochs=10000", "max_seconds=2", f"hydra.run.dir={folder}")
     assert again.exit_code == 0, again.err
@@ -571,6 +571,7 @@ def test_rungs_come_before_a_trial_and_change_nothing_in_it(command, tmp_path):
     # What stands at a rung's epoch is what the rung gave: a cosine that had ended by then.
     assert best.intermediate_values[1] != alone[0]["valid_accuracy"]
     assert best.intermediate_values[2] == alone[1]["valid_accuracy"]
+    assert best.user_attrs["at_rungs"] == {str(rung): alone[rung - 1]["valid_accuracy"] for rung in (1, 3)}
     runs = {run.data.tags["trial.number"]: run for run in recorded(tmp_path) if "trial.number" in run.data.tags}
     complete = runs[str(best.number)].data.metrics
     assert complete["rung_1_valid_accuracy"] == best.intermediate_values[1]
@@ -608,6 +609,11 @@ def test_a_promoted_trial_trains_its_rung_no_more_and_is_what_a_plain_run_would_
 
     client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path}/mlruns/mlflow.db")
     assert [it.step for it in client.get_metric_history(run.info.run_id, "valid_accuracy")] == [1, 2, 3, 4]
+    # One meaning of what a trial took, here and in MLflow: its rung included, which another trial trained.
+    assert run.data.metrics["passed_seconds"] == origin.user_attrs["seconds"]
+    epochs = [it.value for it in client.get_metric_history(run.info.run_id, "epoch_seconds")]
+    assert run.data.metrics["total_seconds"] == pytest.approx(origin.user_attrs["seconds"] + sum(epochs))
+    assert complete.user_attrs["seconds"] == run.data.metrics["total_seconds"]
     away = tmp_path / "away"
     here = command("compare", "growth_depth_lr-digits", "--format", "csv").out
     (tmp_path / "outputs").rename(away)

@@ -7,7 +7,8 @@ import warnings
 from pathlib import Path
 
 from hydra_async_sweeper.errors import SweepError
-from hydra_async_sweeper.study.storage import check_password, open_storage, redacted
+from hydra_async_sweeper.study.passwords import check_password, redacted
+from hydra_async_sweeper.study.storage import open_storage
 
 
 def main(arguments: list[str]) -> None:

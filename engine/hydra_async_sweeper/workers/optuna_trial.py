@@ -30,7 +30,9 @@ class RunningTrial:
         self.log_scaled = frozenset(
             name for name, distribution in trial.distributions.items() if getattr(distribution, "log", False)
         )
-        self.promoted_from: int | None = before.user_attrs.get(PROMOTED, {}).get("trial")
+        promoted = before.user_attrs.get(PROMOTED, {})
+        self.promoted_from: int | None = promoted.get("trial")
+        self.passed_seconds: float = promoted.get("seconds", 0.0)
         self.passed = {step: value for step, value in before.intermediate_values.items() if step <= passed_step(before)}
         self.annotations: Mapping[str, Any] = dict(before.user_attrs)
         self._study = study

@@ -5,8 +5,8 @@ from unittest.mock import Mock
 import pytest
 from hydra_async_sweeper.trial import NullTrial
 
-from densenet_sweep import reference
 from densenet_sweep.config.schema import ReferenceConfig
+from densenet_sweep.run import reference
 
 FOUND = {"epoch": 3.0, "valid_accuracy": 0.9, "valid_loss": 0.3, "train_loss": 0.2}
 
