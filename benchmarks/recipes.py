@@ -138,7 +138,7 @@ def trained(asked: tuple[Run, float]) -> tuple[Run, list[tuple[float, float]]]:
     with tempfile.TemporaryDirectory() as folder:
         train(composition.typed(composition.compose(overrides)), Job(Path(folder), choices={}, overrides=overrides))
         history = torch.load(Path(folder) / "last.pt", weights_only=True)["history"]
-    return run, [(epoch["valid_accuracy"], epoch["seconds"]) for epoch in history]
+    return run, [(epoch["valid_accuracy"], epoch["epoch_seconds"]) for epoch in history]
 
 
 def compared(table: Table, recipes: Iterable[str], target: float) -> list[str]:

@@ -15,6 +15,7 @@ import hydra
 from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
+from hydra_async_sweeper.study import passwords
 from omegaconf import DictConfig
 
 from densenet_sweep.commands import completion
@@ -42,7 +43,7 @@ def main() -> None:
             raise
         if completion.is_asked(sys.argv[1:]):  # a message would stand in the line that is being typed
             sys.exit(1)
-        print(f"densenet-sweep: error: {errors.one_line(error)}", file=sys.stderr)
+        print(f"densenet-sweep: error: {passwords.scrubbed(errors.one_line(error))}", file=sys.stderr)
         sys.exit(1)
 
 
@@ -79,6 +80,7 @@ def _train(job: DictConfig, *, final: bool) -> float | tuple[float, ...]:
         finally:
             own_folder.release()
     try:
+        own_folder.claim(described.output_dir)  # it is, but where only a running job could tell where it is
         return train.train(composition.typed(job), described)
     except KeyboardInterrupt:
         where = f"hydra.run.dir={described.output_dir}"

@@ -131,7 +131,7 @@ class PrintLeaderboard(Callback):
 
 def _page_on_server(tracking: Mapping[str, Any], study: str) -> str:
     """Return the whole address of the study's first view, where its runs are on a server that answers; otherwise nothing."""
-    from densenet_sweep.tracking.store import is_server
+    from densenet_sweep.config.tracking_uri import is_server
 
     uri = str(tracking.get("uri", ""))
     if not is_server(uri):

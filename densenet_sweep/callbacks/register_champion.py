@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.experimental.callback import Callback
 from hydra_async_sweeper.readable import shown_path
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
+from densenet_sweep.config import of_a_run
 from densenet_sweep.confirm import finalists, verdict
 from densenet_sweep.confirm import text as confirmation
 from densenet_sweep.results import next_commands
@@ -53,7 +54,7 @@ class Crown(Callback):
         if found.champion is None:
             return
         shown = shown_path(folder)
-        _write_experiment(folder, shown, found)
+        _write_experiment(config, folder, shown, found)
         lines = [(command("final", "--config-dir", str(shown), "experiment=champion"), "train and test it again")]
         if _registered(config, study, folder, found):
             lines = [
@@ -73,7 +74,6 @@ def _registered(config: DictConfig, study: "Study", folder: Path, found: "Verdic
     trial = study.trials[number]
     if "uri" not in config.tracking:
         return False
-    from densenet_sweep.config import composition, run_config
     from densenet_sweep.models.registry import REGISTERED_NAME, register
     from densenet_sweep.models.trained import classifier
     from densenet_sweep.run import train
@@ -92,7 +92,8 @@ def _registered(config: DictConfig, study: "Study", folder: Path, found: "Verdic
         "test_accuracy.seeds": str(len(runs.accuracies_S)),
     }
     try:
-        trained_as = composition.typed(composition.compose(run_config.as_overrides(artifacts / "config.yaml")))
+        given, config_dir = _of_the_user(config)
+        trained_as = of_a_run.config(artifacts / "config.yaml", given, config_dir=config_dir)
         examples = train.example_images(trained_as, _NUM_EXAMPLES)
         with answering(uri):
             run_id = of_trial(connect(uri), trial.run_id, trial.record_key)
@@ -101,7 +102,7 @@ def _registered(config: DictConfig, study: "Study", folder: Path, found: "Verdic
             version = register(
                 uri,
                 run_id,
-                classifier(artifacts),
+                classifier(artifacts, given, config_dir=config_dir),
                 examples.images_NCHW,
                 tags=tags,
                 description="\n\n".join(confirmation.sentences(found)),
@@ -112,6 +113,14 @@ def _registered(config: DictConfig, study: "Study", folder: Path, found: "Verdic
         return False
     log.info("registered as version %s of %s, with the alias champion", version, REGISTERED_NAME)
     return True
+
+
+def _of_the_user(config: DictConfig) -> tuple[list[str], str | None]:
+    """Return what of the user's own a confirmation was given: overrides that name code, and `--config-dir`."""
+    typed: Any = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
+    trusted = f"trusted_targets=[{','.join(config.get('trusted_targets') or [])}]"
+    folders = [it.path for it in config.hydra.runtime.config_sources if it.provider == "command-line"]
+    return [*of_a_run.of_training(typed), trusted], folders[0] if folders else None
 
 
 def _tag_parent(config: DictConfig, study_name: str, tags: dict[str, str]) -> None:
@@ -146,13 +155,11 @@ def _parent(config: DictConfig, study_name: str) -> "tuple[MlflowClient, str | N
     return client, None if experiment is None else find_parent(client, experiment.experiment_id, study_name)
 
 
-def _write_experiment(folder: Path, shown: Path, found: "Verdict") -> Path:
+def _write_experiment(config: DictConfig, folder: Path, shown: Path, found: "Verdict") -> Path:
     """Write the config of the champion's first run as the option `champion` of the group `experiment`."""
     assert found.champion is not None
     champion = found.results[found.champion]
     seed, number = min(champion.trials.items())
-    config = (folder / str(number) / "artifacts" / "config.yaml").read_text(encoding="utf-8")
-    package, _, rest = config.partition("\n")
     runs = champion.runs
     says = [
         f"The champion of study {found.finalists.study}: its trial {champion.finalist.trial}, with a test accuracy of",
@@ -161,6 +168,7 @@ def _write_experiment(folder: Path, shown: Path, found: "Verdict") -> Path:
         f"  densenet-sweep final --config-dir {shown} experiment=champion",
     ]
     path = folder / "experiment" / "champion.yaml"
-    header = "\n".join(f"# {line}".rstrip() for line in says)
-    path.write_text(f"{package}\n{header}\n{rest}", encoding="utf-8")
+    given, config_dir = _of_the_user(config)
+    kept = folder / str(number) / "artifacts" / "config.yaml"
+    of_a_run.copy(kept, path, given, config_dir=config_dir, comment="\n".join(says))
     return path

@@ -6,7 +6,6 @@ smallest that cannot be told from the best becomes the champion. Started again, 
 
 import argparse
 import shlex
-import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from hydra_async_sweeper.study.names import check_study_name
 
 from densenet_sweep.commands.arguments import separated
 from densenet_sweep.commands.rerun import downloaded_config
-from densenet_sweep.config import composition
+from densenet_sweep.config import composition, of_a_run
 from densenet_sweep.confirm import finalists as finalist_files
 from densenet_sweep.results.from_optuna import read_study
 from densenet_sweep.results.studies import AnyStudy, find
@@ -29,6 +28,8 @@ if TYPE_CHECKING:
 _FIRST_SEED = 1000
 _FEWEST_SEEDS = 2
 _NAME = "hydra.sweeper.study_name"
+# The confirmation's own workers have their number of threads.
+_NOT_OURS = ("num_threads",)
 
 
 def main(arguments: list[str]) -> composition.Command:
@@ -41,6 +42,7 @@ def main(arguments: list[str]) -> composition.Command:
     parser.add_argument("words", nargs="*", metavar="STUDY key=value", help="the study (the last one unless given); overrides")
     parser.add_argument("--top", type=int, default=3, metavar="N", help="how many of its best configurations (3)")
     parser.add_argument("--seeds", type=int, default=5, metavar="N", help="how often each is trained (5)")
+    parser.add_argument("--config-dir", metavar="FOLDER", help="a further folder of config files, with options of your own")
     asked = parser.parse_intermixed_args(arguments)
     names, overrides = separated(asked.words)
     if len(names) > 1:
@@ -54,7 +56,9 @@ def main(arguments: list[str]) -> composition.Command:
     found = find(names[0] if names else None, overrides)
     if finalist_files.read(found.folder) is not None:
         raise ValueError(f"{found.name}: is a confirmation itself")
-    composition.typed(composition.compose(overrides, config_name="confirm"))  # a mistake there costs nothing yet
+    composition.typed(
+        composition.compose(overrides, config_dir=asked.config_dir, config_name="confirm")
+    )  # a mistake there costs nothing yet
     study = read_study(found.load())
     finalists = finalist_files.of(study)
     typed_name = [override.partition("=")[2] for override in overrides if override.startswith(f"{_NAME}=")]
@@ -62,29 +66,36 @@ def main(arguments: list[str]) -> composition.Command:
     folder = finalist_files.folder_of(name)
     if finalist_files.read(folder) is None:
         check_study_name(name)
-    command = shlex.join(["densenet-sweep", "confirm", found.name, f"--top={asked.top}", f"--seeds={asked.seeds}", *overrides])
+    own = () if asked.config_dir is None else ("--config-dir", asked.config_dir)
+    numbers = (f"--top={asked.top}", f"--seeds={asked.seeds}")
+    command = shlex.join(["densenet-sweep", "confirm", found.name, *numbers, *overrides, *own])
     seeds = _fresh_seeds(study.config.get("seed"), asked.seeds)
     for finalist in finalists.trials[: asked.top]:
-        _write_config(folder, found, study, finalist, overrides)
+        _write_config(folder, found, study, finalist, overrides, asked.config_dir)
     finalist_files.write(folder, finalists, top=asked.top, seeds=seeds, command=command)
     searchpath = f"hydra.searchpath=[{composition.quoted(str(folder.resolve()))}]"
-    return composition.Command([searchpath, "sweep=finalists", *overrides], config_name="confirm", final=True)
+    return composition.Command([searchpath, "sweep=finalists", *overrides, *own], config_name="confirm", final=True)
 
 
 def _write_config(
-    folder: Path, found: AnyStudy, study: "Study", finalist: finalist_files.Finalist, overrides: Sequence[str]
+    folder: Path,
+    found: AnyStudy,
+    study: "Study",
+    finalist: finalist_files.Finalist,
+    overrides: Sequence[str],
+    config_dir: str | None,
 ) -> None:
     """Write the config of a finalist as an option file: as its folder keeps it, or else its run in MLflow.
 
     Raises:
-        ValueError: neither does.
+        ValueError: neither does, or it says more than what is trained.
         ConnectionError: the store cannot be used.
     """
     path = finalist_files.option_file(folder, finalist)
     path.parent.mkdir(parents=True, exist_ok=True)
     kept = found.folder / str(finalist.trial) / "artifacts" / "config.yaml"
     if kept.is_file():
-        shutil.copyfile(kept, path)
+        of_a_run.copy(kept, path, overrides, config_dir=config_dir, without=_NOT_OURS)
         return
     run_id = study.trials[finalist.trial].run_id
     if run_id is None:
@@ -92,7 +103,8 @@ def _write_config(
     uri = mlflow_config(overrides, f"{kept} has gone, so confirm").uri
     check_exists(uri)
     with answering(uri), tempfile.TemporaryDirectory() as temporary:
-        shutil.copyfile(downloaded_config(connect(uri), run_id, temporary), path)
+        source = downloaded_config(connect(uri), run_id, temporary)
+        of_a_run.copy(source, path, overrides, config_dir=config_dir, without=_NOT_OURS)
 
 
 def _fresh_seeds(used: object, count: int) -> Sequence[int]:

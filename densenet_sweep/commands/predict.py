@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> None:
         raise ValueError(f"--top {asked.top}: a whole number of at least 1 is accepted")
     if asked.format not in _FORMATS:
         raise ValueError(f"--format {asked.format}: one of {', '.join(_FORMATS)} is accepted")
-    overrides = [word for word in asked.images if re.match(r"[+~]*tracking[.=]", word)]
+    overrides = [word for word in asked.images if re.match(r"[+~]*(tracking[.=]|trusted_targets=)", word)]
     images = [Path(word) for word in asked.images if word not in overrides]
     if not images:
         raise ValueError("predict: no picture was given; at least one is accepted")

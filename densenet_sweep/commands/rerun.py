@@ -3,17 +3,24 @@
 import argparse
 import shlex
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from densenet_sweep.config import run_config
 from densenet_sweep.config.composition import Command
-from densenet_sweep.config.run_config import OF_THE_MACHINE, as_overrides
+from densenet_sweep.config.of_a_run import as_overrides
+from densenet_sweep.config.run_config import OF_THE_MACHINE
 from densenet_sweep.config.schema import ConfigError
+from densenet_sweep.run import reference
 from densenet_sweep.tracking.access import answering, check_exists, mlflow_config, the_run
 from densenet_sweep.tracking.store import connect
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+# Overrides of these say where a run is read from and written to; with others it is no repetition.
+_NO_DIFFERENCE = ("tracking", "storage", "hydra", *(f"{key}=" for key in OF_THE_MACHINE))
 
 
 def main(arguments: list[str]) -> Command:
@@ -27,24 +34,34 @@ def main(arguments: list[str]) -> Command:
     parser.add_argument(
         "overrides", nargs="*", metavar="key=value", help="tracking.uri=..., or what is to be different this time"
     )
+    parser.add_argument("--config-dir", metavar="FOLDER", help="a further folder of config files, with options of your own")
     asked = parser.parse_args(arguments)
     tracking = mlflow_config(asked.overrides, "rerun reads the run from MLflow, and")
-    stored, is_final = _stored(tracking.uri, asked.run)
-    overrides = [*stored, *asked.overrides]
+    stored, compared, is_final = _stored(tracking.uri, asked.run, asked.overrides, asked.config_dir)
+    is_repetition = all(override.lstrip("+~").startswith(_NO_DIFFERENCE) for override in asked.overrides)
+    folder = () if asked.config_dir is None else ("--config-dir", asked.config_dir)
+    overrides = [*stored, *(compared if is_repetition else []), *asked.overrides, *folder]
     print(f"training run {asked.run} again:\n  densenet-sweep {shlex.join(overrides)}", flush=True)
     return Command(overrides, final=is_final)
 
 
-def _stored(uri: str, run_id: str) -> tuple[list[str], bool]:
-    """Return the overrides that give the config of the run, which it keeps as `config.yaml`, and whether it was a final one."""
+def _stored(uri: str, run_id: str, given: Sequence[str], config_dir: str | None) -> tuple[list[str], list[str], bool]:
+    """Return what trains the run again, as overrides, those that compare the numbers, and whether it was a final run."""
     check_exists(uri)
     with answering(uri), tempfile.TemporaryDirectory() as folder:
         client = connect(uri)
-        is_final = the_run(client, uri, run_id).data.tags.get("final") == "true"
+        run = the_run(client, uri, run_id)
+        path = downloaded_config(client, run_id, folder)
         try:
-            return as_overrides(downloaded_config(client, run_id, folder), ignored=OF_THE_MACHINE), is_final
-        except ConfigError:
-            raise ValueError(f"{run_id}: its config.yaml is not one of this project's") from None
+            stored = as_overrides(path, given, config_dir=config_dir, ignored=OF_THE_MACHINE)
+        except ConfigError as error:
+            raise ValueError(str(error).replace(f"{path}:", f"{run_id}: its config.yaml:")) from None
+    tags = run.data.tags
+    if not any(override.startswith("num_threads=") for override in stored) and tags.get("device.type") == "cpu":
+        stored += [f"num_threads={tags['num_threads']}"]  # of an older version, which kept it as a tag alone
+    is_whole = run.info.status == "FINISHED"
+    compared = run_config.overrides({}, reference.overrides(f"run {run_id}", run.data.metrics)) if is_whole else []
+    return stored, compared, tags.get("final") == "true"
 
 
 def downloaded_config(client: "MlflowClient", run_id: str, folder: str) -> Path:

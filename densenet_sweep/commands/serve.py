@@ -5,7 +5,7 @@ import os
 
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.study.grpc_proxy import serve
-from hydra_async_sweeper.study.storage import check_password, redacted
+from hydra_async_sweeper.study.passwords import check_password, redacted
 
 
 def main(arguments: list[str]) -> None:

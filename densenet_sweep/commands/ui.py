@@ -15,10 +15,11 @@ from typing import IO
 
 from densenet_sweep.commands.arguments import separated
 from densenet_sweep.config.schema import MlflowConfig
+from densenet_sweep.config.tracking_uri import check_uri, is_server
 from densenet_sweep.mlflow_ui import saved_views
 from densenet_sweep.tracking.access import answering, check_exists, mlflow_config
 from densenet_sweep.tracking.dead_runs import close_dead_runs
-from densenet_sweep.tracking.store import artifact_uri, check_uri, connect, is_server, redacted
+from densenet_sweep.tracking.store import artifact_uri, connect, redacted
 
 _HOST = "127.0.0.1"
 _GRACE_SECONDS = 5.0

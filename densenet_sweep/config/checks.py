@@ -4,7 +4,7 @@ import math
 import re
 from typing import Any
 
-from hydra_async_sweeper.study.storage import check_password
+from hydra_async_sweeper.study.passwords import check_password
 
 from densenet_sweep.architectures import geometry
 from densenet_sweep.config.capacity import network_size
@@ -24,12 +24,13 @@ from densenet_sweep.config.schema import (
     StepConfig,
     WarmupConfig,
 )
+from densenet_sweep.config.tracking_uri import check_uri, check_uri_password
 from densenet_sweep.data import known
-from densenet_sweep.tracking.store import check_uri
 
 # Larger ones are slips of the keyboard; what they would cost is not worth finding out.
 _MOST = 1_000_000
 _MOST_NS_STEPS = 100
+_MOST_THREADS = 1024
 
 # What torch takes as a seed.
 _SEEDS = (-(2**63), 2**63 - 1)
@@ -51,6 +52,8 @@ def check(config: Config) -> None:
         raise ConfigError(f"rungs={config.rungs}: rising numbers of epochs are accepted, such as [1,3]")
     _whole(config, "batch_size", at_least=1)
     _between(config, "label_smoothing", 0.0, 1.0, open_above=True)
+    if config.num_threads is not None:
+        _whole(config, "num_threads", at_least=1, at_most=_MOST_THREADS)
     _one_of(config, "precision", ("auto", "fp32", "bf16"))
     if not _DEVICES.fullmatch(config.device):
         raise ConfigError(f"device={config.device}: auto, cpu, cuda or cuda:N is accepted")
@@ -66,6 +69,7 @@ def check(config: Config) -> None:
     if isinstance(config.tracking, MlflowConfig):
         try:
             check_uri(config.tracking.uri)
+            check_uri_password(config.tracking.uri)
         except ValueError as error:
             raise ConfigError(str(error)) from None
     try:

@@ -12,9 +12,10 @@ from hydra.conf import HydraConf
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra_async_sweeper.study.passwords import refuse_written
 from omegaconf import MISSING, DictConfig, OmegaConf, open_dict, read_write
 
-from densenet_sweep.config import own_sections, unknown_keys
+from densenet_sweep.config import experiments, own_sections, unknown_keys
 from densenet_sweep.config.checks import check
 from densenet_sweep.config.option_files import config_folder
 from densenet_sweep.config.schema import Config, ConfigError, register
@@ -52,7 +53,9 @@ def compose(overrides: Sequence[str], *, config_dir: str | None = None, config_n
     Raises:
         Exception: Hydra's and OmegaConf's, for an override that does not fit; see `errors.one_line`.
     """
+    refuse_typed_passwords(overrides)  # first of all: whoever cannot read an override shows it
     parsed = OverridesParser.create().parse_overrides(list(overrides))
+    experiments.refuse_more(parsed, [*([] if config_dir is None else [Path(config_dir)]), config_folder()])
     fixed = [str(override.input_line) for override in parsed if not override.is_sweep_override()]
     with config_loader(config_dir) as (loader, searchpath):
         unknown_keys.refuse_added(
@@ -60,7 +63,20 @@ def compose(overrides: Sequence[str], *, config_dir: str | None = None, config_n
             compose=lambda plain: hydra_compose(config_name, overrides=[*plain, *searchpath]),
             is_group=lambda key: bool(loader.get_group_options(key)),
         )
-        return hydra_compose(config_name, overrides=[*fixed, *searchpath])
+        job = hydra_compose(config_name, overrides=[*fixed, *searchpath])
+    refuse_written(OmegaConf.to_container(job, resolve=False))
+    return job
+
+
+def refuse_typed_passwords(overrides: Sequence[str]) -> None:
+    """Refuse overrides that hold a password: they stand in the shell's history and in Hydra's files.
+
+    Raises:
+        SweepError: naming the key; the message does not show the password.
+    """
+    for override in overrides:
+        key, _, value = override.partition("=")
+        refuse_written(value, key.lstrip("+"))
 
 
 def quoted(text: str) -> str:

@@ -42,7 +42,7 @@ METRICS: dict[str, Metric] = {
         Metric("train_accuracy", "maximize", "training accuracy", "", "accuracy"),
         Metric("train_loss", "minimize", "training loss", "nats per image", "loss"),
         Metric("num_parameters", "minimize", "parameters", "", "cost", is_column=True, spans_magnitudes=True),
-        Metric("seconds", "minimize", "time of an epoch", "s", "pace"),
+        Metric("epoch_seconds", "minimize", "time of an epoch", "s", "pace"),
         Metric("total_seconds", "minimize", "training time", "s", "cost", is_column=True),
         Metric("images_per_second", "maximize", "images per second", "", "pace", is_column=True, spans_magnitudes=True),
         Metric("peak_memory_bytes", "minimize", "peak memory", "bytes", "cost", spans_magnitudes=True),

@@ -2,14 +2,15 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from densenet_sweep.config.schema import Config, ConfigError
+from densenet_sweep.config.targets import is_ours
 
 # The groups whose options decide which keys there are.
 GROUPS = ("architecture", "optimizer", "schedule", "data")
@@ -21,20 +22,31 @@ OF_THE_MACHINE = ("data.root", "data.download")
 _NO_WORDS = ("true", "false", "null", "nan", "inf")
 
 # What says nothing of what is trained, may hold a password, or is the user's to grant.
-WHERE_IT_IS_WRITTEN = ("tracking", "storage", "trusted_targets")
+WHERE_IT_IS_WRITTEN = ("tracking", "storage", "trusted_targets", "reference")
+
+_SAYS_WHAT_IS_TRAINED = {it.name for it in fields(Config)} - set(WHERE_IT_IS_WRITTEN)
+
+# An option of a group, a key, and the keys that name a function.
+_OPTION = re.compile(r"\w[\w-]*(/\w[\w-]*)*")
+_KEY = re.compile(r"[A-Za-z]\w*(\.[A-Za-z]\w*)*")
+_TARGETS = tuple(f"{group}._target_" for group in GROUPS)
 
 
 def shown(config: Config) -> dict[str, Any]:
-    """Return what says what is trained, as nested plain values."""
+    """Return what says what is trained, as nested plain values; of functions those that are a user's own."""
 
-    def without_targets(section: Mapping[str, Any]) -> dict[str, Any]:
+    def of_section(section: Mapping[str, Any], name: str) -> dict[str, Any]:
         return {
-            key: without_targets(value) if isinstance(value, Mapping) else value
+            key: of_section(value, name) if isinstance(value, Mapping) else value
             for key, value in section.items()
-            if key != "_target_"
+            if not key.startswith("_") or (key == "_target_" and not is_ours(name, str(value)))
         }
 
-    return {key: value for key, value in without_targets(asdict(config)).items() if key not in WHERE_IT_IS_WRITTEN}
+    return {
+        key: of_section(value, key) if isinstance(value, Mapping) else value
+        for key, value in asdict(config).items()
+        if key not in WHERE_IT_IS_WRITTEN
+    }
 
 
 def flat(section: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -54,20 +66,28 @@ def write(path: Path, config: Config, choices: Mapping[str, str]) -> None:
     Raises:
         OSError: the folder cannot be written.
     """
+    path.write_text(text(choices, shown(config)), encoding="utf-8")
+
+
+def text(options: Mapping[str, str], values: Mapping[str, Any], comment: str = "") -> str:
+    """Return the option file that chooses `options` of the groups and sets the nested `values`."""
     lines = [
         "# @package _global_",
+        *(f"# {line}".rstrip() for line in comment.splitlines()),
         "defaults:",
-        *(f"  - override /{group}: {choices[group]}" for group in GROUPS if group in choices),
+        *(f"  - override /{group}: {options[group]}" for group in GROUPS if group in options),
     ]
-    body = yaml.safe_dump(shown(config), sort_keys=False)
-    path.write_text("\n".join(lines) + f"\n\n{body}", encoding="utf-8")
+    return "\n".join(lines) + f"\n\n{yaml.safe_dump(dict(values), sort_keys=False)}"
 
 
 def read(path: Path) -> tuple[dict[str, str], dict[str, Any]]:
     """Return the options of the groups and the values, nested, that `write` wrote.
 
+    Whoever can write where a run is kept can write this file, and its values become overrides. So it may say what is trained
+    and nothing else: no key of Hydra's, no interpolation, no function.
+
     Raises:
-        ConfigError: the file is something else.
+        ConfigError: the file is something else, or says more.
         OSError: it cannot be read.
     """
     try:
@@ -77,21 +97,32 @@ def read(path: Path) -> tuple[dict[str, str], dict[str, Any]]:
         entries, content = {}, {}
     if set(entries) != set(GROUPS) or not set(GROUPS) <= set(content):
         raise ConfigError(f"{path}: is not the config.yaml of a run of this project")
+    for group, option in entries.items():
+        if not isinstance(option, str) or not _OPTION.fullmatch(option):
+            raise ConfigError(f"{path}: {group}={option}: the name of an option is accepted")
+    for key, value in _leaves(content, ""):
+        if key.partition(".")[0] not in _SAYS_WHAT_IS_TRAINED:
+            raise ConfigError(f"{path}: {key}: what a run has left may say what is trained, and nothing else")
+        if not (_KEY.fullmatch(key) or key in _TARGETS):
+            raise ConfigError(f"{path}: {key}: is not a key of a run's config")
+        if isinstance(value, str) and "${" in value:
+            raise ConfigError(f"{path}: {key}={value}: a value is accepted, and no interpolation")
     return entries, content
 
 
-def as_overrides(path: Path, *, ignored: Sequence[str] = ()) -> list[str]:
-    """Return the overrides that give what `write` wrote, but for the keys `ignored`.
-
-    Raises:
-        ConfigError, OSError: as `read`.
-    """
-    return overrides(*read(path), ignored=ignored)
+def foreign_targets(values: Mapping[str, Any]) -> dict[str, str]:
+    """Return the functions besides ours that nested `values` name, by key; only the user may call them."""
+    named = {key: str(value) for key, value in flat(values).items() if key in _TARGETS}
+    return {key: target for key, target in named.items() if not is_ours(key.partition(".")[0], target)}
 
 
 def overrides(options: Mapping[str, str], values: Mapping[str, Any], *, ignored: Sequence[str] = ()) -> list[str]:
-    """Return the overrides that choose `options` of the groups and set the nested `values`, but for the keys `ignored`."""
-    leaves = (f"{key}={_typed(value)}" for key, value in flat(values).items() if key not in ignored)
+    """Return the overrides that choose `options` of the groups and set the nested `values`, but for the keys `ignored`.
+
+    Functions besides ours are left out.
+    """
+    left_out = {*ignored, *foreign_targets(values)}
+    leaves = (f"{key}={_typed(value)}" for key, value in flat(values).items() if key not in left_out)
     return [*(f"{group}={options[group]}" for group in GROUPS if group in options), *leaves]
 
 
@@ -99,3 +130,18 @@ def _typed(value: Any) -> str:
     """Return `value` in Hydra's grammar: JSON's for numbers, texts and lists of them, where a plain word would not do."""
     is_word = isinstance(value, str) and re.fullmatch(r"[A-Za-z]\w*", value) and value.lower() not in _NO_WORDS
     return str(value) if is_word else json.dumps(value)
+
+
+def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """Yield the keys of nested `value`, those in lists too, with what they hold; a key holds a leaf or nothing."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _leaves(item, f"{path}.{key}" if path else str(key))
+        if not value:
+            yield path, None
+    elif isinstance(value, list | tuple):
+        yield path, None
+        for item in value:
+            yield from _leaves(item, path)
+    else:
+        yield path, value

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
+from hydra_async_sweeper.best_config import flat_job_config
+from hydra_async_sweeper.study.passwords import refuse_written
 from hydra_async_sweeper.workers.composer import Composer
 from omegaconf import DictConfig, open_dict, read_write
 
@@ -28,6 +30,7 @@ def refuse_bad_input(arguments: Sequence[str], config_name: str = composition.CO
         return
     if asked.config_name is not None or asked.config_path is not None:  # not our config
         return
+    composition.refuse_typed_passwords(asked.overrides)
     with composition.config_loader(asked.config_dir) as (loader, searchpath):
         for job in _jobs(loader, config_name, [*asked.overrides, *searchpath], is_multirun=asked.multirun):
             check_job(job)
@@ -59,6 +62,7 @@ def _jobs(loader: ConfigLoader, config_name: str, overrides: list[str], *, is_mu
     parser = OverridesParser.create(config_loader=loader)
     unknown_keys.refuse_added(parser.parse_overrides(overrides), compose, lambda key: bool(loader.get_group_options(key)))
     master = compose(overrides)
+    refuse_written(flat_job_config(master, resolve=False))
     if not is_multirun and master.hydra.mode != RunMode.MULTIRUN:
         yield master
         return

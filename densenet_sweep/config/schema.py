@@ -219,6 +219,17 @@ class LimitsConfig:
 
 
 @dataclass
+class ReferenceConfig:
+    """The numbers of the run that this one repeats, which are compared at its end; `of` says whose they are."""
+
+    of: str | None = MISSING
+    train_loss: float | None = MISSING
+    valid_loss: float | None = MISSING
+    valid_accuracy: float | None = MISSING
+    test_accuracy: float | None = MISSING
+
+
+@dataclass
 class Config:
     """The whole config of one training run."""
 
@@ -230,9 +241,11 @@ class Config:
     label_smoothing: float = MISSING
     precision: str = MISSING
     device: str = MISSING
+    num_threads: int | None = MISSING
     compile: bool = MISSING
     objective: Any = MISSING
     limits: LimitsConfig = field(default_factory=LimitsConfig)
+    reference: ReferenceConfig = field(default_factory=ReferenceConfig)
     architecture: ArchitectureConfig = MISSING
     optimizer: OptimizerConfig = MISSING
     schedule: ScheduleConfig = MISSING

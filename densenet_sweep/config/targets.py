@@ -6,19 +6,30 @@ line or in a folder given as `--config-dir`, and never comes from what a run has
 
 import importlib.util
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from hydra_async_sweeper.study.trust import is_trusted
+
 from densenet_sweep.config.schema import Config, ConfigError
 
-# The packages and modules whose functions a section may name.
-_OURS = {
-    "architecture": r"densenet_sweep\.architectures\.\w+",
-    "optimizer": r"densenet_sweep\.training\.optimizers",
-    "schedule": r"densenet_sweep\.training\.schedules",
-    "data": r"densenet_sweep\.data\.\w+",
-    "tracking": r"densenet_sweep\.tracking\.\w+",
+# Ours, by the section that may name them. By name, as a module also holds what it imports, `torch` say.
+_OURS: dict[str, dict[str, tuple[str, ...]]] = {
+    "architecture": {
+        "densenet_sweep.architectures.densenet": ("densenet",),
+        "densenet_sweep.architectures.resnet": ("resnet18",),
+    },
+    "optimizer": {"densenet_sweep.training.optimizers": ("sgd", "adamw", "muon")},
+    "schedule": {"densenet_sweep.training.schedules": ("constant", "step", "cosine", "linear", "one_cycle")},
+    "data": {
+        "densenet_sweep.data.sources": ("fashion_mnist", "mnist", "kmnist", "cifar10", "cifar100", "svhn", "digits"),
+        "densenet_sweep.data.image_folder": ("image_folder",),
+    },
+    "tracking": {
+        "densenet_sweep.tracking.mlflow_record": ("open_record",),
+        "densenet_sweep.tracking.null_record": ("open_record",),
+    },
 }
 _PATTERN = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(\.\*)?")
 
@@ -26,7 +37,7 @@ _PATTERN = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(\.\*)?")
 def is_ours(section: str, target: str) -> bool:
     """Tell whether `target` names a function of ours that is for this section."""
     module, _, name = target.rpartition(".")
-    return section in _OURS and name.isidentifier() and bool(re.fullmatch(_OURS[section], module))
+    return name in _OURS.get(section, {}).get(module, ())
 
 
 def check_targets(config: Config) -> None:
@@ -45,29 +56,12 @@ def check_targets(config: Config) -> None:
             if key == f"{section}._target_" and is_ours(section, target):
                 continue
             package = target.partition(".")[0]
-            if not _is_trusted(target, config.trusted_targets):
+            if not is_trusted(target, config.trusted_targets):
                 raise ConfigError(
                     f"{key}={target}: is neither ours nor trusted; trusted_targets=[{package}.*] admits code of your own"
                 )
             if importlib.util.find_spec(package) is None:
                 raise ConfigError(f"{key}={target}: no module {package} is installed or on PYTHONPATH")
-
-
-def check_defined_there(target: str, function: Callable[..., Any]) -> None:
-    """Refuse a name of ours that a module of ours has merely imported, such as `densenet_sweep.data.sources.Path`.
-
-    Raises:
-        ConfigError: `function` is defined elsewhere than its name says.
-    """
-    module = target.rpartition(".")[0]
-    if module.startswith("densenet_sweep.") and getattr(function, "__module__", None) != module:
-        raise ConfigError(f"{target}: is not a function of {module}")
-
-
-def _is_trusted(target: str, patterns: Sequence[str]) -> bool:
-    return any(
-        target.startswith(pattern.removesuffix("*")) if pattern.endswith(".*") else target == pattern for pattern in patterns
-    )
 
 
 def _targets(value: Any, path: str) -> Iterator[tuple[str, str]]:

@@ -59,7 +59,7 @@ def _axis(axis: Axis, length: int) -> dict[str, Any]:
     title = {"text": _text(axis.label), "standoff": 8}
     drawn: dict[str, Any] = {"title": title, "automargin": is_named, "zeroline": False}
     if axis.limits is not None:
-        drawn["range"] = [math.log10(limit) for limit in axis.limits] if axis.is_log else list(axis.limits)
+        drawn["range"] = _range(axis.limits, is_log=axis.is_log)
     if axis.is_log:
         drawn["type"] = "log"
         if axis.limits is not None:
@@ -82,6 +82,13 @@ def _axis(axis: Axis, length: int) -> dict[str, Any]:
     elif axis.limits is not None and not axis.is_log and not axis.is_short:
         drawn["tickformat"] = _decimals(_round_step((axis.limits[1] - axis.limits[0]) / _NUM_TICKS))
     return drawn
+
+
+def _range(limits: tuple[float, float], *, is_log: bool) -> list[float]:
+    """Return what the axis shows: rounded as marks are and a hair wider, or plotly.js would leave out those at its edges."""
+    low, high = (math.log10(_number(limit)) if is_log else _number(limit) for limit in limits)
+    hair = 1e-9 * max(abs(low), abs(high), high - low)
+    return [low - hair, high + hair]
 
 
 def _is_number(text: str) -> bool:

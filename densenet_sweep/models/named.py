@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from densenet_sweep.checksum import check_archive
+from densenet_sweep.config.tracking_uri import sqlite_file
 from densenet_sweep.models import trained
 from densenet_sweep.models.classifier import Classifier, Signature
 from densenet_sweep.models.registry import CHAMPION, REGISTERED_NAME
@@ -21,7 +22,7 @@ from densenet_sweep.results.from_optuna import read_study
 from densenet_sweep.tracking.access import answering, exists, the_run
 from densenet_sweep.tracking.quiet import quietly
 from densenet_sweep.tracking.run import of_trial, quoted
-from densenet_sweep.tracking.store import connect, redacted, sqlite_file
+from densenet_sweep.tracking.store import connect, redacted
 from densenet_sweep.training.checkpoint import CheckpointError
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def find(name: str, uri: str, overrides: Sequence[str] = ()) -> Model:
         name: `models:/...` as MLflow writes it, `champion`, a run's id, or a study's name: its champion, where one is
             confirmed, or the best complete trial whose weights are kept.
         uri: of the MLflow store, as `tracking.uri`.
-        overrides: that gave it, for the search for a study.
+        overrides: that gave it, for the search for a study; and `trusted_targets`, for a network of the user's own.
 
     Raises:
         ValueError: there is none of that name, or it has no weights; the message says what to do.
@@ -69,7 +70,11 @@ def find(name: str, uri: str, overrides: Sequence[str] = ()) -> Model:
         if nothing_recorded:
             raise ValueError(f"{name}: nothing is recorded in tracking.uri={uri}")
         with _store(uri) as client:
-            return _registered(client, uri, name) if name.startswith("models:/") else _of_run(client, uri, name, f"run {name}")
+            return (
+                _registered(client, uri, name)
+                if name.startswith("models:/")
+                else _of_run(client, uri, name, f"run {name}", overrides)
+            )
     if not nothing_recorded:
         with _store(uri) as client:
             version = _champion_of(client, name)
@@ -137,7 +142,7 @@ def _located(client: "MlflowClient", address: str) -> tuple[str, str]:
     return f"{name} version {version}", client.get_model_version_download_uri(name, version)
 
 
-def _of_run(client: "MlflowClient", uri: str, run_id: str, origin: str) -> Model:
+def _of_run(client: "MlflowClient", uri: str, run_id: str, origin: str, overrides: Sequence[str]) -> Model:
     """Return what the run has trained, from the artifacts that it keeps in MLflow."""
     the_run(client, uri, run_id)
     kept = {file.path for file in client.list_artifacts(run_id)}
@@ -149,7 +154,7 @@ def _of_run(client: "MlflowClient", uri: str, run_id: str, origin: str) -> Model
     with tempfile.TemporaryDirectory() as folder:
         for name in ("config.yaml", weights[0]):
             client.download_artifacts(run_id, name, folder)
-        return _of_classifier(trained.classifier(Path(folder)), origin)
+        return _of_classifier(trained.classifier(Path(folder), overrides), origin)
 
 
 def _of_classifier(classifier: Classifier, origin: str) -> Model:
@@ -168,7 +173,7 @@ def _best_of_study(name: str, uri: str, overrides: Sequence[str]) -> Model:
         folder = found.folder / str(number) / "artifacts"
         if any((folder / weights).is_file() for weights in trained.WEIGHTS):
             try:
-                return _of_classifier(trained.classifier(folder), origin)
+                return _of_classifier(trained.classifier(folder, overrides), origin)
             except CheckpointError as error:
                 log.warning("%s; the copy in MLflow is taken, or else the next best trial", error)
         trial = study.trials[number]
@@ -179,7 +184,7 @@ def _best_of_study(name: str, uri: str, overrides: Sequence[str]) -> Model:
             if run_id is None:
                 continue
             try:
-                return _of_run(client, uri, run_id, origin)
+                return _of_run(client, uri, run_id, origin, overrides)
             except ValueError:  # not kept there either
                 continue
     raise ValueError(

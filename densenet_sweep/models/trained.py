@@ -1,11 +1,12 @@
 """A classifier from the folder that its run left: `config.yaml` and weights."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from hydra_async_sweeper.readable import first_line
 
-from densenet_sweep.config import composition, run_config
+from densenet_sweep.config import of_a_run
 from densenet_sweep.models.classifier import Classifier, Signature
 from densenet_sweep.run import train
 from densenet_sweep.run.artifacts import BEST_WEIGHTS, FINAL_WEIGHTS
@@ -15,17 +16,19 @@ from densenet_sweep.training import checkpoint
 WEIGHTS = (FINAL_WEIGHTS, BEST_WEIGHTS)
 
 
-def classifier(folder: Path) -> Classifier:
+def classifier(folder: Path, given: Sequence[str] = (), *, config_dir: str | None = None) -> Classifier:
     """Return what the run has trained, on the CPU.
 
     Args:
         folder: `artifacts` in the output folder of a run, or what MLflow kept of it.
+        given: the user's overrides, of which `trusted_targets` admits a network of the user's own.
+        config_dir: a further folder of config files, as Hydra's `--config-dir`.
 
     Raises:
         FileNotFoundError: no weights, or no config.
         ValueError: they cannot be read, or do not belong to each other.
     """
-    config = composition.typed(composition.compose(run_config.as_overrides(folder / "config.yaml")))
+    config = of_a_run.config(folder / "config.yaml", given, config_dir=config_dir)
     path = next((folder / name for name in WEIGHTS if (folder / name).is_file()), None)
     if path is None:
         raise FileNotFoundError(f"{folder}: keeps no weights ({' or '.join(WEIGHTS)})")

@@ -45,14 +45,14 @@ def saving(study: Study) -> Saving | None:
     promoted = study.successors()
     for trial in study.in_state("pruned"):
         last = trial.last_step
-        if trial.number in promoted or trial.epochs is None or trial.seconds is None or not last:
+        if trial.number in promoted or trial.epochs is None or trial.own_seconds is None or not last:
             continue
         rungs = [rung for rung in trial.rungs if rung > trial.passed_step]
         num_trained = sum(rung for rung in rungs if rung <= last) if rungs else last
         num_planned = sum(rungs) + trial.epochs
         trained += num_trained
         planned += num_planned
-        seconds += trial.seconds / num_trained * (num_planned - num_trained)
+        seconds += trial.own_seconds / num_trained * (num_planned - num_trained)
     return Saving(trained, planned, seconds) if planned else None
 
 

@@ -135,11 +135,13 @@ def _attributes(run: "Run", epoch: int) -> dict[str, Any]:
         attributes[RUNGS] = json.loads(run.data.params["rungs"])
     if tags.get("trial.promoted_from", "").isdigit():
         attributes[PROMOTED] = {"trial": int(tags["trial.promoted_from"])}
+        if "passed_seconds" in metrics:
+            attributes[PROMOTED]["seconds"] = metrics["passed_seconds"]
     if tags.get("num_valid", "").isdigit():
         attributes["num_valid"] = int(tags["num_valid"])
-    if "total_seconds" in metrics or "seconds" in metrics:
+    if "total_seconds" in metrics or "seconds" in metrics:  # an earlier version's name of an epoch's
         attributes[SECONDS] = metrics.get("total_seconds", epoch * metrics.get("seconds", 0.0))
-    if of_rungs := [value for name, value in metrics.items() if re.fullmatch(r"rung_\d+_seconds", name)]:
+    if of_rungs := [value for name, value in metrics.items() if re.fullmatch(r"rung_\d+_seconds|passed_seconds", name)]:
         attributes[RUNG_SECONDS] = sum(of_rungs)
     if "trial.reason" in tags:
         attributes["reason"] = tags["trial.reason"]

@@ -1,11 +1,12 @@
 """Reads an Optuna study into values: the one place that knows under which attributes the engine and the runs keep facts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hydra_async_sweeper.best_config import REPEATS
 from hydra_async_sweeper.study.enqueue import WARM_START
-from hydra_async_sweeper.trial import NUM_STEPS, PROMOTED, RUNG_SECONDS, RUNGS, SECONDS, passed_step
+from hydra_async_sweeper.trial import AT_RUNGS, NUM_STEPS, PROMOTED, RUNG_SECONDS, RUNGS, SECONDS, passed_step
 
 from densenet_sweep.results.study import Direction, Range, State, Study, Trial
 
@@ -38,7 +39,7 @@ def read_study(study: "optuna.Study") -> Study:
         name=study.study_name,
         objectives=_objectives(config, len(directions), is_repeated=is_repeated),
         directions=directions,
-        trials=tuple(_trial(trial, ranges) for trial in trials),
+        trials=_with_passed_seconds([_trial(trial, ranges) for trial in trials], trials),
         config=config,
         is_repeated=is_repeated,
         front=frozenset(trial.number for trial in study.best_trials) if has_front else frozenset(),
@@ -70,6 +71,7 @@ def _trial(trial: "FrozenTrial", ranges: dict[int, Range]) -> Trial:
         params=trial.params,
         ranges={name: _range_once(distribution, ranges) for name, distribution in trial.distributions.items()},
         reports=trial.intermediate_values,
+        at_rungs={int(step): value for step, value in kept.get(AT_RUNGS, {}).items()},  # JSON knows only texts as keys
         num_parameters=kept.get("num_parameters"),
         num_valid=kept.get("num_valid"),
         num_test=kept.get("num_test"),
@@ -86,6 +88,22 @@ def _trial(trial: "FrozenTrial", ranges: dict[int, Range]) -> Trial:
         start=trial.datetime_start,
         end=trial.datetime_complete,
     )
+
+
+def _with_passed_seconds(found: Sequence[Trial], trials: "Sequence[FrozenTrial]") -> tuple[Trial, ...]:
+    """Return the trials; of promoted ones that an earlier version ran, what they took with what their predecessors took."""
+    completed: dict[int, Trial] = {}
+    for trial, stored in zip(found, trials, strict=True):
+        seconds = stored.user_attrs.get(PROMOTED, {}).get("seconds")
+        if seconds is not None:
+            trial = replace(trial, passed_seconds=seconds)
+        elif trial.is_own and trial.seconds is not None and trial.promoted_from in completed:
+            passed = completed[trial.promoted_from].seconds or 0.0
+            trial = replace(
+                trial, seconds=trial.seconds + passed, rung_seconds=trial.rung_seconds + passed, passed_seconds=passed
+            )
+        completed[trial.number] = trial
+    return tuple(completed.values())
 
 
 def _range_once(distribution: "BaseDistribution", ranges: dict[int, Range]) -> Range:

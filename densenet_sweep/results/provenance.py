@@ -5,9 +5,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from densenet_sweep.config.schema import ConfigError
+from densenet_sweep.config.tracking_uri import sqlite_file
 from densenet_sweep.results.study import Study
 from densenet_sweep.tracking.access import answering, mlflow_config
-from densenet_sweep.tracking.store import connect, sqlite_file
+from densenet_sweep.tracking.store import connect
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -52,13 +52,15 @@ class Trial:
         params: the searched values, by override path.
         ranges: what each of `params` was searched over.
         reports: the first objective by epoch, or by rung where it was judged after rungs.
+        at_rungs: the first objective after those epochs of the training itself in whose place `reports` has a rung's.
         num_parameters: of its network.
         num_valid: validation images.
         num_test: test images, of a final run.
         epochs: that it was to train; None where only the clock says.
         rungs: the short trainings before it, in epochs.
-        seconds: that its training took in all attempts, its rungs included.
-        rung_seconds: the part of `seconds` that its rungs took.
+        seconds: that its training took in all, over all attempts, with its rungs and those of the trial it continues from.
+        rung_seconds: the part of `seconds` that rungs took.
+        passed_seconds: the part of `rung_seconds` that the trial it continues from took.
         run_id: of its run in MLflow.
         record_key: by which its run in MLflow is found where its id is not known.
         reason: why it failed or was pruned.
@@ -75,6 +77,7 @@ class Trial:
     params: Mapping[str, Any] = field(default_factory=dict)
     ranges: Mapping[str, Range] = field(default_factory=dict)
     reports: Mapping[int, float] = field(default_factory=dict)
+    at_rungs: Mapping[int, float] = field(default_factory=dict)
     num_parameters: int | None = None
     num_valid: int | None = None
     num_test: int | None = None
@@ -82,6 +85,7 @@ class Trial:
     rungs: tuple[int, ...] = ()
     seconds: float | None = None
     rung_seconds: float = 0.0
+    passed_seconds: float = 0.0
     run_id: str | None = None
     record_key: str | None = None
     reason: str | None = None
@@ -97,11 +101,9 @@ class Trial:
         return max(self.reports, default=None)
 
     @property
-    def seconds_without_rungs(self) -> float | None:
-        """The seconds of the training after the rungs, or those of the rungs where it ended there."""
-        if self.seconds is None:
-            return None
-        return self.seconds - self.rung_seconds if self.seconds > self.rung_seconds else self.seconds
+    def own_seconds(self) -> float | None:
+        """What of `seconds` it took itself, so that the sum over trials counts no rung twice."""
+        return None if self.seconds is None else self.seconds - self.passed_seconds
 
     @property
     def is_finished(self) -> bool:

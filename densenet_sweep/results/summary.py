@@ -59,7 +59,7 @@ def of(study: Study) -> Summary:
         params={} if first is None else first.params,
         num_parameters=None if first is None else first.num_parameters,
         median_seconds=statistics.median(complete) if complete else None,
-        total_seconds=sum(trial.seconds or 0.0 for trial in own),
+        total_seconds=sum(trial.own_seconds or 0.0 for trial in own),
         span_seconds=(max(ends) - min(starts)).total_seconds() if starts and ends else None,
     )
 

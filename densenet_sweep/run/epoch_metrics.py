@@ -8,12 +8,12 @@ from densenet_sweep.training.fit import Epoch
 
 def metrics_of(epoch: Epoch) -> dict[str, float]:
     """Return the numbers of `epoch` under the names that MLflow shows; it compares runs by the first unless told otherwise."""
-    names = ("train_loss", "train_accuracy", "lr", "seconds", "images_per_second", "peak_memory_bytes")
+    names = ("train_loss", "train_accuracy", "lr", "images_per_second", "peak_memory_bytes")
     metrics: dict[str, float] = {}
     if epoch.validation is not None:
         metrics |= {"valid_accuracy": epoch.validation.accuracy, "valid_loss": epoch.validation.loss}
     measured = {name: getattr(epoch, name) for name in names}
-    return {**metrics, **{name: value for name, value in measured.items() if value is not None}}
+    return {**metrics, **{name: value for name, value in measured.items() if value is not None}, "epoch_seconds": epoch.seconds}
 
 
 def is_best(metrics: Mapping[str, float], history: Sequence[Mapping[str, float]], objective: str) -> bool:

@@ -42,6 +42,8 @@ class RunFolder:
         optimizer: torch.optim.Optimizer,
         *,
         fingerprint: str,
+        digest: str,
+        num_threads: int | None,
         preprocessing: Preprocessing,
         class_names: Sequence[str],
         confusion_KK: torch.Tensor | None = None,
@@ -53,6 +55,8 @@ class RunFolder:
             network: that is trained.
             optimizer: that trains it.
             fingerprint: what a start that continues must have in common with this one.
+            digest: of its images.
+            num_threads: that compute, on a CPU.
             preprocessing: with what the training images taught.
             class_names: of the data set.
             confusion_KK: of the best epoch of an earlier start.
@@ -65,7 +69,7 @@ class RunFolder:
         self._last = folder / CHECKPOINT
         self._network = network
         self._optimizer = optimizer
-        self._fingerprint = fingerprint
+        self._same = {"config": fingerprint, "images": digest, "num_threads": num_threads}
         self._preprocessing = preprocessing
         self._class_names = class_names
         self._confusion_KK = confusion_KK
@@ -105,7 +109,7 @@ class RunFolder:
             self._unwritten_best = self._weights(network, len(history))
         past = {"run_id": run_id, "rungs": list(rungs), "history": list(history), "confusion": self._confusion_KK}
         state = {"network": network, "optimizer": _copied(self._optimizer.state_dict())}
-        self._unwritten_last = {"config": self._fingerprint, **past, **state}
+        self._unwritten_last = {**self._same, **past, **state}
         began = time.monotonic()
         if began >= self._rests_until:
             self._write()

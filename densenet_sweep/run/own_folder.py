@@ -12,6 +12,7 @@ from typing import Any
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 
 from densenet_sweep.config.errors import Failed
 from densenet_sweep.config.schema import ConfigError
@@ -28,7 +29,11 @@ class OwnFolder(Callback):
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
         """Claim it; where it is another command's, leave Hydra, which makes a warning of any other exception."""
         try:
-            claim(Path(config.hydra.run.dir))
+            folder = Path(config.hydra.run.dir)
+        except OmegaConfBaseException:  # it names what only a running job has; the job claims it
+            return
+        try:
+            claim(folder)
         except (ConfigError, OSError) as error:
             raise Failed(error) from error
 

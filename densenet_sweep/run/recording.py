@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import torch
 from hydra_async_sweeper import Trial, TrialLost, TrialPruned, current_trial
+from hydra_async_sweeper.study.passwords import scrubbed
 
 from densenet_sweep.config import run_config
 from densenet_sweep.config.errors import one_line
@@ -123,7 +124,7 @@ def recorded(
         state, reason = "interrupted", "its job was taken off the machine"
         raise
     except Exception as error:
-        reason = one_line(error)
+        reason = scrubbed(one_line(error))
         raise
     finally:
         if state in ("complete", "pruned"):

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from hydra_async_sweeper import NUM_STEPS, RUNG_SECONDS, RUNGS, SECONDS, Trial, TrialPruned
+from hydra_async_sweeper import AT_RUNGS, NUM_STEPS, RUNG_SECONDS, RUNGS, SECONDS, Trial, TrialPruned
 
 from densenet_sweep.config.schema import Config
 from densenet_sweep.run.epoch_metrics import in_epochs, is_best, line_of, metrics_of
@@ -112,7 +112,8 @@ class TrainingRun:
         """
         self._trial.check_lease()
         number, epochs = epoch.index + 1, self._config.epochs
-        seconds = epoch.seconds + sum(past["seconds"] for past in (*self._judged, *self.history))
+        before = (self.history or self._judged or [{"total_seconds": self._trial.passed_seconds}])[-1]
+        seconds = before["total_seconds"] + epoch.seconds
         metrics = {**metrics_of(epoch), "total_seconds": seconds, "num_parameters": self._num_parameters}
         log.info("%s%s", self._prefix, line_of(epoch, epochs))
         best = epoch.validation if is_best(metrics, self.history, self._reported) else None
@@ -124,6 +125,9 @@ class TrainingRun:
         self._annotate_run()
         self._trial.annotate(SECONDS, seconds)
         self._trial.report(metrics[self._reported], step=number)
+        if number in self._all_rungs:
+            at_rungs = {int(past["epoch"]): past[self._reported] for past in self.history if past["epoch"] in self._all_rungs}
+            self._trial.annotate(AT_RUNGS, at_rungs)
         is_pruned = not self._all_rungs and not epoch.is_last and self._trial.should_prune()
         if is_pruned or epoch.is_last:
             self._folder.keep_pictures(self.history)
@@ -138,21 +142,24 @@ class TrainingRun:
         log.info("%stest loss %.4f accuracy %.4f on %s images", self._prefix, test.loss, test.accuracy, f"{num_images:,}")
 
     def _trained(self, rung: int, epochs: Iterable[Epoch]) -> dict[str, float]:
-        """Train a rung to its end and return its last epoch's metrics, with the seconds of all of its own."""
-        before = sum(past["seconds"] for past in self._judged)
+        """Train a rung to its end and return its last epoch's metrics, with the seconds of all its epochs."""
+        before = self._judged[-1]["total_seconds"] if self._judged else self._trial.passed_seconds
         seconds = 0.0
         for epoch in epochs:
             self._trial.check_lease()
             log.info("%srung of %s  %s", self._prefix, in_epochs(rung), line_of(epoch, rung))
             self._trial.check_interruption()
             seconds += epoch.seconds
-        return {"epoch": rung, **metrics_of(epoch), "seconds": seconds, "total_seconds": before + seconds}
+        return {"epoch": rung, **metrics_of(epoch), "rung_seconds": seconds, "total_seconds": before + seconds}
 
     def _of_rungs(self) -> dict[str, float]:
         """Return what the rungs gave, here and in the trial that this one goes on from, as metrics of their own."""
         passed = {f"rung_{rung}_{self._reported}": value for rung, value in self._trial.passed.items()}
-        judged = {f"rung_{past['epoch']}_{name}": past[name] for past in self._judged for name in (self._reported, "seconds")}
-        return {**passed, **judged}
+        if passed:
+            passed["passed_seconds"] = self._trial.passed_seconds
+        judged = {f"rung_{past['epoch']}_{self._reported}": past[self._reported] for past in self._judged}
+        seconds = {f"rung_{past['epoch']}_seconds": past["rung_seconds"] for past in self._judged}
+        return {**passed, **judged, **seconds}
 
 
 def _without_number(metrics: Mapping[str, float]) -> dict[str, float]:

@@ -13,7 +13,7 @@ from hydra_async_sweeper.study.earlier import first_difference, set_stored
 
 from densenet_sweep.config import composition, run_config
 from densenet_sweep.config.schema import Config, ConfigError
-from densenet_sweep.run.artifacts import CHECKPOINTS
+from densenet_sweep.run.artifacts import CHECKPOINT, CHECKPOINTS
 from densenet_sweep.run.recording import Job
 from densenet_sweep.training import checkpoint
 
@@ -30,6 +30,7 @@ def last_checkpoint(job: Job, config: Config) -> dict[str, Any]:
     path, last = _newest(job.output_dir)
     if path is None:
         return {}
+    last = _with_present_names(last)
     then = json.loads(last["config"])
     difference = first_difference(then, json.loads(fingerprint(config, job)), lambda: _reread(then, job))
     if difference is not None:
@@ -39,6 +40,20 @@ def last_checkpoint(job: Job, config: Config) -> dict[str, Any]:
             "continue with the same config, or choose another hydra.run.dir"
         )
     return last
+
+
+def check_images(last: Mapping[str, Any], digest: str, job: Job, config: Config) -> None:
+    """Refuse to continue on other images than those of the checkpoint `last`; one of an older version does not tell.
+
+    Raises:
+        ConfigError: they have changed.
+    """
+    then = last.get("images", digest)
+    if then != digest:
+        raise ConfigError(
+            f"data.root={config.data.root}: the digest of its images is {digest}, but {job.output_dir / CHECKPOINT} was "
+            f"trained with {then}: put them back, or choose another hydra.run.dir"
+        )
 
 
 def _newest(folder: Path) -> tuple[Path | None, dict[str, Any]]:
@@ -68,9 +83,19 @@ def _set_aside(path: Path) -> Path:
 def fingerprint(config: Config, job: Job) -> str:
     """Return what must not change over a continued run, as JSON; where and by whom it is recorded and judged may change."""
     leaves = {**run_config.flat(asdict(config)), "final": job.final}
-    of_others = ("tracking.", "storage.", "limits.", "rungs", "trusted_targets")
-    ignored = (*of_others, "device", "data.root", "data.download", "architecture.num_classes")
+    of_others = ("tracking.", "storage.", "limits.", "rungs", "trusted_targets", "reference.")
+    ignored = (*of_others, "device", "num_threads", "data.root", "data.download", "architecture.num_classes")
     return json.dumps({key: value for key, value in leaves.items() if not key.startswith(ignored)}, sort_keys=True)
+
+
+def _with_present_names(last: dict[str, Any]) -> dict[str, Any]:
+    """Return a checkpoint in which an earlier version called the seconds of an epoch, and those of a rung, just `seconds`."""
+    present = {"rungs": "rung_seconds", "history": "epoch_seconds"}
+    renamed = {
+        part: [{name if key == "seconds" else key: value for key, value in past.items()} for past in last.get(part, [])]
+        for part, name in present.items()
+    }
+    return {**last, **renamed}
 
 
 def _reread(stored: Mapping[str, Any], job: Job) -> Mapping[str, Any]:

@@ -10,32 +10,30 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import Any
 
 import torch
-from hydra.utils import get_object, instantiate
-from hydra_async_sweeper import TrialPruned, current_trial
+from hydra.utils import instantiate
+from hydra_async_sweeper import REPETITION, TrialPruned, current_trial
 from torch import nn
 
 from densenet_sweep.config import capacity
 from densenet_sweep.config.schema import Config, ConfigError
-from densenet_sweep.config.targets import check_defined_there
 from densenet_sweep.data.augmentation import Augmentation
 from densenet_sweep.data.batches import EvalBatches, TrainBatches
 from densenet_sweep.data.images import Images, Source
 from densenet_sweep.data.preprocessing import Preprocessing, channel_statistics
 from densenet_sweep.data.split import check_classes, few_images, split
-from densenet_sweep.run import cost_limits, progress, resume
+from densenet_sweep.run import cost_limits, progress, reference, resume
 from densenet_sweep.run.folder import RunFolder
 from densenet_sweep.run.recording import Job, recorded
 from densenet_sweep.run.reporting import TrainingRun
 from densenet_sweep.tracking.record import Record
+from densenet_sweep.training import threads
 from densenet_sweep.training.compilation import Compiled
 from densenet_sweep.training.evaluation import evaluate
 from densenet_sweep.training.fit import Epoch, fit
 from densenet_sweep.training.malloc import keep_freed_memory, reset_peak
 from densenet_sweep.training.precision import place, resolve_device, resolve_dtype
-from densenet_sweep.training.threads import keep_to_the_job
 
 log = logging.getLogger("densenet_sweep")
 
@@ -45,6 +43,7 @@ _EVAL_BATCH_SIZE = 512
 _READING = "reading the data set; what must be decoded is decoded once, by one process, and all others on this machine wait"
 
 
+@threads.restored()
 def train(config: Config, job: Job) -> float | tuple[float, ...]:
     """Train one network as `config` says and return the objective's value after the last epoch, or each objective's.
 
@@ -65,13 +64,17 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
                 "objective=peak_memory_bytes: this system does not tell what one training takes on a CPU; Linux does, or a GPU"
             )
         keep_freed_memory()
-        keep_to_the_job(os.environ)
+        threads.keep_to_the_job(os.environ)
     last = resume.last_checkpoint(job, config)
+    config = _with_num_threads(config, device, last.get("num_threads"))
     is_complete = config.architecture.num_classes is not None
     if is_complete:
         _check_limits(config, job, dtype)
     capacity.check_fits(config)
     source, train_images, valid_images = _splits(config, device)
+    digest = f"{train_images.digest}-{valid_images.digest}"
+    trial.hold_to(_read_as(config), digest, f"data.root={config.data.root}: the digest of its images is")
+    resume.check_images(last, digest, job, config)
     config = _with_num_classes(config, len(source.class_names))
     if not is_complete:
         _check_limits(config, job, dtype)
@@ -96,14 +99,14 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
         return fit(
             compiled,
             optimizer,
-            _called(asdict(config.schedule)),
+            instantiate(asdict(config.schedule)),
             train_batches=lambda index: progress.of_epoch(train_batches(index), train_batches.num_batches, index, epochs),
             valid_batches=None if job.final else EvalBatches(valid_images, preprocessing, batch_size=_EVAL_BATCH_SIZE),
             num_batches=train_batches.num_batches,
             epochs=epochs,
             first_epoch=len(past),
             max_seconds=config.max_seconds,
-            seconds_before=sum(epoch["seconds"] for epoch in past),
+            seconds_before=sum(epoch["epoch_seconds"] for epoch in past),
             dtype=dtype,
             label_smoothing=config.label_smoothing,
             max_grad_norm=config.optimizer.max_grad_norm,
@@ -121,6 +124,8 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
         network,
         optimizer,
         fingerprint=resume.fingerprint(config, job),
+        digest=digest,
+        num_threads=config.num_threads,
         preprocessing=preprocessing,
         class_names=source.class_names,
         confusion_KK=last.get("confusion"),
@@ -146,7 +151,10 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
             test_batches = EvalBatches(test_images, preprocessing, batch_size=_EVAL_BATCH_SIZE)
             test = evaluate(network, test_batches(), dtype=dtype)
             run.tell_test(test, len(test_images))
+            reference.compare(config.reference, trial, {**run.history[-1], "test_accuracy": test.accuracy})
             return test.accuracy
+        trial.annotate(REPETITION, reference.repetition(config.num_threads, trial, run.history[-1]))
+        reference.compare(config.reference, trial, run.history[-1])
     values = tuple(run.history[-1][name] for name in config.objectives)
     return values[0] if isinstance(config.objective, str) else values
 
@@ -162,7 +170,7 @@ def build_network(config: Config) -> nn.Module:
         raise ConfigError("architecture.num_classes is not known before the pictures are read: give architecture.num_classes=N")
     capacity.check_fits(config, trains=False)
     torch.manual_seed(config.seed)
-    network: nn.Module = _called(asdict(config.architecture))
+    network: nn.Module = instantiate(asdict(config.architecture))
     return network
 
 
@@ -209,7 +217,7 @@ def _read(
 ) -> tuple[Source, Images, Images]:
     """Read and split a data set once for all trials of a long-lived worker; `source` is its function's call as JSON."""
     with progress.said_if_slow(log.info, _READING):
-        loaded: Source = _called(json.loads(source))
+        loaded: Source = instantiate(json.loads(source))
     train_images, valid_images = split(loaded.train, valid_fraction=fraction, num_train=num_train, seed=seed)
     check_classes(train_images, valid_images, loaded.class_names)
     for remark in (loaded.remark, few_images(train_images, valid_images, loaded.class_names)):
@@ -222,6 +230,29 @@ def _splits(config: Config, device: torch.device) -> tuple[Source, Images, Image
     data = config.data
     source = json.dumps({"_target_": data._target_, **data.source_arguments()}, sort_keys=True)
     return _read(source, data.valid_fraction, data.num_train, data.split_seed, device)
+
+
+def _with_num_threads(config: Config, device: torch.device, before: int | None) -> Config:
+    """Compute with the threads that were asked for, or with those of an earlier start, and return `config` with their number.
+
+    The sums of a CPU are put together from as many parts as there are threads, so the last digits depend on them.
+    """
+    if device.type != "cpu":
+        return config
+    if before is not None and config.num_threads not in (None, before):
+        log.warning("num_threads=%s, but this run began with %d: its numbers will be others", config.num_threads, before)
+    wanted = config.num_threads or before
+    if wanted is not None:
+        torch.set_num_threads(wanted)
+    return replace(config, num_threads=torch.get_num_threads())
+
+
+def _read_as(config: Config) -> str:
+    """Return how the images are read and split, wherever they are: trials that search it have other images each."""
+    data = config.data
+    arguments = {key: value for key, value in data.source_arguments().items() if key not in ("root", "download")}
+    split_as = {"valid_fraction": data.valid_fraction, "num_train": data.num_train, "split_seed": data.split_seed}
+    return json.dumps({"_target_": data._target_, **arguments, **split_as}, sort_keys=True)
 
 
 def _with_num_classes(config: Config, num_classes: int) -> Config:
@@ -245,7 +276,7 @@ def _train_batches(config: Config, images: Images, preprocessing: Preprocessing)
 def _build_optimizer(config: Config, network: nn.Module) -> torch.optim.Optimizer:
     arguments = asdict(config.optimizer)
     del arguments["max_grad_norm"]  # belongs to the loop
-    optimizer: torch.optim.Optimizer = _called(arguments, network=network)
+    optimizer: torch.optim.Optimizer = instantiate(arguments, network=network)
     return optimizer
 
 
@@ -253,11 +284,5 @@ def _open_record(config: Config) -> Callable[..., Record]:
     # Partial: instantiate resolves what it is handed, and an override may hold ${oc.env:PASSWORD}.
     arguments = asdict(config.tracking)
     del arguments["keep_checkpoints"]  # belongs to the sweep
-    open_record: Callable[..., Record] = _called(arguments, _partial_=True)
+    open_record: Callable[..., Record] = instantiate(arguments, _partial_=True)
     return open_record
-
-
-def _called(section: Mapping[str, Any], **arguments: Any) -> Any:
-    """Return what the function gives that a section names as its `_target_`, which `check_targets` has admitted."""
-    check_defined_there(section["_target_"], get_object(section["_target_"]))
-    return instantiate(section, **arguments)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from densenet_sweep.config import composition
 from densenet_sweep.config.schema import ConfigError, MlflowConfig, TrackingConfig
-from densenet_sweep.tracking.store import cause, redacted, sqlite_file
+from densenet_sweep.config.tracking_uri import sqlite_file
+from densenet_sweep.tracking.store import cause, redacted
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

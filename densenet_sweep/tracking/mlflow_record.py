@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from densenet_sweep.config.tracking_uri import check_uri
 from densenet_sweep.tracking import left_behind, outbox
 from densenet_sweep.tracking.dead_runs import close_dead_runs
 from densenet_sweep.tracking.null_record import NullRecord
@@ -15,7 +16,7 @@ from densenet_sweep.tracking.outbox import End, Outbox
 from densenet_sweep.tracking.record import DataUsed, Record, State
 from densenet_sweep.tracking.run import find_parent, process_tags, shown
 from densenet_sweep.tracking.run_note import Description
-from densenet_sweep.tracking.store import absolute, cause, check_uri, connect, experiment_id, redacted
+from densenet_sweep.tracking.store import absolute, cause, connect, experiment_id, redacted
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -6,7 +6,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from densenet_sweep.tracking import sqlite_uri
+from densenet_sweep.config.tracking_uri import sqlite_uri
 
 
 def make(database: Path) -> None:
@@ -29,7 +29,7 @@ def make(database: Path) -> None:
     unfinished = database.with_name(f".{database.name}.{name}.new")
     try:
         root = DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH  # as MlflowClient would make it
-        store: Any = SqlAlchemyStore(sqlite_uri.uri_of(unfinished), root)  # type: ignore[no-untyped-call]
+        store: Any = SqlAlchemyStore(sqlite_uri(unfinished), root)  # type: ignore[no-untyped-call]
         store.engine.dispose()
         unfinished.replace(database)
     finally:

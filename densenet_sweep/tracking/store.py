@@ -7,18 +7,19 @@ import importlib.resources
 import logging
 import os
 import re
-import urllib.parse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock
+from hydra_async_sweeper.study.passwords import redacted as redacted
+from hydra_async_sweeper.study.passwords import scrubbed
 
-from densenet_sweep.tracking import new_database, sqlite_uri
+from densenet_sweep.config.tracking_uri import check_uri, is_server, sqlite_file, sqlite_uri
+from densenet_sweep.tracking import new_database
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-_DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 # MLflow's own defaults keep a training waiting for minutes where a server has died, and print two lines for each run that
 # ends. The user's settings win.
 _SETTINGS = {
@@ -31,37 +32,6 @@ _SETTINGS = {
 
 # Ids by store and name.
 _experiments: dict[tuple[str, str], str] = {}
-
-
-def check_uri(uri: str) -> None:
-    """Refuse what MLflow cannot record to.
-
-    Raises:
-        ValueError: naming `tracking.uri` and what is accepted.
-    """
-    scheme = urllib.parse.urlsplit(uri).scheme.split("+")[0]
-    hint = None
-    if scheme in ("", "file"):
-        hint = "; MLflow 3.13 and newer refuse a plain folder"
-    elif scheme not in (*_DATABASES, "http", "https") or "://" not in uri:
-        hint = ""
-    elif scheme == "sqlite" and sqlite_file(uri) is None:
-        hint = "; a file is given after three slashes, or four where its path is absolute"
-    if hint is not None:
-        raise ValueError(
-            f"tracking.uri={redacted(uri)}: a database (sqlite:///mlruns/mlflow.db, postgresql://...) or a server (http://...) "
-            f"is accepted{hint}"
-        )
-
-
-def is_server(uri: str) -> bool:
-    """Tell whether `uri` is an MLflow server's."""
-    return uri.startswith(("http://", "https://"))
-
-
-def redacted(text: str) -> str:
-    """Return `text` with the passwords of the URIs in it made unreadable, for people's eyes."""
-    return re.sub(r"(://[^:/@\s]*):[^/\s]*@", r"\1:***@", text)
 
 
 def cause(error: BaseException) -> str:
@@ -82,7 +52,7 @@ def cause(error: BaseException) -> str:
     status = re.search(r"too many (\d{3}) error responses|failed with error code (\d{3})", message)
     if status:
         return f"it answers with status {status[1] or status[2]}"
-    return redacted((message.splitlines() or [type(error).__name__])[0])
+    return scrubbed((message.splitlines() or [type(error).__name__])[0])
 
 
 def _other_version(schema: str) -> str:
@@ -99,7 +69,7 @@ def _other_version(schema: str) -> str:
 def absolute(uri: str) -> str:
     """Return `uri` with a sqlite file's path made absolute: MLflow keeps a store by its URI, whatever the folder is then."""
     database = sqlite_file(uri)
-    return uri if database is None else sqlite_uri.uri_of(database, uri)
+    return uri if database is None else sqlite_uri(database, uri)
 
 
 def connect(uri: str) -> "MlflowClient":
@@ -170,8 +140,3 @@ def _experiment_id(client: "MlflowClient", uri: str, name: str, artifact_locatio
 def artifact_uri(location: str) -> str:
     """Return `tracking.artifact_location` as MLflow keeps it: a folder, absolute, or a bucket as it is."""
     return location if "://" in location else Path(location).resolve().as_uri()
-
-
-def sqlite_file(uri: str) -> Path | None:
-    """Return the file of a sqlite store, or None where `uri` is something else."""
-    return sqlite_uri.file_of(uri)

@@ -1,6 +1,7 @@
 """How many threads compute on a CPU."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import torch
 
@@ -17,3 +18,13 @@ def keep_to_the_job(environment: Mapping[str, str]) -> None:
     cores = environment.get("SLURM_CPUS_PER_TASK") or environment.get("SLURM_CPUS_ON_NODE")
     if cores is not None and cores.isdigit() and "OMP_NUM_THREADS" not in environment:
         torch.set_num_threads(max(1, int(cores)))
+
+
+@contextmanager
+def restored() -> Iterator[None]:
+    """Compute with as many threads behind the context as before it: other trainings of this process may need others."""
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -85,7 +86,15 @@ def is_below(key: str, sections: Sequence[str]) -> bool:
     return any(key == section or key.startswith(f"{section}.") for section in sections)
 
 
-def write(path: Path, config_loader: ConfigLoader, config: DictConfig, header: str, ignored: Sequence[str] = ()) -> None:
+def write(
+    path: Path,
+    config_loader: ConfigLoader,
+    config: DictConfig,
+    header: str,
+    ignored: Sequence[str] = (),
+    *,
+    repetition: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
     """Write the job part of `config` to `path` as an option file: the chosen groups, and what differs from them.
 
     Args:
@@ -94,6 +103,7 @@ def write(path: Path, config_loader: ConfigLoader, config: DictConfig, header: s
         config: of the trial, composed, with Hydra's part.
         header: a comment for the top of the file, without its `#`.
         ignored: keys and sections to leave out: where something is written is no part of what was found.
+        repetition: further values, by override path, that repeat the trial exactly; also such as are ignored.
 
     Raises:
         OSError: the folder cannot be written.
@@ -105,7 +115,7 @@ def write(path: Path, config_loader: ConfigLoader, config: DictConfig, header: s
         key: value
         for key, value in flat_job_config(config).items()
         if given.get(key, unset) != value and not is_below(key, ignored)
-    }
+    } | dict(repetition)
     lines = ["# @package _global_", *(f"# {line}".rstrip() for line in header.splitlines()), "defaults:"]
     lines += [f"  - override /{group}: {option}" for group, option in choices.items()]
     body = yaml.safe_dump(_nested(differing), sort_keys=False) if differing else ""

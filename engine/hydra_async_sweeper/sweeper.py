@@ -26,7 +26,7 @@ from hydra_async_sweeper.options import check_options
 from hydra_async_sweeper.readable import shown_path
 from hydra_async_sweeper.space import conditions
 from hydra_async_sweeper.space import search_space as spaces
-from hydra_async_sweeper.study import build, enqueue, rehearsal, study_file
+from hydra_async_sweeper.study import build, enqueue, passwords, rehearsal, study_file, trust
 from hydra_async_sweeper.study import definition as studies
 from hydra_async_sweeper.study import storage as storages
 from hydra_async_sweeper.study.budget import Budget
@@ -34,6 +34,7 @@ from hydra_async_sweeper.study.earlier import set_stored
 from hydra_async_sweeper.study.exclusive import exclusive
 from hydra_async_sweeper.study.names import check_study_name
 from hydra_async_sweeper.study.ranking import best_first
+from hydra_async_sweeper.trial import HELD_TO, REPETITION
 from hydra_async_sweeper.workers.composer import Composer
 from hydra_async_sweeper.workers.worker import Settings, Worker
 
@@ -61,7 +62,9 @@ def sweep(
     """
     check_options(options)
     directions = studies.directions(options["direction"])
-    storages.check_password(options["storage"])
+    passwords.check_password(options["storage"])
+    written: Any = OmegaConf.to_container(config.hydra.sweeper, resolve=False)
+    passwords.refuse_written(written.get("storage"), "hydra.sweeper.storage")
     sweep_dir = Path(str(config.hydra.sweep.dir)).absolute()
     name = str(options["study_name"] or sweep_dir.name)
     if not study_file.describes(sweep_dir, name):  # an older study keeps the name that it has
@@ -70,6 +73,8 @@ def sweep(
     if not space.parameters and options["custom_search_space"] is None:
         raise SweepError("hydra.sweeper.params: nothing to search; key: choice(a,b), range(a,b) or interval(a,b) is accepted")
     # What the workers will build, so that its mistakes are found before any of them starts.
+    for section in ("sampler", "pruner"):
+        trust.check_targets(options[section], f"hydra.sweeper.{section}", options["trusted_targets"] or [])
     sampler = build.sampler(build.reseeded(options["sampler"], 0), space)
     rehearsal.check_search(sampler, build.pruner(options["pruner"], len(directions)), space, len(directions))
     rehearsal.check_custom_search_space(options["custom_search_space"])
@@ -96,7 +101,7 @@ def sweep(
         if reason is None:
             reason = launching.launch(worker, config, options["n_jobs"], study)
     except BaseException as error:
-        why = "interrupted" if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}"
+        why = "interrupted" if isinstance(error, KeyboardInterrupt) else passwords.scrubbed(f"{type(error).__name__}: {error}")
         emit(context, "on_study_end", reason=why, states=_states(study), best=best_first(study), **told)
         if isinstance(error, KeyboardInterrupt):
             log.warning("interrupted; continue with:\n  %s", command)
@@ -172,13 +177,17 @@ def _opened(
     study_file.check_trials(sweep_dir, name, storage, options["storage"])
     allow_change = options["allow_config_change"]
     earlier = []
+    held_to: Mapping[str, str] = {}
     if options["warm_start_from"] is not None:
         source = enqueue.source_of_warm_start(options["warm_start_from"], storage, sweep_dir)
         studies.check_same(source, definition, reread=reread, allow_change=allow_change)
         earlier = enqueue.copies(source)
+        held_to = {} if allow_change else source.user_attrs.get(HELD_TO, {})
     sweep_dir.mkdir(parents=True, exist_ok=True)
     with exclusive(storage, name) as renew:
         study = studies.open_study(storage, name, definition, reread=reread, allow_change=allow_change)
+        if held_to and HELD_TO not in study.user_attrs:
+            study.set_user_attr(HELD_TO, held_to)
         enqueue.begin(study, first, earlier, renew)
         if options["repeats"]:
             study.set_user_attr(best_config.REPEATS, True)
@@ -189,7 +198,7 @@ def _settings(options: Mapping[str, Any], study_name: str, sweep_dir: Path, base
     storage = options["storage"]
     return Settings(
         study_name=study_name,
-        storage=None if storage is None else storages.redacted(storage),  # launchers write what they send to files
+        storage=None if storage is None else passwords.redacted(storage),  # launchers write what they send to files
         sweep_dir=sweep_dir,
         sampler=options["sampler"],
         pruner=options["pruner"],
@@ -241,7 +250,7 @@ def _report_best(
         ]
     )
     header = f"The best of study {study.study_name}: trial {found.number}, value {values}.\n\n  {command}"
-    best_config.write(path, context.config_loader, composed, header, ignored)
+    best_config.write(path, context.config_loader, composed, header, ignored, repetition=found.user_attrs.get(REPETITION, {}))
     front = f"the first of {len(study.best_trials)} on the Pareto front by the first objective"
     kind = front if len(study.directions) > 1 else "the best trial"
     log.info("%s: number %d, value %s\n  %s", kind, found.number, values, space.searched(found.params))

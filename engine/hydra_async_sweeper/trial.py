@@ -11,13 +11,22 @@ if TYPE_CHECKING:
 
 
 # What a task may say of its trial with `annotate`: how many steps it will report, after which of them short trainings of their
-# own were judged, and the seconds that it took so far, in all of its attempts, and of these the ones in such trainings.
+# own were judged, and the seconds that it took so far, in all of its attempts and with what the trial took that it goes on
+# from, and of these the ones in such trainings.
 NUM_STEPS = "num_steps"
 RUNGS = "rungs"
 SECONDS = "seconds"
 RUNG_SECONDS = "rung_seconds"
-# Of a trial that goes on from another: the number of that "trial", and the "step" after which it had stopped.
+# What the training itself gave after as many steps as a rung has, by step, where the report of that step is the rung's.
+AT_RUNGS = "at_rungs"
+# Of a trial that goes on from another: the number of that "trial", the "step" after which it had stopped, and its "seconds".
 PROMOTED = "promoted_from"
+
+# What repeats a complete trial exactly, beyond its config: values by override path.
+REPETITION = "repetition"
+
+# The study's attribute with what its trials have in common beyond the config, by key; see `Trial.hold_to`.
+HELD_TO = "held_to"
 
 
 class TrialPruned(Exception):  # noqa: N818 - Optuna's name for it
@@ -52,6 +61,10 @@ class Trial(Protocol):
         """What that trial reported after its rungs, by step; these need not be trained again."""
 
     @property
+    def passed_seconds(self) -> float:
+        """The seconds that these rungs took."""
+
+    @property
     def is_judged(self) -> bool:
         """Whether a pruner may give the trial up: not outside a sweep, nor with several objectives."""
 
@@ -77,6 +90,13 @@ class Trial(Protocol):
     def constrain(self, name: str, excess: float) -> None:
         """Tell by how much the trial exceeds the limit `name`; 0 or less is within it, and the sampler learns from both."""
 
+    def hold_to(self, key: str, value: str, subject: str) -> None:
+        """Keep `value` for the whole study, whose trials would not compare where it differs; `subject` names it in the error.
+
+        Raises:
+            SweepError: an earlier trial kept another one. The task lets it pass: it ends the worker, not the trial.
+        """
+
     def annotate(self, key: str, value: object) -> None:
         """Keep a JSON value beside the trial, under `key`; those named above, such as `NUM_STEPS`, are understood."""
 
@@ -89,6 +109,7 @@ class NullTrial:
     log_scaled: frozenset[str] = frozenset()
     promoted_from: int | None = None
     passed: Mapping[int, float] = MappingProxyType({})
+    passed_seconds: float = 0.0
     is_judged: bool = False
     annotations: Mapping[str, Any] = MappingProxyType({})
 
@@ -109,6 +130,9 @@ class NullTrial:
         return False
 
     def constrain(self, name: str, excess: float) -> None:
+        """Do nothing."""
+
+    def hold_to(self, key: str, value: str, subject: str) -> None:
         """Do nothing."""
 
     def annotate(self, key: str, value: object) -> None:

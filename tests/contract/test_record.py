@@ -110,8 +110,14 @@ def test_records_of_two_runs_are_two(open_mlflow):
     assert open_mlflow().run_id != open_mlflow().run_id
 
 
-def test_no_record_has_no_id():
-    assert null_record.open_record(**RUN).run_id is None
+def test_no_record_keeps_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    record = null_record.open_record(**{**RUN, "run_id": "an earlier one's"})
+    record.epoch({"train_loss": 1.0}, step=1)
+    record.artifacts(tmp_path)
+    record.finish("complete", None)
+    assert (record.run_id, record.last_step, vars(record)) == (None, 0, {})
+    assert list(tmp_path.iterdir()) == []
 
 
 # --- what MLflow keeps ------------------------------------------------------------------------------------------------

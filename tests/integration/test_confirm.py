@@ -207,6 +207,8 @@ def test_the_config_of_a_finalist_comes_from_mlflow_where_its_folder_has_gone(co
     typed = command(*CONFIRM, "--top", "1", "--seeds", "2")
     assert typed.exit_code == 0, typed.err
     assert "Champion: trial " in typed.out
+    [option] = (swept / "outputs" / "confirmations" / NAME / "experiment").glob("*trial*.yaml")
+    assert "num_threads" not in option.read_text()  # the sweep's workers had theirs
 
 
 def test_bad_input_costs_one_line(command, swept):

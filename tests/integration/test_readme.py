@@ -1,39 +1,137 @@
 """What the README says can be typed."""
 
+import argparse
+import importlib
 import re
 import shlex
+from collections.abc import Callable
+from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hydra._internal.utils import get_args_parser
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import IntervalSweep, Override
 from PIL import Image
 
 from densenet_sweep.__main__ import SUBCOMMANDS
 from densenet_sweep.config import composition
+from densenet_sweep.config.metrics import METRICS
+from densenet_sweep.results.formats import FORMATS
 
 README = (Path(__file__).parent.parent.parent / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```\n(.*?)```", README, flags=re.DOTALL)
 COMMANDS = [
-    shlex.split(line.split("  #")[0])
+    shlex.split(line.split("  #")[0].rstrip(" &"))[1:]
     for block in BLOCKS
     for line in block.replace("\\\n", " ").splitlines()
-    if line.startswith("densenet-sweep ")
+    if line.startswith("densenet-sweep")
+    if not line.startswith("densenet-sweep: ")
 ]
+# The study that `make sweep` makes, and those that the README's own commands name.
+STUDIES = {"quickstart-fashion_mnist", *re.findall(r"hydra\.sweeper\.study_name=(\w+)", README)}
+
+
+class Parsed(Exception):  # noqa: N818 - no error: it ends a subcommand before it does something
+    """Carries what a parser made of the arguments."""
+
+
+def parsed(subcommand: str, arguments: list[str]) -> argparse.Namespace:
+    """Return what the subcommand's own parser makes of its arguments.
+
+    Raises:
+        SystemExit: it refuses them.
+    """
+
+    def ending(parse: Callable[..., argparse.Namespace]) -> Callable[..., argparse.Namespace]:
+        def parse_and_end(*given: Any) -> argparse.Namespace:
+            raise Parsed(parse(*given))
+
+        return parse_and_end
+
+    run = importlib.import_module(SUBCOMMANDS[subcommand]).main
+    with pytest.MonkeyPatch.context() as patched:
+        for name in ("parse_args", "parse_intermixed_args"):
+            patched.setattr(argparse.ArgumentParser, name, ending(getattr(argparse.ArgumentParser, name)))
+        with pytest.raises(Parsed) as end:
+            run(arguments)
+    found: argparse.Namespace = end.value.args[0]
+    return found
+
+
+def examples(override: Override) -> list[str]:
+    """Return overrides with the values that one with a sweep stands for; of a continuous one its ends."""
+    value = override.value()
+    if isinstance(value, IntervalSweep):
+        return [f"{override.get_key_element()}={end}" for end in (value.start, value.end)]
+    return [f"{override.get_key_element()}={text}" for text in override.sweep_string_iterator()]
+
+
+def check(words: list[str]) -> None:
+    """Refuse a command line that could not run.
+
+    Raises:
+        Exception: for a flag, an override, a metric, a format or a study that there is not.
+    """
+    if words[:1] and words[0] in SUBCOMMANDS:
+        asked = parsed(words[0], words[1:])
+        typed = [word for value in vars(asked).values() if isinstance(value, list) for word in value]
+        if words[0] in ("compare", "confirm", "status", "ui"):
+            studies = {word for word in typed if "=" not in word}
+            assert studies <= STUDIES, f"no command of the README makes {studies - STUDIES}"
+        assert getattr(asked, "metric", None) in (None, *METRICS)
+        assert getattr(asked, "format", "table") in ("table", *FORMATS)
+        assert getattr(asked, "to", "onnx") in ("onnx", "torch_export")
+        overrides = [word for word in typed if "=" in word]
+    else:
+        overrides = get_args_parser().parse_args(words).overrides
+    primary = "confirm" if words[:1] == ["confirm"] else composition.CONFIG_NAME
+    read = OverridesParser.create().parse_overrides(overrides)
+    fixed = [str(it.input_line) for it in read if not it.is_sweep_override()]
+    each = [examples(it) for it in read if it.is_sweep_override()]
+    for values in zip_longest(*each) if each else [()]:
+        chosen = [value or first[0] for value, first in zip(values, each, strict=True)]
+        composition.typed(composition.compose([*fixed, *chosen], config_name=primary))
+
+
+@pytest.fixture(autouse=True)
+def _stores(monkeypatch):
+    monkeypatch.setenv("DENSENET_SWEEP_STORAGE", "sqlite:///study.db")
+    monkeypatch.setenv("DENSENET_SWEEP_PROXY", "host:13000")
 
 
 def test_there_are_commands_to_check():
-    assert len(COMMANDS) > 10
+    assert len(COMMANDS) > 30
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
-def test_a_command_composes(words, monkeypatch):
-    monkeypatch.setenv("DENSENET_SWEEP_STORAGE", "sqlite:///study.db")
-    monkeypatch.setenv("DENSENET_SWEEP_PROXY", "host:13000")
-    arguments = [word for word in words[1:] if not word.startswith("-")]
-    if arguments and arguments[0] in SUBCOMMANDS:
-        arguments = arguments[1:]
-    overrides = [argument for argument in arguments if "=" in argument]
-    primary = "confirm" if words[1:2] == ["confirm"] else composition.CONFIG_NAME
-    composition.typed(composition.compose(overrides, config_name=primary))
+def test_a_command_could_run(words):
+    check(words)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "compare wide --metric valid_acuracy",
+        "compare wide --metrik valid_accuracy",
+        "compare wide --format xls",
+        "compare wiide",
+        "confirm --top three",
+        "confirm quickstart-fashion_mnist epoch=30",
+        "export champion champion.onnx",
+        "status wide --wach",
+        "-m optimizer=sgd,adam",
+        "-m optimizer=sgd seed=0,one",
+        "--multi-run optimizer=sgd",
+        "sweep=growth_depth_lr 'architecture.growth_rat=choice(12,24)'",
+        "sweep=growth_depth_lr hydra/sweeper/pruner=mediam",
+        "describe architecture=densenet_bc100",
+    ],
+)
+def test_a_command_with_a_mistake_is_found(line):
+    with pytest.raises((Exception, SystemExit)):
+        check(shlex.split(line))
 
 
 def test_pictures_are_in_the_tree_and_small():

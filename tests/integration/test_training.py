@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from hydra_async_sweeper.trial import NullTrial, running
 from torch import nn
 
 from densenet_sweep.run import reporting, train
+from densenet_sweep.training import checkpoint
 
 TINY = ["data=digits", "architecture.depth=10", "architecture.growth_rate=4", "device=cpu", "precision=fp32"]
 NOTHING = ["tracking=none"]
@@ -85,10 +87,10 @@ def test_a_run_leaves_what_is_needed_to_judge_and_repeat_it(command, tmp_path):
 @pytest.mark.parametrize("recipe", [[], ["optimizer=muon", "data.augment.horizontal_flip=alternating"]])
 def test_an_interrupted_run_gives_the_numbers_of_an_uninterrupted_one(recipe, command, tmp_path, monkeypatch):
     common = [*TINY, *NOTHING, "epochs=4", "architecture.drop_rate=0.2", "data.augment.crop_padding=1", *recipe]
-    command(*common, f"hydra.run.dir={tmp_path / 'whole'}")
+    common += ["data.num_train=200", "data.valid_fraction=0.05"]  # two threads on a busy machine take their time
+    command(*common, "num_threads=2", f"hydra.run.dir={tmp_path / 'whole'}")
 
     from densenet_sweep.run import folder as run_folder
-    from densenet_sweep.training import checkpoint
 
     monkeypatch.setattr(run_folder, "_REST", 0)
     save, saved = checkpoint.save, []
@@ -101,7 +103,7 @@ def test_an_interrupted_run_gives_the_numbers_of_an_uninterrupted_one(recipe, co
                 raise KeyboardInterrupt
 
     monkeypatch.setattr(checkpoint, "save", interrupted)
-    typed = command(*common, f"hydra.run.dir={tmp_path / 'parts'}")
+    typed = command(*common, "num_threads=2", f"hydra.run.dir={tmp_path / 'parts'}")
     assert typed.exit_code == 130
     assert "interrupted; continue with:" in typed.err
     assert f"hydra.run.dir={tmp_path / 'parts'}" in typed.err
@@ -110,6 +112,9 @@ def test_an_interrupted_run_gives_the_numbers_of_an_uninterrupted_one(recipe, co
     typed = command(*common, f"hydra.run.dir={tmp_path / 'parts'}")
     assert "continuing after epoch 2 of 4" in typed.out
     assert numbers(tmp_path / "parts") == numbers(tmp_path / "whole")
+    assert checkpoint.load(tmp_path / "parts" / "last.pt")["num_threads"] == 2
+    typed = command(*common, "num_threads=1", f"hydra.run.dir={tmp_path / 'parts'}")
+    assert "num_threads=1, but this run began with 2: its numbers will be others" in typed.out
 
 
 @pytest.mark.parametrize(("damaged", "goes_on"), [(["last.pt"], "previous.pt"), (["last.pt", "previous.pt"], "the start")])
@@ -252,6 +257,66 @@ def test_a_users_own_pictures_train(command, tmp_path):
     assert typed.err.startswith("densenet-sweep: error: class gnus has no image: a class needs an image for training and")
 
 
+PICTURES = [
+    "data=image_folder", "data.root=pictures", "data.image_size=8", "data.valid_fraction=0.3", "batch_size=8", "epochs=2",
+    "architecture.depth=10", "architecture.growth_rate=4", "device=cpu", "precision=fp32", *NOTHING,
+]  # fmt: skip
+
+
+@pytest.fixture
+def paint(tmp_path: Path) -> Callable[[int], None]:
+    """Make a folder of pictures, which differ by one level in one of them."""
+    from PIL import Image
+
+    def write(level: int) -> None:
+        for name in ("cats", "dogs"):
+            (tmp_path / "pictures" / name).mkdir(parents=True, exist_ok=True)
+            for number in range(10):
+                colour = (level if (name, number) == ("dogs", 3) else 7 * number, 100, 200)
+                Image.new("RGB", (8, 8), colour).save(tmp_path / "pictures" / name / f"{number}.png")
+        train._read.cache_clear()
+
+    return write
+
+
+def test_a_run_is_not_continued_on_other_pictures(command, tmp_path, paint):
+    paint(100)
+    assert command(*PICTURES, "hydra.run.dir=run").exit_code == 0
+    assert command(*PICTURES, "hydra.run.dir=run").exit_code == 0
+    paint(101)
+    typed = command(*PICTURES, "hydra.run.dir=run")
+    assert typed.exit_code == 1
+    assert typed.err.startswith("densenet-sweep: error: data.root=pictures: the digest of its images is ")
+    assert typed.err.endswith(": put them back, or choose another hydra.run.dir\n")
+    last = checkpoint.load(tmp_path / "run" / "last.pt")
+    del last["images"]  # as older versions wrote it
+    checkpoint.save(tmp_path / "run" / "last.pt", last)
+    assert command(*PICTURES, "hydra.run.dir=run").exit_code == 0
+
+
+def test_a_study_is_not_continued_on_other_pictures(command, paint):
+    from densenet_sweep.results.studies import find
+
+    def states():
+        return [trial.state.name for trial in find("pictures").load().trials]
+
+    searched = ["architecture.depth=choice(10)", "architecture.growth_rate=choice(4,6)", "rungs=[]"]
+    swept = ["sweep=growth_depth_lr", *PICTURES, *searched, "hydra.sweeper.study_name=pictures"]
+    paint(100)
+    assert command(*swept, "hydra.sweeper.n_trials=1").exit_code == 0
+    paint(101)
+    typed = command(*swept, "hydra.sweeper.n_trials=2")
+    assert typed.exit_code == 1
+    assert "data.root=pictures: the digest of its images is " in typed.err
+    assert "another hydra.sweeper.study_name starts a new study beside pictures" in typed.err
+    assert states() == ["COMPLETE", "WAITING"]
+    paint(100)
+    assert command(*swept, "hydra.sweeper.n_trials=2").exit_code == 0
+    paint(101)
+    assert command(*swept, "hydra.sweeper.n_trials=3", "hydra.sweeper.allow_config_change=true").exit_code == 0
+    assert states() == ["COMPLETE", "COMPLETE", "COMPLETE"]
+
+
 def test_the_test_set_is_not_read(command, monkeypatch):
     from densenet_sweep.data import sources
 
@@ -275,7 +340,7 @@ def test_a_single_run_in_mlflow(command, tmp_path):
     assert run.data.params["architecture"] == "densenet_bc"
     assert run.data.params["architecture.growth_rate"] == "4"
     assert run.data.params["optimizer.lr"] == "0.1"
-    names = {"train_loss", "train_accuracy", "valid_loss", "valid_accuracy", "lr", "seconds", "images_per_second"}
+    names = {"train_loss", "train_accuracy", "valid_loss", "valid_accuracy", "lr", "epoch_seconds", "images_per_second"}
     assert names | {"num_parameters", "peak_memory_bytes", "total_seconds"} == set(run.data.metrics)
     assert run.data.tags["overrides"].startswith("data=digits architecture.depth=10")
     assert run.data.tags["device.type"] == "cpu"
@@ -340,7 +405,7 @@ def test_what_a_killed_process_recorded_is_not_recorded_again(command, tmp_path,
     assert "continuing after epoch 1 of 5" in typed.out
     [run] = recorded(tmp_path)
     client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path}/mlruns/mlflow.db")
-    for metric in ("valid_accuracy", "seconds"):
+    for metric in ("valid_accuracy", "epoch_seconds"):
         assert [it.step for it in client.get_metric_history(run.info.run_id, metric)] == [1, 2, 3, 4, 5]
 
 
@@ -430,6 +495,9 @@ def test_a_sweep_and_its_record(command, tmp_path):
     assert job["architecture"]["growth_rate"] == trial.params["architecture.growth_rate"]
     assert job["optimizer"]["lr"] == trial.params["optimizer.lr"]
     assert job["epochs"] == 2
+    assert job["num_threads"] == 1
+    again = command("--config-dir", str(folder), "experiment=best", "device=cpu", *NOTHING)
+    assert f"the same numbers as trial {trial.number} of study growth_depth_lr-digits: valid_accuracy 0." in again.out
 
 
 def test_a_killed_command_leaves_no_run_open_after_the_next(tmp_path):
@@ -462,7 +530,7 @@ def test_a_budget_of_seconds(command, tmp_path):
     assert typed.exit_code == 0, typed.err
     trained = history(folder)
     assert 1 <= len(trained) < 10000
-    assert sum(epoch["seconds"] for epoch in trained) >= 2
+    assert sum(epoch["epoch_seconds"] for epoch in trained) >= 2
     assert (folder / "artifacts" / "confusion.png").is_file()
     again = command(*TINY, *NOTHING, "epochs=10000", "max_seconds=2", f"hydra.run.dir={folder}")
     assert again.exit_code == 0, again.err
@@ -503,6 +571,7 @@ def test_rungs_come_before_a_trial_and_change_nothing_in_it(command, tmp_path):
     # What stands at a rung's epoch is what the rung gave: a cosine that had ended by then.
     assert best.intermediate_values[1] != alone[0]["valid_accuracy"]
     assert best.intermediate_values[2] == alone[1]["valid_accuracy"]
+    assert best.user_attrs["at_rungs"] == {str(rung): alone[rung - 1]["valid_accuracy"] for rung in (1, 3)}
     runs = {run.data.tags["trial.number"]: run for run in recorded(tmp_path) if "trial.number" in run.data.tags}
     complete = runs[str(best.number)].data.metrics
     assert complete["rung_1_valid_accuracy"] == best.intermediate_values[1]
@@ -540,6 +609,11 @@ def test_a_promoted_trial_trains_its_rung_no_more_and_is_what_a_plain_run_would_
 
     client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path}/mlruns/mlflow.db")
     assert [it.step for it in client.get_metric_history(run.info.run_id, "valid_accuracy")] == [1, 2, 3, 4]
+    # One meaning of what a trial took, here and in MLflow: its rung included, which another trial trained.
+    assert run.data.metrics["passed_seconds"] == origin.user_attrs["seconds"]
+    epochs = [it.value for it in client.get_metric_history(run.info.run_id, "epoch_seconds")]
+    assert run.data.metrics["total_seconds"] == pytest.approx(origin.user_attrs["seconds"] + sum(epochs))
+    assert complete.user_attrs["seconds"] == run.data.metrics["total_seconds"]
     away = tmp_path / "away"
     here = command("compare", "growth_depth_lr-digits", "--format", "csv").out
     (tmp_path / "outputs").rename(away)

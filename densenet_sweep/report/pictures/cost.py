@@ -9,11 +9,10 @@ from densenet_sweep.drawing.scene import Axis, Line, Mark, Panel, Picture, Point
 from densenet_sweep.report.pictures.subject import Objective, Subject, padded, shown_of, thinned
 from densenet_sweep.results.study import Trial
 
-# What a trial costs, beside its objectives, by its name and unit on an axis. A trial that begins anew after a rung is compared
-# with one that goes on from another's, so without the time of rungs.
+# What a trial costs, beside its objectives, by its name and unit on an axis.
 _COSTS: dict[str, Callable[[Trial], float | None]] = {
     "parameters": lambda trial: trial.num_parameters,
-    "training time (s)": lambda trial: trial.seconds_without_rungs,
+    "training time (s)": lambda trial: trial.seconds,
 }
 _MOST_POINTS = 2000
 _LOG_RATIO = 8.0

@@ -96,7 +96,10 @@ def _marked(subject: Subject, found: Sequence[tuple[Trial, float]], places: dict
 def _of_one_training(trial: Trial) -> list[tuple[int, float]]:
     """Return what the trial reported after its epochs; of one that was given up at a rung, after its rungs."""
     rungs, reports = trial.rungs, trial.reports
-    return [(step, value) for step, value in reports.items() if step not in rungs or max(reports) in rungs]
+    if max(reports) in rungs and not trial.at_rungs:
+        return list(reports.items())
+    epochs = {step: value for step, value in reports.items() if step not in rungs}
+    return list({**epochs, **trial.at_rungs}.items())
 
 
 def learning_curves(subject: Subject) -> Picture | None:

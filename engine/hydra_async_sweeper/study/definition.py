@@ -11,6 +11,8 @@ from hydra_async_sweeper.best_config import chosen_options, flat_job_config, is_
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.space.search_space import Space
 from hydra_async_sweeper.study.earlier import first_difference
+from hydra_async_sweeper.study.passwords import redacted
+from hydra_async_sweeper.trial import HELD_TO
 
 if TYPE_CHECKING:
     import optuna
@@ -50,6 +52,7 @@ def define(directions: Sequence[str], space: Space, base: DictConfig, ignored: S
     searched = [name.lstrip("+") for name in space.parameters]
     leaves = flat_job_config(base)
     kept = {key: value for key, value in leaves.items() if not is_below(key, ignored) and not is_below(key, searched)}
+    kept = {key: redacted(value) if isinstance(value, str) else value for key, value in kept.items()}
     return Definition(list(directions), space.described(), json.loads(json.dumps(kept)), chosen_options(base, ignored))
 
 
@@ -106,6 +109,7 @@ def open_study(
     check_same(study, definition, reread=reread, allow_change=allow_change)
     if allow_change:
         _keep_config(study, definition)
+        study.set_user_attr(HELD_TO, {})
     return study
 
 

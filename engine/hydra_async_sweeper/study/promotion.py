@@ -13,7 +13,7 @@ import optuna
 
 from hydra_async_sweeper.study.exclusive import exclusive
 from hydra_async_sweeper.study.pruners import BestSharePruner, check_whole
-from hydra_async_sweeper.trial import NUM_STEPS, PROMOTED, RUNGS, SECONDS, passed_step, promoted_numbers
+from hydra_async_sweeper.trial import NUM_STEPS, PROMOTED, RUNG_SECONDS, RUNGS, SECONDS, passed_step, promoted_numbers
 
 if TYPE_CHECKING:
     from optuna.study import Study
@@ -120,11 +120,12 @@ def going_on_from(trial: "FrozenTrial") -> "FrozenTrial":
     """Return the trial that goes on from a stopped one, to be added to its study."""
     known = {key: trial.user_attrs[key] for key in (NUM_STEPS, RUNGS, SECONDS) if key in trial.user_attrs}
     step = max(trial.intermediate_values)
+    seconds = trial.user_attrs.get(SECONDS, 0.0)
     return optuna.trial.create_trial(
         state=optuna.trial.TrialState.WAITING,
         # What `enqueue_trial` does, which takes no reports; and what samplers keep with the configuration, such as its grid_id.
         system_attrs={**trial.system_attrs, "fixed_params": trial.params},
-        user_attrs={**known, PROMOTED: {"trial": trial.number, "step": step}},
+        user_attrs={**known, RUNG_SECONDS: seconds, PROMOTED: {"trial": trial.number, "step": step, "seconds": seconds}},
         intermediate_values=trial.intermediate_values,
     )
 

@@ -1,6 +1,5 @@
 """Where a study is stored: a file in the sweep's folder, a database, or Optuna's gRPC proxy before one."""
 
-import os
 import random
 import re
 import time
@@ -11,6 +10,7 @@ from urllib.parse import urlsplit
 
 from hydra_async_sweeper.errors import StorageAwayError, SweepError
 from hydra_async_sweeper.readable import first_line
+from hydra_async_sweeper.study.passwords import redacted, revealed, scrubbed
 from hydra_async_sweeper.study.retry import wait_out
 
 if TYPE_CHECKING:
@@ -100,43 +100,6 @@ def storage_file(url: str | None, sweep_dir: Path) -> Path | None:
     return None
 
 
-def redacted(url: str) -> str:
-    """Return `url` without its password, for people's eyes and for files."""
-    head, at, tail = url.rpartition("@")
-    scheme, separator, credentials = head.rpartition("://")
-    if not at or not separator or ":" not in credentials:
-        return url
-    return f"{scheme}://{credentials.partition(':')[0]}:***@{tail}"
-
-
-def revealed(url: str) -> str:
-    """Return `url` with its password, which no file of a sweep holds: from the variable of the environment that has it.
-
-    Raises:
-        SweepError: no variable of the environment has it.
-    """
-    if ":***@" not in url:
-        return url
-    for value in os.environ.values():
-        if value != url and redacted(value) == url:
-            return value
-    raise SweepError(f"hydra.sweeper.storage={url}: no variable of the environment holds this URL with its password")
-
-
-def check_password(url: str | None, key: str = "hydra.sweeper.storage") -> None:
-    """Refuse a password that does not come from the environment: it would stand in Hydra's files and the shell's history.
-
-    Raises:
-        SweepError: there is one; the message does not show it.
-    """
-    if url is None or redacted(url) == url or url in os.environ.values():
-        return
-    raise SweepError(
-        f"{key}={redacted(url)}: a password is taken from the environment alone: export DENSENET_SWEEP_STORAGE=URL, "
-        f"and {key}='${{oc.env:DENSENET_SWEEP_STORAGE}}'"
-    )
-
-
 def _database(url: str) -> "optuna.storages.BaseStorage":
     import optuna
 
@@ -157,7 +120,7 @@ def _database(url: str) -> "optuna.storages.BaseStorage":
                 raise
             reason = first_line(error)
             kind = StorageAwayError if is_passing(error) else SweepError
-            raise kind(f"hydra.sweeper.storage={redacted(url)}: cannot be used ({redacted(reason)})") from error
+            raise kind(f"hydra.sweeper.storage={redacted(url)}: cannot be used ({scrubbed(reason)})") from error
 
 
 def _sqlite(path: Path) -> str:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from hydra_async_sweeper.errors import SweepError
-from hydra_async_sweeper.study.storage import WAYS_ON, open_storage, redacted, storage_file
+from hydra_async_sweeper.study.passwords import redacted
+from hydra_async_sweeper.study.storage import WAYS_ON, open_storage, storage_file
 
 if TYPE_CHECKING:
     import optuna
@@ -77,7 +78,7 @@ def write(folder: Path, study: "optuna.Study", *, storage: str | None, n_trials:
         "storage": None if storage is None else redacted(storage),
         "directions": [direction.name.lower() for direction in study.directions],
         "n_trials": n_trials,
-        "command": command if storage is None else command.replace(storage, redacted(storage)),
+        "command": redacted(command),
     }
     folder.mkdir(parents=True, exist_ok=True)
     written = folder / f".{DESCRIPTION}.{os.getpid()}"  # so that nobody reads half of it

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from hydra_async_sweeper.trial import PROMOTED, TrialLost, passed_step
+from hydra_async_sweeper.errors import SweepError
+from hydra_async_sweeper.trial import HELD_TO, PROMOTED, TrialLost, passed_step
 from hydra_async_sweeper.workers.interruption import Interruption
 from hydra_async_sweeper.workers.lease import Lease
 
@@ -29,7 +30,9 @@ class RunningTrial:
         self.log_scaled = frozenset(
             name for name, distribution in trial.distributions.items() if getattr(distribution, "log", False)
         )
-        self.promoted_from: int | None = before.user_attrs.get(PROMOTED, {}).get("trial")
+        promoted = before.user_attrs.get(PROMOTED, {})
+        self.promoted_from: int | None = promoted.get("trial")
+        self.passed_seconds: float = promoted.get("seconds", 0.0)
         self.passed = {step: value for step, value in before.intermediate_values.items() if step <= passed_step(before)}
         self.annotations: Mapping[str, Any] = dict(before.user_attrs)
         self._study = study
@@ -85,6 +88,21 @@ class RunningTrial:
         known = self._study._storage.get_trial(self._trial._trial_id).system_attrs
         if f"constraints:{name}" not in known:
             self._trial.set_constraint(name, excess)
+
+    def hold_to(self, key: str, value: str, subject: str) -> None:
+        """Keep `value` among the study's user attributes, or refuse it.
+
+        Raises:
+            SweepError: the study has another one.
+        """
+        known = self._study.user_attrs.get(HELD_TO, {})
+        if known.get(key, value) != value:
+            raise SweepError(
+                f"{subject} {value}, but the study {self.study_name} has {known[key]}; another hydra.sweeper.study_name "
+                f"starts a new study beside {self.study_name}, hydra.sweeper.allow_config_change=true mixes the two"
+            )
+        if key not in known:
+            self._study.set_user_attr(HELD_TO, {**known, key: value})
 
     def annotate(self, key: str, value: object) -> None:
         """Keep `value` among the trial's user attributes."""

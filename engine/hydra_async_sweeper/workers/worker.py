@@ -29,6 +29,7 @@ from hydra_async_sweeper.readable import counted, first_line, one_line, unwrappe
 from hydra_async_sweeper.space.search_space import Space
 from hydra_async_sweeper.study import build
 from hydra_async_sweeper.study.budget import Budget
+from hydra_async_sweeper.study.passwords import scrubbed
 from hydra_async_sweeper.study.ranking import best_first
 from hydra_async_sweeper.study.retry import is_full_disk, wait_out
 from hydra_async_sweeper.study.storage import open_storage, wait_for_storage
@@ -219,6 +220,9 @@ class Worker:
                 raise
             self._end_exited(study, lease, left)
             return
+        if isinstance(returned._return_value, SweepError):  # see `Trial.hold_to`
+            lease.give_back()
+            raise returned._return_value
         state, result, reason = _outcome(returned, len(study.directions))
         lease.release()
         try:
@@ -306,9 +310,9 @@ def _outcome(returned: JobReturn, num_objectives: int) -> tuple[str, Any, str | 
         return "FAIL", None, f"returned {value!r} instead of {counted(num_objectives, 'finite number')}"
     if isinstance(value, TrialPruned) or type(value).__name__ == "TrialPruned":
         return "PRUNED", None, str(value)
-    reason = textwrap.shorten(one_line(value), _LONGEST_REASON, placeholder=" ...")
+    reason = textwrap.shorten(scrubbed(one_line(value)), _LONGEST_REASON, placeholder=" ...")
     if type(value).__name__ == "OutOfMemoryError" or "out of memory" in str(value).lower():
-        reason = f"out of memory: {first_line(value)}"
+        reason = f"out of memory: {scrubbed(first_line(value))}"
         # The error's traceback holds the tensors that filled the memory.
         returned._return_value = value = None
         gc.collect()

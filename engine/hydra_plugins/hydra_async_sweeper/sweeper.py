@@ -59,6 +59,8 @@ class AsyncOptunaConf:
     params: dict[str, Any] | None = None
     # dotted path of a function (config, trial) that suggests further parameters
     custom_search_space: str | None = None
+    # modules besides Optuna's whose samplers and pruners may be named, such as my_package.*
+    trusted_targets: Any = None  # a list; untyped, as a typed one cannot be an interpolation while it is composed
     # seconds after which no further trial begins
     timeout: float | None = None
     # value that ends the sweep when it is reached

@@ -39,7 +39,7 @@ _LINES = N_TRIALS * (4 * STEPS + 12)
 _PATIENCE_SECONDS = 600.0
 
 APPLICATION = """
-import json, time
+import json, time, uuid
 from pathlib import Path
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -57,9 +57,12 @@ def main(config: DictConfig):
         part.write_text(json.dumps([step, record.run_id]))
         part.replace(state)
 
+    key = trial.annotations.get("record_key")  # kept before the run is begun, so that no kill makes a second one
+    may_exist, key = key is not None, key or uuid.uuid4().hex
+    trial.annotate("record_key", key)
     record = open_record(
-        **config.tracking, name=f"trial {trial.number}", parameters={"x": config.x}, study_name=trial.study_name,
-        tags={"trial.number": str(trial.number)}, run_id=run_id,
+        **config.tracking, key=key, may_exist=may_exist, folder=state.parent, run_id=run_id, name=f"trial {trial.number}",
+        parameters={"x": config.x}, study_name=trial.study_name, tags={"trial.number": str(trial.number)},
     )
     keep()
     outcome = "failed", "an error"

@@ -7,7 +7,7 @@ import pytest
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.study.promotion import PromotionPruner, promote
 from hydra_async_sweeper.study.storage import open_storage
-from hydra_async_sweeper.trial import NUM_STEPS, PROMOTED, RUNGS, SECONDS
+from hydra_async_sweeper.trial import NUM_STEPS, PROMOTED, RUNG_SECONDS, RUNGS, SECONDS
 from optuna.trial import FrozenTrial, TrialState
 
 
@@ -126,7 +126,8 @@ def test_what_is_known_of_a_trial_goes_on_with_it():
     sweep.train(0.1)
     promote(sweep.study, sweep.study.pruner)
     waiting = sweep.study.trials[-1]
-    assert waiting.user_attrs == {RUNGS: [1], NUM_STEPS: 9, SECONDS: 2.5, PROMOTED: {"trial": 0, "step": 1}}
+    promoted = {"trial": 0, "step": 1, "seconds": 2.5}
+    assert waiting.user_attrs == {RUNGS: [1], NUM_STEPS: 9, SECONDS: 2.5, RUNG_SECONDS: 2.5, PROMOTED: promoted}
 
 
 def test_without_rungs_it_is_decided_at_once_and_for_good():

@@ -6,7 +6,8 @@ import optuna
 import pytest
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.study import retry, storage
-from hydra_async_sweeper.study.storage import check_password, open_storage, redacted, revealed
+from hydra_async_sweeper.study.passwords import check_password, redacted, revealed
+from hydra_async_sweeper.study.storage import open_storage
 from optuna.trial import TrialState
 
 URL = "postgresql://me:secret@host/db"

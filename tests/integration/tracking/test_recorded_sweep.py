@@ -52,7 +52,7 @@ def test_parent_and_children_hold_all_that_is_known(swept, tmp_path):
     assert {run.data.metrics["num_parameters"] for run in trials} == {2522.0}
     steps = [[metric.step for metric in swept.get_metric_history(run.info.run_id, "valid_accuracy")] for run in trials]
     assert (steps[0], steps[1], steps[3]) == ([1, 2], [1], [1, 2])
-    seconds = [metric.value for metric in swept.get_metric_history(trials[0].info.run_id, "seconds")]
+    seconds = [metric.value for metric in swept.get_metric_history(trials[0].info.run_id, "epoch_seconds")]
     assert trials[0].data.metrics["total_seconds"] == pytest.approx(sum(seconds) + trials[0].data.metrics["rung_1_seconds"])
     assert all("system/cpu_utilization_percentage" in run.data.metrics for run in trials)
 

@@ -104,6 +104,8 @@ def test_the_command_line_wins_over_experiment_and_sweep():
         (["optimizer.momentum=1"], "optimizer.momentum=1: a number at least 0 and below 1 is accepted"),
         (["optimizer=adamw", "optimizer.betas=[0.9,1]"], "optimizer.betas=[0.9, 1.0]: two numbers, each at least 0"),
         (["optimizer=muon", "optimizer.momentum=1"], "optimizer.momentum=1: a number at least 0 and below 1 is accepted"),
+        (["num_threads=0"], "num_threads=0: a whole number of at least 1 is accepted"),
+        (["num_threads=2000"], "num_threads=2000: a whole number of at most 1,024 is accepted"),
         (["optimizer=muon", "optimizer.ns_steps=0"], "optimizer.ns_steps=0: a whole number of at least 1 is accepted"),
         (["schedule=step", "schedule.milestones=[0.75,0.5]"], "schedule.milestones=[0.75, 0.5]: rising fractions"),
         (["schedule=step", "schedule.gamma=0"], "schedule.gamma=0: a number above 0 and at most 1 is accepted"),

@@ -1,4 +1,5 @@
 import json
+import math
 
 import plotly.graph_objects as go
 import pytest
@@ -47,10 +48,20 @@ def test_plotly_takes_every_mark_and_axis(axis):
 def test_a_log_axis_is_given_in_powers_and_says_numbers():
     axis = figure(Axis("lr", is_log=True, limits=(0.01, 1)))["layout"]["xaxis"]
     assert axis["type"] == "log"
-    assert axis["range"] == [-2, 0]
+    assert axis["range"] == pytest.approx([-2, 0], abs=1e-6)
     assert axis["ticktext"] == ["0.01", "0.02", "0.05", "0.1", "0.2", "0.5", "1"]
     wide = figure(Axis("decay", is_log=True, limits=(1e-6, 0.01)))["layout"]["xaxis"]
     assert wide["ticktext"] == ["1e-06", "1e-05", "0.0001", "0.001", "0.01"]
+
+
+@pytest.mark.parametrize("is_log", [False, True])
+@pytest.mark.parametrize("limits", [(0.86420975, 0.94206451), (0.12345649, 7.6543214), (1234567.4, 7654321.6)])
+def test_marks_at_the_edges_of_an_axis_are_inside_of_it(limits, is_log):
+    drawn = figure(Axis("x", is_log=is_log, limits=limits), Points(list(limits), [0.8, 0.9], theme.RED, "it"))
+    low, high = drawn["layout"]["xaxis"]["range"]
+    places = [math.log10(place) if is_log else place for place in drawn["data"][0]["x"]]
+    assert low < places[0] < places[1] < high
+    assert (low, high) == pytest.approx([math.log10(limit) if is_log else limit for limit in limits], rel=1e-5)
 
 
 def test_many_curves_are_one_trace_with_gaps():

@@ -165,6 +165,16 @@ def test_a_rung_is_no_part_of_the_curve_that_follows_it():
     assert picture.note.endswith("last epoch of each; those given up after a rung had a whole schedule in it.")
 
 
+def test_a_curve_has_the_epochs_whose_report_is_a_rungs():
+    study = optuna.create_study(direction="maximize")
+    attributes = {"rungs": [1, 3], "at_rungs": {"1": 0.3, "3": 0.7}}
+    reports = {1: 0.6, 2: 0.5, 3: 0.65, 4: 0.8}
+    study.add_trial(create_trial(value=0.8, intermediate_values=reports, user_attrs=attributes))
+    study.add_trial(create_trial(state=TrialState.PRUNED, intermediate_values={1: 0.4}, user_attrs={"rungs": [1, 3]}))
+    found = {curves.name: curves.paths for curves in marks(made(progress.learning_curves(read(study))), Curves)}
+    assert found == {"pruned": [([1.0], [0.4])], "complete": [([1.0, 2.0, 3.0, 4.0], [0.3, 0.5, 0.7, 0.8])]}
+
+
 def test_thinning_keeps_the_best(swept):
     study = swept(500)
     kept = thinned(read_study(study).trials, Objective(0, "valid_accuracy", True), 40)
@@ -268,17 +278,17 @@ def test_the_front_of_one_objective_is_against_parameters_and_seconds(swept):
     assert max(front.y) == study.best_value
 
 
-def test_rungs_are_no_part_of_what_a_training_costs():
+def test_what_a_training_costs_has_its_rungs_whoever_trained_them():
     study = optuna.create_study(direction="maximize")
     study.set_user_attr("config", {"objective": "valid_accuracy"})
     for value, attributes in (
         (0.6, {"seconds": 20.0}),
         (0.7, {"seconds": 35.0, "rung_seconds": 5.0}),  # began anew after its rung
-        (0.8, {"seconds": 40.0, "promoted_from": {"trial": 9, "step": 1}}),  # whose rung another trial trained
+        (0.8, {"seconds": 40.0, "promoted_from": {"trial": 0, "step": 1}}),  # whose rung another trial trained
     ):
         study.add_trial(create_trial(value=value, user_attrs=attributes))
-    [panel] = made(cost.front(read(study))).panels
-    assert sorted(place for mark in panel.marks if isinstance(mark, Points) for place in mark.x) == [20, 30, 40]
+    panels = made(cost.front(read(study))).panels
+    assert sorted(place for mark in panels[-1].marks if isinstance(mark, Points) for place in mark.x) == [20, 35, 60]
 
 
 def test_the_front_of_several_objectives_is_the_studys(caplog):

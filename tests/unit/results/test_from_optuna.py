@@ -34,8 +34,8 @@ def test_a_trial_as_values():
         intermediate_values={1: 0.4, 3: 0.5},
         user_attrs={
             "num_parameters": 12, "num_valid": 100, "num_test": 200, "num_steps": 9, "rungs": [1, 3], "seconds": 5.0,
-            "rung_seconds": 4.0, "mlflow_run_id": "r", "reason": "after the rung of 3 epochs",
-            "promoted_from": {"trial": 7, "step": 1}, "warm_start_from": "other/2",
+            "rung_seconds": 4.0, "at_rungs": {"1": 0.3}, "mlflow_run_id": "r", "reason": "after the rung of 3 epochs",
+            "promoted_from": {"trial": 7, "step": 1, "seconds": 1.0}, "warm_start_from": "other/2",
         },
     )  # fmt: skip
     trial.datetime_start, trial.datetime_complete = start, start + datetime.timedelta(seconds=6)
@@ -53,6 +53,7 @@ def test_a_trial_as_values():
                 params={"optimizer.lr": 0.1},
                 ranges={"optimizer.lr": Range(0.01, 1, is_log=True)},
                 reports={1: 0.4, 3: 0.5},
+                at_rungs={1: 0.3},
                 num_parameters=12,
                 num_valid=100,
                 num_test=200,
@@ -60,6 +61,7 @@ def test_a_trial_as_values():
                 rungs=(1, 3),
                 seconds=5.0,
                 rung_seconds=4.0,
+                passed_seconds=1.0,
                 run_id="r",
                 reason="after the rung of 3 epochs",
                 promoted_from=7,
@@ -72,7 +74,23 @@ def test_a_trial_as_values():
         config={"objective": "valid_accuracy", "seed": 1},
     )
     assert read.successors() == {7: 0}
-    assert (read.trials[0].last_step, read.trials[0].seconds_without_rungs, read.trials[0].is_own) == (3, 1.0, False)
+    assert (read.trials[0].last_step, read.trials[0].own_seconds, read.trials[0].is_own) == (3, 4.0, False)
+
+
+def test_what_a_promoted_trial_took_has_the_rungs_of_the_trials_that_it_continues_from():
+    study = optuna.create_study(direction="maximize")
+    for attributes in (
+        {"seconds": 2.0, "rung_seconds": 2.0},
+        {"seconds": 9.0, "rung_seconds": 3.0, "promoted_from": {"trial": 0, "step": 1}},  # by an earlier version: its own alone
+        {"seconds": 10.0, "rung_seconds": 2.0, "promoted_from": {"trial": 0, "step": 1, "seconds": 2.0}},
+        {"seconds": 12.0, "rung_seconds": 2.0},  # trained its rung itself
+        {"seconds": 9.0, "promoted_from": {"trial": 0, "step": 1}, "warm_start_from": "other/5"},  # of another study's trial 0
+    ):
+        study.add_trial(create_trial(value=0.5, user_attrs=attributes))
+    trials = read_study(study).trials
+    assert [trial.seconds for trial in trials] == [2.0, 11.0, 10.0, 12.0, 9.0]
+    assert [trial.rung_seconds for trial in trials] == [2.0, 5.0, 2.0, 2.0, 0.0]
+    assert [trial.own_seconds for trial in trials] == [2.0, 9.0, 8.0, 12.0, 9.0]
 
 
 def test_a_trial_of_another_application_has_no_more_than_optuna_knows():

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from densenet_sweep.training.threads import keep_to_the_job
+from densenet_sweep.training.threads import keep_to_the_job, restored
 
 
 @pytest.fixture(autouse=True)
@@ -27,3 +27,9 @@ def _as_before() -> Iterator[None]:
 def test_a_slurm_job_keeps_to_its_cores(environment, num_threads):
     keep_to_the_job(environment)
     assert torch.get_num_threads() == num_threads
+
+
+def test_the_next_training_computes_with_the_threads_of_the_process():
+    with restored():
+        torch.set_num_threads(2)
+    assert torch.get_num_threads() == 7

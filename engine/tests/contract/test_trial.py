@@ -1,0 +1,154 @@
+"""What every trial promises to the task that runs for it: in a sweep (a study's), and outside of one (the null trial)."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import optuna
+import pytest
+from hydra_async_sweeper import NUM_STEPS, current_trial
+from hydra_async_sweeper.trial import NullTrial, Trial, TrialLost, running
+from hydra_async_sweeper.workers.interruption import Interruption
+from hydra_async_sweeper.workers.lease import Lease
+from hydra_async_sweeper.workers.optuna_trial import RunningTrial
+from optuna.distributions import FloatDistribution
+
+SPACE = {"optimizer.lr": FloatDistribution(0.01, 1, log=True), "optimizer.momentum": FloatDistribution(0, 1)}
+
+
+class AlwaysPrunes(optuna.pruners.BasePruner):
+    def prune(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> bool:  # noqa: ARG002
+        return True
+
+
+class InAStudy:
+    """A trial of a study in memory, with what a test does to it from outside."""
+
+    def __init__(self, pruner: optuna.pruners.BasePruner | None = None, directions: tuple[str, ...] = ("maximize",)) -> None:
+        self.study = optuna.create_study(study_name="mine", directions=directions, pruner=pruner or AlwaysPrunes())
+        asked = self.study.ask(SPACE)
+        lease = Lease.take(self.study, asked._trial_id, 60.0)
+        assert lease is not None
+        self.lease = lease
+        self.interruption = Interruption()
+        self.trial = RunningTrial(self.study, asked, lease, self.interruption, self.study.trials[0])
+
+    @property
+    def attributes(self) -> Mapping[str, Any]:
+        return self.study.trials[0].user_attrs
+
+
+@pytest.fixture
+def in_a_study() -> Iterator[InAStudy]:
+    made = InAStudy()
+    yield made
+    made.lease.release()
+
+
+@pytest.fixture(params=["null", "running"])
+def any_trial(request: pytest.FixtureRequest) -> Trial:
+    return NullTrial() if request.param == "null" else request.getfixturevalue("in_a_study").trial
+
+
+# --- every trial ------------------------------------------------------------------------------------------------------
+
+
+def test_it_has_all_that_the_protocol_names(any_trial):
+    for name in [name for name in vars(Trial) if not name.startswith("_")]:
+        assert hasattr(any_trial, name), name
+
+
+def test_a_trial_of_its_own_continues_from_none(any_trial):
+    assert any_trial.promoted_from is None
+    assert dict(any_trial.passed) == {}
+    assert any_trial.passed_seconds == 0.0
+
+
+def test_whatever_a_task_tells_it_is_taken(any_trial):
+    any_trial.check_lease()
+    any_trial.check_interruption()
+    any_trial.annotate(NUM_STEPS, 3)
+    any_trial.constrain("num_parameters", 0.5)
+    for step, value in ((1, 0.5), (2, float("nan")), (2, 0.7), (3, 1)):
+        any_trial.report(value, step)
+    assert isinstance(any_trial.should_prune(), bool)
+
+
+def test_it_is_the_current_one_inside_of_its_context_alone(any_trial):
+    with running(any_trial):
+        assert current_trial() is any_trial
+    assert isinstance(current_trial(), NullTrial)
+
+
+# --- outside of a sweep -----------------------------------------------------------------------------------------------
+
+
+def test_the_null_trial_is_nobodys_and_never_pruned():
+    trial = NullTrial()
+    assert (trial.number, trial.study_name, trial.log_scaled, trial.is_judged) == (None, None, frozenset(), False)
+    trial.report(0.0, 1)
+    assert not trial.should_prune()
+    trial.annotate("num_parameters", 12)
+    assert vars(trial) == {}
+
+
+# --- in a sweep -------------------------------------------------------------------------------------------------------
+
+
+def test_it_knows_its_study_and_its_number(in_a_study):
+    trial = in_a_study.trial
+    assert (trial.number, trial.study_name, trial.log_scaled, trial.is_judged) == (0, "mine", {"optimizer.lr"}, True)
+
+
+def test_the_first_report_of_a_step_counts(in_a_study):
+    for step, value in ((1, 0.5), (2, 0.7), (1, 0.9)):
+        in_a_study.trial.report(value, step)
+    assert in_a_study.study.trials[0].intermediate_values == {1: 0.5, 2: 0.7}
+
+
+def test_what_is_annotated_is_kept(in_a_study):
+    in_a_study.trial.annotate("num_parameters", 12)
+    in_a_study.trial.annotate("num_parameters", 13)
+    assert in_a_study.attributes["num_parameters"] == 13
+
+
+@pytest.mark.parametrize(
+    ("pruner", "directions", "is_judged"),
+    [
+        (AlwaysPrunes(), ("maximize",), True),
+        (optuna.pruners.NopPruner(), ("maximize",), False),
+        (AlwaysPrunes(), ("maximize", "minimize"), False),
+    ],
+)
+def test_a_pruner_judges_one_objective(pruner, directions, is_judged):
+    made = InAStudy(pruner, directions)
+    made.trial.report(0.5, 1)
+    assert made.trial.is_judged is is_judged
+    assert made.trial.should_prune() is is_judged
+    made.lease.release()
+
+
+def test_who_is_asked_to_stop_keeps_the_report_first(in_a_study):
+    in_a_study.interruption.is_asked_for = True
+    with pytest.raises(KeyboardInterrupt):
+        in_a_study.trial.report(0.5, 1)
+    assert in_a_study.study.trials[0].intermediate_values == {1: 0.5}
+    with pytest.raises(KeyboardInterrupt):
+        in_a_study.trial.check_interruption()
+
+
+def test_a_trial_that_is_another_workers_is_not_written(in_a_study):
+    before = dict(in_a_study.attributes)
+    in_a_study.lease.is_held = lambda: False
+    trial = in_a_study.trial
+    for write in (
+        trial.check_lease,
+        lambda: trial.report(0.5, 1),
+        lambda: trial.annotate("num_parameters", 1),
+        lambda: trial.constrain("num_parameters", 1.0),
+    ):
+        with pytest.raises(TrialLost):
+            write()
+    assert in_a_study.study.trials[0].intermediate_values == {}
+    assert {key: value for key, value in in_a_study.attributes.items() if key != "lease"} == {
+        key: value for key, value in before.items() if key != "lease"
+    }

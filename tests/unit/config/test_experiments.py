@@ -1,0 +1,38 @@
+"""An experiment says what is trained, and brings no code: a run's config may have become one."""
+
+import re
+
+import pytest
+
+from densenet_sweep.config import composition
+from densenet_sweep.config.schema import ConfigError
+
+
+@pytest.mark.parametrize("way", ["--config-dir", "hydra.searchpath"])
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("# @package _global_\nhydra:\n  callbacks:\n    x: {_target_: os.system}\n", "hydra"),
+        ("# @package _global_\ntrusted_targets: [os.*]\n", "trusted_targets"),
+        ("# @package _global_\ndefaults:\n  - override /hydra/launcher: joblib\n", "{'override /hydra/launcher': 'joblib'}"),
+        ("# @package _global_\ndefaults:\n  - /optimizer@hydra.callbacks.x: sgd\n", "{'/optimizer@hydra.callbacks.x': 'sgd'}"),
+        ("# @package hydra.callbacks\nx: {_target_: os.system}\n", "@package hydra.callbacks"),
+    ],
+)
+def test_what_calls_something_is_refused(tmp_path, text, key, way):
+    path = tmp_path / "experiment" / "evil.yaml"
+    path.parent.mkdir()
+    path.write_text(text, encoding="utf-8")
+    message = f"^{re.escape(f'{path}: {key}: an experiment says what is trained')}"
+    for chosen in ("experiment=evil", "experiment=seed_recipe,evil"):
+        searchpath = [f"hydra.searchpath=[{tmp_path.as_uri()}]"] if way == "hydra.searchpath" else []
+        with pytest.raises(ConfigError, match=message):
+            composition.compose([chosen, *searchpath], config_dir=None if searchpath else str(tmp_path))
+
+
+def test_an_experiment_of_ones_own_composes(tmp_path):
+    path = tmp_path / "experiment" / "mine.yaml"
+    path.parent.mkdir()
+    path.write_text("# @package _global_\ndefaults:\n  - override /optimizer: adamw\nepochs: 3\n", encoding="utf-8")
+    typed = composition.typed(composition.compose(["experiment=mine"], config_dir=str(tmp_path)))
+    assert (typed.epochs, typed.optimizer._target_.rpartition(".")[2]) == (3, "adamw")

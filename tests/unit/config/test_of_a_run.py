@@ -1,0 +1,112 @@
+"""A config that a run has left trains the same again, and can do nothing else."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from densenet_sweep.config import composition, of_a_run, run_config
+from densenet_sweep.config.schema import ConfigError
+
+CHOICES = {"architecture": "densenet_bc", "optimizer": "nesterov", "schedule": "cosine", "data": "digits"}
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Path:
+    path = tmp_path / "config.yaml"
+    typed = [f"{group}={option}" for group, option in CHOICES.items()]
+    run_config.write(path, composition.typed(composition.compose([*typed, "optimizer.lr=0.03", "seed=7"])), CHOICES)
+    return path
+
+
+def test_it_gives_the_same_config(kept):
+    again = of_a_run.config(kept)
+    assert (again.optimizer.lr, again.seed, again.data._target_) == (0.03, 7, "densenet_sweep.data.sources.digits")
+
+
+EVIL = {"_target_": "os.system", "command": "touch /tmp/owned"}
+
+
+@pytest.mark.parametrize(
+    ("added", "key"),
+    [
+        ({"hydra": {"callbacks": {"x": EVIL}}}, "hydra.callbacks.x._target_"),
+        ({"+hydra.callbacks.x": EVIL}, "+hydra.callbacks.x._target_"),
+        ({"++hydra.callbacks.x": EVIL}, "++hydra.callbacks.x._target_"),
+        ({"hydra/launcher": "joblib"}, "hydra/launcher"),
+        ({"hydra.searchpath": ["/tmp"]}, "hydra.searchpath"),
+        ({"hydra": {}}, "hydra"),
+        ({"experiment": "other"}, "experiment"),
+        ({"sweep": "growth_depth_lr"}, "sweep"),
+        ({"trusted_targets": ["os.*"]}, "trusted_targets"),
+        ({"tracking": {"uri": "http://elsewhere"}}, "tracking.uri"),
+        ({"+class_weights": "balanced"}, "+class_weights"),
+        ({"~epochs": None}, "~epochs"),
+        ({"optimizer@hydra.callbacks.x": "sgd"}, "optimizer@hydra.callbacks.x"),
+        ({"seed=1 x": 2}, "seed=1 x"),
+    ],
+)
+def test_it_says_what_is_trained_and_nothing_else(kept, added, key):
+    kept.write_text(kept.read_text() + yaml.safe_dump(added), encoding="utf-8")
+    with pytest.raises(ConfigError, match=f"^{re.escape(f'{kept}: {key}: what a run has left may say what is trained')}"):
+        of_a_run.as_overrides(kept)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("seed: 7", "seed: ${oc.env:HOME}", r"seed=\$\{oc\.env:HOME\}: a value is accepted, and no interpolation$"),
+        ("  lr: 0.03", "  lr: 0.03\n  _partial_: true", r"optimizer\._partial_: is not a key of a run's config$"),
+        ("  lr: 0.03", "  lr: 0.03\n  x: [{_target_: os.system}]", r"optimizer\.x\._target_: is not a key of a run's config$"),
+        ("  lr: 0.03", "  lr: 0.03\n  a=b: 1", r"optimizer\.a=b: is not a key of a run's config$"),
+        (
+            "  lr: 0.03",
+            "  lr: 0.03\n  _target_: os.system",
+            r"was trained with optimizer\._target_=os\.system; a run's config cann",
+        ),
+        ("optimizer: nesterov", "optimizer: ../evil", r"optimizer=\.\./evil: the name of an option is accepted$"),
+        ("optimizer: nesterov", "optimizer: sgd,adamw", r"optimizer=sgd,adamw: the name of an option is accepted$"),
+        (
+            "  - override /data: digits",
+            "  - override /data: digits\n  - /hydra/launcher: joblib",
+            r"is not the config\.yaml of a",
+        ),
+    ],
+)
+def test_it_calls_nothing(kept, old, new, message):
+    text = kept.read_text()
+    assert old in text
+    kept.write_text(text.replace(old, new), encoding="utf-8")
+    with pytest.raises(ConfigError, match=message):
+        of_a_run.as_overrides(kept)
+
+
+def test_a_function_of_ours_in_another_section_is_none_of_ours(kept):
+    kept.write_text(kept.read_text().replace("  lr: 0.03", "  _target_: densenet_sweep.data.sources.digits"), encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"was trained with optimizer\._target_=densenet_sweep\.data\.sources\.digits"):
+        of_a_run.as_overrides(kept)
+
+
+def test_trust_does_not_reach_the_file(kept):
+    kept.write_text(kept.read_text().replace("  lr: 0.03", "  lr: 0.03\n  _target_: os.system"), encoding="utf-8")
+    with pytest.raises(ConfigError, match="was trained with"):
+        of_a_run.as_overrides(kept, ["trusted_targets=[os.*]"])
+
+
+def test_what_the_user_names_again_is_called(kept):
+    typed = ["optimizer._target_=json.decoder.JSONDecoder", "trusted_targets=[json.*]"]
+    overrides = [*(f"{group}={option}" for group, option in CHOICES.items()), "optimizer.lr=0.03", *typed]
+    run_config.write(kept, composition.typed(composition.compose(overrides)), CHOICES)
+    assert "_target_: json.decoder.JSONDecoder" in kept.read_text()
+    with pytest.raises(ConfigError, match="was trained with"):
+        of_a_run.config(kept)
+    assert of_a_run.config(kept, [*typed, "hydra.sweeper.n_trials=3"]).optimizer._target_ == "json.decoder.JSONDecoder"
+
+
+def test_a_copy_holds_what_was_checked(kept, tmp_path):
+    kept.write_text(kept.read_text().replace("# @package _global_", "# @package _global_\n# anything"), encoding="utf-8")
+    of_a_run.copy(kept, tmp_path / "copy.yaml", comment="One.\n\nTwo.")
+    lines = (tmp_path / "copy.yaml").read_text().splitlines()
+    assert lines[:5] == ["# @package _global_", "# One.", "#", "# Two.", "defaults:"]
+    assert run_config.read(tmp_path / "copy.yaml") == run_config.read(kept)
