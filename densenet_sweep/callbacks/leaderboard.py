@@ -77,7 +77,7 @@ class ViewedSweepRun(SweepRun):
         if confirmed is None:
             return None
         with suppress(Exception):  # of the study's storage; that it is away, the comparison has said
-            return text.markdown(verdict.of(read_study(_load(config, study_name, folder)), folder, confirmed))
+            return text.markdown(verdict.reach(read_study(_load(config, study_name, folder)), folder, confirmed))
         return None
 
     def others_at_work(self, config: DictConfig, study_name: str, sweep_dir: str) -> dict[str, str] | None:

@@ -26,7 +26,7 @@ log = logging.getLogger("densenet_sweep")
 _NUM_EXAMPLES = 3
 
 
-class Crown(Callback):
+class RegisterChampion(Callback):
     """Marks a confirmation's parent run in MLflow, prints what was found, and keeps and registers the champion."""
 
     def on_study_open(self, config: DictConfig, study_name: str, sweep_dir: str, **_: Any) -> None:
@@ -46,7 +46,7 @@ class Crown(Callback):
         if read is None:
             return
         study = read_study(FoundStudy(study_name, folder, config.hydra.sweeper.storage).load())
-        found = verdict.of(study, folder, read)
+        found = verdict.reach(study, folder, read)
         console = wide_console()
         console.print()
         confirmation.show(found, console)

@@ -36,34 +36,34 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--top", type=int, default=10, metavar="N", help="how many trials to show of each (10)")
     parser.add_argument("--format", default="table", metavar="FORMAT", help=f"table, {', '.join(FORMATS)}")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a report with pictures, too: one file, to be mailed")
-    asked = parser.parse_intermixed_args(arguments)
-    if asked.top < 1:
-        raise ValueError(f"--top {asked.top}: a whole number of at least 1 is accepted")
-    if asked.format not in ("table", *FORMATS):
-        raise ValueError(f"--format {asked.format}: one of table, {', '.join(FORMATS)} is accepted")
-    if asked.html is not None:
-        report.check(asked.html)
-    names, overrides = names_and_overrides(asked.studies, "compare")
+    parsed = parser.parse_intermixed_args(arguments)
+    if parsed.top < 1:
+        raise ValueError(f"--top {parsed.top}: a whole number of at least 1 is accepted")
+    if parsed.format not in ("table", *FORMATS):
+        raise ValueError(f"--format {parsed.format}: one of table, {', '.join(FORMATS)} is accepted")
+    if parsed.html is not None:
+        report.check(parsed.html)
+    names, overrides = names_and_overrides(parsed.studies, "compare")
     with uncollected():
-        _compare(asked, names, overrides)
+        _compare(parsed, names, overrides)
 
 
-def _compare(asked: argparse.Namespace, names: Sequence[str], overrides: Sequence[str]) -> None:
+def _compare(parsed: argparse.Namespace, names: Sequence[str], overrides: Sequence[str]) -> None:
     asked_for: list[str | None] = [*dict.fromkeys(names)] or [None]
     found = [find(name, overrides) for name in asked_for]
     studies = [read_study(it.load()) for it in found]
     confirmations = [it.name for it in found if finalists.read(it.folder) is not None]
-    if asked.html is not None and confirmations:
+    if parsed.html is not None and confirmations:
         raise ValueError(f"--html: {confirmations[0]} is a confirmation; the report of the study that it confirms tells of it")
-    metrics = _metrics(studies, asked.metric, overrides, asked.top)
-    if asked.format == "table":
-        _show_all([it.folder for it in found], studies, metrics, asked.top)
+    metrics = _metrics(studies, parsed.metric, overrides, parsed.top)
+    if parsed.format == "table":
+        _show_all([it.folder for it in found], studies, metrics, parsed.top)
     else:
-        print(render(studies, asked.format, asked.top, metrics))
-    if asked.html is not None:
+        print(render(studies, parsed.format, parsed.top, metrics))
+    if parsed.html is not None:
         commands = [it.command for it in found]
-        report.write(asked.html, report.reported(studies, commands, metrics, overrides), top=asked.top)
-        print(f"\nreport: {asked.html}", file=sys.stdout if asked.format == "table" else sys.stderr)
+        report.write(parsed.html, report.reported(studies, commands, metrics, overrides), top=parsed.top)
+        print(f"\nreport: {parsed.html}", file=sys.stdout if parsed.format == "table" else sys.stderr)
 
 
 def _show_all(folders: Sequence[Path], studies: Sequence[Study], metrics: Sequence[Metric | None], top: int) -> None:
@@ -75,7 +75,7 @@ def _show_all(folders: Sequence[Path], studies: Sequence[Study], metrics: Sequen
     for folder, study, metric in zip(folders, studies, metrics, strict=True):
         confirmed = finalists.read(folder)
         if confirmed is not None and metric is None:
-            confirmation.show(verdict.of(study, folder, confirmed), wide_console())
+            confirmation.show(verdict.reach(study, folder, confirmed), wide_console())
         else:
             show(study, top=top, metric=metric)
 

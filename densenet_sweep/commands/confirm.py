@@ -43,36 +43,36 @@ def main(arguments: list[str]) -> composition.Command:
     parser.add_argument("--top", type=int, default=3, metavar="N", help="how many of its best configurations (3)")
     parser.add_argument("--seeds", type=int, default=5, metavar="N", help="how often each is trained (5)")
     parser.add_argument("--config-dir", metavar="FOLDER", help="a further folder of config files, with options of your own")
-    asked = parser.parse_intermixed_args(arguments)
-    names, overrides = separated(asked.words)
+    parsed = parser.parse_intermixed_args(arguments)
+    names, overrides = separated(parsed.words)
     if len(names) > 1:
         raise ValueError(f"{' '.join(names)}: one study is confirmed at a time")
-    if asked.top < 1:
-        raise ValueError(f"--top {asked.top}: a whole number of at least 1 is accepted")
-    if asked.seeds < _FEWEST_SEEDS:
+    if parsed.top < 1:
+        raise ValueError(f"--top {parsed.top}: a whole number of at least 1 is accepted")
+    if parsed.seeds < _FEWEST_SEEDS:
         raise ValueError(
-            f"--seeds {asked.seeds}: a whole number of at least {_FEWEST_SEEDS} is accepted; one says nothing of noise"
+            f"--seeds {parsed.seeds}: a whole number of at least {_FEWEST_SEEDS} is accepted; one says nothing of noise"
         )
     found = find(names[0] if names else None, overrides)
     if finalist_files.read(found.folder) is not None:
         raise ValueError(f"{found.name}: is a confirmation itself")
     composition.typed(
-        composition.compose(overrides, config_dir=asked.config_dir, config_name="confirm")
+        composition.compose(overrides, config_dir=parsed.config_dir, config_name="confirm")
     )  # a mistake there costs nothing yet
     study = read_study(found.load())
-    finalists = finalist_files.of(study)
+    finalists = finalist_files.select(study)
     typed_name = [override.partition("=")[2] for override in overrides if override.startswith(f"{_NAME}=")]
     name = typed_name[-1] if typed_name else f"{found.name}-confirmation-of-{finalists.num_finished}"
     folder = finalist_files.folder_of(name)
     if finalist_files.read(folder) is None:
         check_study_name(name)
-    own = () if asked.config_dir is None else ("--config-dir", asked.config_dir)
-    numbers = (f"--top={asked.top}", f"--seeds={asked.seeds}")
+    own = () if parsed.config_dir is None else ("--config-dir", parsed.config_dir)
+    numbers = (f"--top={parsed.top}", f"--seeds={parsed.seeds}")
     command = shlex.join(["densenet-sweep", "confirm", found.name, *numbers, *overrides, *own])
-    seeds = _fresh_seeds(study.config.get("seed"), asked.seeds)
-    for finalist in finalists.trials[: asked.top]:
-        _write_config(folder, found, study, finalist, overrides, asked.config_dir)
-    finalist_files.write(folder, finalists, top=asked.top, seeds=seeds, command=command)
+    seeds = _fresh_seeds(study.config.get("seed"), parsed.seeds)
+    for finalist in finalists.trials[: parsed.top]:
+        _write_config(folder, found, study, finalist, overrides, parsed.config_dir)
+    finalist_files.write(folder, finalists, top=parsed.top, seeds=seeds, command=command)
     searchpath = f"hydra.searchpath=[{composition.quoted(str(folder.resolve()))}]"
     return composition.Command([searchpath, "sweep=finalists", *overrides, *own], config_name="confirm", final=True)
 

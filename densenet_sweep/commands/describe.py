@@ -15,11 +15,11 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="densenet-sweep describe", description=__doc__)
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="overrides, as for a training run")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    asked = parser.parse_args(arguments)
-    config = composition.typed(composition.compose(asked.overrides))
+    parsed = parser.parse_args(arguments)
+    config = composition.typed(composition.compose(parsed.overrides))
 
     from densenet_sweep.architectures.description import describe, render
     from densenet_sweep.run.train import build_network
 
     description = describe(build_network(config), image_size=config.data.image_size, batch_size=config.batch_size)
-    print(json.dumps(description.as_dict(), indent=2) if asked.json else render(description))
+    print(json.dumps(description.as_dict(), indent=2) if parsed.json else render(description))

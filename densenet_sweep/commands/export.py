@@ -38,20 +38,20 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("file", metavar="FILE", help="to write; one that exists is replaced")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="tracking.uri=..., as for a run")
     parser.add_argument("--to", required=True, metavar="FORMAT", help="onnx or torch_export")
-    asked = parser.parse_intermixed_args(arguments)
-    superfluous, overrides = separated(asked.overrides)
+    parsed = parser.parse_intermixed_args(arguments)
+    superfluous, overrides = separated(parsed.overrides)
     if superfluous:
         raise ValueError(f"{superfluous[0]}: one MODEL and one FILE are accepted, and overrides of the form key=value")
-    path = Path(asked.file)
-    _check_format(asked.to, path)
+    path = Path(parsed.file)
+    _check_format(parsed.to, path)
     tracking = mlflow_config(overrides, "export reads the model from MLflow, and")
     with _beside(path) as unfinished:
         from densenet_sweep.models import exported
         from densenet_sweep.models import named as models
 
-        exported.check_packages(asked.to)
-        model = models.find(asked.model, tracking.uri, overrides)
-        exported.write(unfinished, model.export(), model.signature, asked.to)
+        exported.check_packages(parsed.to)
+        model = models.find(parsed.model, tracking.uri, overrides)
+        exported.write(unfinished, model.export(), model.signature, parsed.to)
         signature, predictor = exported.read(unfinished)
         assert signature == model.signature
         report = _compared(model, predictor, signature, path)

@@ -47,21 +47,21 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--top", type=int, default=3, metavar="N", help="how many classes to show of each picture (3)")
     parser.add_argument("--format", default="table", metavar="FORMAT", help=", ".join(_FORMATS))
     parser.add_argument("--invert", action="store_true", help="exchange light and dark first")
-    asked = parser.parse_intermixed_args(arguments)
-    if asked.top < 1:
-        raise ValueError(f"--top {asked.top}: a whole number of at least 1 is accepted")
-    if asked.format not in _FORMATS:
-        raise ValueError(f"--format {asked.format}: one of {', '.join(_FORMATS)} is accepted")
-    overrides = [word for word in asked.images if re.match(r"[+~]*(tracking[.=]|trusted_targets=)", word)]
-    images = [Path(word) for word in asked.images if word not in overrides]
+    parsed = parser.parse_intermixed_args(arguments)
+    if parsed.top < 1:
+        raise ValueError(f"--top {parsed.top}: a whole number of at least 1 is accepted")
+    if parsed.format not in _FORMATS:
+        raise ValueError(f"--format {parsed.format}: one of {', '.join(_FORMATS)} is accepted")
+    overrides = [word for word in parsed.images if re.match(r"[+~]*(tracking[.=]|trusted_targets=)", word)]
+    images = [Path(word) for word in parsed.images if word not in overrides]
     if not images:
         raise ValueError("predict: no picture was given; at least one is accepted")
     for image in images:
         if not image.is_file():
             raise FileNotFoundError(f"{image}: no such file")
-    signature, predictor = _opened(asked.model, overrides)
-    predictions = _predictions(images, signature, predictor, invert=asked.invert, top=asked.top)
-    if asked.format == "json":
+    signature, predictor = _opened(parsed.model, overrides)
+    predictions = _predictions(images, signature, predictor, invert=parsed.invert, top=parsed.top)
+    if parsed.format == "json":
         print(json.dumps([_as_object(prediction) for prediction in predictions], indent=2, ensure_ascii=False))
     else:
         Console().print(_table(predictions))

@@ -35,13 +35,13 @@ def main(arguments: list[str]) -> Command:
         "overrides", nargs="*", metavar="key=value", help="tracking.uri=..., or what is to be different this time"
     )
     parser.add_argument("--config-dir", metavar="FOLDER", help="a further folder of config files, with options of your own")
-    asked = parser.parse_args(arguments)
-    tracking = mlflow_config(asked.overrides, "rerun reads the run from MLflow, and")
-    stored, compared, is_final = _stored(tracking.uri, asked.run, asked.overrides, asked.config_dir)
-    is_repetition = all(override.lstrip("+~").startswith(_NO_DIFFERENCE) for override in asked.overrides)
-    folder = () if asked.config_dir is None else ("--config-dir", asked.config_dir)
-    overrides = [*stored, *(compared if is_repetition else []), *asked.overrides, *folder]
-    print(f"training run {asked.run} again:\n  densenet-sweep {shlex.join(overrides)}", flush=True)
+    parsed = parser.parse_args(arguments)
+    tracking = mlflow_config(parsed.overrides, "rerun reads the run from MLflow, and")
+    stored, compared, is_final = _stored(tracking.uri, parsed.run, parsed.overrides, parsed.config_dir)
+    is_repetition = all(override.lstrip("+~").startswith(_NO_DIFFERENCE) for override in parsed.overrides)
+    folder = () if parsed.config_dir is None else ("--config-dir", parsed.config_dir)
+    overrides = [*stored, *(compared if is_repetition else []), *parsed.overrides, *folder]
+    print(f"training run {parsed.run} again:\n  densenet-sweep {shlex.join(overrides)}", flush=True)
     return Command(overrides, final=is_final)
 
 

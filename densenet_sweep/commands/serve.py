@@ -18,16 +18,16 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("url", nargs="?", metavar="URL", help="the database; $DENSENET_SWEEP_STORAGE unless given")
     parser.add_argument("--host", default="localhost", help="where to listen; the proxy asks nobody for a password (localhost)")
     parser.add_argument("--port", type=int, default=13000, help="(13000)")
-    asked = parser.parse_args(arguments)
-    if not 0 < asked.port < 2**16:
-        raise SweepError(f"--port {asked.port}: a whole number from 1 to 65535 is accepted")
-    url = asked.url or os.environ.get("DENSENET_SWEEP_STORAGE")
+    parsed = parser.parse_args(arguments)
+    if not 0 < parsed.port < 2**16:
+        raise SweepError(f"--port {parsed.port}: a whole number from 1 to 65535 is accepted")
+    url = parsed.url or os.environ.get("DENSENET_SWEEP_STORAGE")
     if url is None:
         raise SweepError("serve: no storage; a URL as argument, or in DENSENET_SWEEP_STORAGE, is accepted")
     check_password(url, "URL")
 
     def announce() -> None:
-        print(f"serving {redacted(url)} on {asked.host}:{asked.port}; on each machine:", flush=True)
-        print(f"  export DENSENET_SWEEP_PROXY={asked.host}:{asked.port}; densenet-sweep storage=grpc sweep=...", flush=True)
+        print(f"serving {redacted(url)} on {parsed.host}:{parsed.port}; on each machine:", flush=True)
+        print(f"  export DENSENET_SWEEP_PROXY={parsed.host}:{parsed.port}; densenet-sweep storage=grpc sweep=...", flush=True)
 
-    serve(url, asked.host, asked.port, on_ready=announce)
+    serve(url, parsed.host, parsed.port, on_ready=announce)

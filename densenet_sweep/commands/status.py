@@ -39,12 +39,12 @@ def main(arguments: list[str]) -> None:
         help="its name; the study used last unless given; tracking.uri=... for one that another MLflow store knows",
     )
     parser.add_argument("--watch", action="store_true", help="every second, until Ctrl-C or until its n_trials are finished")
-    asked = parser.parse_intermixed_args(arguments)
-    names, overrides = names_and_overrides(asked.study, "status")
+    parsed = parser.parse_intermixed_args(arguments)
+    names, overrides = names_and_overrides(parsed.study, "status")
     if len(names) > 1:
         raise ValueError(f"{' '.join(names)}: the name of one study is accepted")
     found = find(names[0] if names else None, overrides)
-    if asked.watch:
+    if parsed.watch:
         watch(found)
     else:
         show(found)
@@ -75,4 +75,4 @@ def _drawn(study: "optuna.Study", n_trials: int | None, silence: Silence) -> Ren
     note = study.user_attrs.get(NOTE)
     seen = status_table.read(study, None if note else silence)  # a copy of MLflow's runs shows no sign of life
     lines = [Text(note, style="dim")] if note else []
-    return Group(Text(f"study {seen.name}"), status_table.of(seen, n_trials, datetime.datetime.now()), *lines)
+    return Group(Text(f"study {seen.name}"), status_table.render(seen, n_trials, datetime.datetime.now()), *lines)

@@ -37,14 +37,14 @@ def main(arguments: list[str]) -> None:
         "words", nargs="*", metavar="STUDY | tracking.key=value", help="the study begun last unless given; tracking.uri=..."
     )
     parser.add_argument("--port", type=int, default=None, metavar="N", help="5000, or the next free one")
-    asked = parser.parse_args(arguments)
-    names, overrides = separated(asked.words)
+    parsed = parser.parse_args(arguments)
+    names, overrides = separated(parsed.words)
     if len(names) > 1:
         raise ValueError(f"{' '.join(names)}: the name of one study is accepted")
     tracking = mlflow_config(overrides, "the UI")
     check_uri(tracking.uri)
     check_exists(tracking.uri)
-    port = None if is_server(tracking.uri) else _free_port(asked.port)
+    port = None if is_server(tracking.uri) else _free_port(parsed.port)
     pages = _pages(tracking, names[0] if names else None)
     if port is None:
         _announce(saved_views.site(tracking.uri), pages)

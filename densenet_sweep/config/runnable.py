@@ -25,14 +25,14 @@ def refuse_bad_input(arguments: Sequence[str], config_name: str = composition.CO
     Raises:
         Exception: Hydra's, OmegaConf's or ConfigError; see `errors.one_line`.
     """
-    asked = command_line_parser().parse_args(list(arguments))
-    if asked.help or asked.hydra_help or asked.cfg or asked.info or asked.shell_completion:
+    parsed = command_line_parser().parse_args(list(arguments))
+    if parsed.help or parsed.hydra_help or parsed.cfg or parsed.info or parsed.shell_completion:
         return
-    if asked.config_name is not None or asked.config_path is not None:  # not our config
+    if parsed.config_name is not None or parsed.config_path is not None:  # not our config
         return
-    composition.refuse_typed_passwords(asked.overrides)
-    with composition.config_loader(asked.config_dir) as (loader, searchpath):
-        for job in _jobs(loader, config_name, [*asked.overrides, *searchpath], is_multirun=asked.multirun):
+    composition.refuse_typed_passwords(parsed.overrides)
+    with composition.config_loader(parsed.config_dir) as (loader, searchpath):
+        for job in _jobs(loader, config_name, [*parsed.overrides, *searchpath], is_multirun=parsed.multirun):
             check_job(job)
 
 

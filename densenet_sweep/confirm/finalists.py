@@ -49,7 +49,7 @@ class Finalists:
         return {finalist.option: finalist for finalist in self.trials}
 
 
-def of(study: Study) -> Finalists:
+def select(study: Study) -> Finalists:
     """Return the finalists of `study`.
 
     Raises:

@@ -50,7 +50,7 @@ def sentences(verdict: Verdict) -> list[str]:
         behind = verdict.behind[verdict.champion].value
         lines.append(f"Its mean is {behind:.4f} below the best one's, which is within the noise; more --seeds would tell more.")
     if verdict.finalists.objective == "valid_accuracy":
-        lines.append(_flattery(verdict))
+        lines.append(_selection_bias(verdict))
     return lines
 
 
@@ -158,7 +158,7 @@ def _method(verdict: Verdict) -> str:
     return f"Welch's t over seeds and images, {level}".replace("%", " %")
 
 
-def _flattery(verdict: Verdict) -> str:
+def _selection_bias(verdict: Verdict) -> str:
     """Say by how much the sweep's own number was above what the test set says of its winner, the best of many by one split."""
     winner = min(verdict.results, key=lambda result: [it.trial for it in verdict.finalists.trials].index(result.finalist.trial))
     excess = winner.finalist.value - winner.runs.mean

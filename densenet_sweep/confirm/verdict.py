@@ -43,7 +43,7 @@ class Verdict:
     failures: Mapping[int, str]
 
 
-def of(study: Study, folder: Path, finalists: Finalists) -> Verdict:
+def reach(study: Study, folder: Path, finalists: Finalists) -> Verdict:
     """Return what the confirmation `study` has found so far.
 
     Args:
@@ -68,13 +68,13 @@ def of(study: Study, folder: Path, finalists: Finalists) -> Verdict:
     return Verdict(finalists, tuple(results), behind, tuple(equals), champion, len(missing), failures)
 
 
-def of_study(name: str, outputs: Path = OUTPUTS) -> list[Verdict]:
+def of_confirmations(name: str, outputs: Path = OUTPUTS) -> list[Verdict]:
     """Return what the confirmations of the study `name` have found, the one used last first."""
     found = []
     for study in studies.found(outputs):
         finalists = read(study.folder)
         if finalists is not None and finalists.study == name:
-            found.append(of(read_study(study.load()), study.folder, finalists))
+            found.append(reach(read_study(study.load()), study.folder, finalists))
     return [verdict for verdict in found if verdict.results]
 
 

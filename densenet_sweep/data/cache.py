@@ -72,7 +72,7 @@ def file_name(stem: str, *described: object) -> str:
     return f"{stem}-{content.hexdigest()[:16]}.npy"
 
 
-def kept(name: str, root: Path, decode: Callable[[], Decoding]) -> Decoded:
+def load_or_decode(name: str, root: Path, decode: Callable[[], Decoding]) -> Decoded:
     """Return the data set that is kept under `name`; decoded and kept now, where it is not or has been damaged.
 
     Of several processes that ask at once, one decodes and the others wait for it. Where no file can be written, the images are

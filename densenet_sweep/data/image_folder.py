@@ -9,7 +9,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torchvision.transforms.functional import center_crop, pil_to_tensor, resize
 
-from densenet_sweep.data.cache import Decoded, Decoding, file_name, kept
+from densenet_sweep.data.cache import Decoded, Decoding, file_name, load_or_decode
 from densenet_sweep.data.images import BLOCK_BYTES, HeldBack, Images, Source
 from densenet_sweep.data.split import split
 
@@ -111,7 +111,9 @@ def _decoded(root: Path, folder: Path, classes: Sequence[str], image_size: int, 
     shape_CHW = (num_channels, image_size, image_size)
     labels = [label for _, label in files]
     paths = [path for path, _ in files]
-    return kept(name, root, lambda: Decoding(classes, labels, shape_CHW, lambda: _blocks(paths, image_size, num_channels)))
+    return load_or_decode(
+        name, root, lambda: Decoding(classes, labels, shape_CHW, lambda: _blocks(paths, image_size, num_channels))
+    )
 
 
 def _blocks(paths: Sequence[str], image_size: int, num_channels: int) -> Iterator[np.ndarray]:

@@ -17,7 +17,7 @@ import torch
 from torchvision import datasets
 
 from densenet_sweep.data import idx
-from densenet_sweep.data.cache import Decoded, Decoding, file_name, kept
+from densenet_sweep.data.cache import Decoded, Decoding, file_name, load_or_decode
 from densenet_sweep.data.images import HeldBack, Images, Source
 from densenet_sweep.data.split import split
 
@@ -122,7 +122,9 @@ def _mnist_like(
             return Decoded(tuple(dataset.classes), idx.read_images(images_path, labels_path))
         stats = [path.stat() for path in (images_path, labels_path)]
         cached = file_name(f"{name}-{part}", *((stat.st_size, stat.st_mtime_ns) for stat in stats))
-        return kept(cached, Path(root), lambda: Decoding.of(dataset.classes, idx.read_images(images_path, labels_path)))
+        return load_or_decode(
+            cached, Path(root), lambda: Decoding.of(dataset.classes, idx.read_images(images_path, labels_path))
+        )
 
     train = read("train", train_names)
     return Source(train.class_names, train.images, HeldBack(lambda: read("test", test_names).images), train.remark)
@@ -152,7 +154,7 @@ def _torchvision(
     def read(part: str, arguments: dict[str, Any]) -> Decoded:
         # The files' checksums say what is in them, so it is the same wherever they are.
         checksums = dataset.split_list[part] if "split" in arguments else getattr(dataset, f"{part}_list")
-        return kept(file_name(f"{name}-{part}", checksums), Path(root), lambda: load(arguments))
+        return load_or_decode(file_name(f"{name}-{part}", checksums), Path(root), lambda: load(arguments))
 
     train = read("train", which[0])
     return Source(train.class_names, train.images, HeldBack(lambda: read("test", which[1]).images), train.remark)

@@ -122,7 +122,7 @@ class _Heading:
                 text.set_parse_math(False)
 
 
-def dress(axes: Any) -> None:
+def style_axes(axes: Any) -> None:
     """Give `axes` the house's look: two spines, a quiet grid, dark grey text."""
     axes.set_axisbelow(True)
     axes.grid(visible=True, color=theme.GRID, linewidth=0.8)
@@ -146,7 +146,7 @@ def _key(mark: Points | Line | Curves) -> dict[str, Any]:
 
 
 def _draw_panel(figure: Any, axes: Any, panel: Panel) -> None:
-    dress(axes)
+    style_axes(axes)
     for mark in panel.marks:
         _draw_mark(figure, axes, mark)
     _set_axis(axes, axes.xaxis, panel.x, is_x=True)

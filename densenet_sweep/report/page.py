@@ -88,7 +88,7 @@ def reported(
             command,
             provenance.known_tags(study, overrides),
             metric=metric,
-            verdicts=verdict.of_study(study.name),
+            verdicts=verdict.of_confirmations(study.name),
         )
         for study, command, metric in zip(studies, commands, metrics, strict=True)
     ]
@@ -143,7 +143,7 @@ def _section(index: int, reported: Reported, top: int) -> dict[str, Any]:
     best = next((row for row in ranking.rows(study) if row.is_complete and row.values), None)
     objectives = study.objectives
     parameters = study.parameters
-    asked = [] if metric is None or metric.is_shown_by(study) else [metric.name]
+    ranked_by = [] if metric is None or metric.is_shown_by(study) else [metric.name]
     return {
         "id": f"study-{index}",
         "name": study.name,
@@ -155,9 +155,9 @@ def _section(index: int, reported: Reported, top: int) -> dict[str, Any]:
         "objective": ", ".join(objectives),
         "sentences": [*analysis.sentences(study), *filter(None, [study.note])],
         "ranked": "" if metric is None else f"Ranked by {metric.name}, {metric.order}.",
-        "headings": ["trial", *objectives, *asked, *short_names(parameters), "weights", "epochs", "seconds", "state"],
-        "keys": ["", *[""] * len(objectives), *asked, *parameters, "", "", "", ""],
-        "rows": [_cells(row, len(objectives), parameters, has_metric=bool(asked)) for row in rows[:_MOST_ROWS]],
+        "headings": ["trial", *objectives, *ranked_by, *short_names(parameters), "weights", "epochs", "seconds", "state"],
+        "keys": ["", *[""] * len(objectives), *ranked_by, *parameters, "", "", "", ""],
+        "rows": [_cells(row, len(objectives), parameters, has_metric=bool(ranked_by)) for row in rows[:_MOST_ROWS]],
         "top": top,
         "num_left_out": max(len(rows) - _MOST_ROWS, 0),
         "pictures": [_picture(index, it) for it in drawn],

@@ -80,7 +80,7 @@ def rank_correlations(study: Study) -> dict[int, float]:
 
 def sentences(study: Study) -> list[str]:
     """Return all of it as lines to be read."""
-    found = noise.of(study)
+    found = noise.estimate(study)
     lines = [] if found is None else [noise.sentence(found)]
     if other_images := validated_on.searched(study):
         names = " and ".join(other_images)

@@ -45,12 +45,12 @@ def render(studies: Sequence[Study], form: str, top: int, metrics: "Sequence[Met
 
 def _as_object(study: Study, top: int, metric: "Metric | None") -> dict[str, Any]:
     saved = analysis.saving(study)
-    known = noise.of(study)
+    known = noise.estimate(study)
     return {
         "study": study.name,
         "directions": list(study.directions),
         **({} if metric is None else {"ranked_by": metric.name, "order": metric.order}),
-        "summary": asdict(summary.of(study)),
+        "summary": asdict(summary.summarize(study)),
         "trials": [_entry(study, row, metric) for row in ranking.rows(study, metric)[:top]],
         "validated_on": validated_on.basis(study),
         "noise": None if known is None else asdict(known),
@@ -64,8 +64,8 @@ def _as_object(study: Study, top: int, metric: "Metric | None") -> dict[str, Any
 def _columns(studies: Sequence[Study], metric: "Metric | None") -> list[str]:
     objectives = dict.fromkeys(name for study in studies for name in study.objectives)
     searched = sorted({name for study in studies for name in study.parameters})
-    asked = [] if metric is None else [f"metrics.{metric.name}"]
-    return list(dict.fromkeys(["study", "trial", *objectives, *asked, *searched, *_LAST_COLUMNS]))
+    ranked_by = [] if metric is None else [f"metrics.{metric.name}"]
+    return list(dict.fromkeys(["study", "trial", *objectives, *ranked_by, *searched, *_LAST_COLUMNS]))
 
 
 def _entry(study: Study, row: ranking.Row, metric: "Metric | None") -> dict[str, Any]:

@@ -61,8 +61,8 @@ def _table(study: Study, rows: list[ranking.Row], metric: "Metric | None", *, ga
     )
     objectives = ["value"] if study.has_one_objective else list(study.objectives)
     parameters = study.parameters
-    asked = [] if metric is None or metric.is_shown_by(study) else [metric.name]
-    for heading in ("trial", *objectives, *asked, *short_names(parameters), "weights", "epochs", "seconds", "state"):
+    ranked_by = [] if metric is None or metric.is_shown_by(study) else [metric.name]
+    for heading in ("trial", *objectives, *ranked_by, *short_names(parameters), "weights", "epochs", "seconds", "state"):
         # Broken at its underscores a heading is hardly wider than its numbers, so that 80 columns are enough. Where they are
         # not, what was searched is folded; the rest stays readable.
         is_searched = heading in short_names(parameters)
@@ -78,7 +78,7 @@ def _table(study: Study, rows: list[ranking.Row], metric: "Metric | None", *, ga
         cells = (
             str(row.number),
             *([f"{'~ ' if row.is_tied else ''}{value(number)}" for number in row.values] or [""] * len(objectives)),
-            *(["" if row.metric is None else value(row.metric)] if asked else []),
+            *(["" if row.metric is None else value(row.metric)] if ranked_by else []),
             *(cell(row.params.get(name)) for name in parameters),
             cell(row.num_parameters),
             cell(row.epochs),

@@ -24,7 +24,7 @@ class Noise:
         num_valid: images in the validation split.
         num_candidates: complete trials, the best among them.
         tied: numbers of the others that cannot be told from it, better ones first.
-        flattery: by how much the best of so many equally good trials looks better than it is, on average.
+        selection_bias: by how much the best of so many equally good trials looks better than it is, on average.
     """
 
     best: int
@@ -32,21 +32,21 @@ class Noise:
     num_valid: int
     num_candidates: int
     tied: tuple[int, ...]
-    flattery: float
+    selection_bias: float
 
 
-def of(study: Study) -> Noise | None:
+def estimate(study: Study) -> Noise | None:
     """Return the noise of a study that maximizes validation accuracy; None for any other, or without a complete trial."""
     candidates = accuracies(study)
     if not candidates or not candidates[0].num_valid:
         return None
     best = candidates[0]
-    tied = [other for other in candidates[1:] if not is_told_apart(best, other, len(candidates))]
+    tied = [other for other in candidates[1:] if not is_significantly_worse(best, other, len(candidates))]
     # As if two more had been wrong (Agresti and Coull, 1998), where all were right: an accuracy of 1 is not certain.
     accuracy = min(best.accuracy, (best.num_valid + 2) / (best.num_valid + 4))
     deviation = math.sqrt(accuracy * (1 - accuracy) / best.num_valid)
-    flattery = expected_maximum(1 + len(tied)) * deviation
-    return Noise(best.number, deviation, best.num_valid, len(candidates), tuple(other.number for other in tied), flattery)
+    selection_bias = expected_maximum(1 + len(tied)) * deviation
+    return Noise(best.number, deviation, best.num_valid, len(candidates), tuple(other.number for other in tied), selection_bias)
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def accuracies(study: Study) -> list[Accuracy]:
     return sorted(found, key=lambda one: (-one.accuracy, one.number))
 
 
-def is_told_apart(best: Accuracy, other: Accuracy, num_candidates: int) -> bool:
+def is_significantly_worse(best: Accuracy, other: Accuracy, num_candidates: int) -> bool:
     """Tell whether `other` is worse than `best` for certain, although `best` was picked because it looks best.
 
     The test of two proportions, one-sided, at 5 % shared out among the other candidates (Bonferroni). The truly best trial
@@ -111,7 +111,8 @@ def sentence(noise: Noise) -> str:
         return f"{line}: the best stands out."
     return (
         f"{line}: {len(noise.tied)} of the other {noise.num_candidates - 1} complete trials (~) cannot be told from the best, "
-        f"trial {noise.best}. Of {len(noise.tied) + 1} equally good ones the best looks {noise.flattery:.4f} better than it is."
+        f"trial {noise.best}. Of {len(noise.tied) + 1} equally good ones the best looks "
+        f"{noise.selection_bias:.4f} better than it is."
     )
 
 
@@ -137,7 +138,7 @@ def _ranked(studies: Sequence[Study]) -> str:
     bests = {name: candidates[0] for name, candidates in named.items()}
     first = max(bests, key=lambda name: bests[name].accuracy)
     others = [name for name in bests if name != first]
-    open_ = [name for name in others if not is_told_apart(bests[first], bests[name], num_candidates)]
+    open_ = [name for name in others if not is_significantly_worse(bests[first], bests[name], num_candidates)]
     worse = [name for name in others if name not in open_]
     parts = [f"{_listed(worse)} {'is' if len(worse) == 1 else 'are'} worse beyond the noise"] if worse else []
     parts += [f"{_listed(open_)} cannot be told from it"] if open_ else []

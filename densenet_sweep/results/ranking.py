@@ -59,7 +59,7 @@ def rows(study: Study, metric: "Metric | None" = None) -> list[Row]:
         return state, trial.number not in study.front, sign * value, trial.number
 
     successors = study.successors()
-    found = noise.of(study)
+    found = noise.estimate(study)
     tied = frozenset(found.tied) if found is not None else frozenset[int]()
     metrics = {} if metric is None else metric.values
     return [

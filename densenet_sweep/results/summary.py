@@ -44,7 +44,7 @@ class Summary:
     span_seconds: float | None
 
 
-def of(study: Study) -> Summary:
+def summarize(study: Study) -> Summary:
     """Return the summary of a study."""
     counts = Counter(trial.state for trial in study.begun)
     own = [trial for trial in study.begun if trial.is_own]
@@ -78,7 +78,7 @@ def _table(studies: Sequence[Study]) -> Table:
     table.add_column("study", no_wrap=True)
     for study in studies:
         table.add_column(escape(study.name), justify="right", overflow="fold", vertical="bottom")
-    summaries = [of(study) for study in studies]
+    summaries = [summarize(study) for study in studies]
     for state in dict.fromkeys(state for one in summaries for state in one.states):
         table.add_row(state, *(str(one.states.get(state, 0)) for one in summaries))
     table.add_section()

@@ -155,14 +155,14 @@ class RunFolder:
 
     def keep_pictures(self, history: Sequence[Mapping[str, float]]) -> None:
         """Draw the losses and accuracies of the epochs, and the best one's confusions: at the end, as each takes 0.2 s."""
-        with _going_on_without(self.artifacts):
+        with _warn_on_oserror(self.artifacts):
             write_curves(self.artifacts, history)
             if self._confusion_KK is not None:
                 write_evaluation(self.artifacts, self._confusion_KK.numpy(), self._class_names, split="Validation")
 
     def keep_test(self, test: Evaluation) -> None:
         """Write what the test set says, and which images were right: so networks can be compared image by image."""
-        with _going_on_without(self.artifacts):
+        with _warn_on_oserror(self.artifacts):
             write_evaluation(self.artifacts, test.confusion_KK.numpy(), self._class_names, split="Test")
             np.save(self.artifacts / "test_right.npy", test.is_right_N.numpy())
 
@@ -187,7 +187,7 @@ def _written(path: Path, state: dict[str, Any], *, previous: Path | None = None)
 
 
 @contextmanager
-def _going_on_without(path: Path) -> Iterator[None]:
+def _warn_on_oserror(path: Path) -> Iterator[None]:
     """Let the context write `path`; a full disk costs what it would have kept, not the training."""
     try:
         yield

@@ -30,7 +30,7 @@ def of_epoch(batches: Iterable[Item], num_batches: int, index: int, epochs: int)
 
 
 @contextmanager
-def said_if_slow(say: Callable[[str], None], message: str, seconds: float = 5.0) -> Iterator[None]:
+def log_if_slow(say: Callable[[str], None], message: str, seconds: float = 5.0) -> Iterator[None]:
     """Call `say` with `message` where what is done inside takes more than so many `seconds`."""
     timer = threading.Timer(seconds, say, (message,))
     timer.daemon = True

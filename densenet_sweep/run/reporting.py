@@ -84,7 +84,7 @@ class TrainingRun:
             self._trial.annotate(RUN_ID, run_id)
             self._annotated_run = run_id
 
-    def judge(self, rung: int, epochs: Iterable[Epoch]) -> None:
+    def run_rung(self, rung: int, epochs: Iterable[Epoch]) -> None:
         """Let the sweep judge the trial by a training of `rung` epochs, which is not begun where it is known how it ended.
 
         Raises:
@@ -103,7 +103,7 @@ class TrainingRun:
             self._record.epoch({**_without_number(judged), "num_parameters": self._num_parameters}, step=rung)
             raise TrialPruned(f"after the rung of {in_epochs(rung)}")
 
-    def tell(self, epoch: Epoch) -> None:
+    def report_epoch(self, epoch: Epoch) -> None:
         """Record an epoch of the training, keep what it can be continued from, and report it.
 
         Raises:
@@ -134,7 +134,7 @@ class TrainingRun:
         if is_pruned:
             raise TrialPruned(f"after epoch {number} of {epochs}")
 
-    def tell_test(self, test: Evaluation, num_images: int) -> None:
+    def report_test(self, test: Evaluation, num_images: int) -> None:
         """Record what the test set said of a final run, which it says once."""
         self._trial.annotate("num_test", num_images)
         self._record.epoch({"test_loss": test.loss, "test_accuracy": test.accuracy}, step=len(self.history))

@@ -142,15 +142,15 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
         if not job.final:
             trial.annotate("num_valid", len(valid_images))
         for rung in run.rungs:
-            run.judge(rung, training_without_a_trace(rung))
+            run.run_rung(rung, training_without_a_trace(rung))
         for epoch in training(config.epochs, past=tuple(run.history)):
-            run.tell(epoch)
+            run.report_epoch(epoch)
         if job.final:
             folder.keep_final(len(run.history))
             test_images = source.load_test().to(device)
             test_batches = EvalBatches(test_images, preprocessing, batch_size=_EVAL_BATCH_SIZE)
             test = evaluate(network, test_batches(), dtype=dtype)
-            run.tell_test(test, len(test_images))
+            run.report_test(test, len(test_images))
             reference.compare(config.reference, trial, {**run.history[-1], "test_accuracy": test.accuracy})
             return test.accuracy
         trial.annotate(REPETITION, reference.repetition(config.num_threads, trial, run.history[-1]))
@@ -216,7 +216,7 @@ def _read(
     source: str, fraction: float, num_train: int | None, seed: int, device: torch.device
 ) -> tuple[Source, Images, Images]:
     """Read and split a data set once for all trials of a long-lived worker; `source` is its function's call as JSON."""
-    with progress.said_if_slow(log.info, _READING):
+    with progress.log_if_slow(log.info, _READING):
         loaded: Source = instantiate(json.loads(source))
     train_images, valid_images = split(loaded.train, valid_fraction=fraction, num_train=num_train, seed=seed)
     check_classes(train_images, valid_images, loaded.class_names)

@@ -91,8 +91,8 @@ def sweep(
     with _leaving_nothing(sweep_dir):
         study = _opened(options, name, sweep_dir, definition, first, _reread_with(context, config))
         study_file.write(sweep_dir, study, storage=options["storage"], n_trials=options["n_trials"], command=command)
-        told = {"config": config, "study_name": study.study_name, "sweep_dir": str(sweep_dir)}
-        emit(context, "on_study_open", command=command, **told)
+        event_arguments = {"config": config, "study_name": study.study_name, "sweep_dir": str(sweep_dir)}
+        emit(context, "on_study_open", command=command, **event_arguments)
 
     settings = _settings(options, study.study_name, sweep_dir, base)
     worker = Worker(task_function=task_function, context=context, config=config, space=space, settings=settings)
@@ -102,13 +102,13 @@ def sweep(
             reason = launching.launch(worker, config, options["n_jobs"], study)
     except BaseException as error:
         why = "interrupted" if isinstance(error, KeyboardInterrupt) else passwords.scrubbed(f"{type(error).__name__}: {error}")
-        emit(context, "on_study_end", reason=why, states=_states(study), best=best_first(study), **told)
+        emit(context, "on_study_end", reason=why, states=_states(study), best=best_first(study), **event_arguments)
         if isinstance(error, KeyboardInterrupt):
             log.warning("interrupted; continue with:\n  %s", command)
         raise
     log.info("the sweep has ended: %s", reason)
     result = _report_best(study, config, context, space, sweep_dir, options["ignore_changes"] or [])
-    emit(context, "on_study_end", reason=reason, states=_states(study), best=best_first(study), **told)
+    emit(context, "on_study_end", reason=reason, states=_states(study), best=best_first(study), **event_arguments)
     if "trials failed" in reason:
         raise SweepError(f"{reason}; the last one: {_last_failure(study)}")
     return result

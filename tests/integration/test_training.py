@@ -469,7 +469,7 @@ SWEEP = [
 
 
 def test_a_sweep_and_its_record(command, tmp_path):
-    typed = command(*SWEEP, "hydra.sweeper.pruner.one_in=2")
+    typed = command(*SWEEP, "hydra.sweeper.pruner.reduction_factor=2")
     assert typed.exit_code == 0, typed.err
     folder = tmp_path / "outputs" / "sweeps" / "growth_depth_lr-digits"
     assert (folder / "study.journal").is_file()
@@ -629,7 +629,7 @@ def test_what_a_rung_decided_stands_where_the_process_died_before_it_said_so(com
     with monkeypatch.context() as first:
         first.setattr(reporting, "TrialPruned", dies)
         assert command(*arguments).exit_code != 0
-    typed = command(*arguments, "hydra.sweeper.pruner.one_in=1")  # by now it would be trained
+    typed = command(*arguments, "hydra.sweeper.pruner.reduction_factor=1")  # by now it would be trained
     assert typed.exit_code == 0, typed.err
     from mlflow import MlflowClient
 

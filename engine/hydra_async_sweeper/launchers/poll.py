@@ -61,16 +61,16 @@ def watched(
 
     def watch() -> None:
         study: optuna.Study | None = None
-        told: set[int] | None = None
+        announced: set[int] | None = None
         ended_at: float | None = None
         is_last = False
         silence = Silence()
         while not is_last:
-            is_last = over.wait(0 if told is None else _POLL_SECONDS)
+            is_last = over.wait(0 if announced is None else _POLL_SECONDS)
             try:
                 study = study or open_study()
                 trials = study.get_trials(deepcopy=False)
-                told = _tell(study, trials, told, sweep_dir)
+                announced = _tell(study, trials, announced, sweep_dir)
                 reason = budget.reason_to_stop(study, started)
                 running = [trial for trial in trials if trial.state.name == "RUNNING"]
                 dead = [trial for trial in running if is_dead(trial, lease_seconds, silence)]
@@ -98,11 +98,13 @@ def watched(
         signal.signal(signal.SIGUSR1, before)
 
 
-def _tell(study: "optuna.Study", trials: "list[optuna.trial.FrozenTrial]", told: set[int] | None, sweep_dir: Path) -> set[int]:
+def _tell(
+    study: "optuna.Study", trials: "list[optuna.trial.FrozenTrial]", announced: set[int] | None, sweep_dir: Path
+) -> set[int]:
     """Print a line for each trial that has ended since the last look, and return the numbers of all that have."""
     ended = [trial for trial in trials if trial.state.is_finished()]
-    if told is not None:
+    if announced is not None:
         for trial in ended:
-            if trial.number not in told:
+            if trial.number not in announced:
                 trial_log.end(study, trial, sweep_dir)
     return {trial.number for trial in ended}

@@ -3,12 +3,19 @@
 import difflib
 import importlib
 import inspect
+import logging
 import warnings
 from collections.abc import Mapping
 from typing import Any
 
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.space.search_space import Space
+from hydra_async_sweeper.study.earlier import MOVED_TARGETS
+
+log = logging.getLogger("hydra_async_sweeper")
+
+# Arguments of our pruners by the names that they had.
+_RENAMED = {"one_in": "reduction_factor"}
 
 # The seed of these says which sequence all workers go through together, so it must stay what it is.
 _SEED_IS_THE_SEQUENCE = (".GridSampler", ".QMCSampler")
@@ -29,7 +36,7 @@ def sampler(section: Mapping[str, Any], space: Space) -> Any:
     return build(section, "hydra.sweeper.sampler")
 
 
-def inherit(sampler: Any, predecessor: Any) -> None:
+def reuse_search_space_cache(sampler: Any, predecessor: Any) -> None:
     """Give `sampler` what `predecessor`, of the same section and study, found out of the trials.
 
     Optuna's samplers look through all of them for the parameters that they have in common, and then only through new ones.
@@ -74,6 +81,16 @@ def pruner(section: Mapping[str, Any], num_objectives: int) -> Any:
     return build(section, "hydra.sweeper.pruner")
 
 
+def _by_present_names(arguments: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """Return the arguments with those that an earlier version called otherwise under their present names."""
+    present = {name: value for name, value in arguments.items() if name not in _RENAMED}
+    for old, new in _RENAMED.items():
+        if arguments.get(old) is not None:
+            log.warning("%s.%s is now called %s; the old name goes away in version 0.2", key, old, new)
+            present[new] = arguments[old]
+    return present
+
+
 def build(section: Mapping[str, Any], key: str, **extra: Any) -> Any:
     """Return the object that a config section describes: `_target_` and its constructor's arguments, nested or not.
 
@@ -81,14 +98,14 @@ def build(section: Mapping[str, Any], key: str, **extra: Any) -> Any:
         SweepError: a target that does not exist, or an argument that its constructor does not take; by name, with those it
             takes.
     """
-    target = str(section.get("_target_"))
+    target = MOVED_TARGETS.get(str(section.get("_target_")), str(section.get("_target_")))
     module, _, name = target.rpartition(".")
     try:
         factory = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError):
         raise SweepError(f"{key}._target_={target}: no such class") from None
     accepted = list(inspect.signature(factory).parameters)
-    arguments = {argument: value for argument, value in section.items() if argument != "_target_"}
+    arguments = _by_present_names({argument: value for argument, value in section.items() if argument != "_target_"}, key)
     for argument, value in arguments.items():
         if argument not in accepted:
             close = difflib.get_close_matches(argument, accepted, n=1)

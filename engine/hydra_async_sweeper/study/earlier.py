@@ -8,7 +8,14 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 # Where the function or class is now that a stored `_target_` names.
-MOVED_TARGETS: dict[str, str] = {}
+MOVED_TARGETS: dict[str, str] = {
+    f"densenet_sweep.sweep.{module}.{name}": f"hydra_async_sweeper.study.{module}.{name}"
+    for module, name in (
+        ("promotion", "PromotionPruner"),
+        ("pruners", "BestSharePruner"),
+        ("pruners", "TopKAfterOneEpochPruner"),
+    )
+}
 
 # Stands for the value of a key that one side does not have.
 NOTHING = "nothing"

@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 
 
 class PromotionPruner(BestSharePruner):
-    """After a rung a trial stops, and goes on once it is among the best `1 / one_in` of all that have been judged there.
+    """After a rung a trial stops, and is promoted once it is among the best `1 / reduction_factor` judged there.
 
     Asynchronous successive halving as it was published (Li et al., "A System for Massively Parallel Hyperparameter Tuning",
     MLSys 2020, Algorithm 2). `BestSharePruner` decides at once and for good, so each of the first trials goes on that is the
-    best so far; here none does before `one_in` have been judged, but those that the user named (`hydra.sweeper.enqueue`).
+    best so far; here none does before `reduction_factor` have been judged, but those that the user named
+    (`hydra.sweeper.enqueue`).
     After later rungs, to which few come, the best so far goes on at once. Without rungs, by which a stopped trial could be
     judged against later ones, the rule is that of `BestSharePruner`.
 
@@ -33,13 +34,13 @@ class PromotionPruner(BestSharePruner):
         num_left: how many trials the budget had room for when the present one was asked for, with it.
     """
 
-    def __init__(self, one_in: int = 9, at_least: int = 3) -> None:
+    def __init__(self, reduction_factor: int = 9, at_least: int = 3) -> None:
         """Take of how many trials one goes on, and how many do at least: the last ones of the budget are kept for them.
 
         Raises:
-            SweepError: `one_in` is no whole number or below 1, or `at_least` is none or below 0.
+            SweepError: `reduction_factor` is no whole number or below 1, or `at_least` is none or below 0.
         """
-        super().__init__(one_in)
+        super().__init__(reduction_factor)
         check_whole("at_least", at_least, 0)
         self._at_least = at_least
         self.num_left = math.inf
@@ -71,7 +72,7 @@ class PromotionPruner(BestSharePruner):
 
     def _chosen(self, rung: "_Rung", *, is_first: bool) -> Sequence["FrozenTrial"]:
         """Return the trials that may go on by their rank."""
-        return rung.judged[: max(len(rung.judged) // self._one_in, 0 if is_first else 1)]
+        return rung.judged[: max(len(rung.judged) // self._reduction_factor, 0 if is_first else 1)]
 
 
 @dataclass(frozen=True)

@@ -41,28 +41,28 @@ class TopKAfterOneEpochPruner(optuna.pruners.BasePruner):
 
 
 class BestSharePruner(optuna.pruners.BasePruner):
-    """Whenever a trial is judged, it goes on if it is among the best `1 / one_in` of all that have been judged at that step.
+    """A trial continues if it is among the best `1 / reduction_factor` of all that have been judged at its step.
 
     The rule of asynchronous successive halving (Li et al., "A System for Massively Parallel Hyperparameter Tuning", MLSys 2020)
-    in the form that stops trials, at whatever steps are reported: those of the config's `rungs`, say. Of the first `one_in`
-    trials, each goes on that is the best so far.
+    in the form that stops trials, at whatever steps are reported: those of the config's `rungs`, say. Of the first
+    `reduction_factor` trials, each continues that is the best so far.
     """
 
-    def __init__(self, one_in: int = 6) -> None:
+    def __init__(self, reduction_factor: int = 6) -> None:
         """Take of how many trials one goes on.
 
         Raises:
             SweepError: no whole number, or below 1.
         """
-        check_whole("one_in", one_in, 1)
-        self._one_in = one_in
+        check_whole("reduction_factor", reduction_factor, 1)
+        self._reduction_factor = reduction_factor
 
     def prune(self, study: "Study", trial: "FrozenTrial") -> bool:
         """Tell whether too many were better after the step that the trial has come to."""
         if not trial.intermediate_values:
             return False
         num_better, num_judged = _place(study, trial, max(trial.intermediate_values))
-        return num_better >= max(1, num_judged // self._one_in)
+        return num_better >= max(1, num_judged // self._reduction_factor)
 
 
 def check_whole(name: str, value: Any, least: int) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hydra_async_sweeper.errors import SweepError
+from hydra_async_sweeper.study.earlier import MOVED_TARGETS
 
 _ADMITTED = ("optuna.samplers.*", "optuna.pruners.*", "optuna.storages.*", "hydra_async_sweeper.*")
 
@@ -24,6 +25,7 @@ def check_targets(section: Any, key: str, trusted: Sequence[str]) -> None:
     if not isinstance(section, Mapping):
         return
     target = str(section.get("_target_", ""))
+    target = MOVED_TARGETS.get(target, target)
     if target and not is_trusted(target, [*_ADMITTED, *trusted]):
         package = target.partition(".")[0]
         raise SweepError(

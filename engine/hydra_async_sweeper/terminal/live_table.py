@@ -74,7 +74,7 @@ def _draw(live: Live, load_study: Callable[[], "optuna.Study"], n_trials: int, o
                 study = None
         if seen is not None and not over.is_set():
             with suppress(Exception):
-                live.update(status_table.of(seen, n_trials, datetime.datetime.now()), refresh=True)
+                live.update(status_table.render(seen, n_trials, datetime.datetime.now()), refresh=True)
         over.wait(_DRAW_SECONDS)
 
 

@@ -78,7 +78,7 @@ def read(study: "optuna.Study", silence: Silence | None = None) -> Snapshot:
     return Snapshot(study.study_name, trials, best_trial(study), frozenset(silent))
 
 
-def of(snapshot: Snapshot, n_trials: int | None, now: datetime.datetime) -> RenderableType:
+def render(snapshot: Snapshot, n_trials: int | None, now: datetime.datetime) -> RenderableType:
     """Return the table.
 
     Args:

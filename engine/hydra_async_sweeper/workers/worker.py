@@ -167,7 +167,7 @@ class Worker:
         section = build.reseeded(self.settings.sampler, begun if is_alone else None)
         sampler: optuna.samplers.BaseSampler = build.sampler(section, self.space)
         if last is not None:
-            build.inherit(sampler, last)
+            build.reuse_search_space_cache(sampler, last)
         study.sampler = sampler
         # Samplers that enumerate call this after their last trial; Optuna's own works inside `optimize` only.
         setattr(study, "stop", lambda: study.set_user_attr(_EXHAUSTED, True))  # noqa: B010 - a method, to mypy

@@ -109,9 +109,14 @@ _PRUNERS: dict[str, dict[str, Any]] = {
     },
     "wilcoxon": {"_target_": "optuna.pruners.WilcoxonPruner", "p_threshold": 0.1, "n_startup_steps": 2},
     "top_k_after_one_epoch": {"_target_": "hydra_async_sweeper.study.pruners.TopKAfterOneEpochPruner", "k": 3, "epoch": 1},
-    # For the config's `rungs`.
-    "best_share": {"_target_": "hydra_async_sweeper.study.pruners.BestSharePruner", "one_in": 6},
-    "promotion": {"_target_": "hydra_async_sweeper.study.promotion.PromotionPruner", "one_in": 9, "at_least": 3},
+    # For the config's `rungs`. one_in: the name that reduction_factor had.
+    "best_share": {"_target_": "hydra_async_sweeper.study.pruners.BestSharePruner", "reduction_factor": 6, "one_in": None},
+    "promotion": {
+        "_target_": "hydra_async_sweeper.study.promotion.PromotionPruner",
+        "reduction_factor": 9,
+        "at_least": 3,
+        "one_in": None,
+    },
     "threshold": {"_target_": "optuna.pruners.ThresholdPruner", "lower": None, "upper": None, "n_warmup_steps": 0},
 }  # fmt: skip
 

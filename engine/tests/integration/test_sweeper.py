@@ -56,7 +56,7 @@ def test_hopeless_trials_are_pruned(toy):
     assert pruned.value == pruned.intermediate_values[max(pruned.intermediate_values)]
 
 
-PROMOTION = ["hydra/sweeper/pruner=promotion", "rungs=[1]", "hydra.sweeper.pruner.one_in=3"]
+PROMOTION = ["hydra/sweeper/pruner=promotion", "rungs=[1]", "hydra.sweeper.pruner.reduction_factor=3"]
 
 
 def test_trials_stop_after_a_rung_and_the_best_go_on_as_others(toy):
@@ -83,7 +83,7 @@ def test_trials_stop_after_a_rung_and_the_best_go_on_as_others(toy):
 def test_workers_share_what_goes_on(toy):
     code, output = toy.run(
         *PROMOTION, "hydra/launcher=local", "hydra.sweeper.n_jobs=3", "hydra.sweeper.n_trials=16", "seconds=0.02",
-        "hydra.sweeper.pruner.one_in=9", "hydra.sweeper.pruner.at_least=5",
+        "hydra.sweeper.pruner.reduction_factor=9", "hydra.sweeper.pruner.at_least=5",
     )  # fmt: skip
     assert code == 0, output
     origins = [it.user_attrs["promoted_from"]["trial"] for it in toy.study().trials if "promoted_from" in it.user_attrs]
@@ -94,7 +94,7 @@ def test_workers_share_what_goes_on(toy):
 
 def test_behind_the_last_combination_of_a_grid_the_best_go_on(toy):
     grid = [
-        *PROMOTION, "hydra/sweeper/sampler=grid", "x=choice(0.1,0.2,0.3,0.4)", "hydra.sweeper.pruner.one_in=9",
+        *PROMOTION, "hydra/sweeper/sampler=grid", "x=choice(0.1,0.2,0.3,0.4)", "hydra.sweeper.pruner.reduction_factor=9",
         "hydra.sweeper.pruner.at_least=2", "hydra.sweeper.n_trials=99",
     ]  # fmt: skip
     code, output = toy.run(*grid)
@@ -109,7 +109,12 @@ def test_behind_the_last_combination_of_a_grid_the_best_go_on(toy):
 
 
 def test_a_promoted_trial_whose_worker_died_is_continued_as_such(toy):
-    promotion = [*PROMOTION, "hydra.sweeper.pruner.one_in=9", "hydra.sweeper.pruner.at_least=1", "hydra.sweeper.n_trials=4"]
+    promotion = [
+        *PROMOTION,
+        "hydra.sweeper.pruner.reduction_factor=9",
+        "hydra.sweeper.pruner.at_least=1",
+        "hydra.sweeper.n_trials=4",
+    ]
     code, _ = toy.run(*promotion, "die_at=2")
     assert code != 0
     code, output = toy.run(*promotion, "die_at=2")

@@ -2,7 +2,7 @@ import optuna
 import pytest
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.space import search_space
-from hydra_async_sweeper.study.build import build, grid, inherit, pruner, sampler
+from hydra_async_sweeper.study.build import build, grid, pruner, reuse_search_space_cache, sampler
 
 SPACE = search_space.read({"width": "choice(1,2)", "lr": "tag(log,interval(0.1,1))"}, [], None)
 CONDITIONAL = search_space.read({"a": "choice(x,y)", "b": {"search": "choice(1,2)", "when": {"a": "x"}}}, [], None)
@@ -77,7 +77,14 @@ def test_an_heir_knows_the_trials_and_suggests_what_a_newcomer_does():
         suggest(first, last)
     second.add_trials(first.trials)
     newcomer, heir = sampler(section, SPACE), sampler(section, SPACE)
-    inherit(heir, last)
+    reuse_search_space_cache(heir, last)
     assert newcomer._search_space._cached_trial_number == -1
     assert heir._search_space._cached_trial_number == 5
     assert suggest(first, heir) == suggest(second, newcomer)
+
+
+def test_an_argument_by_its_earlier_name_is_taken_and_said(caplog):
+    section = {"_target_": "densenet_sweep.sweep.pruners.BestSharePruner", "reduction_factor": 6, "one_in": 2}
+    with caplog.at_level("WARNING"):
+        assert build(section, "hydra.sweeper.pruner")._reduction_factor == 2
+    assert "hydra.sweeper.pruner.one_in is now called reduction_factor" in caplog.text

@@ -39,7 +39,7 @@ class Sweep:
 
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
 def test_none_goes_on_before_so_many_were_judged_and_then_the_best_does(direction):
-    sweep = Sweep(direction=direction, one_in=3, at_least=0)
+    sweep = Sweep(direction=direction, reduction_factor=3, at_least=0)
     assert [sweep.train(value).state.name for value in (0.5, 0.9, 0.1)] == ["PRUNED"] * 3
     promoted = sweep.train()
     assert promoted.state.name == "COMPLETE"
@@ -54,7 +54,7 @@ def test_none_goes_on_before_so_many_were_judged_and_then_the_best_does(directio
 
 
 def test_a_trial_goes_on_at_once_where_it_is_its_turn():
-    sweep = Sweep(one_in=2, at_least=0)
+    sweep = Sweep(reduction_factor=2, at_least=0)
     assert sweep.train(0.5).state.name == "PRUNED"
     assert sweep.train(0.9).state.name == "COMPLETE"
     assert sweep.origins() == {}
@@ -83,7 +83,7 @@ def test_of_a_sweep_of_few_trials_as_many_go_on_as_can(n_trials):
 
 
 def test_after_a_later_rung_the_best_so_far_goes_on_at_once():
-    sweep = Sweep(rungs=(1, 3), one_in=2, at_least=0)
+    sweep = Sweep(rungs=(1, 3), reduction_factor=2, at_least=0)
     assert sweep.train(0.5).state.name == "PRUNED"
     assert sweep.train(0.6, 0.6).state.name == "COMPLETE"  # the first there
     sweep.train(0.1)
@@ -95,7 +95,7 @@ def test_after_a_later_rung_the_best_so_far_goes_on_at_once():
 
 
 def test_a_promoted_trial_is_judged_after_the_rungs_ahead_of_it_alone():
-    sweep = Sweep(rungs=(1, 3), one_in=2, at_least=0)
+    sweep = Sweep(rungs=(1, 3), reduction_factor=2, at_least=0)
     for value in (0.9, 0.1):
         sweep.train(value)
     promoted = sweep.train(0.8)
@@ -107,7 +107,7 @@ def test_a_promoted_trial_is_judged_after_the_rungs_ahead_of_it_alone():
 
 
 def test_a_task_that_trains_its_rung_again_is_not_judged_by_it_again():
-    sweep = Sweep(one_in=2, at_least=0)
+    sweep = Sweep(reduction_factor=2, at_least=0)
     for value in (0.9, 0.1):
         sweep.train(value)
     promote(sweep.study, sweep.study.pruner)
@@ -117,7 +117,7 @@ def test_a_task_that_trains_its_rung_again_is_not_judged_by_it_again():
 
 
 def test_what_is_known_of_a_trial_goes_on_with_it():
-    sweep = Sweep(one_in=2, at_least=0)
+    sweep = Sweep(reduction_factor=2, at_least=0)
     first = sweep.study.ask()
     for key, value in ((RUNGS, [1]), (NUM_STEPS, 9), (SECONDS, 2.5), ("mlflow_run_id", "abc")):
         first.set_user_attr(key, value)
@@ -131,7 +131,7 @@ def test_what_is_known_of_a_trial_goes_on_with_it():
 
 
 def test_without_rungs_it_is_decided_at_once_and_for_good():
-    sweep = Sweep(rungs=(), one_in=2)
+    sweep = Sweep(rungs=(), reduction_factor=2)
     states = []
     for value in (0.5, 0.4, 0.6):
         trial = sweep.study.ask()
@@ -143,7 +143,7 @@ def test_without_rungs_it_is_decided_at_once_and_for_good():
 
 
 def test_a_failed_trial_is_not_promoted():
-    sweep = Sweep(one_in=1, at_least=3)
+    sweep = Sweep(reduction_factor=1, at_least=3)
     trial = sweep.study.ask()
     trial.set_user_attr(RUNGS, [1])
     trial.report(0.9, 1)
@@ -166,7 +166,7 @@ def test_of_workers_that_choose_at_once_one_promotes(tmp_path, kind):
     def choose(storage):
         own = optuna.load_study(study_name="one", storage=storage)
         at_once.wait()
-        promote(own, PromotionPruner(one_in=2))
+        promote(own, PromotionPruner(reduction_factor=2))
 
     with ThreadPoolExecutor(len(storages)) as workers:
         list(workers.map(choose, storages))
@@ -176,9 +176,9 @@ def test_of_workers_that_choose_at_once_one_promotes(tmp_path, kind):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"one_in": 0}, r"hydra\.sweeper\.pruner\.one_in=0: a whole number of at least 1 is accepted"),
-        ({"one_in": "a"}, r"hydra\.sweeper\.pruner\.one_in=a: a whole number of at least 1 is accepted"),
-        ({"one_in": 2.5}, r"hydra\.sweeper\.pruner\.one_in=2\.5: a whole number of at least 1 is accepted"),
+        ({"reduction_factor": 0}, r"hydra\.sweeper\.pruner\.reduction_factor=0: a whole number of at least 1 is accepted"),
+        ({"reduction_factor": "a"}, r"hydra\.sweeper\.pruner\.reduction_factor=a: a whole number of at least 1 is accepted"),
+        ({"reduction_factor": 2.5}, r"hydra\.sweeper\.pruner\.reduction_factor=2\.5: a whole number of at least 1 is accepted"),
         ({"at_least": -1}, r"hydra\.sweeper\.pruner\.at_least=-1: a whole number of at least 0 is accepted"),
     ],
 )

@@ -33,7 +33,7 @@ def test_nothing_is_decided_before_the_epoch():
 
 @pytest.mark.parametrize(("direction", "sign"), [("maximize", 1), ("minimize", -1)])
 def test_one_trial_in_so_many_goes_on(direction, sign):
-    study = optuna.create_study(direction=direction, pruner=BestSharePruner(one_in=3))
+    study = optuna.create_study(direction=direction, pruner=BestSharePruner(reduction_factor=3))
     decisions = []
     for value in [0.5, 0.4, 0.6, 0.55, 0.5, 0.58, 0.57]:
         trial = study.ask()
@@ -45,7 +45,7 @@ def test_one_trial_in_so_many_goes_on(direction, sign):
 
 
 def test_each_step_is_a_competition_of_its_own():
-    study = optuna.create_study(direction="maximize", pruner=BestSharePruner(one_in=2))
+    study = optuna.create_study(direction="maximize", pruner=BestSharePruner(reduction_factor=2))
     first, second = study.ask(), study.ask()
     first.report(0.9, 1)
     second.report(0.1, 1)
@@ -56,10 +56,10 @@ def test_each_step_is_a_competition_of_its_own():
 
 @pytest.mark.parametrize(
     ("pruner", "arguments"),
-    [(TopKAfterOneEpochPruner, {"k": 0}), (TopKAfterOneEpochPruner, {"epoch": 0}), (BestSharePruner, {"one_in": 0})],
+    [(TopKAfterOneEpochPruner, {"k": 0}), (TopKAfterOneEpochPruner, {"epoch": 0}), (BestSharePruner, {"reduction_factor": 0})],
 )
 def test_numbers_below_one_are_refused(pruner, arguments):
     with pytest.raises(
-        SweepError, match=r"hydra\.sweeper\.pruner\.(k|epoch|one_in)=0: a whole number of at least 1 is accepted"
+        SweepError, match=r"hydra\.sweeper\.pruner\.(k|epoch|reduction_factor)=0: a whole number of at least 1 is accepted"
     ):
         pruner(**arguments)

@@ -59,7 +59,7 @@ def lease(**changes: object) -> dict:
 
 def drawn(study: optuna.Study, width: int = 120, n_trials: int | None = 24) -> list[str]:
     console = Console(file=io.StringIO(), force_terminal=True, color_system=None, width=width)
-    console.print(status_table.of(status_table.read(study), n_trials, NOW))
+    console.print(status_table.render(status_table.read(study), n_trials, NOW))
     return [line.rstrip() for line in console.file.getvalue().splitlines()]
 
 

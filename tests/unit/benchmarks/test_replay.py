@@ -50,7 +50,7 @@ def test_a_rung_is_judged_at_its_end_and_the_training_begins_anew():
 
 
 def test_a_trial_goes_on_from_another_without_its_rung():
-    pruner = {"_target_": "hydra_async_sweeper.study.promotion.PromotionPruner", "one_in": 9, "at_least": 1}
+    pruner = {"_target_": "hydra_async_sweeper.study.promotion.PromotionPruner", "reduction_factor": 9, "at_least": 1}
     rungs = iter([Curve([0.2], [1.0]), Curve([], [1.0]), Curve([0.5], [1.0])])
     curves = iter([SLOW, DIVERGED, GOOD])
     known: dict[float, list[Curve]] = {}

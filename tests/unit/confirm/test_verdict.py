@@ -64,7 +64,7 @@ def words(found: verdict.Verdict) -> str:
 
 
 def test_the_champion_is_the_smallest_that_cannot_be_told_from_the_best(tmp_path):
-    found = verdict.of(read_study(runs(**ACCURACIES)), tmp_path, FINALISTS)
+    found = verdict.reach(read_study(runs(**ACCURACIES)), tmp_path, FINALISTS)
     assert [result.finalist.trial for result in found.results] == [7, 3, 12]
     assert found.champion is not None
     assert found.results[found.champion].finalist.trial == 3
@@ -78,14 +78,14 @@ def test_the_champion_is_the_smallest_that_cannot_be_told_from_the_best(tmp_path
 
 
 def test_what_stands_out_is_the_champion_whatever_its_size(tmp_path):
-    found = verdict.of(read_study(runs(trial_7=[0.951, 0.955], trial_12=[0.93, 0.931])), tmp_path, FINALISTS)
+    found = verdict.reach(read_study(runs(trial_7=[0.951, 0.955], trial_12=[0.93, 0.931])), tmp_path, FINALISTS)
     assert found.champion == 0
     assert "Trial 7 stands out from the others" in words(found)
     assert "Champion: trial 7, with 175,690 weights the best." in words(found)
 
 
 def test_a_table_fits_80_columns(tmp_path):
-    text = shown(verdict.of(read_study(runs(**ACCURACIES)), tmp_path, FINALISTS))
+    text = shown(verdict.reach(read_study(runs(**ACCURACIES)), tmp_path, FINALISTS))
     assert max(map(len, text.splitlines())) <= 80
     assert "…" not in text
     body = text[text.index("───") :].splitlines()[1:]
@@ -96,7 +96,7 @@ def test_before_all_runs_have_ended_no_champion_is_named(tmp_path):
     study = runs(**ACCURACIES)
     add(study, "trial_7", 1003, "WAITING")
     add(study, "trial_3", 1003, "RUNNING")
-    found = verdict.of(read_study(study), tmp_path, FINALISTS)
+    found = verdict.reach(read_study(study), tmp_path, FINALISTS)
     assert found.champion is None
     assert "2 runs are still to come, so no champion is named." in words(found)
     assert "Champion" not in words(found)
@@ -105,31 +105,31 @@ def test_before_all_runs_have_ended_no_champion_is_named(tmp_path):
 def test_a_finalist_that_ran_once_or_failed_does_not_take_part(tmp_path):
     study = runs(trial_7=[0.951], trial_3=[0.95, 0.951])
     add(study, "trial_7", 1001, "FAIL", reason="DivergedError: the loss is nan")
-    found = verdict.of(read_study(study), tmp_path, FINALISTS)
+    found = verdict.reach(read_study(study), tmp_path, FINALISTS)
     assert [result.finalist.trial for result in found.results] == [3]
     assert "run 3 failed: DivergedError: the loss is nan" in words(found)
     assert "Champion: trial 3, with 71,254 weights the only finalist." in words(found)
-    assert "No finalist has been trained twice." in words(verdict.of(read_study(runs(trial_7=[0.9])), tmp_path, FINALISTS))
+    assert "No finalist has been trained twice." in words(verdict.reach(read_study(runs(trial_7=[0.9])), tmp_path, FINALISTS))
 
 
 def test_images_are_compared_one_by_one_where_they_are_known(tmp_path):
     study = runs(trial_7=[0.96, 0.955], trial_3=[0.94, 0.945])
-    before = verdict.of(read_study(study), tmp_path, FINALISTS).behind[1].standard_error
+    before = verdict.reach(read_study(study), tmp_path, FINALISTS).behind[1].standard_error
     for trial in study.trials:
         folder = tmp_path / str(trial.number) / "artifacts"
         folder.mkdir(parents=True)
         wrong = round((1 - trial.value) * 1000)
         np.save(folder / "test_right.npy", np.arange(1000) >= wrong)  # the same images are the hard ones
-    after = verdict.of(read_study(study), tmp_path, FINALISTS)
+    after = verdict.reach(read_study(study), tmp_path, FINALISTS)
     assert after.results[0].runs.is_right_SN is not None
     assert after.results[0].runs.is_right_SN.shape == (2, 1000)
     assert after.behind[1].standard_error != before
     (tmp_path / "0" / "artifacts" / "test_right.npy").write_bytes(b"damaged")
-    assert verdict.of(read_study(study), tmp_path, FINALISTS).behind[1].standard_error == pytest.approx(before)
+    assert verdict.reach(read_study(study), tmp_path, FINALISTS).behind[1].standard_error == pytest.approx(before)
 
 
 def test_it_is_said_in_json_too(tmp_path):
-    found = json.loads(json.dumps(confirmation.as_object(verdict.of(read_study(runs(**ACCURACIES)), tmp_path, FINALISTS))))
+    found = json.loads(json.dumps(confirmation.as_object(verdict.reach(read_study(runs(**ACCURACIES)), tmp_path, FINALISTS))))
     assert (found["study"], found["champion"]) == ("growth", 3)
     first, second, third = found["finalists"]
     assert first["test_accuracies"] == {"1000": 0.951, "1001": 0.955, "1002": 0.953}

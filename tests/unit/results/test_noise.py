@@ -30,19 +30,19 @@ def test_the_largest_of_many_is_large(count, mean):
 
 
 def test_the_best_of_a_hundred_equals_looks_half_a_point_better():
-    found = noise.of(study_of(*[0.95] * 100))
+    found = noise.estimate(study_of(*[0.95] * 100))
     assert found.deviation == pytest.approx(0.0022, abs=5e-5)
-    assert found.flattery == pytest.approx(0.0055, abs=5e-5)
+    assert found.selection_bias == pytest.approx(0.0055, abs=5e-5)
     assert len(found.tied) == 99
 
 
 def test_who_cannot_be_told_from_the_best():
     # With 0.95 on 10,000 images a difference has a standard deviation of 0.0031; of two trials it must exceed 1.64 of these,
     # of three 1.96.
-    assert noise.of(study_of(0.95, 0.9455)).tied == (1,)
-    assert noise.of(study_of(0.95, 0.9445)).tied == ()
-    assert noise.of(study_of(0.5, 0.9445, 0.95)).tied == (1,)
-    assert noise.of(study_of(0.95, 0.9445, 0.94, 0.5, pruned=3)).tied == ()
+    assert noise.estimate(study_of(0.95, 0.9455)).tied == (1,)
+    assert noise.estimate(study_of(0.95, 0.9445)).tied == ()
+    assert noise.estimate(study_of(0.5, 0.9445, 0.95)).tied == (1,)
+    assert noise.estimate(study_of(0.95, 0.9445, 0.94, 0.5, pruned=3)).tied == ()
 
 
 def test_the_truly_best_is_seldom_ruled_out():
@@ -50,12 +50,12 @@ def test_the_truly_best_is_seldom_ruled_out():
     random = np.random.default_rng(0)
     right = random.binomial(1000, 0.9, size=(2000, 10)) / 1000
     candidates = [[noise.Accuracy(index, float(it), 1000) for index, it in enumerate(row)] for row in right]
-    ruled_out = [noise.is_told_apart(max(row, key=lambda one: one.accuracy), row[0], 10) for row in candidates]
+    ruled_out = [noise.is_significantly_worse(max(row, key=lambda one: one.accuracy), row[0], 10) for row in candidates]
     assert 0.001 < np.mean(ruled_out) < 0.05
 
 
 def test_an_accuracy_of_one_is_not_certain():
-    found = noise.of(study_of(1.0, 1.0, 0.9999, 0.5))
+    found = noise.estimate(study_of(1.0, 1.0, 0.9999, 0.5))
     assert found.deviation > 0
     assert found.tied == (1, 2)
 
@@ -64,7 +64,7 @@ def test_an_accuracy_of_one_is_not_certain():
 def test_nothing_is_claimed_without_the_number_of_images(num_valid):
     study = study_of(0.5)
     best = replace(study.trials[0], number=1, values=(0.9,), num_valid=num_valid)
-    assert noise.of(replace(study, trials=(*study.trials, best))) is None
+    assert noise.estimate(replace(study, trials=(*study.trials, best))) is None
 
 
 def test_bests_of_several_studies():
@@ -122,7 +122,7 @@ def test_trials_of_one_study_that_were_validated_on_other_images_are_not_compare
         study.add_trial(
             create_trial(value=0.9, params={"data": option}, distributions={"data": options}, user_attrs={"num_valid": 100})
         )
-    assert noise.of(read_study(study)) is None
+    assert noise.estimate(read_study(study)) is None
     assert analysis.sentences(read_study(study)) == [
         "The trials were validated on different images, as data was searched: their accuracies do not compare."
     ]

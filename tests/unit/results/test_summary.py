@@ -35,7 +35,7 @@ def study_of(name: str, *trials: tuple[str, float | None, float], **attributes: 
 
 def test_a_study_in_a_few_numbers():
     study = study_of("one", ("COMPLETE", 0.8, 10), ("PRUNED", 0.95, 1), ("COMPLETE", 0.9, 20), ("RUNNING", None, 5))
-    assert summary.of(study) == summary.Summary(
+    assert summary.summarize(study) == summary.Summary(
         states={"complete": 2, "pruned": 1, "running": 1},
         best=2,
         values=[0.9],
@@ -48,12 +48,12 @@ def test_a_study_in_a_few_numbers():
 
 
 def test_a_study_without_a_finished_trial():
-    found = summary.of(study_of("new", ("RUNNING", None, 3)))
+    found = summary.summarize(study_of("new", ("RUNNING", None, 3)))
     assert (found.best, found.values, found.median_seconds, found.span_seconds) == (None, [], None, None)
 
 
 def test_trials_of_another_study_cost_this_one_nothing():
-    found = summary.of(study_of("warm", ("COMPLETE", 0.9, 20), warm_start_from="cold/0"))
+    found = summary.summarize(study_of("warm", ("COMPLETE", 0.9, 20), warm_start_from="cold/0"))
     assert (found.states, found.best, found.total_seconds, found.span_seconds) == ({"complete": 1}, 0, 0, None)
 
 

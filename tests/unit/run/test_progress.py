@@ -13,14 +13,14 @@ def test_what_takes_long_is_said_while_it_does():
         heard.append(message)
         said.set()
 
-    with progress.said_if_slow(say, "reading", seconds=0.01):
+    with progress.log_if_slow(say, "reading", seconds=0.01):
         assert said.wait(10)
     assert heard == ["reading"]
 
 
 def test_what_is_quick_or_fails_is_not_spoken_of():
     heard: list[str] = []
-    with pytest.raises(OSError), progress.said_if_slow(heard.append, "reading", seconds=0.2):  # noqa: PT011 - it has no text
+    with pytest.raises(OSError), progress.log_if_slow(heard.append, "reading", seconds=0.2):  # noqa: PT011 - it has no text
         raise OSError
     for thread in threading.enumerate():
         if isinstance(thread, threading.Timer):
