@@ -53,7 +53,7 @@ def _as_object(study: Study, top: int, metric: "Metric | None") -> dict[str, Any
         "summary": asdict(summary.summarize(study)),
         "trials": [_entry(study, row, metric) for row in ranking.rows(study, metric)[:top]],
         "validated_on": validated_on.basis(study),
-        "noise": None if known is None else asdict(known),
+        "noise": None if known is None else {**asdict(known), "flattery": known.selection_bias},  # its earlier name
         "importance": analysis.importance(study),
         "rank_correlation": analysis.rank_correlations(study),
         "seconds_saved_by_pruning": None if saved is None else saved.seconds,

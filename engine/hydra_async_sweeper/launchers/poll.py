@@ -70,7 +70,7 @@ def watched(
             try:
                 study = study or open_study()
                 trials = study.get_trials(deepcopy=False)
-                announced = _tell(study, trials, announced, sweep_dir)
+                announced = _announce(study, trials, announced, sweep_dir)
                 reason = budget.reason_to_stop(study, started)
                 running = [trial for trial in trials if trial.state.name == "RUNNING"]
                 dead = [trial for trial in running if is_dead(trial, lease_seconds, silence)]
@@ -98,7 +98,7 @@ def watched(
         signal.signal(signal.SIGUSR1, before)
 
 
-def _tell(
+def _announce(
     study: "optuna.Study", trials: "list[optuna.trial.FrozenTrial]", announced: set[int] | None, sweep_dir: Path
 ) -> set[int]:
     """Print a line for each trial that has ended since the last look, and return the numbers of all that have."""
