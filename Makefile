@@ -41,7 +41,7 @@ lint: $(INSTALLED)
 	$(BIN)/lint-imports
 
 check: lint
-	$(BIN)/pytest -q -n $(TEST_WORKERS) tests/unit tests/contract
+	$(BIN)/pytest -q -n $(TEST_WORKERS) tests/unit tests/contract engine/tests/unit engine/tests/contract
 
 # Tests wait on the processes that they start, so that one worker more than this machine's two cores keeps them busy. The
 # slow ones come first in the alphabet, and the units fill the end.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from densenet_sweep.architectures import geometry, size
-from densenet_sweep.config.schema import AdamWConfig, Config, ConfigError, DenseNetConfig, MuonConfig, ResNetConfig, SGDConfig
+from densenet_sweep.config.schema import Config, ConfigError, DenseNetConfig, ResNetConfig
 from densenet_sweep.data.known import facts
 
 _GIB = 2**30
@@ -39,7 +39,9 @@ def check_fits(config: Config, *, trains: bool = True, memory_bytes: int | None 
     if found is None:
         return
     available = memory_bytes if memory_bytes is not None else machine_memory(config.device)
-    copies = 2 + num_states(config.optimizer) if trains else 1  # the weights, their gradients, the optimizer's numbers
+    copies = (
+        2 + (config.optimizer.states_per_weight or 0) if trains else 1
+    )  # the weights, their gradients, the optimizer's numbers
     weights = _FP32_BYTES * found.num_parameters * copies
     batch = _batch_size(config) if trains else 1
     # Autocast to bf16 may halve what is kept, and `auto` may choose it.
@@ -90,15 +92,6 @@ def network_size(config: Config) -> size.Size | None:
         conv_bias=architecture.conv_bias,
         memory_efficient=architecture.memory_efficient,
     )
-
-
-def num_states(optimizer: object) -> int:
-    """Return how many numbers the optimizer keeps for each weight."""
-    if isinstance(optimizer, AdamWConfig):
-        return 2
-    if isinstance(optimizer, MuonConfig):
-        return 1
-    return int(isinstance(optimizer, SGDConfig) and optimizer.momentum > 0)
 
 
 def machine_memory(device: str) -> int:

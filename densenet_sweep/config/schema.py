@@ -63,6 +63,11 @@ class OptimizerConfig:
     lr: float = MISSING
     max_grad_norm: float | None = None
 
+    @property
+    def states_per_weight(self) -> int | None:
+        """How many numbers the optimizer keeps for each weight, for estimates of memory; None where that is not known."""
+        return None
+
 
 @dataclass
 class DecayConfig(OptimizerConfig):
@@ -79,6 +84,11 @@ class SGDConfig(DecayConfig):
     momentum: float = MISSING
     nesterov: bool = MISSING
 
+    @property
+    def states_per_weight(self) -> int:
+        """The momentum, where there is one."""
+        return int(self.momentum > 0)
+
 
 @dataclass
 class AdamWConfig(DecayConfig):
@@ -87,6 +97,11 @@ class AdamWConfig(DecayConfig):
     betas: tuple[float, float] = MISSING
     eps: float = MISSING
 
+    @property
+    def states_per_weight(self) -> int:
+        """Two moments."""
+        return 2
+
 
 @dataclass
 class MuonConfig(DecayConfig):
@@ -94,6 +109,11 @@ class MuonConfig(DecayConfig):
 
     momentum: float = MISSING
     ns_steps: int = MISSING
+
+    @property
+    def states_per_weight(self) -> int:
+        """The momentum."""
+        return 1
 
 
 @dataclass

@@ -4,8 +4,11 @@ from torch import nn
 
 from densenet_sweep.architectures.description import describe
 from densenet_sweep.architectures.size import Size
-from densenet_sweep.config.capacity import network_size, num_states
+from densenet_sweep.config.capacity import network_size
 from densenet_sweep.config.schema import Config
+
+# A user's own optimizer counts as Adam does.
+_STATES_OF_UNKNOWN = 2
 
 
 def excesses(config: Config, network: nn.Module | None, bytes_per_activation: int) -> dict[str, float]:
@@ -34,7 +37,9 @@ def estimates(config: Config, network: nn.Module | None, bytes_per_activation: i
         found["num_parameters"] = num_parameters(config, network)
     if config.limits.memory_bytes is not None:
         activations = _activation_bytes(config, network) * bytes_per_activation // 4
-        found["memory_bytes"] = activations + 4 * num_parameters(config, network) * (2 + num_states(config.optimizer))
+        states = config.optimizer.states_per_weight
+        copies = 2 + (_STATES_OF_UNKNOWN if states is None else states)  # the weights, their gradients, the optimizer's numbers
+        found["memory_bytes"] = activations + 4 * num_parameters(config, network) * copies
     return found
 
 

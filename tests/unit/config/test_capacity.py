@@ -1,7 +1,9 @@
 import pytest
 
 from densenet_sweep.config import capacity, composition
-from densenet_sweep.config.schema import ConfigError
+from densenet_sweep.config.schema import ConfigError, OptimizerConfig
+from densenet_sweep.run import cost_limits
+from densenet_sweep.run.train import build_network
 
 
 def config(*overrides: str):
@@ -38,9 +40,18 @@ def test_a_batch_is_no_larger_than_its_data_set():
             capacity.check_fits(given, memory_bytes=1)
 
 
-def test_the_numbers_that_an_optimizer_keeps():
-    names = ("sgd", "nesterov", "adamw", "muon")
-    assert [capacity.num_states(config(f"optimizer={name}").optimizer) for name in names] == [0, 1, 2, 1]
+def test_every_optimizer_of_ours_says_how_many_numbers_it_keeps():
+    names = sorted(path.stem for path in (composition.config_folder() / "optimizer").glob("[!_]*.yaml"))
+    states = {name: config(f"optimizer={name}").optimizer.states_per_weight for name in names}
+    assert states == {"adamw": 2, "muon": 1, "nesterov": 1, "sgd": 0}
+
+
+def test_an_optimizer_of_the_users_own_counts_as_adams_in_limits():
+    adamw, own = config("optimizer=adamw", "limits.memory_bytes=1"), config("limits.memory_bytes=1")
+    own.optimizer = OptimizerConfig("my_package.lion", 0.1)
+    network = build_network(config())
+    assert own.optimizer.states_per_weight is None
+    assert cost_limits.estimates(own, network, 4) == cost_limits.estimates(adamw, network, 4)
 
 
 def test_a_processor_is_always_there():
