@@ -39,9 +39,7 @@ def check_fits(config: Config, *, trains: bool = True, memory_bytes: int | None 
     if found is None:
         return
     available = memory_bytes if memory_bytes is not None else machine_memory(config.device)
-    copies = (
-        2 + (config.optimizer.states_per_weight or 0) if trains else 1
-    )  # the weights, their gradients, the optimizer's numbers
+    copies = 2 + (config.optimizer.states_per_weight or 0) if trains else 1
     weights = _FP32_BYTES * found.num_parameters * copies
     batch = _batch_size(config) if trains else 1
     # Autocast to bf16 may halve what is kept, and `auto` may choose it.
