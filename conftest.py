@@ -1,4 +1,4 @@
-"""What every test runs under: one thread, so that numbers repeat and tests run beside each other."""
+"""Settings of every test: one thread, so that numbers repeat and tests can run in parallel."""
 
 import logging
 import os
@@ -19,7 +19,7 @@ def _clean_hydra() -> Iterator[None]:
     level = logging.root.level
     yield
     GlobalHydra.instance().clear()
-    # What Hydra's logging config has put there writes to the streams of this test; pytest's own handlers are of other classes.
+    # Handlers from Hydra's logging config write to the streams of this test; pytest's own are of other classes.
     for handler in [it for it in logging.root.handlers if type(it) in (logging.StreamHandler, logging.FileHandler)]:
         logging.root.removeHandler(handler)
         handler.close()
@@ -34,7 +34,7 @@ def project() -> Path:
 
 @dataclass(frozen=True)
 class Typed:
-    """What a command line gave."""
+    """The result of a command line."""
 
     exit_code: int
     out: str
@@ -43,11 +43,11 @@ class Typed:
 
 @pytest.fixture
 def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Typed]:
-    """Type `densenet-sweep` with these arguments in an empty folder, in this process."""
+    """Run `densenet-sweep` with these arguments in an empty folder, in this process."""
     from densenet_sweep.__main__ import main
 
     monkeypatch.chdir(tmp_path)
-    # main() asks Hydra to raise through this; monkeypatch puts the environment back.
+    # main() sets this so that Hydra raises; monkeypatch restores the environment.
     monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
 
     def run(*arguments: str) -> Typed:
@@ -67,7 +67,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 
 @pytest.fixture
 def unavailable(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Skip the test for a reason; or fail, where the part that it names in `real` was promised to be there."""
+    """Skip the test for a reason; or fail, if the part named in its marker `real` is required here."""
 
     def end(reason: str) -> None:
         marker = request.node.get_closest_marker("real")
@@ -79,13 +79,13 @@ def unavailable(request: pytest.FixtureRequest) -> Callable[[str], None]:
     return end
 
 
-# Parts of which a machine has one, or that take long to begin: one worker of pytest-xdist has all tests of each.
+# Parts that a machine has once, or that start slowly: one worker of pytest-xdist runs all tests of each.
 _ONE_WORKER = {"slurm", "ray", "postgres", "browser", "hosts"}
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip what needs a CUDA device where there is none, and give each shared part's tests to one worker."""
+    """Skip tests of a CUDA device where there is none, and give each shared part's tests to one worker."""
     for item in items:
         if item.get_closest_marker("gpu") and not torch.cuda.is_available():
             item.add_marker(pytest.mark.skip(reason="no CUDA device"))
@@ -94,7 +94,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _group(item: pytest.Item) -> str | None:
-    """Return what names the tests that share a part with this one, or None where it may run beside any other."""
+    """Return the group of tests that share a part with this one, or None if it may run beside any other."""
     parts = {marker.args[0] for marker in item.iter_markers("real")} & _ONE_WORKER
     if parts:
         return str(min(parts))

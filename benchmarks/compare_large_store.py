@@ -75,7 +75,7 @@ def main() -> None:
 
 
 def _timed(folder: Path, arguments: list[str]) -> tuple[float, float]:
-    """Return the seconds that a command took, and those that it computed; other work on the machine adds to the former."""
+    """Return a command's wall and processor seconds; other work on the machine adds to the former."""
     command = [sys.executable, "-m", "densenet_sweep", *arguments]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.perf_counter()
@@ -134,7 +134,7 @@ def _trial(random: np.random.Generator, number: int) -> optuna.trial.FrozenTrial
 
 
 def _record(database: Path, experiment: str, folder: Path, trials: list[optuna.trial.FrozenTrial]) -> None:
-    """Write the parent run and a run a trial into the tables of MLflow."""
+    """Write the parent run and one run per trial into the tables of MLflow."""
     config = composition.typed(composition.compose(["sweep=growth_depth_lr", f"epochs={EPOCHS}"]))
     fixed = run_config.flat(run_config.shown(config))
     parent = uuid.uuid4().hex

@@ -31,7 +31,7 @@ WORKER = (sys.executable, __file__)
 
 
 def main() -> None:
-    """Run the steps until the time is up; with `--worker`, those that are named, one after the other."""
+    """Run the steps until the time is up; with `--worker`, the named ones, one after the other."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=8, help="after which no step runs any more (8)")
     parser.add_argument("--step-minutes", type=float, default=2, help="after which a step is ended (2)")
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def machine(*, rehearse: bool) -> dict[str, Any]:
-    """Return what the figures were taken on."""
+    """Return a description of the machine that the figures are from."""
     import torch
     import torchvision
 
@@ -121,9 +121,9 @@ def rows(names: list[str], *, until: float, step_seconds: float, rehearse: bool)
 
     Args:
         names: of steps, in order.
-        until: on the monotonic clock, when to end.
-        step_seconds: of a step, at most.
-        rehearse: in miniature.
+        until: when to end, on the monotonic clock.
+        step_seconds: limit for one step.
+        rehearse: whether to run in miniature.
     """
     waiting = list(names)
     while waiting and time.monotonic() < until:
@@ -162,7 +162,7 @@ def _row(
 
 
 class _Worker:
-    """A process that runs steps and says in lines of JSON what it does; ended, with its children, at the end of the block."""
+    """A process that runs steps and reports in lines of JSON; killed, with its children, at the end of the block."""
 
     def __init__(self, names: list[str], *, rehearse: bool) -> None:
         self._errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - closed in __exit__
@@ -183,7 +183,7 @@ class _Worker:
         self._events.put(None)
 
     def next(self, seconds: float) -> dict[str, Any] | None:
-        """Return the next event, `end` with a reason after the last one, or None where none comes in time."""
+        """Return the next event, `end` with a reason after the last one, or None on a timeout."""
         try:
             event = self._events.get(timeout=max(0.0, seconds))
         except queue.Empty:
@@ -199,7 +199,7 @@ class _Worker:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(ProcessLookupError):  # its children too, which may be all that is left of it
+        with contextlib.suppress(ProcessLookupError):  # its children too, which may have outlived it
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         self._reader.join()
@@ -223,7 +223,7 @@ def work(names: list[str], *, rehearse: bool) -> None:
         _say({"done": name, "reason": reason})
         if torch.cuda.is_available():
             if reason:
-                torch.cuda.synchronize()  # raises for ever after some errors: a new process then goes on
+                torch.cuda.synchronize()  # after some errors every call raises: a new process then continues
             torch.cuda.empty_cache()
 
 

@@ -1,7 +1,7 @@
-"""What must hold on a GPU: each check compares a device with the processor, or with itself, on inputs of seconds.
+"""Checks of a GPU: each compares a device with the CPU, or with itself, and takes seconds.
 
-The tests marked `gpu` call these, and `gpu.py` does on a machine without pytest. On the CPU they rehearse themselves. Each
-check raises `AssertionError` where something does not hold, and returns in a few words what it saw.
+The tests marked `gpu` call these; `gpu.py` does so on a machine without pytest. On a CPU they are a rehearsal. Each check
+raises `AssertionError` on a failure, and returns its result in a few words.
 Shape suffixes: B images in a batch, C channels, H height, W width, K classes.
 """
 
@@ -88,7 +88,7 @@ def train(
 
 @contextlib.contextmanager
 def exact_fp32() -> Iterator[None]:
-    """Compute fp32 in fp32 on a GPU, not in TF32, and by the same algorithm each time."""
+    """Compute fp32 on a GPU without TF32 and with deterministic algorithms."""
     settings = [(torch.backends.cuda.matmul, "allow_tf32", False), (torch.backends.cudnn, "allow_tf32", False)]
     settings += [(torch.backends.cudnn, "deterministic", True), (torch.backends.cudnn, "benchmark", False)]
     before = [getattr(where, name) for where, name, _ in settings]
@@ -103,7 +103,7 @@ def exact_fp32() -> Iterator[None]:
 
 @contextlib.contextmanager
 def compiler_of(device: torch.device) -> Iterator[None]:
-    """Compile as torch does on a GPU; on a processor, where there may be no compiler, capture the graph alone."""
+    """Compile as usual on a GPU; on a CPU, which may have no compiler, only capture the graph."""
     compiler = torch.compile if device.type == "cuda" else functools.partial(torch.compile, backend="eager")
     with unittest.mock.patch.object(torch, "compile", compiler):
         yield
@@ -135,14 +135,14 @@ def check_losses(device: torch.device) -> str:
 
 
 def check_bf16(device: torch.device) -> str:
-    """Two epochs in bf16 give about the losses of fp32 on the same device."""
+    """Two epochs in bf16 give roughly the fp32 losses of the same device."""
     expected, found = train(device)[1][-1].train_loss, train(device, dtype=torch.bfloat16)[1][-1].train_loss
     torch.testing.assert_close(found, expected, rtol=0.1, atol=0.02)
     return f"{found:.5f} against {expected:.5f}"
 
 
 def check_optimizers(device: torch.device) -> str:
-    """A training by each optimizer moves the kernels as on the processor; Muon's bf16 products turn them a little."""
+    """Each optimizer moves the kernels as on the CPU; Muon's bf16 products turn them a little."""
     seen = []
     for name in _OPTIMIZERS:
         lr = 1e-3 if name == "adamw" else 0.05
@@ -162,7 +162,7 @@ def _moves(trained: nn.Module) -> Tensor:
 
 
 def check_chosen_images(device: torch.device) -> str:
-    """Only the chosen images of a set go to the device, and they are the same ones."""
+    """Only the selected images of a set go to the device, unchanged."""
     with unittest.mock.patch.object(images_module, "BLOCK_BYTES", 9):
         pixels_MCHW = torch.arange(200, dtype=torch.uint8).reshape(50, 1, 2, 2)
         selected = Images(pixels_MCHW, torch.arange(50)).select(torch.tensor([9, 2, 30, 31, 1]))
@@ -175,7 +175,7 @@ def check_chosen_images(device: torch.device) -> str:
 
 
 def check_batches(device: torch.device) -> str:
-    """Batches are the processor's where nothing is drawn; what is drawn on the device repeats itself."""
+    """Batches without random changes equal the CPU's; random changes drawn on the device are repeatable."""
     images = patterns(40, size=SIZE + 4)
     preprocessing = {
         where: Preprocessing(SIZE, torch.zeros(3, device=where), torch.ones(3, device=where)) for where in (CPU, device)
@@ -187,7 +187,7 @@ def check_batches(device: torch.device) -> str:
 
     for augmentation in (Augmentation(), Augmentation(horizontal_flip="alternating")):
         for ours, theirs in zip(drawn(device, augmentation, 1), drawn(CPU, augmentation, 1), strict=True):
-            # Levels halfway between two are rounded either way.
+            # Values halfway between two levels are rounded either way.
             torch.testing.assert_close(ours[0], theirs[0], rtol=0, atol=1.01 / 255)
             assert torch.equal(ours[1], theirs[1])
     everything = Augmentation(crop_padding=2, horizontal_flip=True, cutout_size=4)
@@ -198,7 +198,7 @@ def check_batches(device: torch.device) -> str:
 
 
 def check_evaluation(device: torch.device) -> str:
-    """An evaluation counts the processor's confusions."""
+    """An evaluation gives the CPU's confusion matrix."""
     images = patterns(64)
     found = {}
     with exact_fp32():
@@ -230,7 +230,7 @@ def check_memory_efficient(device: torch.device) -> str:
 
 
 def check_repeats(device: torch.device) -> str:
-    """A training repeats: to the bit on a processor, and it is said whether it does on a GPU, as the supplied settings are."""
+    """A repeated training is the same to the bit on a CPU; for a GPU, report whether it is under the supplied settings."""
     augmentation = Augmentation(crop_padding=2, horizontal_flip=True)
     runs = [train(device, augmentation=augmentation, net=network(drop_rate=0.2))[1] for _ in range(2)]
     losses = [[epoch.train_loss for epoch in epochs] for epochs in runs]
@@ -240,7 +240,7 @@ def check_repeats(device: torch.device) -> str:
 
 
 def check_checkpoint(device: torch.device) -> str:
-    """Weights and an optimizer's state go through a file to the processor and back, and a step after it is the same."""
+    """Weights and optimizer state survive a file and the CPU, so that the next step is the same."""
     images_BCHW = torch.randn(8, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(1)).to(device)
 
     def step(net: nn.Module, optimizer: torch.optim.Optimizer) -> None:
@@ -269,7 +269,7 @@ def check_checkpoint(device: torch.device) -> str:
 
 
 def check_no_waiting(device: torch.device) -> str:
-    """No step, no batch and no augmentation makes the host wait for the device."""
+    """Steps, batches and augmentations never make the host wait for the device."""
     counts = []
     net = place(network(), device)
     augmentation = Augmentation(crop_padding=2, horizontal_flip=True, cutout_size=4)
@@ -298,7 +298,7 @@ def _counted_waits(device: torch.device) -> Iterator[list[warnings.WarningMessag
 
 
 def check_peak_memory(device: torch.device) -> str:
-    """An epoch's peak is the device's own, and is made anew for each training."""
+    """An epoch's peak is the device's own, and is reset for each training."""
     large = train(device, epochs=1, net=network(growth_rate=32))[1][0].peak_memory_bytes or 0
     small = train(device, epochs=1)[1][0].peak_memory_bytes or 0
     if device.type == "cuda":
@@ -319,7 +319,7 @@ def check_compile(device: torch.device) -> str:
 
 
 def check_divergence(device: torch.device) -> str:
-    """A loss that is no number ends the training with the error that says so."""
+    """A loss that is not a number ends the training with `DivergedError`."""
     try:
         train(device, optimizer="sgd", lr=math.inf)
     except fit.DivergedError as error:

@@ -1,6 +1,6 @@
-"""What `gpu.py` measures, step by step: how fast, in how much memory, how exactly, with how many processes beside one another.
+"""The measurements of `gpu.py`, step by step: speed, memory, exactness, and several processes at once.
 
-Each step takes a `Size` and yields rows; it knows no budget and writes no file. Needs torch and torchvision alone.
+Each step takes a `Size` and yields rows; it has no time limit and writes no file. Needs only torch and torchvision.
 Shape suffixes: B images in a batch, C channels, H height, W width, K classes.
 """
 
@@ -43,18 +43,18 @@ class Row:
 
 @dataclass(frozen=True)
 class Size:
-    """How much of everything: a GPU's, or a rehearsal's on a processor."""
+    """The sizes of all measurements: for a GPU, or for a rehearsal on a CPU."""
 
     cases: dict[str, Case]
     num_batches: int  # of an epoch that is timed
     num_epochs: int
-    num_steps: int  # of which a median is taken
+    num_steps: int  # timed for a median
     matrix: int
     copied_bytes: int
     seeds: int
     trained_images: int
     seconds: float  # of each measurement of several processes
-    packed_images: int  # after which each of them looks at the clock
+    packed_images: int  # after which each process checks the clock
     num_workers: tuple[int, ...]
 
 
@@ -98,12 +98,12 @@ def device() -> torch.device:
 
 
 def check(name: str, _: Size) -> Iterator[Row]:
-    """Hold what the tests marked `gpu` hold."""
+    """Run the checks of the tests marked `gpu`."""
     yield Row("holds", note=gpu_checks.CHECKS[name](device()))
 
 
 def ceilings(size: Size) -> Iterator[Row]:
-    """What the device can do at best: a bf16 matrix product and a copy, against which everything else is to be read."""
+    """The device's best case, for comparison: a bf16 matrix product and a copy."""
     a, b = (torch.randn(size.matrix, size.matrix, device=device(), dtype=torch.bfloat16) for _ in range(2))
     seconds = _seconds(lambda: a @ b, size.num_steps)
     yield Row(f"bf16 matrix product of {size.matrix}", 2 * size.matrix**3 / seconds / 1e12, "TFLOP/s")
@@ -114,7 +114,7 @@ def ceilings(size: Size) -> Iterator[Row]:
 
 
 def throughput(name: str, precision: str, size: Size) -> Iterator[Row]:
-    """Images a second of training by `fit`, data included, as the command trains; and of evaluation."""
+    """Images a second of training by `fit`, data included, as in the command; and of evaluation."""
     case = size.cases[name]
     dtype = resolve_dtype(precision, device())
     epochs = list(
@@ -133,7 +133,7 @@ def throughput(name: str, precision: str, size: Size) -> Iterator[Row]:
 
 
 def theirs(name: str, side: str, size: Size) -> Iterator[Row]:
-    """Images a second of what one would write instead (see `training_throughput.py`); grey images."""
+    """Images a second of plain training loops (see `training_throughput.py`); grey images."""
     case = CASES[name]
     num_images = size.num_batches * case.batch_size if device().type == "cuda" else 8
     yield Row(
@@ -142,7 +142,7 @@ def theirs(name: str, side: str, size: Size) -> Iterator[Row]:
 
 
 def compiled(name: str, size: Size) -> Iterator[Row]:
-    """Images a second with `compile=true`, and what its account says; on a processor without a compiler, its graph alone."""
+    """Images a second with `compile=true`, and its report; without a compiler on a CPU, only the graph is captured."""
     case = size.cases[name]
     said: list[str] = []
     steps = size.num_batches * size.num_epochs
@@ -162,9 +162,9 @@ def compiled(name: str, size: Size) -> Iterator[Row]:
 
 
 def graph(name: str, is_compiled: bool, size: Size) -> Iterator[Row]:
-    """An experiment: the whole step as one CUDA graph, against the same steps one kernel after the other.
+    """An experiment: the whole step as one CUDA graph, against the same steps launched kernel by kernel.
 
-    Both begin with the same weights and see the same batches, and their losses are compared. On a processor the captured step
+    Both begin with the same weights and see the same batches, and their losses are compared. On a CPU the captured step
     is called instead of replayed.
     """
     case = size.cases[name]
@@ -195,7 +195,7 @@ class _Step:
         self._dtype = dtype
         network = place(our_network(case, in_channels=_channels(case)), device()).train()
         self._optimizer = our_optimizer(case, network)
-        for group in self._optimizer.param_groups:  # a number would be fixed in the graph
+        for group in self._optimizer.param_groups:  # a plain number would be frozen into the graph
             group["lr"] = torch.tensor(group["lr"], device=device())
         self._network = torch.compile(network, fullgraph=True, dynamic=False) if is_compiled else network
         images_BCHW, labels_B = next(_batches(case))
@@ -209,7 +209,7 @@ class _Step:
             with torch.cuda.graph(graph):
                 self._run()
             self._replay = graph.replay
-        # What the warm-up learned is forgotten: in place, since the graph holds these very tensors.
+        # Undo what the warm-up learned: in place, because the graph refers to these tensors.
         with torch.no_grad():
             for name, value in network.state_dict().items():
                 value.copy_(weights[name])
@@ -235,7 +235,7 @@ class _Step:
         self._loss.copy_(loss.detach())
 
     def _warm_up(self) -> None:
-        """Take three steps, on a stream of their own as a capture demands."""
+        """Take three steps, on a separate stream as a capture requires."""
         if device().type == "cpu":
             for _ in range(3):
                 self._run()
@@ -267,7 +267,7 @@ def memory_efficient(size: Size) -> Iterator[Row]:
 
 
 def profile(name: str, size: Size) -> Iterator[Row]:
-    """How busy the device is in eager steps, and with what."""
+    """How busy the device is in eager steps, and by which kernels."""
     case = size.cases[name]
     step = _Step(case, resolve_dtype("auto", device()), is_compiled=False, is_captured=False)
     batch = next(_batches(case))
@@ -283,7 +283,7 @@ def profile(name: str, size: Size) -> Iterator[Row]:
     def microseconds(event: Any) -> float:
         return float(event.self_device_time_total if is_gpu else event.self_cpu_time_total)
 
-    # On a GPU the kernels themselves, without the operators that launched them, which report the same time again.
+    # On a GPU only the kernels: the operators that launched them report the same time again.
     events = [it for it in profiled.key_averages() if not is_gpu or it.device_type == torch.autograd.DeviceType.CUDA]
     total = sum(map(microseconds, events))
     yield Row(f"{case.what}: device busy in eager steps, profiled", total / 1e6 / wall, "of the time")
@@ -323,7 +323,7 @@ def processes(name: str, size: Size) -> Iterator[Row]:
 
 
 def _seconds(call: Callable[[], object], times: int) -> float:
-    """Return the median time of a call, the device's work included, after three that warm up."""
+    """Return the median time of a call, the device's work included, after three warm-up calls."""
     found = []
     for _ in range(times + 3):
         start = time.perf_counter()
@@ -339,7 +339,7 @@ def _channels(case: Case) -> int:
 
 
 def _augmentation(case: Case) -> Augmentation:
-    """Return the paper's for colour pictures, and none for the seed's, as each of them has it."""
+    """Return the paper's augmentation for colour pictures; the seed's net has none."""
     return Augmentation() if case.architecture == "d2l" else Augmentation(crop_padding=4, horizontal_flip=True)
 
 

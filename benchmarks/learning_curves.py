@@ -1,4 +1,4 @@
-"""The recorded table: one row an epoch of one training, as `record_learning_curves.py` writes and `search_efficiency.py` reads.
+"""The recorded table (`record_learning_curves.py` writes it, `search_efficiency.py` reads it): one row per epoch of a training.
 
 `epochs` is the length of the schedule. An empty accuracy says that the training diverged in this epoch. `seconds` is processor
 time of one thread, for training and validation.
@@ -36,14 +36,14 @@ class Curve:
 
 
 class Grid:
-    """All configurations of a table, trained for so many epochs; `rungs` of fewer epochs answer for the same configurations."""
+    """All configurations of a table, trained for so many epochs; `rungs` are the same configurations trained for fewer."""
 
     def __init__(self, table: Mapping[Training, Curve], num_epochs: int) -> None:
         self._table = table
         self.num_epochs = num_epochs
         self.curves = {training: curve for training, curve in table.items() if training.epochs == num_epochs}
         self.complete = {training: curve for training, curve in self.curves.items() if len(curve.values) == num_epochs}
-        # The last values of what did not diverge, the best first.
+        # The last values of the trainings that did not diverge, best first.
         self.finals = sorted((curve.values[-1] for curve in self.complete.values()), reverse=True)
 
     @property
@@ -52,11 +52,11 @@ class Grid:
         return self.finals[0]
 
     def rung(self, training: Training, epochs: int) -> Curve:
-        """Return what the configuration gave under a whole schedule of `epochs`."""
+        """Return the configuration's curve under a whole schedule of `epochs`."""
         return self._table[training._replace(epochs=epochs)]
 
     def nearest(self, rungs: Sequence[int], configuration: Sequence[float]) -> list[Curve]:
-        """Return the curves of the recorded configuration that is fewest steps of the grid away: of its rungs, and whole."""
+        """Return the curves (rungs and whole training) of the recorded configuration that is fewest grid steps away."""
         wanted = _place(*configuration)
         training = min(self.curves, key=lambda training: math.dist(_place(*training[:4]), wanted))
         return [self.rung(training, epochs) for epochs in (*rungs, self.num_epochs)]
@@ -73,7 +73,7 @@ def grid(num_epochs: int) -> Grid:
 
 
 def read(table: Path = TABLE) -> dict[Training, Curve]:
-    """Return what has been recorded; nothing where there is no table yet."""
+    """Return the recorded trainings; none if there is no table yet."""
     curves: dict[Training, Curve] = defaultdict(Curve)
     if table.exists():
         with table.open(newline="") as file:
@@ -86,7 +86,7 @@ def read(table: Path = TABLE) -> dict[Training, Curve]:
 
 
 def append(table: Path, recorded: Iterable[tuple[Training, Curve]]) -> None:
-    """Write each training as soon as it is handed over."""
+    """Write each training as soon as it is received."""
     with table.open("a", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         if file.tell() == 0:

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))  # a checkout need not be installed
-os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler tells standard error what it does, and that there is no GPU
+os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler logs to standard error what it does, and that there is no GPU
 
 import torch
 from torch import Tensor
@@ -60,7 +60,7 @@ def training_step(case: Case, *, memory_efficient: bool) -> Callable[[], None]:
 def kept_bytes(step: Callable[[], None]) -> int:
     """Return the bytes of the storages that autograd keeps between the passes of a step."""
     sizes: dict[int, int] = {}
-    kept: list[Tensor] = []  # a storage must not be freed and its address used again while counting
+    kept: list[Tensor] = []  # a storage must not be freed and its address reused while counting
 
     def pack(tensor: Tensor) -> Tensor:
         sizes[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
@@ -73,7 +73,7 @@ def kept_bytes(step: Callable[[], None]) -> int:
 
 
 def tensors_peak_bytes(step: Callable[[], None]) -> int:
-    """Return the peak of what tensors take in a step, beyond what was there before."""
+    """Return the peak memory of tensors in a step, beyond what they took before."""
     if torch.cuda.is_available():
         before = torch.cuda.memory_allocated()
         torch.cuda.reset_peak_memory_stats()
@@ -87,7 +87,7 @@ def tensors_peak_bytes(step: Callable[[], None]) -> int:
 
 
 def process_peak_bytes(step: Callable[[], None], num_steps: int) -> int:
-    """Return the peak of the process in some steps on a processor, beyond what was there before the first."""
+    """Return the peak memory of the process in some steps on a CPU, beyond what it took before the first."""
     before = _process_bytes("VmRSS")
     for _ in range(num_steps):
         step()

@@ -24,7 +24,7 @@ from training_throughput import CASES, Case, bc, our_epochs, our_network, traini
 from densenet_sweep.training.precision import resolve_device, resolve_dtype
 
 IMAGES_OF_A_TRIAL = 4 * 6000
-NUM_IMAGES = 256  # of an epoch, after which a worker looks at the clock
+NUM_IMAGES = 256  # of an epoch, after which a worker checks the clock
 _FEWEST_EPOCHS = 2
 
 PACKED = {
@@ -67,18 +67,18 @@ def main() -> None:
 
 
 def images_per_second(name: str, num_workers: int, num_threads: int, seconds: float, num_images: int | None = None) -> float:
-    """Return what all workers trained together within the same seconds, of which there are at least so many.
+    """Return the images per second of all workers together, over the same interval of at least `seconds`.
 
-    A worker looks at the clock after `num_images`, by default a number that suits the device.
+    A worker checks the clock after `num_images`, by default a number that suits the device.
     """
     context = multiprocessing.get_context("spawn")
     ends = [context.Pipe() for _ in range(num_workers)]
     workers = [context.Process(target=_work, args=(name, num_threads, num_images, theirs)) for _, theirs in ends]
     for worker, (_, theirs) in zip(workers, ends, strict=True):
         worker.start()
-        theirs.close()  # so that the end of a worker is an error here, and not waited for
+        theirs.close()  # so that a worker's death raises an error here instead of blocking
     for ours, _ in ends:
-        ours.recv()  # it is warm
+        ours.recv()  # the worker is warm
     for ours, _ in ends:
         ours.send(True)
     seconds = max(seconds, *(_FEWEST_EPOCHS * ours.recv() for ours, _ in ends))
@@ -92,7 +92,7 @@ def images_per_second(name: str, num_workers: int, num_threads: int, seconds: fl
 
 
 def _work(name: str, num_threads: int, num_images: int | None, parent: Connection) -> None:
-    """Train until the time that the parent gives, and tell it how many images a second that was since the first it gives."""
+    """Train until the parent's end time, and send it the images per second since the parent's start time."""
     if num_threads:
         torch.set_num_threads(num_threads)
     device = resolve_device("auto")
@@ -101,7 +101,7 @@ def _work(name: str, num_threads: int, num_images: int | None, parent: Connectio
     next(epochs)
     parent.send(True)
     parent.recv()
-    parent.send(next(epochs).seconds)  # beside the others, as those that count
+    parent.send(next(epochs).seconds)  # in parallel with the others, like the epochs that count
     start, until = parent.recv()
     trained = 0.0
     began = time.monotonic()

@@ -1,4 +1,4 @@
-"""What one would write instead: two plain training loops, over pictures that are decoded one by one.
+"""The baseline: two plain training loops, over pictures that are decoded one by one.
 
 Owns the seed's network and loop as its text writes them, torchvision's DenseNets for the same images, and a plain loop in mixed
 precision. Needs torch and torchvision alone.
@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 NUM_WORKERS = 4
-# The text says 4 processes, whatever the machine has.
+# The text uses 4 processes on any machine.
 warnings.filterwarnings("ignore", "This DataLoader will create")
 
 
@@ -61,7 +61,7 @@ def text_network() -> nn.Sequential:
 
 
 def torchvision_network(growth_rate: int, block_config: Sequence[int], num_init_features: int, *, stem: str) -> nn.Module:
-    """Return torchvision's DenseNet for grey images; its `small` stem is one 3x3 convolution, as people write it for CIFAR."""
+    """Return torchvision's DenseNet for grey images; its `small` stem is one 3x3 convolution, as usual for CIFAR."""
     network = torchvision.models.DenseNet(growth_rate, tuple(block_config), num_init_features, num_classes=10)
     if stem == "imagenet":
         network.features.conv0 = nn.Conv2d(1, num_init_features, 7, stride=2, padding=3, bias=False)
@@ -142,7 +142,7 @@ def amp_images_per_second(
 def _images_per_second(
     step: Callable[[Tensor, Tensor], None], loader: DataLoader[tuple[Tensor, int]], pictures: Pictures
 ) -> float:
-    """Time one pass, the start of the loader's processes included, after a step that warms the libraries up."""
+    """Time one pass, including the start of the loader's processes, after one warm-up step."""
     images, labels = zip(*(pictures[index] for index in range(min(len(pictures), loader.batch_size or 1))), strict=True)
     step(torch.stack(images), torch.tensor(labels))
     start = time.perf_counter()

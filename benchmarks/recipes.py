@@ -127,7 +127,7 @@ def main() -> None:
 
 
 def trained(asked: tuple[Run, float]) -> tuple[Run, list[tuple[float, float]]]:
-    """Train one network and return its epochs; none where the time is up."""
+    """Train one network and return its epochs; none if the time is up."""
     run, until = asked
     if time.monotonic() > until:
         return run, []
@@ -164,12 +164,12 @@ def compared(table: Table, recipes: Iterable[str], target: float) -> list[str]:
 
 
 def first_epoch(epochs: list[tuple[float, float]], target: float) -> int | None:
-    """Return the number of the first epoch, from 1, with at least this accuracy."""
+    """Return the first epoch, counted from 1, with at least this accuracy."""
     return next((number for number, (accuracy, _) in enumerate(epochs, start=1) if accuracy >= target), None)
 
 
 def read(path: Path) -> Table:
-    """Return what the file holds, of trainings in the order in which they ended."""
+    """Return the file's trainings in the order in which they ended."""
     table: Table = {}
     if path.exists():
         with path.open(encoding="utf-8", newline="") as file:

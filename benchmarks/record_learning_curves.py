@@ -47,7 +47,7 @@ CPU = torch.device("cpu")
 
 
 def main() -> None:
-    """Train what the table lacks."""
+    """Train the configurations that the table lacks."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--processes", type=int, default=2, help="trainings at a time, each with one thread")
     parser.add_argument("--table", type=Path, default=TABLE)
@@ -130,7 +130,7 @@ def _accuracies(training: Training) -> Iterator[float]:
 
 @functools.cache
 def _batches() -> tuple[TrainBatches, EvalBatches]:
-    """Read the data once a process, which computes with one thread from now on."""
+    """Read the data once per process, and set the process to one thread."""
     torch.set_num_threads(1)
     keep_freed_memory()
     source = fashion_mnist("data", download=True)

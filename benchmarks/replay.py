@@ -1,7 +1,7 @@
-"""Sweeps replayed on recorded learning curves: sampler and pruner decide, a table answers, and the clock is simulated.
+"""Sweeps replayed on recorded learning curves: real samplers and pruners, values from a table, a simulated clock.
 
-A trial begins whenever a worker is free, reports after each epoch when the epoch's recorded seconds have passed, and ends as it
-would in a sweep: complete with its last epoch's value, pruned, or failed where the training diverged.
+A trial begins when a worker is free, reports each epoch when its recorded seconds have passed, and ends as it would in a
+sweep: complete with its last epoch's value, pruned, or failed where the training diverged.
 """
 
 import heapq
@@ -18,13 +18,13 @@ from hydra_async_sweeper.study.promotion import PromotionPruner, going_on_from
 from hydra_async_sweeper.trial import PROMOTED, RUNGS
 from learning_curves import Curve
 
-# What a worker does next: yields the seconds of an epoch, and goes on when they have passed.
+# A worker's next job: yields the seconds of an epoch, and resumes when they have passed.
 Job = Iterator[float]
 
 
 @dataclass(frozen=True)
 class Improvement:
-    """A complete trial that was better than all before it, and what all workers had spent when it ended."""
+    """A new incumbent: a complete trial better than all before it, and what all workers had spent when it ended."""
 
     epochs: int
     seconds: float
@@ -33,14 +33,14 @@ class Improvement:
 
 @dataclass
 class Ledger:
-    """What a replay has spent, and what its user would have been handed: the value of the best complete trial so far."""
+    """What a replay has spent, and its incumbents: the values of the best complete trials so far."""
 
     epochs: int = 0
     seconds: float = 0.0
     improvements: list[Improvement] = field(default_factory=list)
 
     def complete(self, value: float) -> None:
-        """Note a trial that came to its end."""
+        """Record a complete trial."""
         if value > self.best:
             self.improvements.append(Improvement(self.epochs, self.seconds, value))
 
@@ -50,11 +50,11 @@ class Ledger:
         return self.improvements[-1].value if self.improvements else -math.inf
 
     def best_within(self, epochs: float) -> float:
-        """Return the best value that was there after so many epochs of all workers together."""
+        """Return the incumbent's value after so many epochs of all workers together."""
         return max((it.value for it in self.improvements if it.epochs <= epochs), default=-math.inf)
 
     def reached(self, value: float) -> tuple[float, float]:
-        """Return after how many epochs and seconds the best was at least `value`; infinitely many where it never was."""
+        """Return the epochs and seconds until the incumbent was at least `value`; infinite if it never was."""
         return next(((it.epochs, it.seconds) for it in self.improvements if it.value >= value), (math.inf, math.inf))
 
 
@@ -70,18 +70,18 @@ def sweep(
     enqueue: Sequence[Mapping[str, Any]] = (),
     n_trials: float = math.inf,
 ) -> Callable[[Ledger], Iterator[Job]]:
-    """Return the trials of a sweep, one after the other, as a worker of the engine asks for them.
+    """Return the trials of a sweep, one after the other, as the engine's workers run them.
 
     Args:
         look_up: parameters to the curves of a trial's trainings: those of its rungs, the shortest first, and the whole one.
         space: what is searched.
-        sampler: its config section; as a worker does, one is built anew for each trial, from the seed and the trials so far.
+        sampler: its config section; built anew for each trial from the seed and the trials so far, as a worker does.
         pruner: its config section.
         num_epochs: of a complete trial.
         seed: in place of the section's own.
-        rungs: the epochs of the short trainings that come before a trial's own.
-        enqueue: configurations to begin with.
-        n_trials: after which it ends.
+        rungs: epochs of the short trainings before a trial's full one.
+        enqueue: configurations to try first.
+        n_trials: trials after which the sweep ends.
     """
 
     def trials(ledger: Ledger) -> Iterator[Job]:
@@ -109,9 +109,9 @@ def sweep(
 def _trial(
     study: optuna.Study, trial: optuna.Trial, curves: Sequence[Curve], rungs: Sequence[int], num_epochs: int, ledger: Ledger
 ) -> Job:
-    """Train as `train.py` does: the rungs, each a training of its own that is judged at its end, then the whole training.
+    """Train as `train.py` does: the rungs, each a separate training judged at its end, then the whole training.
 
-    Without rungs, of its own or of the trial that it goes on from, it is judged after each of its epochs.
+    Without rungs, its own or those of the trial that it continues, it is judged after each epoch.
     """
     for curve, rung in zip(curves, [*rungs, num_epochs], strict=True):
         for index, seconds in enumerate(curve.seconds):
@@ -136,8 +136,8 @@ def one_epoch_then_best(
 ) -> Callable[[Ledger], Iterator[Job]]:
     """Return the jobs of the plain baseline: `num_first` random configurations for one epoch, then the best `k` to the end.
 
-    The chosen ones go on where they were, the best first; after them it begins again with others. Of several workers, one that
-    finds no first epoch left begins with the best that is known by then.
+    The chosen ones continue from their first epoch, the best first; then new random ones follow. A worker that finds no first
+    epoch left continues the best configuration known so far.
     """
 
     def jobs(ledger: Ledger) -> Iterator[Job]:
@@ -169,14 +169,14 @@ def _other_epochs(curve: Curve, num_epochs: int, ledger: Ledger) -> Job:
 
 
 def run(jobs: Callable[[Ledger], Iterator[Job]], *, num_workers: int, max_epochs: int, enough: float = math.inf) -> Ledger:
-    """Let workers take jobs until they have spent `max_epochs` together or have found a value of `enough`."""
+    """Run jobs on simulated workers until they have spent `max_epochs` together or found a value of `enough`."""
     ledger = Ledger()
     waiting = jobs(ledger)
     busy: list[tuple[float, int, Job]] = [(0.0, worker, iter(())) for worker in range(num_workers)]
     while busy and ledger.epochs < max_epochs and ledger.best < enough:
         ledger.seconds, worker, job = heapq.heappop(busy)
         seconds = next(job, None)
-        if seconds is None:  # it is over
+        if seconds is None:  # the job is over
             job = next(waiting, iter(()))
             seconds = next(job, None)
         if seconds is not None:

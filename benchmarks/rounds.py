@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 
 def rounds(most: int, minutes: float) -> Iterator[int]:
-    """Yield 0, 1, ... below `most`: one at least, and none that would not end within so many `minutes`. Stderr counts."""
+    """Yield 0, 1, ... below `most`: at least one, and only those expected to end within `minutes`. Counts on stderr."""
     began = time.monotonic()
     longest = 0.0
     for index in range(most):

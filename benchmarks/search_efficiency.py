@@ -43,16 +43,16 @@ PARAMETERS = {
     "optimizer.lr": "tag(log,interval(0.01,1))",
     "optimizer.weight_decay": "tag(log,interval(0.0001,0.01))",
 }
-# What sweep=growth_depth_lr tries first, with its optimizer's weight decay: the paper's recipe in a depth of this grid.
+# The first configuration of sweep=growth_depth_lr, with its weight decay: the paper's recipe at a depth of this grid.
 PAPER = dict(zip(PARAMETERS, (12, 16, 0.1, 1e-4), strict=True))
 
 NUM_EPOCHS = (9, 27)  # of complete trainings, each replayed by itself
 MOST_TRAININGS = 30  # a replay ends when it has spent as many epochs as these have
 SHARES = (0.99, 0.995)  # of the best known value
-BUDGETS = (4, 12)  # complete trainings' epochs, after which is told how far the best is from the best known
-EARLY = (1, 3)  # epochs, and epochs of whole schedules, whose order is compared with the order at the end
+BUDGETS = (4, 12)  # in complete trainings: when to print how far the best is from the best known
+EARLY = (1, 3)  # epochs, and lengths of whole schedules, whose ranking is compared with the final one
 
-SAMPLERS = ("random", "qmc", "cmaes", "tpe")  # gp needs as long as all others together, and longer
+SAMPLERS = ("random", "qmc", "cmaes", "tpe")  # gp takes longer than all others together
 EVALUATIONS = (25, 50)
 
 
@@ -72,7 +72,7 @@ def main() -> None:
 
 
 def ways(num_epochs: int) -> dict[str, Callable[[int], Jobs]]:
-    """Return the ways to search by name, each a function of the seed; complete trainings have `num_epochs`."""
+    """Return the search methods by name, each a function of the seed; complete trainings have `num_epochs`."""
     swept = partial(_sweep, num_epochs)
     best_of = partial(_one_epoch_then_best, num_epochs)
     none = section("pruner", "none")
@@ -122,7 +122,7 @@ def _sweep(
 
 def _one_epoch_then_best(num_epochs: int, num_first: int, k: int, seed: int, *, compressed: bool = False) -> Jobs:
     curves = list(grid(num_epochs).curves.values())
-    if compressed:  # the first epoch is a training of its own, and those that are chosen begin anew
+    if compressed:  # the first epoch is a separate training, and the chosen ones start again
         shorts = [grid(num_epochs).rung(training, 1) for training in grid(num_epochs).curves]
         pairs = zip(shorts, curves, strict=True)
         curves = [Curve(short.values + full.values, short.seconds + full.seconds) for short, full in pairs]
@@ -178,7 +178,7 @@ def _quartiles(values: Sequence[float]) -> str:
 
 
 def _mean_best(ledgers: Sequence[Ledger], epochs: int) -> float:
-    """Return the mean over the seeds of what was there after so many epochs; nothing counts as 0."""
+    """Return the incumbents' mean over the seeds after so many epochs; none counts as 0."""
     return statistics.fmean(max(0.0, ledger.best_within(epochs)) for ledger in ledgers)
 
 

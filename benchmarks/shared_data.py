@@ -31,7 +31,7 @@ SIDES = ("private", "shared")
 
 
 def main() -> None:
-    """Run both sides in turn and print a table; as a worker, load when told to and wait for the end."""
+    """Run both sides in turn and print a table; as a worker, load on the parent's signal and wait for the end."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="how often each side is measured (5)")
     parser.add_argument("--workers", type=int, default=4, help="of one machine (4)")
@@ -42,7 +42,7 @@ def main() -> None:
     if asked.worker:
         _work(asked.worker, asked.data, asked.root)
         return
-    splits(asked.data, asked.root, "shared")  # decoded, if it never was
+    splits(asked.data, asked.root, "shared")  # decodes the data set if needed
     print(f"{asked.workers} workers, {asked.data}; a worker's memory, MiB, and seconds until its first batch, by round")
     found = [{side: measured(side, asked) for side in SIDES} for _ in range(asked.rounds)]
     for side in SIDES:
@@ -61,7 +61,7 @@ def main() -> None:
 def splits(name: str, root: str, side: str) -> tuple[Images, Images]:
     """Return the training and the validation images."""
     if side == "private":
-        with tempfile.NamedTemporaryFile() as file:  # a place where no file can be kept
+        with tempfile.NamedTemporaryFile() as file:  # no cache file can be kept below a file
             cache._folders = lambda _: [Path(file.name)]
             found = getattr(sources, name)(root, download=False)
     else:
@@ -93,7 +93,7 @@ def _work(side: str, name: str, root: str) -> None:
 
 
 def measured(side: str, asked: argparse.Namespace) -> tuple[float, float]:
-    """Return what the data adds to a worker's memory, in MiB, and the seconds that it takes: means over the workers."""
+    """Return the memory (MiB) and the seconds that the data costs a worker: means over the workers."""
     command = [sys.executable, __file__, "--worker", side, "--data", asked.data, "--root", asked.root]
     workers = [
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in repeat(None, asked.workers)
@@ -126,10 +126,10 @@ def _megabytes(pid: int) -> float:
 
 
 def epoch_ratios(name: str, root: str, pairs: int) -> list[float]:
-    """Return the time of showing all training batches from the shared pages over that from a copy, for each pair."""
+    """Return, for each pair, the time to read all training batches from shared pages over that from a copy."""
     torch.set_num_threads(1)
     keep_freed_memory()
-    # The shared one first: the other leaves no place for files.
+    # The shared one first: the other makes the cache unwritable.
     both = {side: batches(splits(name, root, side)[0]) for side in ("shared", "private")}
 
     def seconds(side: str, epoch: int) -> float:

@@ -28,7 +28,7 @@ import optuna
 
 _NUM_COMMANDS = 2
 
-# How long a command that is told to stop may take to do so.
+# How long a command may take to stop after its signal.
 _GRACE_SECONDS = 30
 
 APPLICATION = """
@@ -69,7 +69,7 @@ hydra:
 
 @dataclass(frozen=True)
 class Record:
-    """What the tasks wrote down.
+    """The tasks' own record.
 
     Attributes:
         begun: how often each trial number began.
@@ -125,7 +125,7 @@ def _postgres(folder: Path) -> Iterator[str]:
     (folder / "password").write_text(password, encoding="utf-8")
     folder.chmod(0o755)
     as_its_user = []
-    if os.geteuid() == 0:  # it refuses to run as root
+    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
         as_its_user = ["runuser", "-u", "postgres", "--"]
         shutil.chown(folder, "postgres")
         shutil.chown(folder / "password", "postgres")
@@ -146,7 +146,7 @@ def _postgres(folder: Path) -> Iterator[str]:
 
 
 def _run_commands(folder: Path, url: str, num_workers: int, n_trials: int, timeout: float) -> list[str]:
-    """Run the commands at the same time, wait for all, and return what went wrong."""
+    """Run the commands at the same time, wait for all, and return the errors."""
     command = [sys.executable, "application.py", "-m", f"hydra.sweeper.n_trials={n_trials}", "hydra/sweeper/sampler=random"]
     command.append(f"hydra.launcher.num_workers={num_workers}")
     environment = {**os.environ, "SWEEP_STORAGE": url}
@@ -202,7 +202,7 @@ def _record(folder: Path) -> Record:
 def _print_counts(
     trials: Sequence[optuna.trial.FrozenTrial], record: Record, n_trials: int, num_workers: int, took: float
 ) -> list[str]:
-    """Print what became of the trials and return what is wrong with it."""
+    """Print the trials' outcomes and return the errors found."""
     states = Counter(trial.state.name for trial in trials)
     finished = {trial.number for trial in trials if trial.state.name in ("COMPLETE", "PRUNED")}
     lost = sorted(number for number in record.begun if number not in finished)

@@ -25,7 +25,7 @@ from pathlib import Path
 
 _LENGTHS = 10  # units of the longest sleep
 
-# Hydra and its plugins alone: what they need besides comes in the newest version that they accept.
+# Only Hydra and its plugins are pinned: their dependencies come in the newest version that they accept.
 _THEIRS = ("hydra-core==1.3.2", "hydra-optuna-sweeper==1.3.0", "hydra-joblib-launcher==1.2.0")
 
 APPLICATION = """
@@ -121,7 +121,7 @@ def main() -> None:
 
 
 def _installed(folder: Path) -> Path:
-    """Install theirs into a virtual environment where it is not there yet, and return its interpreter."""
+    """Install theirs into a virtual environment unless it exists, and return its interpreter."""
     python = (folder / "bin" / "python").absolute()
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
@@ -164,9 +164,9 @@ def _by_worker(tasks: Sequence[Task]) -> list[list[Task]]:
 
 
 def _idle(tasks: Sequence[Task]) -> float:
-    """Return the share of time without a task, from each worker's first task on until the last trial of all begins.
+    """Return the share of time without a task, from each worker's first task until the last trial of all begins.
 
-    What comes after has nothing to do with scheduling: there is no trial left to hand out.
+    Idle time after that is not due to scheduling: no trial is left to run.
     """
     until = max(task.start for task in tasks)
     available = busy = 0.0
@@ -182,12 +182,12 @@ def _gap(tasks: Sequence[Task]) -> float:
 
 
 def _in_batches(seconds: Sequence[float], num_workers: int) -> float:
-    """Return what the sleeps take in batches of as many as there are workers, each as long as its longest."""
+    """Return what the sleeps take in batches, one task per worker, each batch as long as its longest task."""
     return sum(max(seconds[first : first + num_workers]) for first in range(0, len(seconds), num_workers))
 
 
 def _without_gaps(seconds: Sequence[float], num_workers: int) -> float:
-    """Return what the sleeps take where each worker begins the next trial at once."""
+    """Return what the sleeps take if each worker begins the next trial at once."""
     free_at = [0.0] * num_workers
     for length in seconds:
         heapq.heapreplace(free_at, free_at[0] + length)

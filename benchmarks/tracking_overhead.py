@@ -109,7 +109,7 @@ def _store(kind: str, folder: Path) -> Iterator[str]:
 
 
 def _sweep(uri: str, trials: int, epochs: int, growth_rate: int) -> None:
-    """Sweep in this process and leave the seconds of each trial's parts in `seconds.json`."""
+    """Sweep in this process and write the seconds of each trial's parts to `seconds.json`."""
     from hydra_async_sweeper.workers.worker import Worker
     from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 

@@ -54,7 +54,7 @@ SIDES = ("text", "amp", "ours")
 
 @dataclass(frozen=True)
 class Case:
-    """A network and its images; `num_images` is what a pass on a processor takes of them.
+    """A network and its images; a pass on a CPU takes `num_images` of them.
 
     `ours` are the arguments of `densenet`, those of the config `architecture`.
     """
@@ -114,7 +114,7 @@ def training_images(count: int) -> Images:
 
 
 def our_optimizer(case: Case, network: nn.Module) -> torch.optim.Optimizer:
-    """Return plain SGD for the seed's net, as its text has it, and the paper's method for the others."""
+    """Return plain SGD for the seed's net, as in its text, and the paper's optimizer for the others."""
     is_seed = case.architecture == "d2l"
     return optimizers.sgd(
         network,
@@ -136,7 +136,7 @@ def our_epochs(
     augmentation: Augmentation | None = None,
     wrapped: Callable[[nn.Module], nn.Module] = lambda network: network,
 ) -> Iterator[Epoch]:
-    """Train with `fit` as `train.py` calls it, without end, on `images` an epoch; the first has `warm_up` steps alone.
+    """Train with `fit` as `train.py` calls it, endlessly, on `images` each epoch; the first epoch has only `warm_up` steps.
 
     Args:
         case: the network and its batches.
@@ -145,7 +145,7 @@ def our_epochs(
         dtype: of the forward pass.
         warm_up: steps of the first epoch.
         augmentation: of the images, by default none.
-        wrapped: makes of the network, which is on the device, what is trained.
+        wrapped: from the network on the device to the module to train.
     """
     if device.type == "cpu":
         keep_freed_memory()
@@ -165,7 +165,7 @@ def our_epochs(
 
 
 def run_side(side: str, case: Case, num_images: int) -> dict[str, float]:
-    """Return images per second and peak memory in bytes: a GPU's allocations, or the process's on a processor."""
+    """Return images per second and peak memory in bytes: a GPU's allocations, or the process's on a CPU."""
     device = resolve_device("auto")
     dtype = resolve_dtype("auto", device)
     images = training_images(num_images)
@@ -185,7 +185,7 @@ def run_side(side: str, case: Case, num_images: int) -> dict[str, float]:
 
 
 def measured(side: str, name: str, num_images: int) -> dict[str, float]:
-    """Return what `run_side` gives in a process of its own."""
+    """Return the result of `run_side` from a separate process."""
     command = [sys.executable, __file__, "--side", side, "--case", name, "--images", str(num_images)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     found: dict[str, float] = json.loads(done.stdout)

@@ -71,7 +71,7 @@ def _study(folder: Path) -> optuna.Study:
 
 
 def _lengthen(folder: Path, count: int) -> None:
-    """Add finished trials as the sweep would have made them, without running them."""
+    """Add finished trials like the sweep's, without running them."""
     study = _study(folder)
     distributions = study.trials[0].distributions
     random = np.random.default_rng(0)

@@ -29,10 +29,10 @@ SUBCOMMANDS = ("compare", "confirm", "describe", "export", "final", "predict", "
 
 def main() -> None:
     """Run the command line in `sys.argv` and exit: 0 after success, 1 after an error, 130 after an interruption."""
-    # Hydra reports errors in its own way unless asked to raise them; only the user's own wish for a traceback counts.
+    # Hydra prints errors itself unless HYDRA_FULL_ERROR is set; a traceback is shown only if the user has set it.
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    # SIGTERM (a scheduler's, a closed session's) leaves things as consistent as Ctrl-C does.
+    # SIGTERM (from a scheduler or a closed session) is handled like Ctrl-C, and leaves the same consistent state.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         _dispatch(sys.argv[1:])
@@ -41,19 +41,19 @@ def main() -> None:
     except Exception as error:
         if wants_traceback:
             raise
-        if completion.is_asked(sys.argv[1:]):  # a message would stand in the line that is being typed
+        if completion.is_asked(sys.argv[1:]):  # a message would appear in the line being typed
             sys.exit(1)
         print(f"densenet-sweep: error: {passwords.scrubbed(errors.one_line(error))}", file=sys.stderr)
         sys.exit(1)
 
 
 def task(job: DictConfig) -> float | tuple[float, ...]:
-    """Train as the composed `job` says: Hydra's task function, for a single run, a grid and a trial alike."""
+    """Train from the composed `job`: Hydra's task function for a single run, a grid and a trial alike."""
     return _train(job, final=False)
 
 
 def final_task(job: DictConfig) -> float | tuple[float, ...]:
-    """Train on all images but the test set's, and return the accuracy on these: the task of `confirm`."""
+    """Train on all images except the test set and return the test accuracy: the task of `confirm`."""
     return _train(job, final=True)
 
 
@@ -74,13 +74,13 @@ def _train(job: DictConfig, *, final: bool) -> float | tuple[float, ...]:
     if runtime.mode is not RunMode.RUN:
         if current_trial().number is not None:
             return train.train(composition.typed(job), described)
-        own_folder.claim(described.output_dir)  # of a job of a plain grid
+        own_folder.claim(described.output_dir)  # a plain grid's job
         try:
             return train.train(composition.typed(job), described)
         finally:
             own_folder.release()
     try:
-        own_folder.claim(described.output_dir)  # it is, but where only a running job could tell where it is
+        own_folder.claim(described.output_dir)  # already claimed, unless only a running job can resolve its path
         return train.train(composition.typed(job), described)
     except KeyboardInterrupt:
         where = f"hydra.run.dir={described.output_dir}"
@@ -92,7 +92,7 @@ def _train(job: DictConfig, *, final: bool) -> float | tuple[float, ...]:
 
 
 def _name_and_tags(runtime: HydraConf, seed: int) -> dict[str, Any]:
-    """Return what a run of a confirmation is called and tagged with; nothing for a final run by itself."""
+    """Return the name and tags of a confirmation's run; nothing for a single final run."""
     from densenet_sweep.confirm import finalists
 
     return finalists.described(composition.sweep_dir(runtime), composition.choices(runtime), seed)
@@ -110,7 +110,7 @@ def _dispatch(arguments: Sequence[str]) -> None:
         command: composition.Command | None = module.main(list(arguments[1:]))
         if command is None:
             return
-        sys.argv[1:] = command.arguments  # where Hydra reads what was typed
+        sys.argv[1:] = command.arguments  # Hydra reads its arguments from here
     elif first and not first.startswith(("+", "~", "-")) and "=" not in first:
         raise ValueError(
             f"{first}: no such command{errors.did_you_mean(first, SUBCOMMANDS)}; "
@@ -133,7 +133,7 @@ def _dispatch(arguments: Sequence[str]) -> None:
         failure = failed.error
     finally:
         own_folder.release()
-    if failure is not None:  # outside of the handler, so that nothing is chained to it
+    if failure is not None:  # outside the handler, so that no exception is chained to it
         raise failure
 
 

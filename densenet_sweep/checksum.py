@@ -1,4 +1,4 @@
-"""Checksums of files, which say whether a disk or a copy has changed them; CRC-32, as zlib computes it at 1 to 3 GB/s."""
+"""Checksums of files, to detect damage by a disk or a copy: CRC-32, which zlib computes at 1 to 3 GB/s."""
 
 import errno
 import struct
@@ -10,7 +10,7 @@ _BLOCK_BYTES = 2**20
 
 
 def crc32(file: IO[bytes], num_bytes: int) -> int:
-    """Return the checksum of the first `num_bytes` of `file`, which is left behind them."""
+    """Return the checksum of the first `num_bytes` of `file`, whose position is then after them."""
     file.seek(0)
     checksum = 0
     while num_bytes > 0 and (block := file.read(min(num_bytes, _BLOCK_BYTES))):
@@ -20,19 +20,19 @@ def crc32(file: IO[bytes], num_bytes: int) -> int:
 
 
 def check_archive(file: IO[bytes]) -> None:
-    """Check a zip archive, such as those of torch, by the checksums of its members.
+    """Verify the checksums of all members of a zip archive, such as torch writes.
 
     Raises:
-        ValueError: it is damaged, or no such archive.
+        ValueError: it is damaged, or not a zip archive.
     """
     try:
         with zipfile.ZipFile(file) as archive:
             damaged = archive.testzip()
-    except OSError as error:  # a place before the file's beginning
+    except OSError as error:  # a seek before the start of the file
         if error.errno != errno.EINVAL:
             raise
         raise ValueError(error.strerror) from error
-    # What else the module raises for an index of nonsense.
+    # What zipfile also raises for a corrupt index.
     except (zipfile.BadZipFile, RuntimeError, EOFError, ValueError, zlib.error, struct.error) as error:
         raise ValueError(str(error) or type(error).__name__) from error
     if damaged is not None:

@@ -1,1 +1,1 @@
-"""The networks, and what follows from their arguments; no torch is imported here, so that a config is checked at once."""
+"""The networks, and what follows from their arguments; this file imports no torch, so that a config is checked at once."""

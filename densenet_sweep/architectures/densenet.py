@@ -58,10 +58,10 @@ class DenseLayer(nn.Module):
 class DenseBlock(nn.ModuleDict):
     """`num_layers` dense layers, each reading the outputs of all before it: C channels in, C + num_layers * k out.
 
-    The maps grow by one concatenation a layer, so that a map's gradients are summed in one wide tensor: with a list of the
-    maps, each of them collects its own, in as many narrow strided sums as there are pairs of layers.
+    Each layer appends its maps by one concatenation, so that autograd sums the gradients of all maps in one wide tensor. With a
+    list of maps, autograd would compute one narrow strided sum for each pair of layers.
 
-    With `memory_efficient`, a layer's concatenation and normalised maps are recomputed in the backward pass instead of kept
+    With `memory_efficient`, the backward pass recomputes a layer's concatenation and normalised maps instead of keeping them
     (Pleiss et al., 2017, "Memory-Efficient Implementation of DenseNets"). Outputs, gradients and BatchNorm statistics
     are those of the plain path to the bit.
     """
@@ -197,11 +197,11 @@ def densenet(
         drop_rate: dropout after every convolution but the stem's (0.2 in the paper where nothing is augmented).
         stem: `small`, a 3x3 convolution, or `imagenet`, 7x7/2 convolution, BN, ReLU, 3x3/2 max pool.
         initialization: see `initialize`.
-        conv_bias: biases in convolutions, which the BatchNorms after most of them make idle; the seed's net has them.
+        conv_bias: biases in convolutions, redundant where a BatchNorm follows; the seed's net has them.
         memory_efficient: recompute instead of keep, see `DenseBlock`.
 
     Raises:
-        ValueError: a depth that no number of layers gives, both or neither of depth and block_config, unknown names.
+        ValueError: an impossible depth, both or neither of depth and block_config, or an unknown name.
     """
     layers = geometry.block_config(depth=depth, block_config=block_config, bottleneck=bn_size is not None)
     network = DenseNet(
@@ -222,7 +222,7 @@ def densenet(
 
 
 def _stem(name: str, in_channels: int, out_channels: int, *, conv_bias: bool) -> nn.Sequential:
-    """Return the first layers; in the small stem the first block's own BN follows the convolution at once."""
+    """Return the first layers; the small stem is a convolution alone, followed by the first block's BN."""
     stem = nn.Sequential()
     if name == "small":
         stem.add_module("conv0", nn.Conv2d(in_channels, out_channels, kernel_size=3, padding=1, bias=conv_bias))

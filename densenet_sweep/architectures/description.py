@@ -1,4 +1,4 @@
-"""What a network is and costs: parameters, multiply-accumulates, feature maps and activation memory, measured not guessed.
+"""What a network is and costs: parameters, multiply-accumulates, feature maps and activation memory, all measured.
 
 Knows networks as `torch.nn.Module`s only; needs no data.
 """
@@ -11,13 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-# Two images: BatchNorm in training needs more than one value a channel even where a map has shrunk to 1x1.
+# Two images: in training BatchNorm needs more than one value per channel, even where a map has shrunk to 1x1.
 _PROBE_BATCH = 2
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One top-level part of the network: output shape (C, H, W), its parameters and multiply-accumulates an image."""
+    """One top-level part of the network: output shape (C, H, W), parameters and multiply-accumulates per image."""
 
     name: str
     shape: tuple[int, ...]
@@ -44,9 +44,9 @@ class Description:
 def describe(network: nn.Module, *, image_size: int, batch_size: int) -> Description:
     """Measure `network` with one forward pass of two random images on the CPU.
 
-    Multiply-accumulates are those of convolutions and linear layers, biases not counted, as published figures are.
-    Activation memory is what autograd saves in a training step, each storage once and without the parameters, scaled from
-    two images to `batch_size`; under bf16 autocast about half of it is kept.
+    Multiply-accumulates are those of convolutions and linear layers without biases, as in published figures. Activation
+    memory is what autograd saves in a training step (each storage once, without the parameters), scaled from two images to
+    `batch_size`; bf16 autocast keeps about half of it.
 
     Args:
         network: maps images_BCHW to logits_BK; left unchanged.
@@ -144,7 +144,7 @@ def _watched(network: nn.Module, shapes: dict[str, tuple[int, ...]], macs: dict[
 
 @contextmanager
 def _saved_bytes(network: nn.Module) -> Iterator[list[int]]:
-    """Yield a one-element list that counts the bytes that autograd keeps, each storage once, parameters left out."""
+    """Yield a one-element list with the bytes that autograd has saved so far: each storage once, without parameters."""
     total = [0]
     seen = {parameter.untyped_storage().data_ptr() for parameter in network.parameters()}
     kept: list[Tensor] = []  # a storage must not be freed and its address reused while counting

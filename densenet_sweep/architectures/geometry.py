@@ -45,14 +45,14 @@ def block_config(*, depth: int | None, block_config: Sequence[int] | None, bottl
 
 
 def num_init_features(given: int | None, *, growth_rate: int, bn_size: int | None) -> int:
-    """Return the maps after the stem: those `given`, or the paper's, 16 for plain nets and 2k with bottlenecks."""
+    """Return the number of maps after the stem: `given`, or the paper's, 16 for plain nets and 2k with bottlenecks."""
     if given is not None:
         return given
     return 16 if bn_size is None else 2 * growth_rate
 
 
 def stage_sizes(image_size: int, stem: str, num_blocks: int) -> list[int]:
-    """Return the height (and width) in pixels inside each dense block; 0 from where nothing is left."""
+    """Return the height (and width) in pixels inside each dense block; 0 once an image has shrunk to nothing."""
     size = image_size
     if stem == "imagenet":  # 7x7/2 convolution with padding 3, then 3x3/2 max pool with padding 1
         size = (size - 1) // 2 + 1

@@ -1,4 +1,4 @@
-"""How the weights of a network are first drawn."""
+"""Initialization of a network's weights."""
 
 from torch import nn
 

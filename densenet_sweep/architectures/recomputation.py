@@ -1,6 +1,6 @@
-"""A dense block that keeps its narrow maps alone and recomputes the wide ones in the backward pass.
+"""A dense block that keeps only its narrow maps and recomputes the wide ones in the backward pass.
 
-Owns what is kept, what is recomputed, and that the numbers are those of the plain pass to the bit.
+Owns what is kept and what is recomputed; the numbers equal those of the plain pass to the bit.
 Shape suffixes: B images in a batch, C channels, H height, W width.
 """
 
@@ -21,18 +21,18 @@ class Layer(Protocol):
     """A dense layer: stages one after another, each followed by dropout."""
 
     def stages(self) -> list[Stage]:
-        """Return them; the first reads all maps so far, the last gives the new ones."""
+        """Return the stages; the first reads all maps so far, the last returns the new ones."""
 
     def dropout(self, maps_BCHW: Tensor, /) -> Tensor:
         """Return the maps with some set to zero."""
 
 
 def recomputing(layers: Collection[Layer], images_BCHW: Tensor) -> Tensor:
-    """Return the block's output for its input: that followed by the new maps of each layer.
+    """Return the block's output: its input followed by the new maps of each layer.
 
-    Kept are the output, in which every layer finds all that it has read, and what a bottleneck's first convolution returns.
-    Made again are the layers' copies of the concatenation, which grow with the square of the depth, and the normalised maps;
-    no convolution is run again.
+    Kept are the output, which contains every layer's input, and the output of each bottleneck's first convolution. Recomputed
+    are the layers' copies of the concatenation, which grow with the square of the depth, and the normalised maps. No
+    convolution runs again.
     """
     maps = _Maps(images_BCHW.detach(), len(layers))
     line_BCHW = _Line.apply(images_BCHW)
@@ -51,11 +51,11 @@ def recomputing(layers: Collection[Layer], images_BCHW: Tensor) -> Tensor:
 
 
 class _Maps:
-    """A block's maps so far, outside of autograd's graph, which would be a cycle otherwise.
+    """A block's maps so far, outside of autograd's graph, where they would form a cycle.
 
-    They lie in one tensor that has room for all; what a layer reads of them, and what it makes of that, in two more, one layer
-    after the other. Tensors anew for each layer would leave holes behind, each too small for the next, in the memory of a
-    process that keeps what it has freed (`benchmarks/LOG.md`).
+    One tensor has room for all maps. Two more, reused by layer after layer, hold a layer's input and its normalised maps. A
+    new tensor for each layer would fragment the memory of a process that keeps freed memory: each hole is too small for the
+    next tensor (`benchmarks/LOG.md`).
     """
 
     def __init__(self, images_BCHW: Tensor, num_layers: int) -> None:
@@ -74,15 +74,15 @@ class _Maps:
             self._all_BCHW[:, start : self._num_channels] = new_BCHW
 
     def first(self, channels: int) -> Tensor:
-        """Return the first maps as one dense tensor, which is valid until the next call."""
+        """Return the first `channels` maps as one dense tensor, valid until the next call."""
         if channels == self._all_BCHW.shape[1]:
             return self._all_BCHW
         return self._read.like(self._all_BCHW, channels).copy_(self._all_BCHW[:, :channels])
 
     def normalised(self, input_BCHW: Tensor, norm: nn.BatchNorm2d) -> Tensor:
-        """Return what `norm` makes of its input in training, as a tensor that is valid until the next call.
+        """Return the input normalised by `norm` as in training, as a tensor that is valid until the next call.
 
-        Without running statistics, which the first pass has updated; in training they have no part in the output.
+        Leaves the running statistics alone: the first pass has updated them, and in training the output does not use them.
         """
         fits = input_BCHW.dtype == self._all_BCHW.dtype and input_BCHW.shape[1] <= self._all_BCHW.shape[1]
         if input_BCHW.device.type != "cpu" or not fits:
@@ -103,7 +103,7 @@ class _Room:
         self._memory: Tensor | None = None
 
     def like(self, all_BCHW: Tensor, channels: int) -> Tensor:
-        """Return a dense tensor with so many channels, of which there are no more than in `all_BCHW`, and its layout."""
+        """Return a dense tensor with `channels` channels (at most those of `all_BCHW`) and the layout of `all_BCHW`."""
         if self._memory is None:
             self._memory = torch.empty(all_BCHW.numel(), dtype=all_BCHW.dtype, device=all_BCHW.device)
         batch, _, height, width = all_BCHW.shape
@@ -118,7 +118,7 @@ def _is_channels_last(maps_BCHW: Tensor) -> bool:
 
 
 def _roomy(maps_BCHW: Tensor, num_channels: int) -> Tensor:
-    """Return a tensor of the same layout with room for `num_channels`, which begins with the maps."""
+    """Return a tensor of the same layout with room for `num_channels` channels, the first filled with the maps."""
     batch, channels, height, width = maps_BCHW.shape
     memory_format = torch.channels_last if _is_channels_last(maps_BCHW) else torch.contiguous_format
     all_BCHW = torch.empty(
@@ -129,10 +129,10 @@ def _roomy(maps_BCHW: Tensor, num_channels: int) -> Tensor:
 
 
 class _Recomputed:
-    """Calls a stage; in autograd's place it keeps neither what ReLU returns nor, in a first stage, what BatchNorm reads.
+    """Calls a stage without saving ReLU's output or, in a first stage, BatchNorm's input; recomputes both in the backward pass.
 
-    Convolution, ReLU and BatchNorm ask for these in the backward pass, in this order. `torch.utils.checkpoint` does the same
-    for any function, at a cost in Python of 1.4 ms a stage (`benchmarks/LOG.md`).
+    There convolution, ReLU and BatchNorm unpack them in this order. `torch.utils.checkpoint` does the same for any function,
+    but costs 1.4 ms of Python per stage (`benchmarks/LOG.md`).
     """
 
     def __init__(self, stage: Stage, maps: _Maps, channels: int, kept_BCHW: Tensor | None) -> None:
@@ -152,7 +152,7 @@ class _Recomputed:
             normalised_BCHW = norm(maps_BCHW)
             self._addresses[normalised_BCHW.data_ptr()] = self._take_output  # ReLU works in place
             output_BCHW: Tensor = convolution(relu(normalised_BCHW))
-        self._addresses.clear()  # from here on they may be other tensors'
+        self._addresses.clear()  # other tensors may reuse these addresses from here on
         return output_BCHW
 
     def _pack(self, tensor: Tensor) -> Tensor | Callable[[], Tensor]:
@@ -164,7 +164,7 @@ class _Recomputed:
 
     def _take_output(self) -> Tensor:
         found, self._output_BCHW = self._output_BCHW, None
-        if found is None:  # the convolution asks; ReLU will
+        if found is None:  # the convolution unpacks first, then ReLU
             self._input_BCHW = self._read()
             self._output_BCHW = found = self._maps.normalised(self._input_BCHW, self._stage[0]).relu_()
         return found
@@ -177,8 +177,8 @@ def _unpack(packed: Tensor | Callable[[], Tensor]) -> Tensor:
         return packed()
 
 
-# The gradients of a block's maps are to be summed as in the plain path, in one tensor of all maps, although that tensor is
-# never kept. A line stands for it in autograd's graph: it has the concatenation's shape and no memory (all strides are zero).
+# The gradients of a block's maps must be summed as in the plain path, in one tensor of all maps, but that tensor is never kept.
+# A line stands for it in autograd's graph: it has the concatenation's shape but takes no memory (all strides are zero).
 
 
 def _line(like: Tensor, channels: int) -> Tensor:
@@ -213,7 +213,7 @@ class _Lengthened(Function):
 
 
 class _Kept(Function):
-    """Returns its input, and saves it where whoever counts what autograd keeps can see it."""
+    """Returns its input, and saves it for the backward pass so that measurements of autograd's memory include it."""
 
     @staticmethod
     def forward(ctx: Any, maps_BCHW: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""ResNet-18, torchvision's, as the net that DenseNet is compared with."""
+"""torchvision's ResNet-18, as a baseline for DenseNet."""
 
 from torch import nn
 from torchvision.models import ResNet
@@ -15,7 +15,7 @@ def resnet18(*, in_channels: int, num_classes: int, stem: str = "small", initial
         in_channels: of the images.
         num_classes: number of logits.
         stem: `imagenet` as torchvision has it, or `small`: a 3x3 convolution of stride 1 and no max pool.
-        initialization: see `initialize`; torchvision's constructor draws He's by itself (`torch`).
+        initialization: see `initialize`; `torch` keeps torchvision's own, which is He's.
 
     Raises:
         ValueError: an unknown name.

@@ -1,6 +1,6 @@
-"""How large a network is, by arithmetic alone: nothing is built and no torch is imported, whatever was asked for.
+"""The size of a network by arithmetic alone: builds nothing and imports no torch.
 
-Sums over the layers of a block are closed formulas, so that a block of a million layers costs no more than one of four.
+Sums over the layers of a block are closed formulas, so that a block of a million layers costs as much as one of four.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ _RESNET18_WIDTHS = (64, 128, 256, 512)
 
 @dataclass(frozen=True)
 class Size:
-    """Of a network: `num_parameters` exactly; `num_activations` an image, numbers that a training step keeps, nearly."""
+    """A network's exact `num_parameters`, and nearly exact `num_activations`: numbers per image that a training step keeps."""
 
     num_parameters: int
     num_activations: int
@@ -35,7 +35,7 @@ def densenet(
     conv_bias: bool,
     memory_efficient: bool,
 ) -> Size:
-    """Return the size of what `densenet_sweep.architectures.densenet.densenet` builds; its docstring says what is what.
+    """Return the size of what `densenet_sweep.architectures.densenet.densenet` builds; it documents the arguments.
 
     Raises:
         ValueError: a transition that would keep no channel.
@@ -48,10 +48,10 @@ def densenet(
     sizes = geometry.stage_sizes(image_size, stem, len(block_config))
     if stem == "imagenet":
         parameters += 2 * channels
-        # The convolution's output and its norm's at half the size, and the pool's indices, of 8 bytes, at a quarter.
+        # The outputs of the convolution and its norm at half the size, and the pool's 8-byte indices at a quarter.
         activations += 2 * channels * ((image_size - 1) // 2 + 1) ** 2 + 2 * channels * sizes[0] ** 2
     for index, (num_layers, size) in enumerate(zip(block_config, sizes, strict=True)):
-        # Channels that the layers read, of all of them together.
+        # Channels that all layers together read.
         read = num_layers * channels + growth_rate * (num_layers * (num_layers - 1) // 2)
         if bn_size is None:
             parameters += 2 * read + 9 * read * growth_rate + bias * num_layers * growth_rate
@@ -92,7 +92,7 @@ def resnet18(*, in_channels: int, num_classes: int, image_size: int, stem: str) 
     else:
         activations += 2 * 64 * size**2
     for index, width in enumerate(_RESNET18_WIDTHS):
-        # Two blocks of two convolutions, each kept before and after its norm; and the shortcut's where the width changes.
+        # Two blocks of two convolutions, each kept before and after its norm; plus the shortcut where the width changes.
         activations += (9 if index else 8) * width * size**2
         size = (size - 1) // 2 + 1
     return Size(parameters, activations)

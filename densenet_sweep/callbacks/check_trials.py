@@ -1,4 +1,4 @@
-"""Before a sweep opens its study: what its trials may be is checked, so that a mistake costs one line and no trial."""
+"""Checks a sweep's config before its study is opened, so that a mistake costs one line and no trial."""
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
@@ -7,7 +7,7 @@ from densenet_sweep.config.runnable import check_job
 
 
 class CheckTrials(Callback):
-    """Checks for the sweep engine, before it opens a study, what its trials may be; see `hydra_async_sweeper.events`."""
+    """Checks the config of the trials before the engine opens a study; see `hydra_async_sweeper.events`."""
 
     def on_config_check(self, config: DictConfig) -> None:
         """Refuse a config that cannot run, as `check_job` does."""

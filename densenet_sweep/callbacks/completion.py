@@ -1,7 +1,7 @@
-"""What a study knows of its trials and MLflow does not: written there when a sweep ends.
+"""Completes MLflow from the study when a sweep ends.
 
-A trial's own process sends more: its metrics of every epoch and its files. Where that was lost, with a host or its disk, this
-is what is left, and its run says so in the tag `trial.incomplete`.
+A trial's own process sends more: the metrics of every epoch and its files. If those were lost with a host or its disk, the
+study's data is all that is left, and the run has the tag `trial.incomplete`.
 """
 
 import datetime
@@ -28,14 +28,14 @@ _LACKS_SOME = "ended from the study: what its process could not send is missing"
 def complete(
     client: "MlflowClient", experiment: str, study: Study, parent: str, sweep_dir: Path, *, reported: str
 ) -> list[int]:
-    """Give each finished trial a run below `parent` with its state and its values; return which had none that was whole.
+    """Give each finished trial a run below `parent` with its state and values; return the trials whose run was incomplete.
 
     Args:
         client: of the store.
         experiment: its id.
         study: that has ended.
         parent: the id of its run.
-        sweep_dir: whose trials may have something to send yet; those are left alone.
+        sweep_dir: of the study; trials that have something to send are skipped.
         reported: the name of the metric that trials report.
 
     Raises:
@@ -59,11 +59,11 @@ def complete(
 
 
 def _run_of(trial: Trial, runs: "Sequence[Run]") -> "Run | None":
-    """Return the trial's run: the one that the study names, else the one begun last that may be it."""
+    """Return the trial's run: the one that the study names, else the latest one that matches."""
     if trial.run_id is not None:
         return next((it for it in runs if it.info.run_id == trial.run_id), None)
     keyed = [it for it in runs if trial.record_key is not None and it.data.tags.get(run.KEY) == trial.record_key]
-    # Of a trial without a key, an older version's or one that failed before it was trained, the number is all there is.
+    # A trial without a key (an older version's, or one that failed before training) is matched by its number alone.
     numbered = [it for it in runs if trial.record_key is None and it.data.tags["trial.number"] == str(trial.number)]
     return next(reversed(keyed or numbered), None)
 
@@ -71,7 +71,7 @@ def _run_of(trial: Trial, runs: "Sequence[Run]") -> "Run | None":
 def _send(
     client: "MlflowClient", experiment: str, study: Study, trial: Trial, theirs: "Run | None", parent: str, reported: str
 ) -> bool:
-    """Send what the run lacks, and tell whether it lacked anything that the study had."""
+    """Send what the run lacks, and return whether it lacked anything that the study has."""
     metrics = _missing(study, trial, theirs, reported)
     is_ended = theirs is not None and theirs.data.tags.get("trial.state") == trial.state
     is_closed = theirs is not None and theirs.info.status == run.STATUS[trial.state]
@@ -88,13 +88,13 @@ def _send(
 
 
 def _missing(study: Study, trial: Trial, theirs: "Run | None", reported: str) -> list[tuple[str, float, int, int]]:
-    """Return what the run does not have of the trial's reports and values, as metrics."""
+    """Return the trial's reports and values that the run lacks, as metrics."""
     steps = {} if theirs is None else last_steps(theirs)
     there = {} if theirs is None else theirs.data.metrics
     last = max(trial.reports, default=0)
     metrics = {(reported, step): value for step, value in trial.reports.items() if step > steps.get(reported, -1)}
     if theirs is not None and trial.state != "complete":
-        metrics = {}  # of a trial that stopped early, the run need not have what its rungs gave
+        metrics = {}  # the run of a trial that stopped early need not have its rung results
     for name, value in zip(study.objectives, trial.values if trial.state == "complete" else (), strict=False):
         if there.get(name) != value and not math.isnan(value):
             metrics[name, max(last, steps.get(name, 0))] = value
@@ -106,7 +106,7 @@ def _missing(study: Study, trial: Trial, theirs: "Run | None", reported: str) ->
 
 
 def _begun(study: Study, trial: Trial, metrics: list[tuple[str, float, int, int]]) -> Outbox:
-    """Return all that there is of a trial that has no run."""
+    """Return an outbox with all data of a trial that has no run."""
     objectives: Any = study.objectives[0] if study.has_one_objective else study.objectives
     tags = {"study": study.name, "trial.number": str(trial.number), run.INCOMPLETE: _LACKS_ALL}
     if trial.promoted_from is not None:

@@ -1,6 +1,6 @@
 """The weights that a sweep keeps: those of its best trials, in their folders and in MLflow.
 
-A trial's own process uploads everything but its weights; whether these are worth their room is known when its value is.
+A trial's own process uploads everything but its weights; whether to keep these depends on its final value.
 """
 
 import logging
@@ -25,7 +25,7 @@ log = logging.getLogger("densenet_sweep")
 _TAG = "weights"
 _KEPT = "kept"
 
-# Several trials may end at the same moment, and so many may fall out at once; the study's end looks at all.
+# Several trials may end at the same moment, so this many are checked at once; the study's end checks all.
 _AT_ONCE = 64
 
 _LOSS = "which weights it keeps is settled when the sweep is started again"
@@ -38,7 +38,7 @@ class KeepBest(Callback):
         self, config: DictConfig, study_name: str, sweep_dir: str, number: int, state: str, best: Sequence[int], **_: Any
     ) -> None:
         """Delete the trial's weights, or those of the trials that it has displaced."""
-        if state == "interrupted":  # somebody continues it
+        if state == "interrupted":  # it will be continued
             return
         keep, folder = int(config.tracking.keep_checkpoints), Path(sweep_dir)
         if number not in best[:keep]:
@@ -57,7 +57,7 @@ class KeepBest(Callback):
         best: Sequence[int],
         **_: Any,
     ) -> None:
-        """Settle what trials that ended at the same moment left, and say how much room the study takes."""
+        """Settle what trials that ended at the same moment left, and log the study's size on disk."""
         keep, folder = int(config.tracking.keep_checkpoints), Path(sweep_dir)
         _delete(
             folder, (number for number, (state, _) in states.items() if state != "interrupted" and number not in best[:keep])
@@ -75,7 +75,7 @@ def _weights(sweep_dir: Path, number: int) -> Path:
 
 
 def _delete(sweep_dir: Path, numbers: Iterable[int]) -> None:
-    """Delete the weights in the folders of trials that have ended, and the checkpoints that nobody continues from."""
+    """Delete the weights in the folders of trials that have ended, and their checkpoints."""
     for number in numbers:
         _weights(sweep_dir, number).unlink(missing_ok=True)
         for name in CHECKPOINTS:
@@ -85,7 +85,7 @@ def _delete(sweep_dir: Path, numbers: Iterable[int]) -> None:
 def _settle(
     config: DictConfig, study_name: str, sweep_dir: Path, best: Sequence[int], uploads: Sequence[int], *, can_wait: bool = False
 ) -> None:
-    """Delete from MLflow the weights of all trials but the `best`, and upload those of `uploads` that it does not have."""
+    """Delete from MLflow the weights of all trials but the `best`, and upload those of `uploads` that it lacks."""
 
     def write(client: "MlflowClient", experiment: str) -> None:
         from densenet_sweep.tracking.run import quoted
@@ -100,14 +100,14 @@ def _settle(
             query = f"{of_study} AND tags.`trial.number` = '{number}'"
             for run in client.search_runs([experiment], query, order_by=["start_time DESC"], max_results=1):
                 if run.info.run_id not in have or not _has_weights(client, run.info.run_id):
-                    client.set_tag(run.info.run_id, _TAG, _KEPT)  # first: who deletes them looks for it
+                    client.set_tag(run.info.run_id, _TAG, _KEPT)  # first: the deletion looks for it
                     client.log_artifact(run.info.run_id, str(_weights(sweep_dir, number)))
 
     in_store(config, write, loss=_LOSS, can_wait=can_wait)
 
 
 def _has_weights(client: "MlflowClient", run_id: str) -> bool:
-    """Tell whether they arrived: a process may have ended between saying so and sending them."""
+    """Return whether the weights arrived: a process may have died between setting the tag and sending them."""
     return any(file.path == BEST_WEIGHTS for file in client.list_artifacts(run_id))
 
 
@@ -121,9 +121,9 @@ def _delete_from_store(client: "MlflowClient", run_id: str, artifact_uri: str) -
 
 
 def _size(folder: Path) -> str:
-    """Return what the files in `folder` take, for people."""
+    """Return the size of the files in `folder`, for people."""
     total = 0
     for path in folder.rglob("*"):
-        with suppress(OSError):  # another process's, gone by now
+        with suppress(OSError):  # removed by another process
             total += path.lstat().st_size if not path.is_dir() else 0
     return f"{total / 1e6:,.1f} MB" if total < 1e9 else f"{total / 1e9:,.1f} GB"

@@ -1,4 +1,4 @@
-"""What a sweep leaves for its user: views of it in MLflow's UI, and at its end the leaderboard and what to type next."""
+"""What a sweep shows its user: views in MLflow's UI, and at its end the leaderboard and the next commands."""
 
 import logging
 from collections.abc import Mapping
@@ -25,11 +25,11 @@ log = logging.getLogger("densenet_sweep")
 class ViewedSweepRun(SweepRun):
     """The parent run of a sweep, with the saved views of its study beside it from the start.
 
-    A confirmation has none of its own: it is seen in those of the study that it confirms.
+    A confirmation has none of its own: those of the study that it confirms show it.
     """
 
     def written(self, client: "MlflowClient", experiment: str, study_name: str, sweep_dir: str) -> None:
-        """Install the views; a store that takes runs and not these costs a warning."""
+        """Install the views; a store that takes runs but no views costs a warning."""
         from mlflow.exceptions import MlflowException
         from sqlalchemy.exc import SQLAlchemyError
 
@@ -46,7 +46,7 @@ class ViewedSweepRun(SweepRun):
     def complete(
         self, client: "MlflowClient", experiment: str, config: DictConfig, study_name: str, sweep_dir: str, parent: str
     ) -> None:
-        """Write what the study knows of its trials and MLflow does not, and say of which."""
+        """Complete MLflow from the study, and log for which trials."""
         from densenet_sweep.callbacks.completion import complete
         from densenet_sweep.confirm import finalists
         from densenet_sweep.results.from_optuna import read_study
@@ -55,7 +55,7 @@ class ViewedSweepRun(SweepRun):
         folder = Path(sweep_dir)
         try:
             study = read_study(_load(config, study_name, folder))
-        except Exception as error:  # each driver has its own; the sweep's run is closed in any case
+        except Exception as error:  # each driver has its own exceptions; the sweep's run is closed in any case
             log.warning("MLflow was not compared with the study (%s)", cause(error))
             return
         # See TrainingRun: what it reports.
@@ -68,7 +68,7 @@ class ViewedSweepRun(SweepRun):
             )
 
     def about_end(self, config: DictConfig, study_name: str, sweep_dir: str) -> str | None:
-        """Return what a confirmation has found: the table with means and deviations, and the champion."""
+        """Return the result of a confirmation: the table with means and deviations, and the champion."""
         from densenet_sweep.confirm import finalists, text, verdict
         from densenet_sweep.results.from_optuna import read_study
 
@@ -76,7 +76,7 @@ class ViewedSweepRun(SweepRun):
         confirmed = finalists.read(folder)
         if confirmed is None:
             return None
-        with suppress(Exception):  # of the study's storage; that it is away, the comparison has said
+        with suppress(Exception):  # of the study's storage; `complete` has logged that it is away
             return text.markdown(verdict.reach(read_study(_load(config, study_name, folder)), folder, confirmed))
         return None
 
@@ -104,7 +104,7 @@ class PrintLeaderboard(Callback):
     """Prints the leaderboard of a study that has ended, where it is in MLflow, and the next commands."""
 
     def on_study_end(self, config: DictConfig, study_name: str, sweep_dir: str, **_: Any) -> None:
-        """Print all of it; an interrupted study is shown as far as it came."""
+        """Print all of it; an interrupted study is shown as far as it got."""
         from densenet_sweep.results.from_optuna import read_study
         from densenet_sweep.results.leaderboard import show, wide_console
 
@@ -130,7 +130,7 @@ class PrintLeaderboard(Callback):
 
 
 def _page_on_server(tracking: Mapping[str, Any], study: str) -> str:
-    """Return the whole address of the study's first view, where its runs are on a server that answers; otherwise nothing."""
+    """Return the whole address of the study's first view, if its runs are on a server that answers; otherwise nothing."""
     from densenet_sweep.config.tracking_uri import is_server
 
     uri = str(tracking.get("uri", ""))
@@ -147,7 +147,7 @@ def _page_on_server(tracking: Mapping[str, Any], study: str) -> str:
         if experiment is None:
             return ""
         return site(uri) + address(install(client, experiment.experiment_id, study), experiment.experiment_id)
-    except (MlflowException, OSError):  # which was said when the study's run was closed
+    except (MlflowException, OSError):  # logged when the study's run was closed
         return ""
 
 

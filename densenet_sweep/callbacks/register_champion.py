@@ -1,4 +1,4 @@
-"""The end of a confirmation: what is printed and kept of it, and the champion, ready to be used."""
+"""The end of a confirmation: prints and keeps its result, and registers the champion."""
 
 import json
 import logging
@@ -27,16 +27,16 @@ _NUM_EXAMPLES = 3
 
 
 class RegisterChampion(Callback):
-    """Marks a confirmation's parent run in MLflow, prints what was found, and keeps and registers the champion."""
+    """Marks a confirmation's parent run in MLflow, prints the result, and keeps and registers the champion."""
 
     def on_study_open(self, config: DictConfig, study_name: str, sweep_dir: str, **_: Any) -> None:
-        """Say in the parent run which study is confirmed."""
+        """Tag the parent run with the study that is confirmed."""
         read = finalists.read(Path(sweep_dir))
         if read is not None:
             _tag_parent(config, study_name, {"confirms": read.study})
 
     def on_study_end(self, config: DictConfig, study_name: str, sweep_dir: str, **_: Any) -> None:
-        """Print the table, also of a confirmation that was interrupted; keep the champion of one that came to its end."""
+        """Print the table, even of an interrupted confirmation; keep the champion of a complete one."""
         from densenet_sweep.results.from_optuna import read_study
         from densenet_sweep.results.leaderboard import wide_console
         from densenet_sweep.results.studies import FoundStudy
@@ -67,7 +67,7 @@ class RegisterChampion(Callback):
 
 
 def _registered(config: DictConfig, study: "Study", folder: Path, found: "Verdict") -> bool:
-    """Register the champion's first run, which no test accuracy has chosen, and tell whether that was possible."""
+    """Register the champion's first run, which was not chosen by test accuracy, and return whether that succeeded."""
     assert found.champion is not None
     champion = found.results[found.champion]
     seed, number = min(champion.trials.items())
@@ -116,7 +116,7 @@ def _registered(config: DictConfig, study: "Study", folder: Path, found: "Verdic
 
 
 def _of_the_user(config: DictConfig) -> tuple[list[str], str | None]:
-    """Return what of the user's own a confirmation was given: overrides that name code, and `--config-dir`."""
+    """Return what a confirmation received of the user's own: overrides that name code, and `--config-dir`."""
     typed: Any = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
     trusted = f"trusted_targets=[{','.join(config.get('trusted_targets') or [])}]"
     folders = [it.path for it in config.hydra.runtime.config_sources if it.provider == "command-line"]

@@ -21,10 +21,10 @@ FOLDER = "pictures"
 
 
 class StorePictures(Callback):
-    """Stores PNG files and the report of a study that has ended, be it interrupted, with its parent run.
+    """Stores PNG files and the report of an ended or interrupted study with its parent run.
 
-    Does nothing for `tracking=none`, for repetitions, which search nothing, or where no trial has ended; whatever fails costs
-    a warning.
+    Does nothing for `tracking=none`, for repetitions, which search nothing, or if no trial has ended; a failure costs a
+    warning.
     """
 
     def on_study_end(self, config: DictConfig, study_name: str, sweep_dir: str, **_: Any) -> None:

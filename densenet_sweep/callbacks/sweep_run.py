@@ -1,4 +1,4 @@
-"""The parent run of a sweep in MLflow, kept by a Hydra callback that the engine's events reach."""
+"""The parent run of a sweep in MLflow, maintained by a Hydra callback that receives the engine's events."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 _LOSS = "the sweep goes on, and what is missing there is sent when it is back"
 
-# How the engine's reason begins where an exception ended the sweep, or what it contains where its trials did.
+# Matches the engine's reason if an exception or failed trials ended the sweep.
 _FAILED = re.compile(r"^\w+: |trials failed")
 
 
 class SweepRun(Callback):
     """Opens the parent run of a study, closes the runs of dead trials, and closes the parent, naming the best trial.
 
-    Does nothing for `tracking=none`. A store that fails costs a warning; where it is required, the sweep is refused. What is
-    derived from it may add to what was written, in `written`, and knows the study, which this class does not.
+    Does nothing for `tracking=none`. A store that fails costs a warning; if it is required, the sweep is refused. A subclass
+    may read the study, which this class does not, and add to what was written, in `written`.
     """
 
     _command = ""
@@ -41,16 +41,16 @@ class SweepRun(Callback):
     def complete(
         self, client: "MlflowClient", experiment: str, config: DictConfig, study_name: str, sweep_dir: str, parent: str
     ) -> None:
-        """Write what the study knows of its trials and MLflow does not: nothing."""
+        """Complete MLflow from the study; do nothing here."""
 
     def others_at_work(self, config: DictConfig, study_name: str, sweep_dir: str) -> dict[str, str] | None:
-        """Return the tags of a process of another command that runs a trial; None where there is none, as here."""
+        """Return the tags of a process of another command that runs a trial; None if there is none, as here."""
 
     def about_end(self, config: DictConfig, study_name: str, sweep_dir: str) -> str | None:
-        """Return what else is said of the study when it has ended, in Markdown; nothing here."""
+        """Return further Markdown for the description of an ended study; nothing here."""
 
     def on_study_open(self, config: DictConfig, study_name: str, sweep_dir: str, command: str) -> None:
-        """Open the study's parent run, again where it is continued, and send what trials have kept of an earlier start."""
+        """Open or reopen the study's parent run, and send what trials of an earlier start could not."""
 
         def write(client: "MlflowClient", experiment: str) -> None:
             from densenet_sweep.tracking.dead_runs import close_dead_runs
@@ -73,7 +73,7 @@ class SweepRun(Callback):
         sweep_dir: str | None = None,
         **_: Any,
     ) -> None:
-        """Send what trials have kept while the store was away, and close the trial's runs where their processes died."""
+        """Send what trials kept while the store was away, and close the trial's runs whose processes died."""
 
         def write(client: "MlflowClient", experiment: str) -> None:
             if sweep_dir is not None:
@@ -91,7 +91,7 @@ class SweepRun(Callback):
         states: Mapping[int, tuple[str, str | None]],
         best: Sequence[int] = (),
     ) -> None:
-        """Complete what MLflow has of the trials, and close the parent run with what became of the sweep."""
+        """Complete the trials in MLflow, and close the parent run with the sweep's outcome."""
 
         def write(client: "MlflowClient", experiment: str) -> None:
             _send_trials(client, experiment, config, sweep_dir, states)
@@ -101,7 +101,7 @@ class SweepRun(Callback):
             self.complete(client, experiment, config, study_name, sweep_dir, parent)
             _close_left_open(client, experiment, study_name, states)
             others = self.others_at_work(config, study_name, sweep_dir) if reason == "interrupted" else None
-            if others is not None:  # their command closes it; until then it is theirs
+            if others is not None:  # their command closes the parent run
                 client.log_batch(parent, tags=[RunTag(key, text) for key, text in others.items()])
                 return
             about = self.about_end(config, study_name, sweep_dir) or ""
@@ -131,13 +131,13 @@ def _send_trials(
 def _open_parent(
     client: "MlflowClient", experiment: str, config: DictConfig, study_name: str, sweep_dir: str, command: str
 ) -> str:
-    """Return the id of the study's run, which is open now; one is made where there is none."""
+    """Open the study's run, creating it if needed, and return its id."""
     from mlflow.entities import Param, RunTag
 
     from densenet_sweep.tracking.provenance import git_tags
     from densenet_sweep.tracking.run import TAG_LENGTH, only_parent, process_tags
 
-    # Unresolved: ${oc.env:PASSWORD} stays what was typed.
+    # Unresolved: ${oc.env:PASSWORD} stays as typed.
     typed: Any = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
     parent = only_parent(client, experiment, study_name)
     params: dict[str, str] = {}
@@ -179,7 +179,7 @@ def _note(config: DictConfig, study_name: str, command: str, ended: str = "") ->
 
 
 def _of_study(config: DictConfig) -> dict[str, str]:
-    """Return the tags by which whoever has only the MLflow server finds the study, or understands its runs."""
+    """Return the tags that lead from the MLflow server to the study and explain its runs."""
     return {
         "study.storage": redacted(config.hydra.sweeper.get("storage") or "journal"),
         "study.directions": " ".join(_as_list(config.hydra.sweeper.direction)),
@@ -188,12 +188,12 @@ def _of_study(config: DictConfig) -> dict[str, str]:
 
 
 def _is_repeated(config: DictConfig) -> bool:
-    """Tell whether the trials are runs of a confirmation, which are tested."""
+    """Return whether the trials are runs of a confirmation, which are tested."""
     return bool(config.hydra.sweeper.get("repeats"))
 
 
 def _objectives(config: DictConfig) -> list[str]:
-    """Return the names of what the trials return."""
+    """Return the names of the values that trials return."""
     return ["test_accuracy"] if _is_repeated(config) else _as_list(config.objective)
 
 
@@ -225,7 +225,7 @@ def _close_trial(client: "MlflowClient", experiment: str, study_name: str, numbe
 def _close_left_open(
     client: "MlflowClient", experiment: str, study_name: str, states: Mapping[int, tuple[str, str | None]]
 ) -> None:
-    """Close the runs of ended trials that nobody could close at the time, because the store was away."""
+    """Close the runs of ended trials that could not be closed while the store was away."""
     from densenet_sweep.tracking.run import close_run, quoted
 
     query = f"attributes.status = 'RUNNING' AND tags.`study` = {quoted(study_name)}"
@@ -275,7 +275,7 @@ def _close_parent(
 
 
 def _run_of(client: "MlflowClient", experiment: str, parent: str, number: int) -> "Run | None":
-    """Return the run of a trial, the last one where there were several attempts."""
+    """Return the run of a trial, that of the last attempt."""
     query = f"tags.`mlflow.parentRunId` = '{parent}' AND tags.`trial.number` = '{number}'"
     found = client.search_runs([experiment], query, order_by=["start_time DESC"], max_results=1)
     return found[0] if found else None

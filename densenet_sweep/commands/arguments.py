@@ -13,7 +13,7 @@ def separated(words: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def names_and_overrides(words: Sequence[str], command: str) -> tuple[list[str], list[str]]:
-    """Return the names among `words`, and the overrides, of which only those of `tracking` make sense to `command`.
+    """Return the names among `words`, and the overrides; `command` accepts only those of `tracking`.
 
     Raises:
         ConfigError: another override.

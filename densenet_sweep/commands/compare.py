@@ -67,7 +67,7 @@ def _compare(parsed: argparse.Namespace, names: Sequence[str], overrides: Sequen
 
 
 def _show_all(folders: Sequence[Path], studies: Sequence[Study], metrics: Sequence[Metric | None], top: int) -> None:
-    """Print one after the other, a confirmation as such, after a summary where there are several."""
+    """Print the studies one after the other, confirmations as verdicts; several after a summary."""
     if len(studies) > 1:
         from densenet_sweep.results.summary import show_summary
 
@@ -81,7 +81,7 @@ def _show_all(folders: Sequence[Path], studies: Sequence[Study], metrics: Sequen
 
 
 def _metrics(studies: Sequence[Study], name: str | None, overrides: Sequence[str], top: int) -> Sequence[Metric | None]:
-    """Return the metric of each study, or nothing of each where none was asked for."""
+    """Return the requested metric of each study, or None for each if `name` is None."""
     if name is None:
         return [None] * len(studies)
     from densenet_sweep.results import logged_metric as metric

@@ -3,18 +3,18 @@
 import os
 from collections.abc import Collection, Sequence
 
-# Those that take the name of a study, and those that take overrides of a run.
+# Subcommands that take the name of a study, and those that take overrides of a run.
 _OF_A_STUDY = ("compare", "confirm", "export", "predict", "status", "ui")
 _OF_A_RUN = ("confirm", "describe", "final", "rerun")
 
 
 def is_asked(arguments: Sequence[str]) -> bool:
-    """Tell whether a shell asks what the line in `$COMP_LINE` may go on with."""
+    """Return whether a shell requests completions for the line in `$COMP_LINE`."""
     return bool({"-sc", "--shell-completion"} & set(arguments)) and any(word.startswith("query=") for word in arguments)
 
 
 def own_words(subcommands: Collection[str]) -> list[str]:
-    """Return the subcommands or studies that the line may go on with, and leave in `$COMP_LINE` what Hydra completes."""
+    """Return the subcommands or studies that complete the line, and leave in `$COMP_LINE` what Hydra completes."""
     program, *typed = os.environ.get("COMP_LINE", "").split(" ")
     *before, current = [word for word in typed[:-1] if word] + typed[-1:] or [""]
     if not before:
@@ -24,7 +24,7 @@ def own_words(subcommands: Collection[str]) -> list[str]:
     overrides = [word for word in before[1:] if "=" in word] if before[0] in _OF_A_RUN else []
     is_name = before[0] in _OF_A_STUDY and "=" not in current
     hydras = before[0] in _OF_A_RUN and not current.startswith("-")
-    # Nothing is called `=`, so Hydra answers with nothing.
+    # Nothing is called `=`, so Hydra completes nothing.
     os.environ["COMP_LINE"] = " ".join([program, *overrides, current if hydras else "="])
     return _studies(current) if is_name else []
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _FIRST_SEED = 1000
 _FEWEST_SEEDS = 2
 _NAME = "hydra.sweeper.study_name"
-# The confirmation's own workers have their number of threads.
+# Not copied: the confirmation's own workers have their number of threads.
 _NOT_OURS = ("num_threads",)
 
 
@@ -85,10 +85,10 @@ def _write_config(
     overrides: Sequence[str],
     config_dir: str | None,
 ) -> None:
-    """Write the config of a finalist as an option file: as its folder keeps it, or else its run in MLflow.
+    """Write the config of a finalist as an option file, from its folder or else from its run in MLflow.
 
     Raises:
-        ValueError: neither does, or it says more than what is trained.
+        ValueError: neither has it, or it holds more than what is trained.
         ConnectionError: the store cannot be used.
     """
     path = finalist_files.option_file(folder, finalist)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from densenet_sweep.models.classifier import Signature
     from densenet_sweep.models.exported import Predictor
 
-# How far probabilities may be from the original's. Images of another size are resized, and what lies halfway between two
-# levels then may be rounded the other way by another program: 0.0012 was measured for noise, 0.000003 where none lies there.
+# Largest accepted difference from the original's probabilities. Images of another size are resized, and another program may
+# then round values halfway between two levels the other way: 0.0012 was measured for noise, 0.000003 without such values.
 TOLERANCE = 1e-4
 TOLERANCE_RESIZED = 1e-2
 
@@ -28,7 +28,7 @@ _OTHER_SIZES = ((28, 28), (32, 32), (97, 64), (224, 300))
 
 
 def main(arguments: list[str]) -> None:
-    """Write and check the file that `arguments` ask for.
+    """Write and check the requested file.
 
     Raises:
         ValueError, OSError: no such model, no weights, or a file that cannot be written or differs from the original.
@@ -62,7 +62,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _check_format(form: str, path: Path) -> None:
-    """Refuse a format that there is not, and a file name that says another."""
+    """Refuse an unknown format, and a file name with another suffix."""
     suffixes = {"onnx": ".onnx", "torch_export": ".pt2"}
     if form not in suffixes:
         raise ValueError(f"--to {form}: one of {', '.join(suffixes)} is accepted")
@@ -72,7 +72,7 @@ def _check_format(form: str, path: Path) -> None:
 
 @contextmanager
 def _beside(path: Path) -> Iterator[Path]:
-    """Yield a file name in the folder of `path`, which becomes `path` after the context, if nothing fails in it.
+    """Yield a temporary file name beside `path`; the file becomes `path` after the context, unless that fails.
 
     Raises:
         OSError: the folder cannot be written, before anything else.
@@ -90,10 +90,10 @@ def _beside(path: Path) -> Iterator[Path]:
 
 
 def _compared(original: "Predictor", predictor: "Predictor", signature: "Signature", path: Path) -> str:
-    """Return in words how far the file's probabilities are from the original's.
+    """Return a sentence on how far the file's probabilities are from the original's.
 
     Raises:
-        ArithmeticError: beyond a tolerance.
+        ArithmeticError: they differ by more than a tolerance.
     """
     import torch
 
@@ -104,7 +104,7 @@ def _compared(original: "Predictor", predictor: "Predictor", signature: "Signatu
         largest = 0.0
         for batch, height, width in sizes:
             noise_BCHW = torch.rand((batch, signature.num_channels, height, width), generator=generator) - 0.5
-            # From hardly any contrast to all of it: a network that is certain of itself tells nothing of small differences.
+            # From full contrast to hardly any: a confident network hides small differences.
             contrast_B111 = torch.linspace(1, 0.1, batch).view(-1, 1, 1, 1)
             images_BCHW = (127.5 + 255 * contrast_B111 * noise_BCHW).round().to(torch.uint8)
             largest = max(largest, float((predictor(images_BCHW) - original(images_BCHW)).abs().max()))
@@ -117,6 +117,6 @@ def _compared(original: "Predictor", predictor: "Predictor", signature: "Signatu
     ):
         found = difference(sizes)
         words.append(f"{found:.1g} for images {what} (at most {tolerance:g} is accepted)")
-        if not found <= tolerance:  # nor where it is not a number
+        if not found <= tolerance:  # NaN is refused, too
             raise ArithmeticError(f"{path}: not written, its probabilities differ from the original's by {words[-1]}")
     return f"checked against the original: probabilities differ by {', by '.join(words)}"

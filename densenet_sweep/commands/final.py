@@ -13,7 +13,7 @@ def main(arguments: list[str]) -> Command:
     """Return the command that trains it, to be run as if it had been typed.
 
     Raises:
-        ValueError: several networks are asked for.
+        ValueError: several networks are requested.
     """
     parsed = command_line_parser().parse_args(arguments)
     swept = [it.input_line for it in OverridesParser.create().parse_overrides(parsed.overrides) if it.is_sweep_override()]

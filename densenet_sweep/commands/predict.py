@@ -29,17 +29,17 @@ _BATCH_SIZE = 64
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a picture shows: the most probable classes, best first."""
+    """The most probable classes of a picture, best first."""
 
     image: str
     classes: list[tuple[str, float]]
 
 
 def main(arguments: list[str]) -> None:
-    """Print what the model sees in the pictures.
+    """Print the model's classes for the pictures.
 
     Raises:
-        ValueError, OSError: no such model, or a picture that is none; nothing has been printed then.
+        ValueError, OSError: no such model, or a file that is no picture; nothing has been printed then.
     """
     parser = argparse.ArgumentParser(prog="densenet-sweep predict", description=__doc__)
     parser.add_argument("model", metavar="MODEL", help="champion, models:/..., a study, a run's id, or a file: .onnx, .pt2")
@@ -68,7 +68,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _opened(name: str, overrides: Sequence[str]) -> "tuple[Signature, Predictor]":
-    """Return what the model `name` takes and gives, and what calls it."""
+    """Return the signature and the predictor of the model `name`."""
     tracking = mlflow_config(overrides, "predict reads the model from MLflow, and")
     from densenet_sweep.models import exported
     from densenet_sweep.models import named as models

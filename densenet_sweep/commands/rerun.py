@@ -19,7 +19,7 @@ from densenet_sweep.tracking.store import connect
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-# Overrides of these say where a run is read from and written to; with others it is no repetition.
+# Overrides that leave a rerun a repetition: where a run is read from and written to, and what belongs to the machine.
 _NO_DIFFERENCE = ("tracking", "storage", "hydra", *(f"{key}=" for key in OF_THE_MACHINE))
 
 
@@ -46,7 +46,7 @@ def main(arguments: list[str]) -> Command:
 
 
 def _stored(uri: str, run_id: str, given: Sequence[str], config_dir: str | None) -> tuple[list[str], list[str], bool]:
-    """Return what trains the run again, as overrides, those that compare the numbers, and whether it was a final run."""
+    """Return the overrides that train the run again, those that compare the numbers, and whether it was a final run."""
     check_exists(uri)
     with answering(uri), tempfile.TemporaryDirectory() as folder:
         client = connect(uri)
@@ -58,14 +58,14 @@ def _stored(uri: str, run_id: str, given: Sequence[str], config_dir: str | None)
             raise ValueError(str(error).replace(f"{path}:", f"{run_id}: its config.yaml:")) from None
     tags = run.data.tags
     if not any(override.startswith("num_threads=") for override in stored) and tags.get("device.type") == "cpu":
-        stored += [f"num_threads={tags['num_threads']}"]  # of an older version, which kept it as a tag alone
+        stored += [f"num_threads={tags['num_threads']}"]  # an older version stored it only as a tag
     is_whole = run.info.status == "FINISHED"
     compared = run_config.overrides({}, reference.overrides(f"run {run_id}", run.data.metrics)) if is_whole else []
     return stored, compared, tags.get("final") == "true"
 
 
 def downloaded_config(client: "MlflowClient", run_id: str, folder: str) -> Path:
-    """Download the file `config.yaml` of the run into `folder` and return where it is.
+    """Download the file `config.yaml` of the run into `folder` and return its path.
 
     Raises:
         ValueError: the run keeps none.

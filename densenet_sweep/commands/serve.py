@@ -12,7 +12,7 @@ def main(arguments: list[str]) -> None:
     """Serve the storage that `arguments` name until Ctrl-C.
 
     Raises:
-        SweepError: no storage, one that cannot be used, or a port that is taken or none.
+        SweepError: no storage, one that cannot be used, or a port that is taken or invalid.
     """
     parser = argparse.ArgumentParser(prog="densenet-sweep serve", description=__doc__)
     parser.add_argument("url", nargs="?", metavar="URL", help="the database; $DENSENET_SWEEP_STORAGE unless given")

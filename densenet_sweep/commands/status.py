@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import optuna
 
 _DRAW_SECONDS = 1.0
-# Between two looks at all the runs of a study in MLflow.
+# Between two reads of all the runs of a study in MLflow.
 _ASK_SECONDS = 5.0
 
 
@@ -29,7 +29,7 @@ def main(arguments: list[str]) -> None:
 
     Raises:
         ValueError: no such study.
-        ConnectionError: it is known to MLflow alone, whose store cannot be used.
+        ConnectionError: it is only in MLflow, whose store cannot be used.
     """
     parser = argparse.ArgumentParser(prog="densenet-sweep status", description=__doc__)
     parser.add_argument(
@@ -56,7 +56,7 @@ def show(found: AnyStudy, console: Console | None = None) -> None:
 
 
 def watch(found: AnyStudy, console: Console | None = None) -> None:
-    """Show the same every second until the budget is finished or the user has seen enough; the last state stays."""
+    """Show the same every second until the budget is finished or Ctrl-C; the last state stays on the screen."""
     study = found.load()
     silence = Silence()
     with contextlib.suppress(KeyboardInterrupt), Live(console=console or Console(), auto_refresh=False) as live:
@@ -64,7 +64,7 @@ def watch(found: AnyStudy, console: Console | None = None) -> None:
             live.update(_drawn(study, found.n_trials, silence), refresh=True)
             if found.n_trials is not None and len(status_table.read(study).finished()) >= found.n_trials:
                 return
-            if NOTE in study.user_attrs:  # it is a copy
+            if NOTE in study.user_attrs:  # a copy of MLflow's runs
                 time.sleep(_ASK_SECONDS)
                 study = found.load()
             else:
@@ -73,6 +73,6 @@ def watch(found: AnyStudy, console: Console | None = None) -> None:
 
 def _drawn(study: "optuna.Study", n_trials: int | None, silence: Silence) -> RenderableType:
     note = study.user_attrs.get(NOTE)
-    seen = status_table.read(study, None if note else silence)  # a copy of MLflow's runs shows no sign of life
+    seen = status_table.read(study, None if note else silence)  # a copy of MLflow's runs shows no lease renewals
     lines = [Text(note, style="dim")] if note else []
     return Group(Text(f"study {seen.name}"), status_table.render(seen, n_trials, datetime.datetime.now()), *lines)

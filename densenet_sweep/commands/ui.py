@@ -26,7 +26,7 @@ _GRACE_SECONDS = 5.0
 
 
 def main(arguments: list[str]) -> None:
-    """Serve the UI until Ctrl-C, or print the addresses on the server that the runs are on already.
+    """Serve the UI until Ctrl-C, or print the addresses only, if the runs are on a server already.
 
     Raises:
         ValueError, ConnectionError: no store, no such study, or no free port.
@@ -67,14 +67,14 @@ def main(arguments: list[str]) -> None:
 
 
 def _announce(site: str, pages: Mapping[str, str]) -> None:
-    """Print the address of each page: of the views, as their menu in the UI does not switch to charts by itself."""
+    """Print the address of each page; views need theirs, as the UI's menu does not switch to charts by itself."""
     print("MLflow UI")
     for title, page in pages.items():
         print(f"  {title:<15}  {site}{page}", flush=True)
 
 
 def _pages(tracking: MlflowConfig, study: str | None) -> dict[str, str]:
-    """Return the addresses within the UI of the project's runs and of a study's views, and see to it that these are there.
+    """Write a study's views, and return their addresses within the UI, or that of the runs if there are none.
 
     Raises:
         ConnectionError: the store cannot be used.
@@ -100,14 +100,14 @@ def _pages(tracking: MlflowConfig, study: str | None) -> dict[str, str]:
 def _start(tracking: MlflowConfig, port: int, errors: IO[str]) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "mlflow", "server", "--host", _HOST, "--port", str(port), "--workers", "1"]
     environment = {
-        # MLflow would start eight more processes for jobs that looking at runs does not need.
+        # MLflow would start eight more processes for jobs, which viewing runs does not need.
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         **os.environ,
-        # Where only their owner can read it: a database's address may hold a password, and everybody can read a command line.
+        # In the environment, which only its owner can read: a database's address may hold a password; command lines are public.
         "MLFLOW_BACKEND_STORE_URI": tracking.uri,
         "MLFLOW_DEFAULT_ARTIFACT_ROOT": artifact_uri(tracking.artifact_location),
     }
-    # In a session of its own all its processes can be ended together, whatever state they are in.
+    # In a session of its own, so that all its processes can be ended together in any state.
     return subprocess.Popen(
         command, env=environment, stdout=subprocess.DEVNULL, stderr=errors, text=True, start_new_session=True
     )
@@ -122,7 +122,7 @@ def _wait_until_up(server: "subprocess.Popen[str]", port: int) -> None:
 
 
 def _end(server: "subprocess.Popen[str]") -> None:
-    """End the server and its workers: politely, then for certain."""
+    """End the server and its workers: by SIGTERM, then by SIGKILL."""
     with suppress(ProcessLookupError):
         os.killpg(server.pid, signal.SIGTERM)
     with suppress(subprocess.TimeoutExpired):
@@ -136,7 +136,7 @@ def _free_port(wanted: int | None) -> int:
     """Return `wanted`, or the first free port from 5000 on.
 
     Raises:
-        ValueError: `wanted` is taken, or no port.
+        ValueError: `wanted` is taken, or not a port number.
     """
     if wanted is not None and not 0 < wanted < 65536:
         raise ValueError(f"--port {wanted}: a whole number from 1 to 65535 is accepted")

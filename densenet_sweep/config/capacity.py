@@ -1,7 +1,6 @@
 """Whether a config's network fits into this machine: estimated from the config alone, before torch is imported.
 
-What is estimated is the least that training takes, so what is refused could not have run. A trial on another machine is judged
-there.
+The estimate is a lower bound, so a refused network could not have run. A trial on another machine is checked there.
 """
 
 import os
@@ -17,10 +16,10 @@ from densenet_sweep.data.known import facts
 _GIB = 2**30
 _FP32_BYTES = 4
 
-# A group of processes may be allowed less than the machine has.
+# A cgroup may allow less memory than the machine has.
 _CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 
-# Of which Linux has one wherever CUDA or ROCm can be used: NVIDIA's, AMD's, Tegra's and that of WSL.
+# Linux has one of these wherever CUDA or ROCm can be used: NVIDIA's, AMD's, Tegra's and WSL's.
 _GPU_FILES = ("dev/nvidia*", "dev/kfd", "dev/nvmap", "dev/nvhost-gpu", "dev/dxg")
 
 
@@ -29,11 +28,11 @@ def check_fits(config: Config, *, trains: bool = True, memory_bytes: int | None 
 
     Args:
         config: checked.
-        trains: with what a training step keeps; without, the weights and the pass of one image.
-        memory_bytes: what the machine has; by default what its processor or its largest GPU has, whichever is more.
+        trains: count what a training step keeps; otherwise the weights and the forward pass of one image.
+        memory_bytes: of the machine; by default that of its processor or its largest GPU, whichever is more.
 
     Raises:
-        ConfigError: it takes more.
+        ConfigError: it needs more.
     """
     found = network_size(config)
     if found is None:
@@ -53,7 +52,7 @@ def check_fits(config: Config, *, trains: bool = True, memory_bytes: int | None 
 
 
 def fits(config: Config) -> bool:
-    """Tell whether `check_fits` accepts `config`."""
+    """Return whether `check_fits` accepts `config`."""
     try:
         check_fits(config)
     except ConfigError:
@@ -93,7 +92,7 @@ def network_size(config: Config) -> size.Size | None:
 
 
 def machine_memory(device: str) -> int:
-    """Return the bytes that this machine's processor has, or its largest GPU where that is more and `device` may be one."""
+    """Return the bytes of memory of this machine, or of its largest GPU if that is more and `device` may be a GPU."""
     import psutil
 
     limits = [path.read_text(encoding="ascii").strip() for path in _CGROUP_LIMITS if path.is_file()]
@@ -105,13 +104,14 @@ def check_device(device: str) -> None:
     """Refuse a GPU that this machine does not have.
 
     Raises:
-        ConfigError: there is none. Or, where there is one, what torch says.
+        ConfigError: it has none.
+        ValueError: torch cannot use it.
     """
     if not device.startswith("cuda"):
         return
     if sys.platform == "linux" and not any(any(Path("/").glob(pattern)) for pattern in _GPU_FILES):
         raise ConfigError(f"device={device}: this machine has no usable GPU; auto or cpu is accepted")
-    from densenet_sweep.training.precision import resolve_device  # torch alone knows what of it can be used
+    from densenet_sweep.training.precision import resolve_device  # only torch knows which GPUs can be used
 
     resolve_device(device)
 

@@ -27,12 +27,12 @@ from densenet_sweep.config.schema import (
 from densenet_sweep.config.tracking_uri import check_uri, check_uri_password
 from densenet_sweep.data import known
 
-# Larger ones are slips of the keyboard; what they would cost is not worth finding out.
+# Larger values are typing errors.
 _MOST = 1_000_000
 _MOST_NS_STEPS = 100
 _MOST_THREADS = 1024
 
-# What torch takes as a seed.
+# The seeds that torch accepts.
 _SEEDS = (-(2**63), 2**63 - 1)
 
 _DEVICES = re.compile(r"auto|cpu(:0)?|cuda(:\d+)?")
@@ -148,7 +148,7 @@ def _check_data(config: Config) -> None:
 
 
 def _check_known_data(config: Config) -> None:
-    """Hold the config against what is known of a supplied data set."""
+    """Check the config against the known facts of a supplied data set."""
     data = config.data
     facts = known.facts(data._target_)
     if facts is None:

@@ -53,7 +53,7 @@ def compose(overrides: Sequence[str], *, config_dir: str | None = None, config_n
     Raises:
         Exception: Hydra's and OmegaConf's, for an override that does not fit; see `errors.one_line`.
     """
-    refuse_typed_passwords(overrides)  # first of all: whoever cannot read an override shows it
+    refuse_typed_passwords(overrides)  # first: an error about a malformed override shows it
     parsed = OverridesParser.create().parse_overrides(list(overrides))
     experiments.refuse_more(parsed, [*([] if config_dir is None else [Path(config_dir)]), config_folder()])
     fixed = [str(override.input_line) for override in parsed if not override.is_sweep_override()]
@@ -103,7 +103,7 @@ def config_loader(config_dir: str | None = None) -> Iterator[tuple[ConfigLoader,
 
 @contextmanager
 def _beside_a_running_application() -> Iterator[None]:
-    """Put Hydra's one instance a process aside: an application that runs (a sweep at its end, say) may compose, too."""
+    """Set Hydra's global instance aside, so that a running application (a sweep at its end, say) can compose."""
     running = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
     try:
@@ -116,9 +116,9 @@ def typed(job: DictConfig) -> Config:
     """Return `job` as checked dataclasses, all interpolations resolved.
 
     Raises:
-        ConfigError: a value out of range or none at all, or a combination that cannot run.
+        ConfigError: a value is missing or out of range, or a combination cannot run.
     """
-    job = copy.deepcopy(job)  # Hydra's own keeps its interpolations: what they give may be a password, and is written nowhere
+    job = copy.deepcopy(job)  # Hydra's own keeps its interpolations: a resolved one may be a password, which is never written
     with read_write(job), open_dict(job):
         OmegaConf.resolve(job)
         own_sections.give_schemas(job)
@@ -155,7 +155,7 @@ def sweep_dir(runtime: HydraConf) -> Path:
 
 
 def task_overrides(runtime: HydraConf) -> tuple[str, ...]:
-    """Return the overrides of the job as they were typed: `${oc.env:PASSWORD}` stays what it is."""
+    """Return the overrides of the job as they were typed: `${oc.env:PASSWORD}` stays as it is."""
     typed_overrides = OmegaConf.to_container(runtime.overrides.task, resolve=False)
     assert isinstance(typed_overrides, list)
     return tuple(typed_overrides)

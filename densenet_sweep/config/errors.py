@@ -14,12 +14,12 @@ def one_line(error: BaseException) -> str:
 
 
 def unknown_key(section: str, key: str, accepted: list[str]) -> str:
-    """Return that `section` has no such key, with the nearest one and all that it accepts; the root is the section ""."""
+    """Return the message that `section` ("" is the root) has no such key, with the nearest one and all accepted ones."""
     return readable.unknown_key(section, key, accepted, groups())
 
 
 class Failed(BaseException):
-    """Carries the error of a single run past Hydra, which would put a line of its own before ours."""
+    """Carries the error of a single run past Hydra, which would print a line of its own first."""
 
     def __init__(self, error: Exception) -> None:
         """Take the error."""

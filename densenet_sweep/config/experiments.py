@@ -1,7 +1,7 @@
-"""What a file of the group `experiment` may say: what is trained. A `config.yaml` that a run has left becomes such a file.
+"""Restricts files of the group `experiment` to what is trained, because the `config.yaml` of a run can become such a file.
 
-So none of them brings keys of Hydra's, which can call anything, or widens `trusted_targets`; a sweep file, `conf/config.yaml`
-and the command line can.
+They may not set Hydra's keys, which can call anything, or widen `trusted_targets`; a sweep file, `conf/config.yaml` and the
+command line may.
 """
 
 import re
@@ -19,7 +19,7 @@ _PACKAGE = re.compile(r"\s*#\s*@package\s+(\S+)")
 
 
 def refuse_more(overrides: Sequence[Override], folders: Sequence[Path]) -> None:
-    """Refuse chosen experiments whose files say more than what is trained.
+    """Refuse chosen experiments whose files set more than what is trained.
 
     Args:
         overrides: of a command line.

@@ -1,4 +1,4 @@
-"""What is needed of Hydra and has no public name (1.3.2 to 1.3.8)."""
+"""The private parts of Hydra that we need (1.3.2 to 1.3.8)."""
 
 from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
@@ -11,12 +11,12 @@ from hydra.core.override_parser.types import Override
 
 
 def command_line_parser() -> ArgumentParser:
-    """Return Hydra's own parser of a command line, so that what is checked before Hydra starts is what Hydra will read."""
+    """Return Hydra's own command line parser, so that the checks before Hydra starts read what Hydra will read."""
     return get_args_parser()
 
 
 def is_grid(sweeper_target: str) -> bool:
-    """Tell whether `hydra.sweeper._target_` is Hydra's own sweeper, which runs every combination."""
+    """Return whether `hydra.sweeper._target_` is Hydra's own sweeper, which runs every combination."""
     return sweeper_target.endswith(f".{BasicSweeper.__name__}")
 
 
@@ -26,7 +26,7 @@ def grid(overrides: Sequence[Override]) -> Iterator[Sequence[str]]:
 
 
 def hide_private_options() -> None:
-    """Leave options whose names begin with `_` out of `--help` and of the shell's completion.
+    """Hide options whose names begin with `_` from `--help` and shell completion.
 
     They are schemas and bases of other option files. Hydra 1.3 and 1.4 have no setting for it.
     """

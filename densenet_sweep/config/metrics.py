@@ -1,4 +1,4 @@
-"""The table of metrics: objectives, words on axes, columns and charts of views all come from it.
+"""The table of metrics: the source of objectives, axis labels, and the columns and charts of views.
 
 A new metric is a row here and its computation.
 """
@@ -55,7 +55,7 @@ OBJECTIVES: tuple[str, ...] = tuple(metric.name for metric in METRICS.values() i
 
 
 def direction_of(name: str) -> Literal["maximize", "minimize"]:
-    """Return which way of an objective is better; more, of one that is not in the table."""
+    """Return the direction of an objective; `maximize` for one that is not in the table."""
     return METRICS[name].direction if name in METRICS else "maximize"
 
 

@@ -1,6 +1,6 @@
 """The config that a run has left, as overrides: untrusted, whoever wrote it.
 
-It may choose options and set values. A function besides ours has to come from the user: from an option file in the user's
+It may choose options and set values. A function that is not ours must come from the user: from an option file in the user's
 conf or `--config-dir`, or from the command line.
 """
 
@@ -16,11 +16,11 @@ from densenet_sweep.config.schema import Config, ConfigError
 def as_overrides(
     path: Path, given: Sequence[str] = (), *, config_dir: str | None = None, ignored: Sequence[str] = ()
 ) -> list[str]:
-    """Return the overrides that give what `config_file.write` wrote to `path`.
+    """Return the overrides that reproduce the config that `run_config.write` wrote to `path`.
 
     Args:
         path: of the file.
-        given: overrides of the user, which will follow; of them those that say what is trained are looked at.
+        given: the user's overrides, which will follow; only those of `of_training` are read.
         config_dir: a further folder of config files, as Hydra's `--config-dir`.
         ignored: keys that are left out.
 
@@ -69,7 +69,7 @@ def copy(
     comment: str = "",
     without: Sequence[str] = (),
 ) -> None:
-    """Write what `path` may say to `target`, as an option file of the group `experiment`, but for the keys `without`.
+    """Write the permitted part of `path`, without the keys `without`, to `target` as an option file of `experiment`.
 
     Raises:
         ConfigError, OSError: as `as_overrides`; or `target` cannot be written.

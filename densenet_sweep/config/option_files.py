@@ -1,4 +1,4 @@
-"""Where the config files are, and which groups of options there are among them."""
+"""Where the config files are, and the names of their groups."""
 
 from pathlib import Path
 

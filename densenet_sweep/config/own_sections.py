@@ -1,4 +1,4 @@
-"""Sections of a user's own: an option file that starts from no schema of ours brings its keys for its own `_target_`.
+"""A user's own sections: an option file without a schema of ours brings the keys of its own `_target_`.
 
     # conf/optimizer/lion.yaml
     _target_: my_package.lion
@@ -6,7 +6,7 @@
     max_grad_norm: null
     betas: [0.9, 0.99]
 
-The section has to have the keys that every option of its group has, which are checked as ever, and may have others.
+The section needs the keys that every option of its group has, which are checked as usual, and may have others.
 """
 
 import keyword
@@ -17,15 +17,15 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 
 from densenet_sweep.config.schema import ArchitectureConfig, ConfigError, DataConfig, OptimizerConfig, ScheduleConfig
 
-# What the rest of the program needs of a section, by group.
+# The keys that the rest of the program needs, by group.
 SECTIONS = {"architecture": ArchitectureConfig, "optimizer": OptimizerConfig, "schedule": ScheduleConfig, "data": DataConfig}
 
 
 def give_schemas(job: DictConfig) -> None:
-    """Give each section of `job` that has no schema one that is made of its keys.
+    """Give each section of `job` without a schema one made from its keys.
 
     Raises:
-        ConfigError: a section that is none, a key that cannot be an argument, or one of ours that is not there.
+        ConfigError: a section is missing or no mapping, a key cannot be an argument, or a key of ours is missing.
         omegaconf.errors.ValidationError: a key of ours with a value of another type.
     """
     for name, schema in SECTIONS.items():

@@ -1,4 +1,4 @@
-"""The config of a run as a file that trains the same again: `config.yaml`, an option of the group `experiment`."""
+"""The config of a run as a file that reproduces the training: `config.yaml`, an option of the group `experiment`."""
 
 import json
 import re
@@ -12,28 +12,28 @@ import yaml
 from densenet_sweep.config.schema import Config, ConfigError
 from densenet_sweep.config.targets import is_ours
 
-# The groups whose options decide which keys there are.
+# The groups whose options decide which keys exist.
 GROUPS = ("architecture", "optimizer", "schedule", "data")
 
-# What is the machine's and not the run's.
+# Keys that depend on the machine, not on the run.
 OF_THE_MACHINE = ("data.root", "data.download")
 
-# What Hydra takes for something else than a text.
+# Words that Hydra does not parse as strings.
 _NO_WORDS = ("true", "false", "null", "nan", "inf")
 
-# What says nothing of what is trained, may hold a password, or is the user's to grant.
+# Sections that do not affect what is trained, may hold a password, or are only the user's to set.
 WHERE_IT_IS_WRITTEN = ("tracking", "storage", "trusted_targets", "reference")
 
 _SAYS_WHAT_IS_TRAINED = {it.name for it in fields(Config)} - set(WHERE_IT_IS_WRITTEN)
 
-# An option of a group, a key, and the keys that name a function.
+# Patterns of an option and of a key, and the keys that name a function.
 _OPTION = re.compile(r"\w[\w-]*(/\w[\w-]*)*")
 _KEY = re.compile(r"[A-Za-z]\w*(\.[A-Za-z]\w*)*")
 _TARGETS = tuple(f"{group}._target_" for group in GROUPS)
 
 
 def shown(config: Config) -> dict[str, Any]:
-    """Return what says what is trained, as nested plain values; of functions those that are a user's own."""
+    """Return the part of `config` that defines the training, as nested plain values; of functions only a user's own."""
 
     def of_section(section: Mapping[str, Any], name: str) -> dict[str, Any]:
         return {
@@ -83,11 +83,11 @@ def text(options: Mapping[str, str], values: Mapping[str, Any], comment: str = "
 def read(path: Path) -> tuple[dict[str, str], dict[str, Any]]:
     """Return the options of the groups and the values, nested, that `write` wrote.
 
-    Whoever can write where a run is kept can write this file, and its values become overrides. So it may say what is trained
-    and nothing else: no key of Hydra's, no interpolation, no function.
+    Anyone with write access to a run's folder can change this file, and its values become overrides. So it may define the
+    training and nothing else: no key of Hydra's, no interpolation, no function.
 
     Raises:
-        ConfigError: the file is something else, or says more.
+        ConfigError: the file is something else, or contains more.
         OSError: it cannot be read.
     """
     try:
@@ -111,15 +111,15 @@ def read(path: Path) -> tuple[dict[str, str], dict[str, Any]]:
 
 
 def foreign_targets(values: Mapping[str, Any]) -> dict[str, str]:
-    """Return the functions besides ours that nested `values` name, by key; only the user may call them."""
+    """Return the functions in nested `values` that are not ours, by key; only the user may call them."""
     named = {key: str(value) for key, value in flat(values).items() if key in _TARGETS}
     return {key: target for key, target in named.items() if not is_ours(key.partition(".")[0], target)}
 
 
 def overrides(options: Mapping[str, str], values: Mapping[str, Any], *, ignored: Sequence[str] = ()) -> list[str]:
-    """Return the overrides that choose `options` of the groups and set the nested `values`, but for the keys `ignored`.
+    """Return the overrides that choose `options` of the groups and set the nested `values`, except the keys `ignored`.
 
-    Functions besides ours are left out.
+    Functions that are not ours are left out.
     """
     left_out = {*ignored, *foreign_targets(values)}
     leaves = (f"{key}={_typed(value)}" for key, value in flat(values).items() if key not in left_out)
@@ -127,13 +127,13 @@ def overrides(options: Mapping[str, str], values: Mapping[str, Any], *, ignored:
 
 
 def _typed(value: Any) -> str:
-    """Return `value` in Hydra's grammar: JSON's for numbers, texts and lists of them, where a plain word would not do."""
+    """Return `value` in Hydra's grammar: a plain word if possible, else JSON for numbers, strings and lists of them."""
     is_word = isinstance(value, str) and re.fullmatch(r"[A-Za-z]\w*", value) and value.lower() not in _NO_WORDS
     return str(value) if is_word else json.dumps(value)
 
 
 def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """Yield the keys of nested `value`, those in lists too, with what they hold; a key holds a leaf or nothing."""
+    """Yield the keys of nested `value`, including those in lists, each with its leaf, or None if it holds no leaf."""
     if isinstance(value, Mapping):
         for key, item in value.items():
             yield from _leaves(item, f"{path}.{key}" if path else str(key))

@@ -1,4 +1,4 @@
-"""Whether what was asked can run: every job is composed and checked before a folder is made, data is read or torch imported."""
+"""Early checks: every job is composed and checked before a folder is made, data is read or torch is imported."""
 
 from collections.abc import Iterator, Sequence
 
@@ -15,12 +15,12 @@ from densenet_sweep.config.hydra_private import command_line_parser, grid, is_gr
 
 _OUR_SWEEPER = "hydra_plugins.hydra_async_sweeper.sweeper.AsyncOptunaSweeper"
 
-# How the launchers are called whose jobs run on the machine that launches them: Hydra's, ours and submitit's, joblib's.
+# Launchers whose jobs run on the launching machine: Hydra's, ours and submitit's, joblib's.
 _LAUNCHERS_HERE = (".BasicLauncher", ".LocalLauncher", ".JoblibLauncher")
 
 
 def refuse_bad_input(arguments: Sequence[str], config_name: str = composition.CONFIG_NAME) -> None:
-    """Compose and check each job that a command line asks to run; a sweep checks its own, through `callbacks.check_trials`.
+    """Compose and check each job of a command line; a sweep checks its own, through `callbacks.check_trials`.
 
     Raises:
         Exception: Hydra's, OmegaConf's or ConfigError; see `errors.one_line`.
@@ -37,10 +37,10 @@ def refuse_bad_input(arguments: Sequence[str], config_name: str = composition.CO
 
 
 def check_job(job: DictConfig) -> None:
-    """Check a composed job, with its section `hydra`, which is removed.
+    """Check a composed job, and remove its section `hydra`.
 
     Raises:
-        ConfigError: it cannot run; or not on this machine, where it is to.
+        ConfigError: it cannot run, or not on this machine if it is meant to run here.
     """
     is_trial = job.hydra.mode == RunMode.MULTIRUN
     is_here = not is_trial or str(job.hydra.launcher._target_).endswith(_LAUNCHERS_HERE)
@@ -49,7 +49,7 @@ def check_job(job: DictConfig) -> None:
     config = composition.typed(job)
     if is_here:
         capacity.check_device(config.device)
-        if not (is_trial and config.limits.is_set):  # a trial beyond a limit is no mistake, and is not run
+        if not (is_trial and config.limits.is_set):  # a trial that exceeds a limit is not an error; it is not run
             capacity.check_fits(config)
 
 

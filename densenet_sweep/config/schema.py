@@ -2,7 +2,7 @@
 
 Owns names and types; ranges are checked in `checks.py`, numbers live in `conf/`. Imports no torch, so that a bad config is
 refused in milliseconds. `register()` puts the schemas where Hydra finds them: each option file of a group starts with
-`defaults: [_schema, _self_]` and thereby refuses keys and types that it does not know.
+`defaults: [_schema, _self_]` and thereby refuses unknown keys and types.
 """
 
 from dataclasses import dataclass, field, fields
@@ -29,7 +29,7 @@ class ArchitectureConfig:
 
 @dataclass
 class StemConfig(ArchitectureConfig):
-    """How our networks begin, and how their weights do."""
+    """The stem of our networks, and how their weights are initialized."""
 
     stem: str = MISSING
     initialization: str = MISSING
@@ -152,7 +152,7 @@ class OneCycleConfig(ScheduleConfig):
 class AugmentConfig:
     """Random changes of a training image, in pixels; 0 and false switch them off.
 
-    `horizontal_flip` is true for a coin each time, or `alternating` for every second epoch.
+    `horizontal_flip` is true for a random flip, or `alternating` for a flip every second epoch.
     """
 
     crop_padding: int = MISSING
@@ -177,7 +177,7 @@ class DataConfig:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
     def source_arguments(self) -> dict[str, Any]:
-        """Return what the source function named by `_target_` takes: a user's own also the keys of its own option file."""
+        """Return the arguments of the source function `_target_`; a user's own also takes the other keys of its section."""
         own = {it.name: getattr(self, it.name) for it in fields(self) if it.name not in DataConfig.__dataclass_fields__}
         return {"root": self.root, "download": self.download, **own}
 
@@ -201,7 +201,7 @@ class ImageFolderConfig(DataConfig):
 
 @dataclass
 class TrackingConfig:
-    """Where runs are recorded, and of how many of a sweep's trials, the best, the weights are kept."""
+    """Where runs are recorded, and for how many of a sweep's best trials weights are kept."""
 
     _target_: str = MISSING
     keep_checkpoints: int = MISSING
@@ -234,13 +234,13 @@ class LimitsConfig:
 
     @property
     def is_set(self) -> bool:
-        """Whether there is any."""
+        """Whether any limit is set."""
         return self.num_parameters is not None or self.memory_bytes is not None
 
 
 @dataclass
 class ReferenceConfig:
-    """The numbers of the run that this one repeats, which are compared at its end; `of` says whose they are."""
+    """The numbers of the run that this one repeats, compared at its end; `of` names that run."""
 
     of: str | None = MISSING
     train_loss: float | None = MISSING
@@ -276,7 +276,7 @@ class Config:
 
     @property
     def objectives(self) -> list[str]:
-        """The metrics that a sweep optimizes; the first is what a run's best epoch is chosen by, and is shown while it runs."""
+        """The metrics that a sweep optimizes; the first one selects a run's best epoch and is shown while it runs."""
         return [self.objective] if isinstance(self.objective, str) else list(self.objective)
 
 
@@ -284,7 +284,7 @@ class Config:
 class ComposedConfig(Config):
     """`Config` as Hydra composes it: a section takes the schema that its option file starts from.
 
-    One that starts from none is a user's own; see `own_sections`.
+    A section without a schema is a user's own; see `own_sections`.
     """
 
     architecture: Any = MISSING
@@ -300,7 +300,7 @@ def _direction_of(objective: Any) -> str | list[str]:
 
 
 # ${direction_of:${objective}} is the direction in which a sweep optimizes, or a list of them. Registered on import: a process
-# that is handed a composed config needs it too.
+# that receives a composed config needs it too.
 OmegaConf.register_new_resolver("direction_of", _direction_of, replace=True)
 
 

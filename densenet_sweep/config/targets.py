@@ -1,7 +1,7 @@
-"""Which functions a `_target_` may name: ours, each in the section that it is for, and what the user trusts.
+"""Which functions a `_target_` may name: ours, each in its own section, and those that the user trusts.
 
-`trusted_targets=[my_package.*]` admits a user's own optimizer, network or data. It stands in the user's conf, on the command
-line or in a folder given as `--config-dir`, and never comes from what a run has left; see `config_file`.
+`trusted_targets=[my_package.*]` admits a user's own optimizer, network or data. It is set in the user's conf, on the command
+line or in a folder given as `--config-dir`, never by the config that a run has left; see `run_config`.
 """
 
 import importlib.util
@@ -14,7 +14,7 @@ from hydra_async_sweeper.study.trust import is_trusted
 
 from densenet_sweep.config.schema import Config, ConfigError
 
-# Ours, by the section that may name them. By name, as a module also holds what it imports, `torch` say.
+# Ours, by the section that may name them. Each is listed, because a module also exposes its imports, such as `torch`.
 _OURS: dict[str, dict[str, tuple[str, ...]]] = {
     "architecture": {
         "densenet_sweep.architectures.densenet": ("densenet",),
@@ -35,7 +35,7 @@ _PATTERN = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(\.\*)?")
 
 
 def is_ours(section: str, target: str) -> bool:
-    """Tell whether `target` names a function of ours that is for this section."""
+    """Return whether `target` names a function of ours for this section."""
     module, _, name = target.rpartition(".")
     return name in _OURS.get(section, {}).get(module, ())
 
@@ -44,7 +44,7 @@ def check_targets(config: Config) -> None:
     """Refuse functions that are neither ours nor trusted.
 
     Raises:
-        ConfigError: naming the key, the function and how it is admitted; or a trusted one whose package is not there.
+        ConfigError: naming the key, the function and how to admit it; or the package of a trusted one is not installed.
     """
     for pattern in config.trusted_targets:
         if not _PATTERN.fullmatch(pattern):

@@ -29,7 +29,7 @@ def sqlite_uri(file: Path, like: str = "sqlite:///") -> str:
         return f"{scheme}:///{path}{mark}{options}"
     from sqlalchemy.engine import make_url
 
-    # Where no driver is named, MLflow (3.17) also makes a folder of the path as it is quoted.
+    # If no driver is named, MLflow (3.17) also creates a folder with the quoted path.
     return make_url(like).set(drivername="sqlite+pysqlite", database=path).render_as_string()
 
 
@@ -55,7 +55,7 @@ def check_uri(uri: str) -> None:
 
 
 def check_uri_password(uri: str) -> None:
-    """Refuse a password in `uri`, but for a database's that `MLFLOW_TRACKING_URI` holds: it would be written to files.
+    """Refuse a password in `uri`, as it would be written to files; a database's in `MLFLOW_TRACKING_URI` is accepted.
 
     Raises:
         ValueError: there is one; the message does not show it.
@@ -66,5 +66,5 @@ def check_uri_password(uri: str) -> None:
 
 
 def is_server(uri: str) -> bool:
-    """Tell whether `uri` is an MLflow server's."""
+    """Return whether `uri` is an MLflow server's."""
     return uri.startswith(("http://", "https://"))

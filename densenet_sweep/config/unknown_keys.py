@@ -1,4 +1,4 @@
-"""Keys that nothing reads: Hydra lets `+key=value` add any, and a run that ignored one would not be what was asked for."""
+"""Keys that nothing reads: Hydra lets `+key=value` add any, and a run that ignored one would not be the requested one."""
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
@@ -25,12 +25,12 @@ def refuse_added(
 ) -> None:
     """Refuse overrides with `+` or `++` of keys that the config does not have without them.
 
-    A section of a user's own has no schema, so its option file says which keys it has.
+    A user's own section has no schema; its option file defines its keys.
 
     Args:
         overrides: of a command line.
         compose: returns the config that overrides give.
-        is_group: tells whether a key is a config group, whose options may be added.
+        is_group: returns whether a key is a config group, whose options may be added.
 
     Raises:
         ConfigError: naming the key, the nearest one and what its section accepts.

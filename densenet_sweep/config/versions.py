@@ -1,4 +1,4 @@
-"""The versions that a report of a fault should name, read without importing what they are of."""
+"""The versions that a bug report should name, read without importing the packages."""
 
 from importlib import metadata
 

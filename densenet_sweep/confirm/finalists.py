@@ -1,6 +1,6 @@
 """The finalists of a study: its best complete trials, each as an option file of the group `experiment`.
 
-A confirmation's folder holds these files, the sweep file that repeats them, and `finalists.yaml`, which says what they were.
+A confirmation's folder holds these files, the sweep file that repeats them, and `finalists.yaml`, which describes them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,13 +16,13 @@ from densenet_sweep.results.study import Study
 
 FINALISTS = "finalists.yaml"
 
-# As many configurations can take part in one confirmation, so that more of them can be added to it later.
+# Most configurations of one confirmation, so that more of them can be added to it later.
 _MOST = 50
 
 
 @dataclass(frozen=True)
 class Finalist:
-    """A trial of the sweep; `value` is what the sweep said of it."""
+    """A trial of the sweep; `value` is its objective in the sweep."""
 
     trial: int
     value: float
@@ -45,7 +45,7 @@ class Finalists:
     trials: tuple[Finalist, ...]
 
     def by_option(self) -> dict[str, Finalist]:
-        """Return them by the names of their option files."""
+        """Return the finalists by the names of their options."""
         return {finalist.option: finalist for finalist in self.trials}
 
 
@@ -73,7 +73,7 @@ def write(folder: Path, finalists: Finalists, *, top: int, seeds: Sequence[int],
         "study_name": folder.name,
         "n_trials": len(chosen) * len(seeds),
         "command": command,
-        # Seed by seed, so that an interrupted confirmation has seen all finalists alike.
+        # Seed by seed, so that an interrupted confirmation has trained all finalists equally often.
         "enqueue": [{"experiment": finalist.option, "seed": seed} for seed in seeds for finalist in chosen],
         "params": {
             "experiment": f"choice({','.join(finalist.option for finalist in finalists.trials)})",
@@ -88,7 +88,7 @@ def write(folder: Path, finalists: Finalists, *, top: int, seeds: Sequence[int],
 
 
 def read(folder: Path) -> Finalists | None:
-    """Return the finalists that `folder` was written for, or None where it is no confirmation's."""
+    """Return the finalists of the confirmation in `folder`, or None if there is none."""
     try:
         described = yaml.safe_load((folder / FINALISTS).read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -108,7 +108,7 @@ def option_file(folder: Path, finalist: Finalist) -> Path:
 
 
 def described(folder: Path, choices: Mapping[str, str], seed: int) -> dict[str, Any]:
-    """Return the name and the tags of a run of the confirmation in `folder`; nothing where it is none."""
+    """Return the name and the tags of a run of the confirmation in `folder`; empty if there is none."""
     finalists = read(folder)
     if finalists is None:
         return {}

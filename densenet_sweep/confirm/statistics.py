@@ -1,4 +1,4 @@
-"""What repeated runs of several configurations say: means, intervals, and which differences stand out of the noise.
+"""Statistics of repeated runs of several configurations: means, intervals, and significant differences.
 
 Shape suffixes: S seeds (runs of one configuration), N images of the test set.
 """
@@ -15,7 +15,7 @@ LEVEL = 0.05
 
 @dataclass(frozen=True, eq=False)
 class Repetitions:
-    """The runs of one configuration: test accuracies_S, and is_right_SN where it is known which images each run got right."""
+    """The runs of one configuration: test accuracies_S, and is_right_SN if it is known which images each run got right."""
 
     accuracies_S: np.ndarray
     num_images: int
@@ -41,7 +41,7 @@ class Repetitions:
 
 @dataclass(frozen=True)
 class Difference:
-    """How far a configuration stays behind another, and the probability of at least so much between equally good ones."""
+    """How far a configuration is behind another, with the standard error and the two-sided p-value."""
 
     value: float
     standard_error: float
@@ -52,8 +52,8 @@ def difference(better: Repetitions, other: Repetitions) -> Difference:
     """Compare two configurations by Welch's t test, with two sources of noise: the seeds, and the images of the test set.
 
     The variance of the difference of the means is s²/S of either side (Welch, 1947) plus that of the paired difference over
-    images, since another test set of the same kind would give another difference. Where it is not known which images were
-    right, the accuracies' binomial variances stand in for the latter; they leave out the pairing, so less stands out.
+    images, since another test set of the same kind would give another difference. If it is not known which images were
+    right, the accuracies' binomial variances replace the latter; they ignore the pairing, so fewer differences are significant.
     """
     from scipy.stats import t
 
@@ -75,9 +75,9 @@ def difference(better: Repetitions, other: Repetitions) -> Difference:
 
 
 def indistinguishable(all_of_them: Sequence[Repetitions]) -> tuple[int, dict[int, Difference], list[int]]:
-    """Return the index of the best mean, how far each other is behind it, and the indices that cannot be told from it.
+    """Return the index of the best mean, how far each other is behind it, and the indices not significantly worse.
 
-    The level is divided by the number of comparisons (Bonferroni). The best is among those that cannot be told from it.
+    The level is divided by the number of comparisons (Bonferroni). The last list includes the best itself.
     """
     best = max(range(len(all_of_them)), key=lambda index: all_of_them[index].mean)
     behind = {index: difference(all_of_them[best], it) for index, it in enumerate(all_of_them) if index != best}

@@ -1,4 +1,4 @@
-"""A confirmation as it is read: a table of the finalists, and what follows from it in sentences."""
+"""A confirmation as text: a table of the finalists, and the conclusions in sentences."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ def show(verdict: Verdict, console: Console) -> None:
 
 
 def sentences(verdict: Verdict) -> list[str]:
-    """Return what the table says, in words."""
+    """Return the conclusions from the table as sentences."""
     lines = [f"run {number} failed: {reason}" for number, reason in verdict.failures.items()]
     if verdict.num_missing:
         verb = "is" if verdict.num_missing == 1 else "are"
@@ -55,7 +55,7 @@ def sentences(verdict: Verdict) -> list[str]:
 
 
 def markdown(verdict: Verdict) -> str:
-    """Return the table and the sentences as a page in MLflow shows them."""
+    """Return the table and the sentences as Markdown, for a page in MLflow."""
     headings, cells = rows(verdict)
     lines = [headings, ["---"] * len(headings), *cells] if cells else []
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -63,7 +63,7 @@ def markdown(verdict: Verdict) -> str:
 
 
 def as_object(verdict: Verdict) -> dict[str, Any]:
-    """Return all of it as plain values, for a JSON file."""
+    """Return the verdict as plain values, for a JSON file."""
     return {
         "study": verdict.finalists.study,
         "champion": None if verdict.champion is None else verdict.results[verdict.champion].finalist.trial,
@@ -94,7 +94,7 @@ def _entry(verdict: Verdict, index: int) -> dict[str, Any]:
 
 
 def title(verdict: Verdict) -> str:
-    """Return what is confirmed and how often."""
+    """Return the title, with the confirmed study and the number of seeds."""
     return f"confirmation of {verdict.finalists.study}: test accuracy over {_num_seeds(verdict)} seeds"
 
 
@@ -159,7 +159,7 @@ def _method(verdict: Verdict) -> str:
 
 
 def _selection_bias(verdict: Verdict) -> str:
-    """Say by how much the sweep's own number was above what the test set says of its winner, the best of many by one split."""
+    """Return a sentence on how far the sweep's value of its winner, the best of many on one split, was above its test mean."""
     winner = min(verdict.results, key=lambda result: [it.trial for it in verdict.finalists.trials].index(result.finalist.trial))
     excess = winner.finalist.value - winner.runs.mean
     how = f"{excess:.4f} more than" if excess > 0 else f"{-excess:.4f} less than"

@@ -1,4 +1,4 @@
-"""What a confirmation found: the finalists on the test set, which of them stand out, and the champion."""
+"""The result of a confirmation: the finalists on the test set, which of them stand out, and the champion."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _FEWEST_RUNS = 2
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """One finalist with its runs: `trials` holds the confirmation's trial number of each seed."""
+    """One finalist with its runs: `trials` maps each seed to the confirmation's trial number."""
 
     finalist: Finalist
     runs: Repetitions
@@ -29,9 +29,9 @@ class Result:
 class Verdict:
     """The finalists that were trained at least twice, the best mean first.
 
-    `behind` says how far each but the first stays behind it, `equals` are the indices that cannot be told from the first, and
-    `champion` is the index of the smallest of these, the one with the better mean among equally small ones; None before every
-    run has ended. `num_missing` runs are still to come, `failures` are reasons by the confirmation's trial number.
+    `behind` says how far each but the first is behind it. `equals` are the indices that are not significantly worse, with the
+    first. `champion` is the index of the smallest network of these, a better mean breaking ties; None until every run has
+    ended. `num_missing` runs are still to come. `failures` are reasons by the confirmation's trial number.
     """
 
     finalists: Finalists
@@ -44,11 +44,11 @@ class Verdict:
 
 
 def reach(study: Study, folder: Path, finalists: Finalists) -> Verdict:
-    """Return what the confirmation `study` has found so far.
+    """Return the verdict of the confirmation `study` so far.
 
     Args:
         study: of the confirmation.
-        folder: its sweep's, where each run keeps which images it got right; a run that does not counts by its accuracy alone.
+        folder: of its sweep, where each run stores which images it got right; without these, only the accuracy counts.
         finalists: that take part.
     """
     missing = study.in_state("waiting", "running")
@@ -69,7 +69,7 @@ def reach(study: Study, folder: Path, finalists: Finalists) -> Verdict:
 
 
 def of_confirmations(name: str, outputs: Path = OUTPUTS) -> list[Verdict]:
-    """Return what the confirmations of the study `name` have found, the one used last first."""
+    """Return the verdicts of the confirmations of the study `name`, last used first."""
     found = []
     for study in studies.found(outputs):
         finalists = read(study.folder)

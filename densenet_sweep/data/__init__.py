@@ -1,1 +1,1 @@
-"""Images: from files to uint8 tensors, split, and shown in seeded, augmented batches."""
+"""Images: read from files as uint8 tensors, split, and served in seeded, augmented batches."""

@@ -14,9 +14,9 @@ from torch.nn import functional
 class Augmentation:
     """Which changes to draw, in pixels; 0 and False switch one off.
 
-    `horizontal_flip` is a coin for each image and epoch, or `"alternating"`: every image is mirrored in every second epoch,
-    the first at random, so that any two epochs in a row show both sides of it (Jordan, "94% on CIFAR-10 in 3.29 seconds on a
-    single GPU", 2024).
+    `horizontal_flip` mirrors each image with probability one half in each epoch, or, if `"alternating"`, in every second epoch
+    from a random first one, so that any two epochs in a row show both sides of an image (Jordan, "94% on CIFAR-10 in 3.29
+    seconds on a single GPU", 2024).
     """
 
     crop_padding: int = 0
@@ -24,7 +24,7 @@ class Augmentation:
     cutout_size: int = 0
 
     def before_normalizing(self, floats_BCHW: Tensor, generator: Generator, turn_B: Tensor) -> Tensor:
-        """Return the images moved and mirrored; what moves in is black. `turn_B` says whom the alternating flip mirrors."""
+        """Return the images shifted (padded with black) and mirrored; the alternating flip mirrors those marked in `turn_B`."""
         if self.crop_padding:
             floats_BCHW = crop(floats_BCHW, self.crop_padding, generator)
         if self.horizontal_flip == "alternating":
@@ -32,12 +32,12 @@ class Augmentation:
         return flip(floats_BCHW, generator) if self.horizontal_flip else floats_BCHW
 
     def after_normalizing(self, floats_BCHW: Tensor, generator: Generator) -> Tensor:
-        """Return the images with a hole each, filled with the mean, which is zero by now."""
+        """Return the images with one hole each, filled with the mean, which is zero after normalising."""
         return cutout(floats_BCHW, self.cutout_size, generator) if self.cutout_size else floats_BCHW
 
 
 def crop(images_BCHW: Tensor, padding: int, generator: Generator) -> Tensor:
-    """Pad with zeros by `padding` pixels and cut each image out at its own random place, in the original size."""
+    """Pad with zeros by `padding` pixels and crop each image to its original size at a random place of its own."""
     size, (height, width) = len(images_BCHW), images_BCHW.shape[2:]
     padded_BCHW = functional.pad(images_BCHW, (padding,) * 4)
     offsets_2B = torch.randint(0, 2 * padding + 1, (2, size), generator=generator, device=images_BCHW.device)
@@ -53,7 +53,7 @@ def flip(images_BCHW: Tensor, generator: Generator) -> Tensor:
 
 
 def mirror(images_BCHW: Tensor, mirrored_B: Tensor) -> Tensor:
-    """Mirror those images left to right that are told to be."""
+    """Mirror the images marked in `mirrored_B` left to right."""
     return torch.where(mirrored_B.view(-1, 1, 1, 1), images_BCHW.flip(3), images_BCHW)
 
 

@@ -1,4 +1,4 @@
-"""Batches of float images: the order in which a split is shown.
+"""Batches of float images, and their order.
 
 Shape suffixes: N images of a set, B images in a batch, C channels, H height, W width.
 """
@@ -15,7 +15,7 @@ from densenet_sweep.data.preprocessing import Preprocessing
 
 
 class EvalBatches:
-    """The images in their order, as they are; each call starts anew."""
+    """The images in their order, without augmentation; each call starts from the first."""
 
     def __init__(self, images: Images, preprocessing: Preprocessing, *, batch_size: int) -> None:
         self._images = images
@@ -67,7 +67,7 @@ class TrainBatches:
         order = Generator().manual_seed(_mix(self._seed, epoch, 0))
         order_N = torch.randperm(len(self._images), generator=order).to(device)
         generator = Generator(device=device).manual_seed(_mix(self._seed, epoch, 1))
-        # The same draw in every epoch, and in every second one its opposite.
+        # The same draw in every epoch, inverted in every second one.
         turn_N = torch.rand(len(self._images), generator=Generator().manual_seed(_mix(self._seed, 0, 2))) < 0.5
         turn_N = (turn_N ^ (epoch % 2 == 1)).to(device)
         for start, stop in pairwise(self._bounds):

@@ -1,9 +1,8 @@
 """Decoded data sets in files that all processes of a machine map, so that they share one copy of the pixels in memory.
 
-A file holds what `numpy.load(path, mmap_mode="r")` reads, uint8 of NCHW, and behind it the labels, the names of the classes
-and a CRC-32 of all of this as JSON. It appears whole or not at all and is never changed, so whoever has mapped it is safe; what
-a disk makes of it later is found when it is opened, at 1 to 3 GB/s. It lies in a hidden folder of the data root, or, where
-that cannot be written, in the user's cache folder.
+A file holds what `numpy.load(path, mmap_mode="r")` reads, uint8 of NCHW, followed by JSON: the labels, the class names and a
+CRC-32 of everything. It is written atomically and never changed, so a mapping stays valid; opening it detects damage on disk,
+at 1 to 3 GB/s. It lies in a hidden folder of the data root or, where that cannot be written, in the user's cache folder.
 """
 
 import errno
@@ -30,13 +29,13 @@ from densenet_sweep.data.images import Images, as_tensor
 
 FOLDER = ".densenet_sweep"
 
-# A file that was not used for so long makes room when another is written: pictures change, and each time leave one behind.
+# A file unused for this long is deleted when another is written: each change of the pictures leaves one behind.
 _KEPT_DAYS = 30
 
 
 @dataclass(frozen=True, eq=False)
 class Decoding:
-    """A data set to be decoded: `blocks`, called, yields its images in order as arrays of BCHW, and raises no OSError."""
+    """A data set to be decoded: `blocks()` yields its images in order as arrays of BCHW, and raises no OSError."""
 
     class_names: Sequence[str]
     labels: Sequence[int]
@@ -45,19 +44,19 @@ class Decoding:
 
     @classmethod
     def of(cls, class_names: Sequence[str], images: Images) -> "Decoding":
-        """Return one that is done already."""
+        """Return a decoding of images that are decoded already."""
         arrays = [images.images_NCHW.numpy()]
         return cls(class_names, images.labels_N.tolist(), images.shape[1:], lambda: arrays)
 
     @property
     def shape_NCHW(self) -> tuple[int, ...]:
-        """Of all images."""
+        """The shape of all images."""
         return (len(self.labels), *self.shape_CHW)
 
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """A data set, and what the user should be told of where it is kept."""
+    """A data set, and a remark for the user on where it is kept."""
 
     class_names: tuple[str, ...]
     images: Images
@@ -65,7 +64,7 @@ class Decoded:
 
 
 def file_name(stem: str, *described: object) -> str:
-    """Return a name that begins with `stem` and differs wherever what is described (by its repr) does."""
+    """Return a name that begins with `stem` and is different whenever the repr of `described` is."""
     content = hashlib.sha256()
     for part in described:
         content.update(repr(part).encode() + b"\0")
@@ -73,13 +72,13 @@ def file_name(stem: str, *described: object) -> str:
 
 
 def load_or_decode(name: str, root: Path, decode: Callable[[], Decoding]) -> Decoded:
-    """Return the data set that is kept under `name`; decoded and kept now, where it is not or has been damaged.
+    """Return the data set kept under `name`; decode and keep it now if it is missing or damaged.
 
-    Of several processes that ask at once, one decodes and the others wait for it. Where no file can be written, the images are
-    held in the memory of this process, and a remark says why; another one says that a file was damaged.
+    If several processes call this at once, one decodes and the others wait. Where no file can be written, this process holds
+    the images in its memory and the remark says why; the remark also reports a damaged file.
 
     Raises:
-        OSError: they fit neither into a file nor into memory; or `decode` raised it.
+        OSError: the images fit neither into a file nor into memory; or `decode` raised it.
         ValueError: `decode` raised it.
     """
     folders = _folders(root)
@@ -122,25 +121,25 @@ def _folders(root: Path) -> list[Path]:
 
 @contextmanager
 def _alone(folder: Path, lock: int) -> Iterator[None]:
-    """Wait until nobody else writes in `folder`, and clean it up.
+    """Lock `folder` against other writers, and clean it up.
 
-    On a file system without locks several may write, each into a file of its own.
+    On a file system without locks several processes may write, each into a file of its own.
     """
     with suppress(OSError):
-        fcntl.flock(lock, fcntl.LOCK_EX)  # ends with the open file, however the process does
+        fcntl.flock(lock, fcntl.LOCK_EX)  # released with the open file, however the process ends
         for left_by_a_dead_process in folder.glob("*.partial"):
             left_by_a_dead_process.unlink()
         for unused in folder.glob("*.npy"):
             if unused.stat().st_mtime < time.time() - _KEPT_DAYS * 24 * 3600:
-                unused.unlink()  # whoever has mapped it keeps it
+                unused.unlink()  # existing mappings stay valid
     yield
 
 
 def _read(path: Path) -> Decoded | None:
-    """Return what `_write` kept; nothing where it kept nothing, or the file has been cut or damaged since."""
+    """Return what `_write` kept; None where there is no file, or it has been truncated or damaged since."""
     try:
         array_NCHW = np.lib.format.open_memmap(path, mode="r")
-        with path.open("rb") as file:  # reading it through the mapping would make all of it this process's memory
+        with path.open("rb") as file:  # through the mapping, all of it would count as this process's memory
             checksum = crc32(file, array_NCHW.offset + array_NCHW.nbytes)
             about = json.loads(file.read())
         class_names, labels = about["class_names"], about["labels"]
@@ -151,7 +150,7 @@ def _read(path: Path) -> Decoded | None:
         with suppress(OSError):  # another user's
             os.utime(path)
         return Decoded(tuple(class_names), Images(as_tensor(array_NCHW), labels_N))
-    except Exception:  # NumPy reads the header as Python, and raises whatever that makes of a damaged one
+    except Exception:  # NumPy parses the header as Python, and a damaged one can raise anything
         return None
 
 
@@ -182,7 +181,7 @@ def _write(path: Path, decoding: Decoding) -> None:
             about = {"class_names": list(decoding.class_names), "labels": list(decoding.labels), "crc32": checksum}
             file.write(json.dumps(about).encode())
             file.flush()
-            os.fsync(file.fileno())  # or the name could be there after a power failure, and the pixels not
+            os.fsync(file.fileno())  # or after a power failure the name could exist without the pixels
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

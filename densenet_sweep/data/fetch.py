@@ -1,4 +1,4 @@
-"""`python -m densenet_sweep.data.fetch NAME ROOT`: make sure that a supplied data set is there, downloading it if need be."""
+"""`python -m densenet_sweep.data.fetch NAME ROOT`: download a supplied data set unless it is there."""
 
 import sys
 

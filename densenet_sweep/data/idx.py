@@ -14,12 +14,12 @@ _UINT8 = 0x08
 
 
 def find(folder: Path, name: str) -> Path | None:
-    """Return the file `name` in `folder`, plain before gzipped, or nothing."""
+    """Return the file `name` in `folder`, preferably plain, else gzipped, else None."""
     return next((path for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None)
 
 
 def read(path: Path) -> Tensor:
-    """Return the array in the idx file at `path` as uint8, which nobody may write into.
+    """Return the array in the idx file at `path` as read-only uint8.
 
     Raises:
         ValueError: truncated, or no idx file of bytes.

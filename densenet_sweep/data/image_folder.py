@@ -21,8 +21,8 @@ def image_folder(root: str, *, image_size: int, num_channels: int, test_fraction
     """Return the pictures below `root`, each cut to a centred square and resized to `image_size` pixels.
 
     `root` holds one folder a class; or `train` and `test`, each with the same class folders. Without a test folder, a
-    stratified `test_fraction` is set apart. The decoded pictures are kept in a file (see `decoded`), and are decoded again when
-    a picture's name, size or time has changed; neither this nor their use needs memory for all of them.
+    stratified `test_fraction` is set apart. The decoded pictures are kept in a file (see `cache.load_or_decode`), and decoded
+    again when a picture's name, size or time has changed. Neither decoding nor use needs memory for all of them.
 
     Raises:
         FileNotFoundError: no such folder, or no pictures in it.
@@ -50,7 +50,7 @@ def image_folder(root: str, *, image_size: int, num_channels: int, test_fraction
         return Source(tuple(classes), train, HeldBack(lambda: test), _joined(everything.remark, _untested(classes, tested)))
     classes = _classes(folder / "train")
 
-    remark = _remark_on_test(folder / "test", classes)  # of names alone: no picture there is read
+    remark = _remark_on_test(folder / "test", classes)  # from file names alone: reads no test picture
 
     def load_test() -> Images:
         return _decoded(folder, folder / "test", classes, image_size, num_channels).images
@@ -60,10 +60,10 @@ def image_folder(root: str, *, image_size: int, num_channels: int, test_fraction
 
 
 def _remark_on_test(folder: Path, classes: Sequence[str]) -> str:
-    """Return which classes have no pictures in the test folder, which need not be there before it is read.
+    """Return a remark on the classes without test pictures; an empty one where the test folder does not exist yet.
 
     Raises:
-        ValueError: it has a class that is not trained.
+        ValueError: the test folder has a class that the training folder lacks.
     """
     if not folder.is_dir():
         return ""
@@ -76,7 +76,7 @@ def _remark_on_test(folder: Path, classes: Sequence[str]) -> str:
 
 
 def _untested(classes: Sequence[str], tested: Collection[str]) -> str:
-    """Return a sentence that names the classes without test pictures; nothing where each has some."""
+    """Return a sentence that names the classes without test pictures; empty if each has some."""
     untested = [name for name in classes if name not in tested]
     return f"no test pictures of {', '.join(untested)}: a test says nothing of it" if untested else ""
 
@@ -103,7 +103,7 @@ def _pictures(folder: Path) -> Iterator[Path]:
 
 def _decoded(root: Path, folder: Path, classes: Sequence[str], image_size: int, num_channels: int) -> Decoded:
     """Return the pictures in the class folders of `folder`, from the file in `root` where it is current."""
-    # As texts: there may be millions, and a Path is several times as large.
+    # As strings: there may be millions, and a Path is several times as large.
     files = [(str(path), label) for label, name in enumerate(classes) for path in sorted(_pictures(folder / name))]
     if not files:
         raise FileNotFoundError(f"{folder}: no pictures in its class folders; {', '.join(_SUFFIXES)} are read")
@@ -117,7 +117,7 @@ def _decoded(root: Path, folder: Path, classes: Sequence[str], image_size: int, 
 
 
 def _blocks(paths: Sequence[str], image_size: int, num_channels: int) -> Iterator[np.ndarray]:
-    """Yield the decoded pictures, some at a time."""
+    """Yield the decoded pictures in arrays of about `BLOCK_BYTES`."""
     size = max(1, BLOCK_BYTES // (num_channels * image_size**2))
     with ThreadPoolExecutor() as threads:  # PIL decodes outside Python's lock
         for start in range(0, len(paths), size):

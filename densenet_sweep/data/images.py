@@ -1,4 +1,4 @@
-"""Labelled images, of which several sets may share the pixels.
+"""Labelled images; several sets may share the same pixels.
 
 Shape suffixes: M images of a data set, N images of a set of them, B images of a part, C channels, H height, W width.
 """
@@ -13,16 +13,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# Whoever needs all images of a set takes so many bytes of them at a time: they may be more than the memory holds.
+# Code that needs all images of a set reads this many bytes at a time: the set may be larger than memory.
 BLOCK_BYTES = 2**23
 
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """Images and their labels: the rows_N of pixels_MCHW of uint8, or all of them; and labels_N of int64, on one device.
+    """Images and their labels on one device: rows_N of pixels_MCHW (uint8), or all rows; and labels_N (int64).
 
-    A selection refers to the pixels that it was taken from, so the splits of a data set share them; and where they are a
-    mapped file, so do all processes of a machine. Nobody writes into them.
+    A selection refers to the original pixels, so the splits of a data set share them; if they are a mapped file, all processes
+    of a machine do. They are never written to.
     """
 
     pixels_MCHW: Tensor
@@ -48,7 +48,7 @@ class Images:
 
     @functools.cached_property
     def digest(self) -> str:
-        """16 hexadecimal digits that tell these images and labels, in this order, from any others."""
+        """A hash (16 hexadecimal digits) of these images and labels in this order."""
         content = hashlib.blake2b(repr(self.shape).encode(), digest_size=8)
         for block_BCHW in self.blocks():
             content.update(block_BCHW.detach().cpu().contiguous().numpy().data)
@@ -59,7 +59,7 @@ class Images:
         return len(self.labels_N)
 
     def pixels(self, chosen: slice | Tensor) -> Tensor:
-        """Return images_BCHW at these places of the set."""
+        """Return images_BCHW at these indices of the set."""
         return self.pixels_MCHW[chosen if self.rows_N is None else self.rows_N[chosen]]
 
     def blocks(self) -> Iterator[Tensor]:
@@ -81,7 +81,7 @@ class Images:
         return Images(torch.cat([self.images_NCHW, others.images_NCHW]), labels_B)
 
     def to(self, device: torch.device) -> "Images":
-        """Return the same images on `device`, and no others."""
+        """Return these images on `device`, without the other rows of the pixels."""
         if device.type == self.labels_N.device.type == "cpu":
             return self
         images_NCHW = torch.empty(self.shape, dtype=torch.uint8, device=device)
@@ -93,7 +93,7 @@ class Images:
 
 
 class HeldBack:
-    """Test images behind a call, so that nobody reads them by accident; `num_reads` counts the calls."""
+    """Test images that are loaded by an explicit call, never by accident; `num_reads` counts the calls."""
 
     def __init__(self, load: Callable[[], Images]) -> None:
         self._load = load
@@ -107,7 +107,7 @@ class HeldBack:
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A data set: its training images, its test images, which are read by a call alone, and what the user should be told."""
+    """A data set: training images, test images behind a call, and a remark for the user."""
 
     class_names: tuple[str, ...]
     train: Images
@@ -116,7 +116,7 @@ class Source:
 
 
 def as_tensor(array: np.ndarray) -> Tensor:
-    """Return a tensor over the memory of `array`, which may be read-only: whoever writes into the tensor then crashes."""
+    """Return a tensor over the memory of `array`, which may be read-only: a write into the tensor then crashes."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         return torch.from_numpy(array)

@@ -1,11 +1,11 @@
-"""What is known of the supplied data sets before a file is read, and how many images a split leaves; imports no torch."""
+"""Facts about the supplied data sets, without reading a file, and the sizes of a split; imports no torch."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Facts:
-    """Of a data set's training part: channels, classes and images, all of them, of which validation takes some."""
+    """Channels, classes and images of a data set's training part, validation images included."""
 
     num_channels: int
     num_classes: int
@@ -26,7 +26,7 @@ FACTS = {
 
 
 def facts(target: str) -> Facts | None:
-    """Return what is known of the data set whose function is `target`; None where it is not one of the supplied ones."""
+    """Return the facts about the data set whose function is `target`; None unless it is a supplied one."""
     return FACTS.get(target.removeprefix(_SOURCES)) if target.startswith(_SOURCES) else None
 
 
@@ -38,7 +38,7 @@ def split_sizes(
     num_train: int | None,
     key: str = "data.valid_fraction",
 ) -> tuple[int, int]:
-    """Return the numbers of training and of validation images; see `densenet_sweep.data.split.split`; `key` names the fraction.
+    """Return the numbers of training and validation images; for the arguments see `densenet_sweep.data.split.split`.
 
     Raises:
         ValueError: a split with fewer images than classes, or `num_train` out of range.

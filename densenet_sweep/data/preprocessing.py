@@ -1,4 +1,4 @@
-"""From uint8 images of any size to normalised floats of one size, for a whole batch at once, where the images lie.
+"""From uint8 images of any size to normalised floats of one size, for a whole batch at once, on the images' device.
 
 Shape suffixes: B images in a batch, C channels, H height, W width, V the 256 levels of a pixel.
 """
@@ -16,16 +16,16 @@ _NUM_LEVELS = 256
 
 @dataclass(frozen=True, eq=False)
 class Preprocessing:
-    """What training and evaluation do alike: resize to `image_size` squared pixels, then normalise each channel."""
+    """Preprocessing for training and evaluation: resize to `image_size` squared pixels, then normalise each channel."""
 
     image_size: int
     mean_C: Tensor
     std_C: Tensor
 
     def resize(self, images_BCHW: Tensor) -> Tensor:
-        """Return images of uint8 as floats of the levels 0 to 255, in the size asked for.
+        """Return uint8 images as floats of the levels 0 to 255, at `image_size`.
 
-        Bilinear with antialiasing and rounded to whole levels: what PIL's `Resize` gives, to within one level.
+        Bilinear with antialiasing, rounded to whole levels; equals PIL's `Resize` to within one level.
         """
         if images_BCHW.shape[2:] == (self.image_size, self.image_size):
             return images_BCHW.float()
@@ -33,10 +33,10 @@ class Preprocessing:
         return self._resized(images_BCHW, antialias=shrinks)
 
     def resize_any(self, images_BCHW: Tensor) -> Tensor:
-        """Return the same by one way for all sizes, which is what a traced graph needs.
+        """Return the same by one code path for all sizes, as a traced graph needs.
 
-        It equals `resize`, but that of values halfway between two levels, which exist where images are enlarged, some are
-        rounded to the other one.
+        It equals `resize`, except that some values halfway between two levels, which occur where images are enlarged, are
+        rounded the other way.
         """
         return self._resized(images_BCHW, antialias=True)
 
@@ -57,7 +57,7 @@ class Preprocessing:
 def channel_statistics(images: Images, *, normalize: bool) -> tuple[Tensor, Tensor]:
     """Return mean_C and std_C of the pixels, scaled to [0, 1]; 0 and 1 without `normalize`.
 
-    Take those of the training split alone: they are learned from the data like anything else.
+    Call it with the training split only: the statistics are learned from the data like any parameter.
     """
     channels, device = images.shape[1], images.labels_N.device
     if not normalize:
@@ -70,6 +70,6 @@ def channel_statistics(images: Images, *, normalize: bool) -> tuple[Tensor, Tens
     shares_CV = counts_CV.double() / counts_CV.sum(dim=1, keepdim=True)
     mean_C = shares_CV @ levels_V
     variance_C = (shares_CV * (levels_V - mean_C[:, None]) ** 2).sum(dim=1)
-    # A channel of one value says nothing; it is centred and left alone.
+    # A constant channel has no deviation; it is centred and not scaled.
     std_C = torch.where(variance_C > 0, variance_C.sqrt(), 1.0)
     return mean_C.float(), std_C.float()

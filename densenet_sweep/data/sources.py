@@ -1,7 +1,7 @@
 """The supplied data sets, each a function from a folder to a `Source`.
 
-torchvision downloads and checks the files; this module finds them, says what to do when they are not there, and has them
-decoded once for all processes (see `decoded`; plain idx files need not be). A test file is opened only when `load_test` is
+torchvision downloads and checks the files. This module finds them, says what to do when they are missing, and decodes them once
+for all processes (see `cache.load_or_decode`; plain idx files need no decoding). A test file is opened only when `load_test` is
 called.
 """
 
@@ -21,8 +21,8 @@ from densenet_sweep.data.cache import Decoded, Decoding, file_name, load_or_deco
 from densenet_sweep.data.images import HeldBack, Images, Source
 from densenet_sweep.data.split import split
 
-# Where Debian and Ubuntu put the files of their package dataset-fashion-mnist. Its gzip files have other checksums than
-# torchvision's list, because they were packed anew; the contents are the same.
+# The folder of Debian's and Ubuntu's package dataset-fashion-mnist. Its gzip files were packed anew, so their checksums differ
+# from torchvision's list; the contents are the same.
 FASHION_MNIST_SYSTEM_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 
 _DIGITS_TEST_FRACTION = 0.2
@@ -36,7 +36,7 @@ def fashion_mnist(root: str, *, download: bool) -> Source:
     Looked for in `root`, then where Debian's package puts it, then downloaded into `root`.
 
     Raises:
-        FileNotFoundError: it is in none of these places; the message names the ways to get it.
+        FileNotFoundError: it is in none of these places; the message says how to get it.
         ValueError: a corrupt file.
     """
     return _mnist_like(
@@ -78,7 +78,7 @@ def svhn(root: str, *, download: bool) -> Source:
 def digits(root: str, *, download: bool) -> Source:  # noqa: ARG001 - every source is called alike
     """Return scikit-learn's digits: 1,797 grey images of 8 px, part of an installed package, so they are always there.
 
-    They come without a test set of their own; a stratified fifth is set apart as one.
+    They have no test set; a stratified fifth is set apart as one.
     """
     from sklearn.datasets import load_digits
 
@@ -133,14 +133,14 @@ def _mnist_like(
 def _torchvision(
     name: str, dataset: type[Any], root: str, *, download: bool, which: tuple[dict[str, Any], dict[str, Any]]
 ) -> Source:
-    """Return a data set that torchvision reads, whose checksums are checked when it is decoded.
+    """Return a data set that torchvision reads and checks against its checksums when it is decoded.
 
     Args:
         name: of the data set.
         dataset: torchvision's class.
-        root: what the class takes as its root.
-        download: whether it may be.
-        which: what the class takes for the training images, and for the test images.
+        root: the class's argument `root`.
+        download: whether downloading is allowed.
+        which: the class's arguments for the training images, and for the test images.
     """
 
     def load(arguments: dict[str, Any]) -> Decoding:
@@ -152,7 +152,7 @@ def _torchvision(
         return Decoding.of(classes, _as_images(loaded))
 
     def read(part: str, arguments: dict[str, Any]) -> Decoded:
-        # The files' checksums say what is in them, so it is the same wherever they are.
+        # The files' checksums identify their contents, wherever the files are.
         checksums = dataset.split_list[part] if "split" in arguments else getattr(dataset, f"{part}_list")
         return load_or_decode(file_name(f"{name}-{part}", checksums), Path(root), lambda: load(arguments))
 
@@ -187,7 +187,7 @@ def _download(fetch: Callable[[], Loaded], name: str, root: str, *, download: bo
     """Return `fetch()`, which downloads.
 
     Raises:
-        FileNotFoundError: it may not or could not; the message names the ways to get the files.
+        FileNotFoundError: downloading is not allowed or failed; the message says how to get the files.
     """
     reason = "data.download=false"
     if download:

@@ -8,7 +8,7 @@ import torch
 from densenet_sweep.data.images import Images
 from densenet_sweep.data.known import split_sizes
 
-# Of a class with fewer images, an accuracy says little and a network learns little.
+# With fewer images of a class, a network learns little and an accuracy says little.
 _FEW = 10
 _MOST_NAMES = 5
 
@@ -22,11 +22,11 @@ def split(
     key: str = "data.valid_fraction",
     num_left: int = 1,
 ) -> tuple[Images, Images]:
-    """Return (train, valid): `valid_fraction` of each class for validation, of the rest `num_train` images or all.
+    """Return (train, valid): valid has `valid_fraction` of each class, train `num_train` images of the rest, or all.
 
-    The validation split depends on `valid_fraction` and `seed` only, so runs with different `num_train` compare; and a
-    larger `num_train` takes all images that a smaller one takes. Both splits keep the shares of the classes to within one
-    image a class, and the order of the data set; a class of few images still has one in each split, where it has two.
+    The validation split depends on `valid_fraction` and `seed` only, so runs with different `num_train` are comparable. A
+    larger `num_train` includes the images of a smaller one. Both splits keep the class proportions to within one image per
+    class, and the order of the data set. A class of at least two images has one in each split.
 
     Args:
         images: N of them.
@@ -34,13 +34,13 @@ def split(
         num_train: size of a stratified subset of what validation leaves, or None for all of it.
         seed: of the choice.
         key: of `valid_fraction` in the config.
-        num_left: of a class of so many images, none is taken for validation.
+        num_left: a class of at most this many images gives none to validation.
 
     Raises:
         ValueError: a class too small to be split, or `num_train` out of range.
     """
     labels_N = images.labels_N.cpu().numpy()
-    # Where an image stands in a random order of its own class, in [0, 1): one number a image decides everything.
+    # An image's place in a random order of its class, in [0, 1): this one number decides everything.
     places_N = _places_in_class(labels_N, np.random.default_rng(seed))
     order_N = np.argsort(places_N, kind="stable")
     num_classes = len(np.unique(labels_N))
@@ -52,10 +52,10 @@ def split(
 
 
 def check_classes(train: Images, valid: Images, class_names: Sequence[str]) -> None:
-    """Refuse splits in which a class is absent: what is measured on them would say nothing of it.
+    """Refuse splits that lack a class: a measurement on them would say nothing about it.
 
     Raises:
-        ValueError: naming the class, and what would mend it.
+        ValueError: naming the class and the remedy.
     """
     in_train_K, in_valid_K = _counts(train, class_names), _counts(valid, class_names)
     absent = {
@@ -70,14 +70,14 @@ def check_classes(train: Images, valid: Images, class_names: Sequence[str]) -> N
 
 
 def few_images(train: Images, valid: Images, class_names: Sequence[str]) -> str:
-    """Return a sentence that names the classes of which there are few images; nothing where there are none such."""
+    """Return a sentence that names the classes with few images; empty if there are none."""
     both_K = [sum(pair) for pair in zip(_counts(train, class_names), _counts(valid, class_names), strict=True)]
     few = {name: count for name, count in zip(class_names, both_K, strict=True) if count < _FEW}
     return f"{_listed(few)} for training and validation; an accuracy says little of so few" if few else ""
 
 
 def _listed(counts: dict[str, int]) -> str:
-    """Return such as "class cats has 1 image, class dogs has no image and 3 more have few"."""
+    """Return a list such as "class cats has 1 image, class dogs has no image and 3 more have few"."""
     named = list(counts.items())[:_MOST_NAMES]
     said = [f"class {name} has {count or 'no'} image{'s' if count > 1 else ''}" for name, count in named]
     more = len(counts) - len(named)
@@ -92,8 +92,8 @@ def _counts(images: Images, class_names: Sequence[str]) -> list[int]:
 def _every_class_first(order_N: np.ndarray, labels_M: np.ndarray, *, num_last: int) -> np.ndarray:
     """Return `order_N` with the first image of each class moved to its beginning, and the `num_last` last ones to its end.
 
-    Of a class of `num_last` images or fewer, all are moved to the end. Whoever takes a beginning of the order takes an image of
-    each class, leaves some of each, and takes the same images as without the change where that was so already.
+    A class of `num_last` images or fewer moves to the end entirely. So a prefix of the order takes an image of each class and
+    leaves some of each; where it did so without the change, it takes the same images.
     """
     labels_N = labels_M[order_N]
     by_class = np.argsort(labels_N, kind="stable")
@@ -108,7 +108,7 @@ def _every_class_first(order_N: np.ndarray, labels_M: np.ndarray, *, num_last: i
 def _places_in_class(labels_N: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """Return each image's place in a random order of its class, spread evenly over [0, 1) with a small random shift.
 
-    The images below a threshold t are then t of every class to within one image, whatever t.
+    For any threshold t, the images below it are then a fraction t of every class to within one image.
     """
     places_N = np.empty(len(labels_N))
     for label in np.unique(labels_N):

@@ -1,6 +1,6 @@
-"""Pictures for a browser: the data and layouts that plotly.js draws, one an axis pair, so that a page can arrange them.
+"""Pictures for a browser: the data and layouts that plotly.js draws, one per panel, so that a page can arrange them.
 
-What studies call things reaches plotly.js escaped, which reads a few HTML tags in its texts.
+All texts are escaped, as plotly.js interprets a few HTML tags.
 """
 
 import html
@@ -28,7 +28,7 @@ _NUM_TICKS = 8
 
 
 def figures(picture: Picture) -> list[dict[str, Any]]:
-    """Return a plotly.js figure for each panel; colours of text and ground are the page's business."""
+    """Return a plotly.js figure for each panel; the page sets the colours of text and background."""
     height = _HEIGHT if len(picture.panels) == 1 else _PANEL_HEIGHT
     if any(isinstance(mark, Bars) for mark in picture.panels[0].marks):
         height = 90 + 34 * len(picture.panels[0].y.ticks or ())
@@ -54,7 +54,7 @@ def _figure(panel: Panel, height: int) -> dict[str, Any]:
 
 
 def _axis(axis: Axis, length: int) -> dict[str, Any]:
-    # Only names need room that is not known; plotly.js measures it again and again.
+    # Only names need a margin of unknown width; plotly.js measures it again and again.
     is_named = axis.ticks is not None and any(not _is_number(text) for _, text in axis.ticks)
     title = {"text": _text(axis.label), "standoff": 8}
     drawn: dict[str, Any] = {"title": title, "automargin": is_named, "zeroline": False}
@@ -85,7 +85,7 @@ def _axis(axis: Axis, length: int) -> dict[str, Any]:
 
 
 def _range(limits: tuple[float, float], *, is_log: bool) -> list[float]:
-    """Return what the axis shows: rounded as marks are and a hair wider, or plotly.js would leave out those at its edges."""
+    """Return the axis range, rounded like the marks and a hair wider, or plotly.js would leave out those at its edges."""
     low, high = (math.log10(_number(limit)) if is_log else _number(limit) for limit in limits)
     hair = 1e-9 * max(abs(low), abs(high), high - low)
     return [low - hair, high + hair]
@@ -102,12 +102,12 @@ def _round_step(step: float) -> float:
 
 
 def _decimals(step: float) -> str:
-    """Return the format that tells numbers apart which are `step` apart."""
+    """Return the number format that resolves `step`."""
     return f".{max(0, -math.floor(math.log10(step) + 1e-9))}f"
 
 
 def _round_places(low: float, high: float) -> list[float]:
-    """Return the powers of ten between `low` and `high`, and over a short way 2 and 5 times them, too."""
+    """Return the powers of ten between `low` and `high`, for a short range also 2 and 5 times them."""
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     places = [float(f"{digit}e{power}") for power in powers for digit in ((1, 2, 5) if high / low < _SHORT_WAY else (1,))]
     return [place for place in places if low <= place <= high]
@@ -197,7 +197,7 @@ def _numbers(values: Sequence[float]) -> list[float]:
 
 
 def _number(value: float) -> float:
-    """Return `value` as short as it can be told from others on a screen."""
+    """Return `value` rounded to six digits, enough for a screen."""
     return float(f"{value:.6g}")
 
 

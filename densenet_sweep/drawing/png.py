@@ -17,7 +17,7 @@ _GAP = 0.05
 # Inches of the numbers and the label beside a plain panel, and below it.
 _LABEL_WIDTH = 0.74
 _LABEL_HEIGHT = 0.42
-# Numbers from here on are too long for that, and those that differ by a smaller share have too many digits.
+# Larger numbers are too long for that; numbers that differ by a smaller share have too many digits.
 _LONG_NUMBER = 1000.0
 _FINE_STEP = 0.002
 
@@ -56,9 +56,9 @@ def draw(picture: Picture) -> bytes:
 
 
 def _is_plain(panel: Panel) -> bool:
-    """Tell whether it is known what room the texts around the panel take: no names, no bar of colours, short numbers.
+    """Return whether the texts around the panel have a known size: no names, no colour bar, short numbers.
 
-    Matplotlib finds out by making everything twice, which takes longer than drawing it.
+    Otherwise Matplotlib lays out everything twice, which takes longer than drawing it.
     """
     if panel.title or panel.x.ticks is not None or panel.y.ticks is not None:
         return False
@@ -78,7 +78,7 @@ def _heights(mark: Mark) -> list[float]:
 def _place(
     room: tuple[float, float, float, float], rows: int, columns: int, index: int, inches: tuple[float, float]
 ) -> tuple[float, float, float, float]:
-    """Return where the axes of a plain panel are, as shares of the figure, like `room`, which all panels share."""
+    """Return the position of a plain panel's axes in fractions of the figure, like `room`, the area of all panels."""
     left, bottom, width, height = room
     row, column = divmod(index, columns)
     x, y = left + width * column / columns, bottom + height * (rows - 1 - row) / rows
@@ -87,7 +87,7 @@ def _place(
 
 
 class _Heading:
-    """Title, note and legend above the panels; `height` is the room in inches that they take."""
+    """Title, note and legend above the panels; `height` is theirs in inches."""
 
     def __init__(self, picture: Picture, width: float) -> None:
         self._title = textwrap.wrap(picture.title, int(width * 8.5))
@@ -123,7 +123,7 @@ class _Heading:
 
 
 def style_axes(axes: Any) -> None:
-    """Give `axes` the house's look: two spines, a quiet grid, dark grey text."""
+    """Style `axes`: two spines, a quiet grid, dark grey text."""
     axes.set_axisbelow(True)
     axes.grid(visible=True, color=theme.GRID, linewidth=0.8)
     for side in ("top", "right"):

@@ -1,6 +1,6 @@
 """What a picture shows: panels with axes and marks, as immutable values.
 
-A place on a category axis is the position of the category; its name is the axis's business.
+A place on a category axis is the position of the category; its name belongs to the axis.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,8 +18,8 @@ class Axis:
         label: what it measures, with its unit.
         is_log: a logarithmic scale.
         limits: the part that is shown, in the axis's own unit; None leaves it to the marks.
-        ticks: where ticks stand and what they say, None for round numbers.
-        is_whole: it counts, so that no tick stands between two numbers.
+        ticks: positions and texts; None for round numbers.
+        is_whole: whole numbers only, so no ticks between them.
         is_short: large numbers are written as 80k.
     """
 
@@ -33,7 +33,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Points:
-    """Marks at places; `about` says of each what a pointer over it shows, `name` stands in the legend, `edge` is a colour."""
+    """Marks at places; `about` holds their hover texts, `name` is for the legend, `edge` is a colour."""
 
     x: Sequence[float]
     y: Sequence[float]
@@ -106,7 +106,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture; `name` is its file's, `title` says what it is about, `note` how it is to be read."""
+    """One picture; `name` is its file's, `title` says what it is about, `note` how to read it."""
 
     name: str
     title: str
@@ -114,7 +114,7 @@ class Picture:
     panels: tuple[Panel, ...]
 
     def legend(self) -> Iterator[Points | Line | Curves]:
-        """Yield one mark of each name, what is drawn on top first."""
+        """Yield one mark of each name, the topmost first."""
         seen = set()
         for panel in self.panels:
             for mark in reversed(panel.marks):

@@ -1,6 +1,6 @@
-"""The look of every picture: colours that people with colour blindness tell apart, on white and on black, and sizes.
+"""The look of every picture: colours that colour-blind people can distinguish, on white and on black, and sizes.
 
-Source: Okabe and Ito, Color Universal Design (2008); its yellow and black are left out, which one of the two grounds swallows.
+Source: Okabe and Ito, Color Universal Design (2008); without its yellow and black, each invisible on one background.
 """
 
 BLUE = "#0072b2"
@@ -11,10 +11,10 @@ PINK = "#cc79a7"
 SKY = "#56b4e9"
 GREY = "#7f7f7f"
 
-# On a dark ground the darker ones give way to their light neighbours.
+# Lighter colours that replace the darker ones on a dark background.
 ON_DARK = {BLUE: SKY, GREEN: "#2fc99c", RED: "#ff7f2a", GREY: "#a3a3a3"}
 
-# A surface's: even in lightness, and the same to every eye. Known to both libraries.
+# The colour map of surfaces: perceptually uniform, safe for colour blindness, and available in both libraries.
 SURFACE = "cividis"
 
 TEXT = "#222222"

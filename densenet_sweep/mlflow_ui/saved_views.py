@@ -1,7 +1,7 @@
-"""The saved views of studies in an MLflow experiment: written, brought up to date, and the user's as soon as one is touched.
+"""Writes and updates the saved views of studies in an MLflow experiment, but not those that a user changed or deleted.
 
-MLflow keeps a view as a tag of the experiment. Beside it stands a tag of ours with a digest of what we wrote: a view that is no
-longer that, or has gone, was changed or deleted by somebody, and is left alone.
+MLflow stores a view as a tag of the experiment. A second tag, ours, holds a digest of what we wrote: a view that does not match
+it, or is missing, was changed or deleted by a user, and is left alone.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Experiment, Run
 
-# MLflow's own name for them, and ours beside; the page of experiments shows no tags that begin like this.
+# Tag prefixes: MLflow's own for the view, ours for its digest. The page of experiments hides both.
 _VIEW = "mlflow.sharedViewState."
 _WRITTEN = "mlflow.densenet_sweep.view."
 # Ranges such as tag(log,interval(0.01,1)).
@@ -28,7 +28,7 @@ _MANY = 1000
 
 
 def install(client: "MlflowClient", experiment: str, study: str | None) -> list[views.View]:
-    """Write the views of `study`, and that of all runs, into the experiment, and return those that are there.
+    """Write the views of `study` and that of all runs into the experiment, and return those that exist there.
 
     Raises:
         MlflowException: the store fails.
@@ -39,7 +39,7 @@ def install(client: "MlflowClient", experiment: str, study: str | None) -> list[
 
 
 def _of_study(client: "MlflowClient", experiment: str, study: str | None) -> list[tuple[views.View, int]]:
-    """Return the views of `study`, each with the time that gives it its place in the menu; none where it has no run."""
+    """Return the views of `study`, each with the time that sets its place in the menu; empty if the study has no run."""
     parent = None if study is None else find_parent(client, experiment, study)
     if study is None or parent is None:
         return []
@@ -52,9 +52,9 @@ def _of_study(client: "MlflowClient", experiment: str, study: str | None) -> lis
 
 
 def _is_there(client: "MlflowClient", experiment: "Experiment", view: views.View, value: str) -> bool:
-    """Tell whether `view` is in the experiment, which it then is as `value`, unless it is the user's."""
+    """Write `view` as `value` unless a user changed or deleted it, and return whether it exists."""
     found, written = experiment.tags.get(_VIEW + view.id), experiment.tags.get(_WRITTEN + view.id)
-    if found is None and written is not None:  # deleted by somebody
+    if found is None and written is not None:  # deleted by a user
         return False
     is_ours = found is None or found == value or _digest(found) == written
     if is_ours and (found, written) != (value, _digest(value)):
@@ -64,9 +64,9 @@ def _is_there(client: "MlflowClient", experiment: "Experiment", view: views.View
 
 
 def studies(client: "MlflowClient", experiment: str) -> dict[str, str]:
-    """Return the studies that were recorded in the experiment, the one begun last first, and in whose views each is seen.
+    """Return the studies recorded in the experiment, last begun first, each mapped to the study whose views show it.
 
-    That is its own, but for a confirmation.
+    That is the study itself or, for a confirmation, the confirmed one.
     """
     found = client.search_runs([experiment], "tags.`role` = 'study'", order_by=["start_time DESC"], max_results=_MANY)
     tags = [run.data.tags for run in found]
@@ -74,12 +74,12 @@ def studies(client: "MlflowClient", experiment: str) -> dict[str, str]:
 
 
 def address(found: Sequence[views.View], experiment: str) -> str:
-    """Return where the first of the views `found` is within the UI, or the runs as they are where there is none."""
+    """Return the address within the UI of the first of the views `found`, or of the runs if there is none."""
     return found[0].address(experiment) if found else f"#/experiments/{experiment}/runs?workflowType=machine_learning"
 
 
 def site(uri: str) -> str:
-    """Return the address of the server at `uri` for a browser, without what it takes to log in."""
+    """Return the address of the server at `uri` for a browser, without credentials."""
     parts = urllib.parse.urlsplit(uri)
     return urllib.parse.urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/") + "/", "", ""))
 

@@ -1,6 +1,6 @@
-"""What the saved views of a study show on MLflow's runs page: their columns, charts, filter and order, as MLflow keeps them.
+"""The saved views of a study on MLflow's runs page: their columns, charts, filter and order, in MLflow's format.
 
-Plain values; `saved_views` puts them into a store. The form was read from a view that MLflow 3.17.2 itself had saved.
+Plain values; `saved_views` puts them into a store. The format is that of a view saved by MLflow 3.17.2 itself.
 """
 
 import base64
@@ -15,7 +15,7 @@ from typing import Any
 from densenet_sweep.config.metrics import METRICS, of_kind
 from densenet_sweep.tracking.run import quoted
 
-# Where MLflow puts the charts of metrics that a view has none for.
+# MLflow's sections for metrics without a chart in the view.
 _GENERATED = ("Model metrics", "System metrics")
 _COSTS = of_kind("cost")
 _EFFORT = tuple(name for name, metric in METRICS.items() if metric.is_column)
@@ -23,19 +23,19 @@ _TEST = "test_accuracy"
 # A column that is always there.
 _NAME = "attributes.`Run Name`"
 _CARD: Mapping[str, Any] = {"deleted": False, "isGenerated": False, "runsCountToCompare": 100}
-# Of which one trial that diverges would hide the rest.
+# On a log scale, as one diverged trial would hide the rest.
 _LOGARITHMIC = of_kind("loss")
-# What the view that a study's links open is called.
+# The name of the view that a study's links open.
 LEADERBOARD = "Leaderboard"
 ALL_RUNS = "All runs"
 
 
 @dataclass(frozen=True)
 class Shown:
-    """What the views of a study are made of.
+    """The contents of a study's views.
 
-    `objectives` says of each metric whether more of it is better; `searched` names for each searched key the parameter that is
-    drawn, which is its logarithm where the search is on such a scale.
+    `objectives` maps each metric to whether larger is better. `searched` maps each searched key to the parameter that is drawn:
+    its logarithm if it was searched on a log scale.
     """
 
     study: str
@@ -45,9 +45,9 @@ class Shown:
 
 @dataclass(frozen=True)
 class View:
-    """One saved view: the id that links name, what it shows, the page's state, and whether that is drawn as charts.
+    """One saved view: its id in links, its title, the page's state, and whether that is drawn as charts.
 
-    `study` is empty where it shows all.
+    `study` is empty if it shows all runs.
     """
 
     id: str
@@ -57,13 +57,13 @@ class View:
     is_drawn: bool
 
     def saved(self, when: int) -> str:
-        """Return it as MLflow keeps it; the menu lists what was made at the latest time, in ms, first, and cuts long names."""
+        """Return the view as MLflow stores it, created at `when` (ms); the menu lists the latest first and cuts long names."""
         state = "deflate;" + base64.b64encode(zlib.compress(json.dumps(self.state).encode(), 9)).decode()
         name = f"{self.title}: {self.study}" if self.study else self.title
         return json.dumps({"name": name, "createdAt": when, "updatedAt": when, "state": state})
 
     def address(self, experiment: str) -> str:
-        """Return its address within the UI, in which MLflow's workflow of agents shows none of it."""
+        """Return the view's address within the UI, in the machine learning workflow; that of agents shows no views."""
         mode = "&compareRunsMode=CHART" if self.is_drawn else ""
         return f"#/experiments/{experiment}/runs?viewStateShareKey={self.id}{mode}&workflowType=machine_learning"
 
@@ -98,13 +98,13 @@ def of_trials(shown: Shown) -> list[View]:
 
 
 def of_finalists(shown: Shown) -> View:
-    """Return the view of the runs that train the study's best configurations again, the seeds of each taken together."""
+    """Return the view of the runs that train the study's best configurations again, averaged over the seeds."""
     columns = [_metric(_TEST), *map(_parameter, shown.searched), _metric("num_parameters")]
     charts = [_bar(_TEST), _scatter("num_parameters", "METRIC", _TEST)]
     page = _Page(_children("confirms", shown.study), _metric(_TEST), True, columns)
     view = _view(shown.study, "Finalists", page, [_Section("Mean over the seeds", 2, 380, charts)])
     by_trial = {"aggregateFunction": "average", "groupByKeys": [{"mode": "tag", "groupByData": "confirms.trial"}]}
-    widths = {**view.state["columnWidths"], _metric(_TEST): 180}  # it says that it is an average
+    widths = {**view.state["columnWidths"], _metric(_TEST): 180}  # the heading says that it is an average
     return replace(view, state={**view.state, "groupBy": by_trial, "columnWidths": widths}, is_drawn=False)
 
 
@@ -121,7 +121,7 @@ def of_all() -> View:
 
 
 def id_of(study: str, title: str) -> str:
-    """Return the id of a view of `study`: to be read, of what tags and addresses may contain, and no other study's."""
+    """Return the id of a view of `study`: readable, valid in tags and addresses, and unique to the study."""
     readable = re.sub(r"[^A-Za-z0-9]+", "-", study).strip("-")[:40] or "densenet-sweep"
     digest = hashlib.sha256(study.encode()).hexdigest()[:6]
     return f"{readable}-{digest}-{title.lower().replace(' ', '-')}"
@@ -146,7 +146,7 @@ class _Section:
 def _view(study: str, title: str, page: _Page, sections: Sequence[_Section]) -> View:
     state: dict[str, Any] = {
         "searchFilter": page.filtered,
-        # In any order but that of creation trials stand by themselves, and not folded under their sweep.
+        # In any order but that of creation, trials are listed on their own, not folded under their sweep.
         "orderByKey": page.order_by,
         "orderByAsc": not page.is_descending,
         "startTime": "ALL",
@@ -165,7 +165,7 @@ def _view(study: str, title: str, page: _Page, sections: Sequence[_Section]) -> 
         "groupsExpanded": {},
         "globalLineChartConfig": {"xAxisKey": "step", "lineSmoothness": 0, "selectedXAxisMetricKey": ""},
     }
-    if sections:  # without any MLflow draws its own
+    if sections:  # without sections, MLflow draws its own charts
         headings = [section.heading for section in sections]
         common = {"isReordered": False, "deleted": False, "isGenerated": False}
         state["compareRunSections"] = [
@@ -174,7 +174,7 @@ def _view(study: str, title: str, page: _Page, sections: Sequence[_Section]) -> 
                 | {"columns": section.num_columns, "cardHeight": section.height}
                 for section in sections
             ),
-            # Folded: there MLflow puts a chart of each metric that the view draws in none of its own.
+            # Folded: MLflow puts a chart there for each metric that the view does not draw.
             *({"uuid": heading, "name": heading, "display": False, **common} for heading in _GENERATED),
         ]
         state["compareRunCharts"] = [
@@ -234,5 +234,5 @@ def _tag(name: str) -> str:
 
 
 def _width(column: str) -> int:
-    """Return as many pixels as the heading of the column takes."""
+    """Return the width in pixels of the column's heading."""
     return max(90, 8 * len(column.split("`")[1]) + 24)

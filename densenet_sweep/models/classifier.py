@@ -1,4 +1,4 @@
-"""A trained network as others use it: images as they are in, a probability for each class out.
+"""A trained network for use elsewhere: unprocessed images in, a probability for each class out.
 
 Knows neither where weights are kept nor where models are registered.
 Shape suffixes: B images in a batch, C channels, H height, W width, K classes.
@@ -16,14 +16,14 @@ from densenet_sweep.data.preprocessing import Preprocessing
 
 @dataclass(frozen=True)
 class Signature:
-    """What a classifier takes and gives: grey (1) or colour (3) images, made to squares of so many pixels, and the classes."""
+    """Input and output of a classifier: grey (1) or colour (3) images, the side of their resized squares in px, the classes."""
 
     num_channels: int
     image_size: int
     class_names: tuple[str, ...]
 
     def as_texts(self) -> dict[str, str]:
-        """Return it as the texts that are kept in files and registries beside the network."""
+        """Return the signature as the texts that files and registries store beside the network."""
         return {
             "num_channels": str(self.num_channels),
             "image_size": str(self.image_size),
@@ -32,10 +32,10 @@ class Signature:
 
     @classmethod
     def from_texts(cls, texts: Mapping[str, str]) -> "Signature":
-        """Return what `as_texts` returned, among other texts perhaps.
+        """Return the signature from the texts of `as_texts`; other texts are ignored.
 
         Raises:
-            ValueError: these are not our texts.
+            ValueError: a text is missing or malformed.
         """
         try:
             names = tuple(map(str, json.loads(texts["class_names"])))
@@ -45,9 +45,9 @@ class Signature:
 
 
 class Classifier(nn.Module):
-    """A network in evaluation mode with its preprocessing inside, in fp32; any number of images of any height and width.
+    """A network in evaluation mode and fp32 with its preprocessing, for any number of images of any height and width.
 
-    The images are resized as in training, without regard to their proportions: cut them to squares before.
+    The images are resized as in training, ignoring their aspect ratio: crop them to squares first.
     """
 
     mean_C: Tensor
@@ -68,7 +68,7 @@ class Classifier(nn.Module):
         return torch.softmax(logits_BK, dim=1)
 
     def export(self) -> torch.export.ExportedProgram:
-        """Return the classifier as a graph that needs none of this package's code; batch, height and width stay open."""
+        """Return the classifier as a graph that needs none of this package's code; batch, height and width are dynamic."""
         auto = torch.export.Dim.AUTO
         # A size of 1 in the example would be taken for a constant.
         shape = (2, self.signature.num_channels, self.signature.image_size + 3, self.signature.image_size + 5)

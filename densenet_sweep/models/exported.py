@@ -13,7 +13,7 @@ from densenet_sweep.checksum import check_archive
 from densenet_sweep.models.classifier import Signature
 from densenet_sweep.tracking.quiet import quietly
 
-# By the name of the format: how its files end, and the packages that it needs beyond torch.
+# By format: the suffix of its files, and the packages that it needs besides torch.
 FORMATS = {"onnx": (".onnx", ("onnx", "onnxruntime", "onnxscript")), "torch_export": (".pt2", ())}
 
 _INPUT = "images"
@@ -24,10 +24,10 @@ Predictor = Callable[[Tensor], Tensor]
 
 
 def check_packages(form: str) -> None:
-    """Refuse the format where its packages are not installed.
+    """Refuse the format if its packages are not installed.
 
     Raises:
-        ValueError: naming them.
+        ValueError: names the missing ones.
     """
     missing = [name for name in FORMATS[form][1] if find_spec(name) is None]
     if missing:
@@ -35,7 +35,7 @@ def check_packages(form: str) -> None:
 
 
 def write(path: Path, program: torch.export.ExportedProgram, signature: Signature, form: str) -> None:
-    """Write `program` to `path` in the format `form`, with the texts of its signature beside it.
+    """Write `program` to `path` in the format `form`, with its signature as metadata.
 
     Raises:
         OSError: it cannot be written.
@@ -58,7 +58,7 @@ def write(path: Path, program: torch.export.ExportedProgram, signature: Signatur
 
 
 def read(path: Path) -> tuple[Signature, Predictor]:
-    """Return what `write` wrote, by the ending of `path`.
+    """Return the signature and the model of a file by `write`; the suffix of `path` gives the format.
 
     Raises:
         FileNotFoundError: no such file.
@@ -75,7 +75,7 @@ def read(path: Path) -> tuple[Signature, Predictor]:
 
 
 def is_exported(name: str) -> bool:
-    """Tell whether `name` is that of such a file, by its ending."""
+    """Return whether `name` has the suffix of an exported file."""
     return Path(name).suffix in {suffix for suffix, _ in FORMATS.values()}
 
 
@@ -86,7 +86,7 @@ def _read_torch_export(path: Path) -> tuple[dict[str, str], Predictor]:
             with path.open("rb") as file:
                 check_archive(file)
             module = torch.export.load(path, extra_files=texts).module()
-        except Exception as error:  # whatever a broken archive makes of it
+        except Exception as error:  # a broken archive may raise anything
             raise ValueError(f"{path}: not a readable file of torch.export ({first_line(error)})") from None
 
     def predict(images_BCHW: Tensor) -> Tensor:
@@ -105,7 +105,7 @@ def _read_onnx(path: Path) -> tuple[dict[str, str], Predictor]:
     options.log_severity_level = 3
     try:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # its own kinds, which it does not name in public
+    except Exception as error:  # onnxruntime's exceptions are not public
         raise ValueError(f"{path}: not a readable ONNX file ({first_line(error)})") from None
 
     def predict(images_BCHW: Tensor) -> Tensor:

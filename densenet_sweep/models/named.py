@@ -1,4 +1,4 @@
-"""Trained models by the names that people have for them: a registered one, a run's, or the best of a study."""
+"""Finds trained models by name: a registered one, a run's, or the best of a study."""
 
 import logging
 import re
@@ -35,7 +35,7 @@ _RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """What was found: where it is from in words, and `module`, which maps images_BCHW of uint8 to probabilities_BK."""
+    """A model: its origin in words, and `module`, which maps images_BCHW of uint8 to probabilities_BK."""
 
     origin: str
     signature: Signature
@@ -53,10 +53,10 @@ def find(name: str, uri: str, overrides: Sequence[str] = ()) -> Model:
     """Return the model that `name` names.
 
     Args:
-        name: `models:/...` as MLflow writes it, `champion`, a run's id, or a study's name: its champion, where one is
+        name: `models:/...` as MLflow writes it, `champion`, a run's id, or a study's name: its champion, if one is
             confirmed, or the best complete trial whose weights are kept.
         uri: of the MLflow store, as `tracking.uri`.
-        overrides: that gave it, for the search for a study; and `trusted_targets`, for a network of the user's own.
+        overrides: the user's, for finding a study; `trusted_targets` admits a network of the user's own.
 
     Raises:
         ValueError: there is none of that name, or it has no weights; the message says what to do.
@@ -65,7 +65,7 @@ def find(name: str, uri: str, overrides: Sequence[str] = ()) -> Model:
     if name == CHAMPION:
         name = f"models:/{REGISTERED_NAME}@{CHAMPION}"
     database = sqlite_file(uri)
-    nothing_recorded = database is not None and not database.is_file()  # connecting would make it
+    nothing_recorded = database is not None and not database.is_file()  # connecting would create the file
     if name.startswith("models:/") or _RUN_ID.fullmatch(name):
         if nothing_recorded:
             raise ValueError(f"{name}: nothing is recorded in tracking.uri={uri}")
@@ -90,7 +90,7 @@ def _store(uri: str) -> Iterator["MlflowClient"]:
 
 
 def _champion_of(client: "MlflowClient", study: str) -> str | None:
-    """Return the newest version that was registered as the champion of `study`, or nothing."""
+    """Return the newest version that was registered as the champion of `study`, or None."""
     versions = client.search_model_versions(f"name = {quoted(REGISTERED_NAME)}")
     confirmed = [int(version.version) for version in versions if version.tags.get("study") == study]
     return str(max(confirmed)) if confirmed else None
@@ -131,7 +131,7 @@ def _registered(client: "MlflowClient", uri: str, name: str, whose: str = "") ->
 
 
 def _located(client: "MlflowClient", address: str) -> tuple[str, str]:
-    """Return in words what is at `address`, NAME@ALIAS, NAME/VERSION or a logged model's id, and where its files are."""
+    """Return the name and the files' location of the model at `address`: NAME@ALIAS, NAME/VERSION or a logged model's id."""
     name, at, alias = address.partition("@")
     if at:
         version = client.get_model_version_by_alias(name, alias).version
@@ -143,7 +143,7 @@ def _located(client: "MlflowClient", address: str) -> tuple[str, str]:
 
 
 def _of_run(client: "MlflowClient", uri: str, run_id: str, origin: str, overrides: Sequence[str]) -> Model:
-    """Return what the run has trained, from the artifacts that it keeps in MLflow."""
+    """Return the model that the run trained, from its artifacts in MLflow."""
     the_run(client, uri, run_id)
     kept = {file.path for file in client.list_artifacts(run_id)}
     if "config.yaml" not in kept:
@@ -162,7 +162,7 @@ def _of_classifier(classifier: Classifier, origin: str) -> Model:
 
 
 def _best_of_study(name: str, uri: str, overrides: Sequence[str]) -> Model:
-    """Return the best complete trial whose weights are kept, in the study's folder or in MLflow."""
+    """Return the model of the best complete trial whose weights are kept, in the study's folder or in MLflow."""
     found = studies.find(name, overrides)
     study = read_study(found.load())
     numbers = [row.number for row in ranking.rows(study) if row.is_complete]
@@ -177,7 +177,7 @@ def _best_of_study(name: str, uri: str, overrides: Sequence[str]) -> Model:
             except CheckpointError as error:
                 log.warning("%s; the copy in MLflow is taken, or else the next best trial", error)
         trial = study.trials[number]
-        if not exists(uri):  # looking into a file would make it
+        if not exists(uri):  # connecting would create the file
             continue
         with _store(uri) as client:
             run_id = of_trial(client, trial.run_id, trial.record_key)

@@ -1,6 +1,6 @@
 """Classifiers in MLflow: logged to the run that trained them, and registered.
 
-MLflow is told nothing globally, so none of its calls are used that act on an active run or the current tracking URI.
+MLflow has no global state here, so no calls are used that act on an active run or the current tracking URI.
 """
 
 import json
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 REGISTERED_NAME = "densenet-sweep"
 CHAMPION = "champion"
 
-# What a model is called beside its run.
+# The name of a model in its run.
 _NAME = "classifier"
-# Enough to be looked at, and small in the store.
+# Enough to look at, and small in the store.
 _NUM_EXAMPLES = 3
 
 
@@ -40,7 +40,7 @@ def register(
     tags: Mapping[str, str],
     description: str = "",
 ) -> str:
-    """Register what the run has trained, name it the champion, and return its version's number.
+    """Register the run's model, name it the champion, and return its version's number.
 
     A run is registered once: later calls change tags and description, and move the alias.
 
@@ -48,12 +48,12 @@ def register(
         uri: of the store, as `tracking.uri`.
         run_id: of the run that trained it.
         classifier: on the CPU.
-        examples_BCHW: images of uint8 as it takes them, of which the first few are kept with the model; at least 2.
+        examples_BCHW: input images of uint8, at least 2; the first few are stored with the model.
         tags: of the version; `study` names the study whose champion it is.
         description: of the version, in Markdown.
 
     Raises:
-        mlflow.exceptions.MlflowException, OSError: the store cannot be used; see `compare.asked.answering`.
+        mlflow.exceptions.MlflowException, OSError: the store cannot be used; see `tracking.access.answering`.
     """
     client = connect(uri)
     version = _registered(client, run_id) or _newly_registered(client, run_id, classifier, examples_BCHW)
@@ -65,7 +65,7 @@ def register(
 
 
 def _registered(client: "MlflowClient", run_id: str) -> str | None:
-    """Return the version that the run was registered as, or nothing."""
+    """Return the version that the run was registered as, or None."""
     found = client.search_model_versions(f"name = {quoted(REGISTERED_NAME)} AND run_id = {quoted(run_id)}")
     versions = sorted((int(version.version) for version in found if version.status == "READY"), reverse=True)
     return str(versions[0]) if versions else None
@@ -78,7 +78,7 @@ def _newly_registered(client: "MlflowClient", run_id: str, classifier: Classifie
     model = _logged(client, run_id, classifier, examples_BCHW)
     with suppress(MlflowException):  # it exists
         client.create_registered_model(REGISTERED_NAME, description="Champions of densenet-sweep's studies.")
-    # By its place: a store that is handed models:/<model_id> (MLflow 3.17) looks it up in the global tracking URI.
+    # By location: given models:/<model_id>, a store (MLflow 3.17) looks it up in the global tracking URI.
     made = client.create_model_version(REGISTERED_NAME, model.artifact_location, run_id, model_id=model.model_id)
     # What MLflow's own register_model adds, so that the model's page shows its version.
     versions = json.dumps([{"name": REGISTERED_NAME, "version": made.version}])
@@ -107,7 +107,7 @@ def _logged(client: "MlflowClient", run_id: str, classifier: Classifier, example
 
 
 def _save(path: Path, classifier: Classifier, examples_BCHW: Tensor, model: "LoggedModel", run_id: str) -> None:
-    """Write MLflow's folder of `classifier`: the traced graph, which loads where this package is not installed."""
+    """Write `classifier` as MLflow's model folder: the traced graph, which loads without this package."""
     import mlflow.pytorch
     import numpy as np
     from mlflow.models import Model, ModelSignature

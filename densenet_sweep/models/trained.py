@@ -1,4 +1,4 @@
-"""A classifier from the folder that its run left: `config.yaml` and weights."""
+"""Loads a classifier from its run's folder: `config.yaml` and weights."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,11 +17,11 @@ WEIGHTS = (FINAL_WEIGHTS, BEST_WEIGHTS)
 
 
 def classifier(folder: Path, given: Sequence[str] = (), *, config_dir: str | None = None) -> Classifier:
-    """Return what the run has trained, on the CPU.
+    """Return the run's classifier, on the CPU.
 
     Args:
         folder: `artifacts` in the output folder of a run, or what MLflow kept of it.
-        given: the user's overrides, of which `trusted_targets` admits a network of the user's own.
+        given: the user's overrides; `trusted_targets` admits a network of the user's own.
         config_dir: a further folder of config files, as Hydra's `--config-dir`.
 
     Raises:

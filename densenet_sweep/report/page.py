@@ -1,6 +1,6 @@
-"""The report of studies as one HTML file that can be mailed: it needs no network, and without scripts its pictures stand still.
+"""The report of studies as one HTML file that can be mailed: it needs no network, and without scripts its pictures are static.
 
-plotly.js is inside once and compressed, as are the figures; every text of a study is escaped by the template.
+plotly.js is embedded once, compressed like the figures; the template escapes every text of a study.
 """
 
 import base64
@@ -36,13 +36,13 @@ _TEMPLATE = "report.html.j2"
 
 @dataclass(frozen=True)
 class Reported:
-    """A study and what is known of it beside its trials.
+    """A study and what is known about it besides its trials.
 
     Attributes:
         study: as it stands.
         command: that ran it, as it was typed.
         tags: of the MLflow run of one of its trials, for code and machine.
-        drawn: its pictures, where they were drawn already.
+        drawn: its pictures, if they were drawn already.
         metric: that its trials are ranked by instead of the objective.
         verdicts: of its confirmations.
     """
@@ -59,7 +59,7 @@ def check(path: Path) -> None:
     """Refuse a file that cannot be written, before anything is read for it.
 
     Raises:
-        ValueError: its folder is not there or not to be written, or it is a folder.
+        ValueError: its folder is missing or not writable, or it is a folder itself.
     """
     folder = path.absolute().parent
     reason = (
@@ -81,7 +81,7 @@ def reported(
     metrics: "Sequence[Metric | None]",
     overrides: Sequence[str],
 ) -> list[Reported]:
-    """Return the studies with what MLflow knows of them, in the store that `overrides` of `tracking` name."""
+    """Return the studies with their confirmations, and their tags in the MLflow store that the `tracking` overrides name."""
     return [
         Reported(
             study,
@@ -110,7 +110,7 @@ def write(path: Path, studies: Sequence[Reported], *, top: int = 10) -> None:
 
 
 def page(studies: Sequence[Reported], *, top: int = 10) -> str:
-    """Return the report as HTML; of each study `top` trials are shown at once, the others on a click."""
+    """Return the report as HTML, which shows `top` trials of each study at once and the others on a click."""
     import jinja2
     import plotly.offline
 
@@ -176,7 +176,7 @@ def _confirmed(found: Verdict) -> dict[str, Any]:
 
 
 def _facts(reported: Reported) -> dict[str, str]:
-    """Return what a reader must know to believe the numbers, by name; what is not known is left out."""
+    """Return the facts by name that back the numbers, such as commit and hardware; unknown ones are left out."""
     started = [trial.start for trial in reported.study.trials if trial.start is not None]
     ended = [trial.end for trial in reported.study.trials if trial.end is not None]
     tags = reported.tags
@@ -233,5 +233,5 @@ def _packed_once(source: Any) -> str:
 
 
 def _packed(text: str) -> str:
-    # Without a time in it, equal pages are equal files.
+    # Without a timestamp, equal pages are equal files.
     return base64.b64encode(gzip.compress(text.encode(), 9, mtime=0)).decode()

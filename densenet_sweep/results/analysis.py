@@ -1,4 +1,4 @@
-"""What the trials of a study say beyond their ranking: what mattered, what pruning saved, how early one could have known."""
+"""Analyses of a study beyond its ranking: parameter importance, what pruning saved, and how early the ranking was visible."""
 
 import itertools
 from collections.abc import Sequence
@@ -10,14 +10,14 @@ from densenet_sweep.results import noise, validated_on
 from densenet_sweep.results.importance import param_importances
 from densenet_sweep.results.study import Study, Trial
 
-# Below so many complete trials an importance, or a correlation, means nothing.
+# With fewer complete trials, an importance or a correlation means nothing.
 _FEWEST_FOR_IMPORTANCE = 10
 _FEWEST_FOR_A_CORRELATION = 5
 
 
 @dataclass(frozen=True)
 class Saving:
-    """What pruned trials did not train: `seconds` at each one's own pace."""
+    """Epochs that pruned trials trained of those planned, and the `seconds` saved, at each trial's own pace."""
 
     num_trained: int
     num_planned: int
@@ -25,9 +25,9 @@ class Saving:
 
 
 def importance(study: Study) -> dict[str, float]:
-    """Return each parameter's share in what makes a trial good, the largest first; nothing where trials are too few.
+    """Return each parameter's share of the importance, largest first; empty if there are too few trials.
 
-    By PED-ANOVA (Watanabe et al., IJCAI 2023), over the complete trials, for a single objective.
+    PED-ANOVA (Watanabe et al., IJCAI 2023) over the complete trials of a single-objective study.
     """
     complete = study.complete
     if not study.has_one_objective or len(complete) < _FEWEST_FOR_IMPORTANCE or len({it.values[0] for it in complete}) == 1:
@@ -36,9 +36,9 @@ def importance(study: Study) -> dict[str, float]:
 
 
 def saving(study: Study) -> Saving | None:
-    """Return what pruning saved, or None where nothing was pruned or the planned epochs are not known.
+    """Return what pruning saved, or None if nothing was pruned or the planned epochs are not known.
 
-    A trial from which another went on was not given up.
+    A promoted trial, which another one continues, does not count as pruned.
     """
     trained = planned = 0
     seconds = 0.0
@@ -57,11 +57,11 @@ def saving(study: Study) -> Saving | None:
 
 
 def rank_correlations(study: Study) -> dict[int, float]:
-    """Return how the order of the complete trials at an early time agrees with that at the end (Spearman's rho), by epochs.
+    """Return the rank correlation (Spearman's rho) of the complete trials' early and final values, by epoch.
 
-    After each of their rungs, trainings of so many epochs; without these after epochs 1, 3, 9, ... before the last one.
-    Where it is low, pruning at that epoch is a lottery. Pruned trials have no end and are left out, so what was pruned on is
-    flattered.
+    The epochs are the lengths of the trials' rungs or, without rungs, 1, 3, 9, ... before the last one. Where rho is low,
+    pruning at that epoch is a lottery. Pruned trials have no final value and are left out, so rho looks too good where
+    trials were pruned.
     """
     from scipy.stats import spearmanr
 
@@ -79,7 +79,7 @@ def rank_correlations(study: Study) -> dict[int, float]:
 
 
 def sentences(study: Study) -> list[str]:
-    """Return all of it as lines to be read."""
+    """Return all analyses as sentences."""
     found = noise.estimate(study)
     lines = [] if found is None else [noise.sentence(found)]
     if other_images := validated_on.searched(study):

@@ -24,8 +24,8 @@ def render(studies: Sequence[Study], form: str, top: int, metrics: "Sequence[Met
     Args:
         studies: to show.
         form: of the text.
-        top: trials of each.
-        metrics: of each study the metric to rank by, or nothing.
+        top: number of trials per study.
+        metrics: one per study to rank by, or None for the objective.
     """
     pairs = list(zip(studies, metrics or [None] * len(studies), strict=True))
     if form == "json":

@@ -5,18 +5,18 @@ from typing import Any
 
 
 def short_names(names: Sequence[str]) -> list[str]:
-    """Return the last parts of override paths where they tell the parameters apart."""
+    """Return the last part of each override path if these are unique, else the whole paths."""
     last = [name.rpartition(".")[2] for name in names]
     return last if len(set(last)) == len(last) else list(names)
 
 
 def value(number: float) -> str:
-    """Return an objective's value: four decimals, or whole where it is large."""
+    """Return an objective's value as text: four decimals, or none if it is large."""
     return f"{number:.4f}" if abs(number) < 1000 else f"{number:,.0f}"
 
 
 def cell(content: Any) -> str:
-    """Return what a parameter, a count or seconds look like in a table; nothing for None."""
+    """Return a parameter, a count or seconds as a table shows it; empty for None."""
     if content is None:
         return ""
     if isinstance(content, float):

@@ -1,6 +1,6 @@
-"""An Optuna study put together again from the runs that MLflow keeps of it, where its storage cannot be read from here.
+"""Rebuilds an Optuna study from its runs in MLflow, for use where its storage cannot be read.
 
-What is missing: the values of the epochs before the last one, and trials that nobody had begun.
+The rebuilt study lacks the values of all epochs but the last, and the trials that had not begun.
 """
 
 import ast
@@ -30,12 +30,12 @@ _STATES = {"complete": "COMPLETE", "pruned": "PRUNED", "failed": "FAIL", "runnin
 
 
 def study(parent: "Run", runs: "Sequence[Run]", why: str) -> "optuna.Study":
-    """Return the study, in memory, under the numbers that its trials have.
+    """Return the study, in memory, with its trials' original numbers.
 
     Args:
         parent: the sweep's own run.
-        runs: of its trials; of two of one trial the one begun last is taken.
-        why: the storage is not read, for the sentence that says so.
+        runs: of its trials; if a trial has several, the one begun last counts.
+        why: the reason for not reading the storage, for the study's note.
     """
     import optuna
 
@@ -61,7 +61,7 @@ def study(parent: "Run", runs: "Sequence[Run]", why: str) -> "optuna.Study":
 
 
 def _incomplete(parent: "Run", by_number: "Mapping[int, Run]") -> list[str]:
-    """Return in sentences what MLflow is known not to have."""
+    """Return sentences about what MLflow is known to lack."""
     from densenet_sweep.tracking.run import INCOMPLETE
 
     said = []
@@ -77,7 +77,7 @@ def _incomplete(parent: "Run", by_number: "Mapping[int, Run]") -> list[str]:
 
 
 def _objectives(runs: "Sequence[Run]") -> list[str]:
-    """Return the names of the objectives, which each trial has among its parameters."""
+    """Return the objectives' names, which each trial's run has among its parameters."""
     for run in runs:
         text = run.data.params.get("objective", "")
         if text:
@@ -86,7 +86,7 @@ def _objectives(runs: "Sequence[Run]") -> list[str]:
 
 
 def _data(run: "Run") -> dict[str, Any]:
-    """Return the section `data` of a run's config, and as its `_target_` the source that the run's data sets name."""
+    """Return the section `data` of a run's config; its `_target_` comes from the source of the run's data sets."""
     found = {key: _parsed(value) for key, value in run.data.params.items() if key.startswith("data.")}
     for used in run.inputs.dataset_inputs if run.inputs else ():
         with contextlib.suppress(ValueError, KeyError):
@@ -124,7 +124,7 @@ def _trial(
 
 
 def _attributes(run: "Run", epoch: int) -> dict[str, Any]:
-    """Return what a worker annotates its trial with, as far as the run has it."""
+    """Return the attributes that a worker sets on its trial, as far as the run has them."""
     metrics, tags = run.data.metrics, run.data.tags
     attributes: dict[str, Any] = {"mlflow_run_id": run.info.run_id}
     if "num_parameters" in metrics:
@@ -139,7 +139,7 @@ def _attributes(run: "Run", epoch: int) -> dict[str, Any]:
             attributes[PROMOTED]["seconds"] = metrics["passed_seconds"]
     if tags.get("num_valid", "").isdigit():
         attributes["num_valid"] = int(tags["num_valid"])
-    if "total_seconds" in metrics or "seconds" in metrics:  # an earlier version's name of an epoch's
+    if "total_seconds" in metrics or "seconds" in metrics:  # an earlier version's name for the seconds of an epoch
         attributes[SECONDS] = metrics.get("total_seconds", epoch * metrics.get("seconds", 0.0))
     if of_rungs := [value for name, value in metrics.items() if re.fullmatch(r"rung_\d+_seconds|passed_seconds", name)]:
         attributes[RUNG_SECONDS] = sum(of_rungs)
@@ -158,15 +158,15 @@ def _attributes(run: "Run", epoch: int) -> dict[str, Any]:
 
 
 def _searched(run: "Run", distributions: "Mapping[str, BaseDistribution]") -> list[str]:
-    """Return what was searched for this trial: a conditional parameter is not among the overrides of every trial."""
+    """Return this trial's searched parameters; a conditional one is not among every trial's overrides."""
     overrides = run.data.tags.get("overrides", "")
     typed = {match[1] for match in re.finditer(r"(?:^| )\+*([\w./@]+)=", overrides)}
     known = [name for name in distributions if name in run.data.params]
-    return [name for name in known if name in typed] or known  # where what was typed is not kept, all of them
+    return [name for name in known if name in typed] or known  # all of them if the run has no overrides
 
 
 def _distribution(name: str, text: str, runs: "Sequence[Run]") -> "BaseDistribution":
-    """Return what `text`, as the sweep's run keeps it, says; where that is not all, what holds the values that were tried."""
+    """Return the distribution that `text` in the sweep's run describes; if that fails, one that holds the tried values."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution
 
     tried = sorted({run.data.params[name] for run in runs if name in run.data.params})
@@ -182,7 +182,7 @@ def _distribution(name: str, text: str, runs: "Sequence[Run]") -> "BaseDistribut
 
 
 def _value(text: str, distribution: Any) -> Any:
-    """Return the value that MLflow keeps as `text`, as the distribution has it."""
+    """Return the value of the distribution that MLflow stores as `text`."""
     if hasattr(distribution, "choices"):
         same = [choice for choice in distribution.choices if _same(choice) == _same(text)]
         return same[0] if same else _parsed(text)
@@ -190,14 +190,14 @@ def _value(text: str, distribution: Any) -> Any:
 
 
 def _same(value: Any) -> str:
-    """Return a text that is equal for a value and for what MLflow keeps of it."""
+    """Return a text that is the same for a value and for its form in MLflow."""
     if value is None:
         return "null"
     return str(value).replace(" ", "").lower() if isinstance(value, bool | str) else str(value)
 
 
 def _parsed(text: str) -> Any:
-    """Return the number or truth that `text` is, or itself."""
+    """Return `text` as a bool, None or a number if it is one, else unchanged."""
     if text in ("true", "false", "null"):
         return {"true": True, "false": False, "null": None}[text]
     for kind in (int, float):
@@ -207,5 +207,5 @@ def _parsed(text: str) -> Any:
 
 
 def _time(milliseconds: int) -> datetime.datetime:
-    """Return it as Optuna keeps times: local, without saying so."""
+    """Return the time as Optuna stores it: local, without a time zone."""
     return datetime.datetime.fromtimestamp(milliseconds / 1000)

@@ -1,4 +1,4 @@
-"""Reads an Optuna study into values: the one place that knows under which attributes the engine and the runs keep facts."""
+"""Reads an Optuna study into values; only this module knows which attributes the engine and the runs store."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -52,7 +52,7 @@ def _direction(name: str) -> Direction:
 
 
 def _objectives(config: Mapping[str, Any], count: int, *, is_repeated: bool) -> tuple[str, ...]:
-    """Return the objectives' names, where the swept config has them under `objective`."""
+    """Return the objectives' names from `objective` in the swept config, else placeholders."""
     if is_repeated:  # a confirmation, whose runs are tested
         return ("test_accuracy",)
     named = config.get("objective")
@@ -71,7 +71,7 @@ def _trial(trial: "FrozenTrial", ranges: dict[int, Range]) -> Trial:
         params=trial.params,
         ranges={name: _range_once(distribution, ranges) for name, distribution in trial.distributions.items()},
         reports=trial.intermediate_values,
-        at_rungs={int(step): value for step, value in kept.get(AT_RUNGS, {}).items()},  # JSON knows only texts as keys
+        at_rungs={int(step): value for step, value in kept.get(AT_RUNGS, {}).items()},  # JSON keys are strings
         num_parameters=kept.get("num_parameters"),
         num_valid=kept.get("num_valid"),
         num_test=kept.get("num_test"),
@@ -91,7 +91,7 @@ def _trial(trial: "FrozenTrial", ranges: dict[int, Range]) -> Trial:
 
 
 def _with_passed_seconds(found: Sequence[Trial], trials: "Sequence[FrozenTrial]") -> tuple[Trial, ...]:
-    """Return the trials; of promoted ones that an earlier version ran, what they took with what their predecessors took."""
+    """Return the trials with `passed_seconds`; for promoted ones of an earlier version, add these to `seconds`."""
     completed: dict[int, Trial] = {}
     for trial, stored in zip(found, trials, strict=True):
         seconds = stored.user_attrs.get(PROMOTED, {}).get("seconds")
@@ -121,7 +121,7 @@ def range_from(distribution: Any) -> Range:
 
 
 def distribution_from(values: Range) -> "BaseDistribution":
-    """Return Optuna's distribution over a range: the opposite of `range_from`."""
+    """Return Optuna's distribution over a range: the inverse of `range_from`."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     if values.choices:

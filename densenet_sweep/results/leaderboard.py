@@ -1,4 +1,4 @@
-"""The leaderboard of a study as a terminal shows it: its trials, best first, and what they say together."""
+"""The leaderboard of a study for a terminal: its trials, best first, and sentences about the whole study."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -16,19 +16,19 @@ from densenet_sweep.results.study import Study, Trial
 if TYPE_CHECKING:
     from densenet_sweep.results.logged_metric import Metric
 
-# As many different reasons for failures as one wants to read below the table.
+# Most failure reasons listed below the table.
 _SHOWN_FAILURES = 5
 
 _WIDTH_OF_A_FILE = 120
 _ANY_WIDTH = 10_000
 
-# How wide the cells below a heading may become.
+# Minimum column widths, by heading; `_WIDTH` for the others.
 _WIDTHS = {"trial": 5, "weights": 9, "seconds": 7, "state": 8}
 _WIDTH = 6
 
 
 def show(study: Study, *, top: int = 10, metric: "Metric | None" = None, console: Console | None = None) -> None:
-    """Print the `top` trials of `study`, how many there are in each state, and what they say together."""
+    """Print the `top` trials of `study`, how many there are in each state, and the sentences about the study."""
     console = console or wide_console()
     rows = ranking.rows(study, metric)
     table = _table(study, rows[:top], metric, gap=1)
@@ -63,8 +63,8 @@ def _table(study: Study, rows: list[ranking.Row], metric: "Metric | None", *, ga
     parameters = study.parameters
     ranked_by = [] if metric is None or metric.is_shown_by(study) else [metric.name]
     for heading in ("trial", *objectives, *ranked_by, *short_names(parameters), "weights", "epochs", "seconds", "state"):
-        # Broken at its underscores a heading is hardly wider than its numbers, so that 80 columns are enough. Where they are
-        # not, what was searched is folded; the rest stays readable.
+        # A heading broken at its underscores is hardly wider than its numbers, so the table fits into 80 columns. If it does
+        # not, the searched parameters are folded; the rest stays readable.
         is_searched = heading in short_names(parameters)
         table.add_column(
             escape(heading.replace("_", "\n")),
@@ -90,13 +90,13 @@ def _table(study: Study, rows: list[ranking.Row], metric: "Metric | None", *, ga
 
 
 def wide_console() -> Console:
-    """Return the terminal's console; a file has no width, and what reads it has no need to fold."""
+    """Return the terminal's console, or a wide one for a file, which has no width and needs no folding."""
     console = Console()
     return console if console.is_terminal else Console(width=max(console.width, _WIDTH_OF_A_FILE))
 
 
 def _failures(trials: Sequence[Trial]) -> dict[str, list[int]]:
-    """Return the numbers of the failed trials under each reason that they had."""
+    """Return the numbers of the failed trials by reason."""
     failures: dict[str, list[int]] = {}
     for trial in trials:
         failures.setdefault(trial.reason or "no reason is known", []).append(trial.number)

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-# Names of what is better where it is smaller, among metrics that are not in our table.
+# Names of metrics outside METRICS that are better when smaller.
 _COSTS = re.compile(r"loss|error|seconds|time|bytes|mega|giga|memory|disk|num_|usage")
 
-# Runs that are looked at to tell which metrics there are.
+# Runs read to list the logged metrics.
 _LOOKED_AT = 20
 _PAGE = 500
 
@@ -38,22 +38,22 @@ class Metric:
         return "the largest first" if self.is_larger_better else "the smallest first"
 
     def is_shown_by(self, study: Study) -> bool:
-        """Tell whether a leaderboard of `study` shows the metric without being asked to."""
+        """Return whether every leaderboard of `study` shows the metric."""
         return self.name in (*study.objectives, "num_parameters")
 
 
 def is_larger_better(name: str) -> bool:
-    """Tell whether a larger value of the metric is better."""
+    """Return whether a larger value of the metric is better."""
     return METRICS[name].direction == "maximize" if name in METRICS else _COSTS.search(name) is None
 
 
 def read(study: Study, name: str, tracking: MlflowConfig, top: int) -> Metric:
-    """Return the metric of the trials of `study`: of the `top` ones at least, the complete before the others.
+    """Return the metric of at least the `top` trials of `study`, complete ones before the others.
 
-    What the study knows itself is not asked of MLflow.
+    Objectives and `num_parameters` come from the study itself, not from MLflow.
 
     Raises:
-        ValueError: no run of the study logged it; the message lists those that they did.
+        ValueError: no run of the study logged it; the message lists the logged ones.
         ConnectionError: the store cannot be used.
     """
     known = _known_to_the_study(study, name)
@@ -88,7 +88,7 @@ def _known_to_the_study(study: Study, name: str) -> dict[int, float]:
 
 
 def _ranked(client: "MlflowClient", experiment: str, study: Study, name: str, states: str, count: int) -> "list[Run]":
-    """Return the runs that are best by the metric, which the store sorts: a large one is not read to show ten."""
+    """Return the best runs by the metric; the store sorts them, so that a large study is not read to show ten."""
     order = "DESC" if is_larger_better(name) else "ASC"
     query = f"{_of_trials(study)} AND tags.`trial.state` {states}"
     runs: list[Run] = []
@@ -103,13 +103,13 @@ def _ranked(client: "MlflowClient", experiment: str, study: Study, name: str, st
         )
         runs += page
         token = page.token
-        if not token or name not in page[-1].data.metrics:  # those without it come last
+        if not token or name not in page[-1].data.metrics:  # runs without the metric come last
             break
     return runs
 
 
 def _by_trial(study: Study, name: str, runs: "Sequence[Run]") -> dict[int, float]:
-    """Return the metric by trial; of a trial with several runs, that of the run that the study names."""
+    """Return the metric by trial; if a trial has several runs, from the one that the study names."""
     theirs = {trial.number: trial.run_id for trial in study.trials}
     values = {}
     for run in runs:

@@ -1,4 +1,4 @@
-"""The commands that a user may type next, as they are printed at the end of a sweep and of a confirmation."""
+"""Suggested next commands, printed at the end of a sweep and of a confirmation."""
 
 import shlex
 from collections.abc import Sequence
@@ -9,15 +9,15 @@ from omegaconf import DictConfig, OmegaConf
 if TYPE_CHECKING:
     from rich.console import Console
 
-# What says where the runs are recorded; how they are is of no use to who reads them.
+# Overrides that say where runs are recorded; reading them needs no other tracking options.
 _WHERE = ("tracking.uri=", "tracking.experiment=", "tracking.artifact_location=")
 
-# A longer command has its purpose right behind it.
+# Purposes are aligned at most here; a longer command has its purpose right behind it.
 _WIDTH = 64
 
 
 def command(*words: str, config: DictConfig | None = None) -> str:
-    """Return the words as one types them; with those overrides of a sweep's `config` that say where its runs are recorded."""
+    """Return the command line, with those overrides of a sweep's `config` that say where its runs are recorded."""
     return shlex.join(["densenet-sweep", *words, *([] if config is None else _of_tracking(config))])
 
 

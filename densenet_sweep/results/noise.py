@@ -1,6 +1,6 @@
-"""Which trials cannot be told from the best, from the number of validation images, and how much picking the best flatters it.
+"""Trials not significantly worse than the best, given the number of validation images, and the bias of picking the best.
 
-Nothing here knows of seeds: training again with another one adds to what the images leave uncertain.
+Only the images count here; the seeds add to the uncertainty.
 """
 
 import math
@@ -10,21 +10,21 @@ from dataclasses import dataclass
 from densenet_sweep.results import validated_on
 from densenet_sweep.results.study import Study
 
-# How sure one wants to be that the truly best trial is among those that are not ruled out.
+# The least probability that the truly best trial is among those that are not ruled out.
 CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
 class Noise:
-    """What the images leave open about the best trial.
+    """The uncertainty of the best trial due to the number of images.
 
     Attributes:
-        best: its number.
-        deviation: one standard deviation of its accuracy.
+        best: number of the best trial.
+        deviation: standard deviation of its accuracy.
         num_valid: images in the validation split.
-        num_candidates: complete trials, the best among them.
-        tied: numbers of the others that cannot be told from it, better ones first.
-        selection_bias: by how much the best of so many equally good trials looks better than it is, on average.
+        num_candidates: complete trials, including the best.
+        tied: numbers of the others that are not significantly worse, better ones first.
+        selection_bias: how much better than it is the best of these looks on average, if all are equally good.
     """
 
     best: int
@@ -42,7 +42,7 @@ def estimate(study: Study) -> Noise | None:
         return None
     best = candidates[0]
     tied = [other for other in candidates[1:] if not is_significantly_worse(best, other, len(candidates))]
-    # As if two more had been wrong (Agresti and Coull, 1998), where all were right: an accuracy of 1 is not certain.
+    # Capped as if two more were right and two more wrong (Agresti and Coull, 1998): an accuracy of 1 is not certain.
     accuracy = min(best.accuracy, (best.num_valid + 2) / (best.num_valid + 4))
     deviation = math.sqrt(accuracy * (1 - accuracy) / best.num_valid)
     selection_bias = expected_maximum(1 + len(tied)) * deviation
@@ -51,7 +51,7 @@ def estimate(study: Study) -> Noise | None:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """The accuracy of a complete trial on so many images; 0 where their number is not known."""
+    """The accuracy of a complete trial on `num_valid` images; `num_valid` is 0 if unknown."""
 
     number: int
     accuracy: float
@@ -59,7 +59,7 @@ class Accuracy:
 
 
 def accuracies(study: Study) -> list[Accuracy]:
-    """Return those of the complete trials, best first; nothing where the objective is another one, or the images differ."""
+    """Return the complete trials' accuracies, best first; empty for another objective, or if the images differ."""
     if study.objectives != ("valid_accuracy",) or validated_on.searched(study):
         return []
     found = [Accuracy(trial.number, trial.values[0], trial.num_valid or 0) for trial in study.complete]
@@ -69,12 +69,12 @@ def accuracies(study: Study) -> list[Accuracy]:
 
 
 def is_significantly_worse(best: Accuracy, other: Accuracy, num_candidates: int) -> bool:
-    """Tell whether `other` is worse than `best` for certain, although `best` was picked because it looks best.
+    """Return whether `other` is significantly worse than `best`, which was selected because it looks best.
 
-    The test of two proportions, one-sided, at 5 % shared out among the other candidates (Bonferroni). The truly best trial
-    is ruled out only where one that is no better beats it by that much, and there are `num_candidates` - 1 of these; so the
-    trials that are left hold it with at least 95 % probability, whatever the accuracies are. Both are measured on the same
-    images, as a rule, which makes differences smaller than assumed here: too many are left, not too few.
+    A one-sided test of two proportions at the 5 % level, divided by the number of other candidates (Bonferroni). The truly
+    best trial is ruled out only if one of the `num_candidates` - 1 others, which are no better, beats it by that much; so
+    the remaining trials include it with at least 95 % probability, whatever the accuracies are. Trials usually share their
+    images, so that differences by chance are smaller than assumed: the test keeps too many trials, not too few.
     """
     from scipy.special import ndtri
 
@@ -88,7 +88,7 @@ def is_significantly_worse(best: Accuracy, other: Accuracy, num_candidates: int)
 
 
 def expected_maximum(count: int) -> float:
-    """Return the mean of the largest of `count` standard normal numbers: 0 of one, 2.51 of a hundred."""
+    """Return the expected maximum of `count` standard normal numbers: 0 for one, 2.51 for a hundred."""
     import numpy as np
     from scipy.special import log_ndtr
 
@@ -100,7 +100,7 @@ def expected_maximum(count: int) -> float:
 
 
 def sentence(noise: Noise) -> str:
-    """Return it as a line to be read."""
+    """Return the noise as a sentence."""
     line = (
         f"One accuracy on {noise.num_valid:,} validation images is uncertain by {noise.deviation:.4f} (one standard deviation, "
         "from the number of images alone)"
@@ -117,9 +117,9 @@ def sentence(noise: Noise) -> str:
 
 
 def across(studies: Sequence[Study]) -> list[str]:
-    """Return whether the bests of several studies differ beyond the noise, as lines; nothing where there are not two.
+    """Return sentences on whether the best trials of several studies differ beyond the noise; empty for fewer than two.
 
-    Only studies that were validated on the same images are compared, and where there are others a line says so.
+    Only studies validated on the same images are compared; if there are others, a sentence says so.
     """
     known = [study for study in studies if (best := accuracies(study)[:1]) and best[0].num_valid]
     groups = validated_on.alike(known)

@@ -1,4 +1,4 @@
-"""Where the trials of a study ran and with what code, which MLflow keeps as tags of their runs."""
+"""Where the trials of a study ran and with what code, from the tags of their runs in MLflow."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def tags_of(client: "MlflowClient", study: Study) -> dict[str, str]:
-    """Return the tags of the run of the study's last trial that has one; nothing where it is not in this store."""
+    """Return the tags of the run of the study's last trial that has one; empty if it is not in this store."""
     from mlflow.exceptions import MlflowException
 
     for trial in reversed(study.trials):
@@ -31,11 +31,11 @@ def tags_of(client: "MlflowClient", study: Study) -> dict[str, str]:
 
 
 def known_tags(study: Study, overrides: Sequence[str] = ()) -> dict[str, str]:
-    """Return the same from the store that `overrides` name; nothing where there is none or it does not answer."""
+    """Return the same from the store that `overrides` name; empty if there is none or it does not answer."""
     with suppress(ConfigError, ConnectionError):
         tracking = mlflow_config(overrides, "where a study ran")
         database = sqlite_file(tracking.uri)
-        if database is None or database.is_file():  # looking into a file would make it
+        if database is None or database.is_file():  # connecting would create the file
             with answering(tracking.uri):
                 return tags_of(connect(tracking.uri), study)
     return {}

@@ -1,4 +1,4 @@
-"""The trials of a study in order, as plain values: what every form of the leaderboard is made of."""
+"""The ranked trials of a study as plain values: the rows of every form of the leaderboard."""
 
 import math
 from collections.abc import Mapping
@@ -17,11 +17,10 @@ SHOWN_STATES: tuple[State, ...] = ("complete", "pruned", "failed", "running")
 
 @dataclass(frozen=True)
 class Row:
-    """One trial; `state` also says what stands out: on the Pareto front, or too big to be trained.
+    """One trial; `state` also marks trials on the Pareto front, and those too big to be trained.
 
-    `origin` names the trial of another study that it was taken over from, or the trial that it went on from after a rung, or
-    as which it went on. `is_tied` where the trial cannot be told from the best; `metric` is the value of the metric that was
-    asked for.
+    `origin` names the trial of another study that it was taken over from, the trial whose rung it continues from, or the
+    trial that continues from it. `is_tied`: it is not significantly worse than the best. `metric`: of the requested metric.
     """
 
     number: int
@@ -38,14 +37,14 @@ class Row:
 
     @property
     def state_and_origin(self) -> str:
-        """Both as people read them."""
+        """The state, with the origin in brackets if there is one."""
         return f"{self.state} ({self.origin})" if self.origin else self.state
 
 
 def rows(study: Study, metric: "Metric | None" = None) -> list[Row]:
-    """Return complete trials best first (the Pareto front, where there is one), pruned ones by their last value, the rest.
+    """Return complete trials best first (the Pareto front before the others), pruned ones by their last value, the rest.
 
-    Where a `metric` is asked for, it is what best means; trials without one come after those that have it.
+    With a `metric`, each state is sorted by it; trials without a value come last.
     """
     sign = -1 if study.is_maximized else 1
 

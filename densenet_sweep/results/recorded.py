@@ -1,4 +1,4 @@
-"""The studies that an MLflow store knows by the runs of their sweeps, for whoever is not where a sweep ran."""
+"""The studies in an MLflow store, found by their sweeps' runs, for use on machines other than the sweep's."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-# A server answers a page of runs within its time limit; more at once would take longer than a client waits.
+# Runs per request; a server would need longer for more than a client waits.
 _PAGE = 500
 
 _FILES = {"journal": "study.journal", "sqlite": "study.db"}
@@ -24,14 +24,14 @@ _FILES = {"journal": "study.journal", "sqlite": "study.db"}
 
 @dataclass(frozen=True)
 class RecordedStudy:
-    """A study and the run that its sweep has in MLflow.
+    """A study and its sweep's run in MLflow.
 
     Attributes:
-        name: its.
+        name: of the study.
         folder: of the sweep, on the machine where it ran.
-        storage: as the sweep was given it, without a password; None where the run does not say.
-        n_trials: asked for.
-        tracking: where its runs are.
+        storage: as given to the sweep, without a password; None if the run does not say.
+        n_trials: the budget.
+        tracking: the store of its runs.
         parent: the sweep's run.
     """
 
@@ -44,14 +44,14 @@ class RecordedStudy:
 
     @property
     def command(self) -> str | None:
-        """What ran the sweep, as it was typed, where its run says so."""
+        """The command that ran the sweep, if its run has it."""
         typed: str | None = self.parent.data.tags.get("command")
         return typed
 
     def load(self) -> "optuna.Study":
-        """Return the study from its storage where that can be read from here, else rebuilt from its runs.
+        """Return the study from its storage if that can be read from here, else rebuilt from its runs.
 
-        A study in memory says so in its user attribute `from_optuna.NOTE`.
+        A rebuilt study is in memory and says so in its user attribute `from_optuna.NOTE`.
 
         Raises:
             ConnectionError: MLflow does not answer any more.
@@ -116,7 +116,7 @@ def recorded(tracking: MlflowConfig, name: str | None = None) -> list[RecordedSt
 
 
 def what_run(tracking: MlflowConfig, run_id: str) -> str | None:
-    """Return what the run of that id is, in words, or None where there is none: ids are given where names are asked for.
+    """Return a description of the run with that id, or None; users type ids in place of names.
 
     Raises:
         ConnectionError: the store cannot be used.
@@ -136,7 +136,7 @@ def what_run(tracking: MlflowConfig, run_id: str) -> str | None:
 
 
 def trials_of(client: "MlflowClient", parent: "Run") -> "list[Run]":
-    """Return the runs of the trials of a sweep's run."""
+    """Return the runs of a sweep's trials; `parent` is the sweep's run."""
     from densenet_sweep.tracking.run import PARENT, every
 
     query = f"tags.`{PARENT}` = '{parent.info.run_id}' AND tags.`trial.number` LIKE '%'"

@@ -1,4 +1,4 @@
-"""Where a study is found by its name: below `outputs/`, by what each sweep leaves in its folder, else in MLflow."""
+"""Finds a study by its name: below `outputs/`, by the description in each sweep's folder, else in MLflow."""
 
 import difflib
 import logging
@@ -19,14 +19,14 @@ __all__ = ["AnyStudy", "FoundStudy", "find", "found"]
 log = logging.getLogger("densenet_sweep")
 
 OUTPUTS = Path("outputs")
-# Below it, where `confirm` keeps its studies; one of these is meant only where it is named.
+# The folder below it with the studies of `confirm`, which are found only by name.
 CONFIRMATIONS = "confirmations"
 
 AnyStudy = FoundStudy | RecordedStudy
 
 
 def found(outputs: Path = OUTPUTS) -> list[FoundStudy]:
-    """Return the studies below `outputs`, the one used last first; a description that is damaged is passed over."""
+    """Return the studies below `outputs`, last used first; skip damaged descriptions with a warning."""
     studies = []
     for path in sorted(outputs.glob(f"**/{DESCRIPTION}"), key=_last_use, reverse=True):
         try:
@@ -37,11 +37,11 @@ def found(outputs: Path = OUTPUTS) -> list[FoundStudy]:
 
 
 def find(name: str | None, overrides: Sequence[str] = (), *, outputs: Path = OUTPUTS) -> AnyStudy:
-    """Return the study called `name`, or the one used last: of those below `outputs`, else of those in MLflow.
+    """Return the study called `name`, or the last used one, from `outputs` or else from MLflow.
 
     Args:
         name: of the study.
-        overrides: of which those of `tracking` say where MLflow's store is; the project's own unless given.
+        overrides: those of `tracking` say where MLflow's store is; by default it is the project's own.
         outputs: where sweeps have their folders.
 
     Raises:

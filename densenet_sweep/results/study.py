@@ -11,7 +11,7 @@ from typing import Any, Literal
 State = Literal["complete", "pruned", "failed", "running", "waiting"]
 Direction = Literal["minimize", "maximize"]
 
-# How the reason of a trial begins that exceeded a limit and was not trained.
+# Prefix of the reason of a trial that exceeded a limit and was not trained.
 _INFEASIBLE = "infeasible"
 
 
@@ -37,7 +37,7 @@ class Range:
 
     @property
     def is_numeric(self) -> bool:
-        """Whether all values are numbers, be they a range or choices."""
+        """Whether all values are numbers, in a range or as choices."""
         return all(isinstance(choice, int | float) and not isinstance(choice, bool) for choice in self.choices)
 
 
@@ -48,25 +48,25 @@ class Trial:
     Attributes:
         number: in its study, from 0.
         state: what became of it.
-        values: one an objective; empty without a result. A pruned trial's value is its last report.
+        values: one per objective; empty without a result. A pruned trial's value is its last report.
         params: the searched values, by override path.
         ranges: what each of `params` was searched over.
         reports: the first objective by epoch, or by rung where it was judged after rungs.
-        at_rungs: the first objective after those epochs of the training itself in whose place `reports` has a rung's.
+        at_rungs: the first objective after those epochs of the training for which `reports` has a rung's value instead.
         num_parameters: of its network.
         num_valid: validation images.
         num_test: test images, of a final run.
-        epochs: that it was to train; None where only the clock says.
-        rungs: the short trainings before it, in epochs.
-        seconds: that its training took in all, over all attempts, with its rungs and those of the trial it continues from.
+        epochs: planned; None if only a time limit applies.
+        rungs: lengths of the short trainings before it, in epochs.
+        seconds: of training over all attempts, with its rungs and those of the trial it continues from.
         rung_seconds: the part of `seconds` that rungs took.
         passed_seconds: the part of `rung_seconds` that the trial it continues from took.
         run_id: of its run in MLflow.
-        record_key: by which its run in MLflow is found where its id is not known.
+        record_key: finds its run in MLflow if the id is not known.
         reason: why it failed or was pruned.
         promoted_from: the number of the trial whose rung it continues from.
-        passed_step: the last rung that it need not train, since that trial has.
-        taken_over_from: "study/number" of the trial in another study of which it is a copy.
+        passed_step: the last rung that it skips, as that trial has trained it.
+        taken_over_from: "study/number" of the trial in another study that it copies.
         start: local time of its first attempt.
         end: local time of its end.
     """
@@ -102,7 +102,7 @@ class Trial:
 
     @property
     def own_seconds(self) -> float | None:
-        """What of `seconds` it took itself, so that the sum over trials counts no rung twice."""
+        """The part of `seconds` that it took itself, so that the sum over trials counts no rung twice."""
         return None if self.seconds is None else self.seconds - self.passed_seconds
 
     @property
@@ -128,10 +128,10 @@ class Study:
     Attributes:
         name: unique in its storage.
         objectives: their names, in order; `value` where the application does not name them.
-        directions: one an objective.
+        directions: one per objective.
         trials: by number.
-        config: what was not searched, by override path.
-        is_repeated: its trials are repetitions of given configurations, of which none is the best.
+        config: the values that were not searched, by override path.
+        is_repeated: its trials repeat given configurations, so none is the best.
         front: the numbers of the trials on the Pareto front; empty with one objective.
         note: a sentence about where it was read from and what it lacks; None for a study read from its storage.
     """
@@ -147,7 +147,7 @@ class Study:
 
     @property
     def is_maximized(self) -> bool:
-        """Whether more of the first objective is better."""
+        """Whether the first objective is maximized."""
         return self.directions[0] == "maximize"
 
     @property
@@ -157,7 +157,7 @@ class Study:
 
     @property
     def parameters(self) -> list[str]:
-        """The names of all that was searched by the trials that have begun, in order."""
+        """The names of all parameters of the trials that have begun, sorted."""
         return sorted({name for trial in self.begun for name in trial.params})
 
     @property
@@ -180,10 +180,10 @@ class Study:
         return [trial for trial in self.trials if trial.state in states]
 
     def successors(self) -> dict[int, int]:
-        """Return by the number of each promoted trial the number of the trial that continues from it."""
+        """Return the number of each promoted trial, mapped to that of the trial that continues from it."""
         return {trial.promoted_from: trial.number for trial in self.begun if trial.promoted_from is not None}
 
 
 def range_of(name: str, trials: Sequence[Trial]) -> Range:
-    """Return what the last of `trials` that has `name` searched it over."""
+    """Return the range of the parameter `name` in the last of `trials` that has it."""
     return next(trial.ranges[name] for trial in reversed(trials) if name in trial.ranges)

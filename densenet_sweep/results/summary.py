@@ -1,4 +1,4 @@
-"""Several studies side by side: what each tried, what came of it, and what it cost."""
+"""Several studies side by side: their trials, best values and costs."""
 
 import statistics
 from collections import Counter
@@ -15,22 +15,22 @@ from densenet_sweep.results import noise, ranking
 from densenet_sweep.results.formatting import cell, short_names, value
 from densenet_sweep.results.study import Study
 
-# Studies beside each other; at 80 columns a fourth still has room for its name.
+# Studies per table; at 80 columns a fourth still has room for its name.
 _BESIDE = 4
 
 
 @dataclass(frozen=True)
 class Summary:
-    """One study in a few numbers; a trial that was taken over from another study cost this one nothing.
+    """One study in a few numbers; a trial taken over from another study adds no cost.
 
     Attributes:
-        states: how many trials there are in each.
-        best: the number of the best complete trial, the first of the Pareto front where there are several objectives.
-        values: its.
-        params: its.
-        num_parameters: its.
-        median_seconds: of training, of a complete trial.
-        total_seconds: of training, of all trials.
+        states: number of trials in each state.
+        best: the number of the best complete trial, the first of the Pareto front if there are several objectives.
+        values: of the best trial.
+        params: of the best trial.
+        num_parameters: of the best trial.
+        median_seconds: median training time of the complete trials.
+        total_seconds: training time of all trials.
         span_seconds: from the first trial's start to the last one's end.
     """
 
@@ -65,7 +65,7 @@ def summarize(study: Study) -> Summary:
 
 
 def show_summary(studies: Sequence[Study], console: Console) -> None:
-    """Print the studies beside each other, and whether their bests differ beyond the noise."""
+    """Print the studies side by side, and whether their best trials differ beyond the noise."""
     for begin in range(0, len(studies), _BESIDE):
         console.print(_table(studies[begin : begin + _BESIDE]))
     for line in noise.across(studies):

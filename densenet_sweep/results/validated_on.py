@@ -1,4 +1,4 @@
-"""On what a study's accuracies were measured; those on other images, or on the same in another size, do not compare."""
+"""The images that a study was validated on; accuracies on other images, or in another size, do not compare."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ from hydra_async_sweeper.study.earlier import MOVED_TARGETS
 
 from densenet_sweep.results.study import Study
 
-# What of the config decides on which images in which size a network is validated, and what people call it.
+# Config keys that determine the validation images and their size, and the words for them.
 _WORDS = {
     "data._target_": "data sets",
     "data.image_size": "image sizes",
@@ -18,14 +18,14 @@ _WORDS = {
 }
 _NUM_VALID = "num_valid"
 
-# With another value of these the images themselves are others.
+# Another value of these changes the images themselves.
 _IMAGES = ("data", "data.valid_fraction", "data.test_fraction", "data.split_seed")
 
 
 def basis(study: Study) -> dict[str, Any]:
-    """Return by key what is known of the images that the trials of a study were validated on, and of their size.
+    """Return by key what is known about the validation images of a study's trials, and their size.
 
-    Beside what the config says it has `num_valid`, the number of images of the best complete trial.
+    Besides values of the config it has `num_valid`, the largest number of images of a complete trial.
     """
     found = {key: MOVED_TARGETS.get(value, value) for key in _WORDS if (value := study.config.get(key)) is not None}
     counts = [trial.num_valid for trial in study.complete if trial.num_valid]
@@ -33,7 +33,7 @@ def basis(study: Study) -> dict[str, Any]:
 
 
 def alike(studies: Sequence[Study]) -> list[list[Study]]:
-    """Return the studies in groups that were validated on the same; of what one does not say, nothing is assumed."""
+    """Return the studies, grouped by validation images and size; a missing key matches any value."""
     groups: list[tuple[dict[str, Any], list[Study]]] = []
     for study in studies:
         own = basis(study)
@@ -56,7 +56,7 @@ def differences(studies: Sequence[Study]) -> list[str]:
 
 
 def searched(study: Study) -> list[str]:
-    """Return what was searched that changes the validation images, so that the study's own trials do not compare."""
+    """Return the searched parameters that change the validation images, so that the study's own trials do not compare."""
     return [name for name in study.parameters if name in _IMAGES]
 
 

@@ -12,7 +12,7 @@ _STATES_OF_UNKNOWN = 2
 
 
 def excesses(config: Config, network: nn.Module | None, bytes_per_activation: int) -> dict[str, float]:
-    """Return by how much `network` exceeds each limit that is set, as a fraction of it; 0 or less is within it.
+    """Return how far `network` exceeds each limit that is set, as a fraction of the limit; 0 or less is within it.
 
     Args:
         config: with the limits.
@@ -29,8 +29,8 @@ def excesses(config: Config, network: nn.Module | None, bytes_per_activation: in
 def estimates(config: Config, network: nn.Module | None, bytes_per_activation: int) -> dict[str, int]:
     """Return the estimate of each quantity that has a limit.
 
-    Memory is what autograd keeps of a batch, and weights, gradients and the optimizer's state in fp32; it leaves out the data
-    set, the library's own memory and what convolutions need for a moment.
+    Memory counts the activations that autograd keeps for a batch, and weights, gradients and the optimizer's state in fp32. It
+    leaves out the data set, the library's own memory and the workspace of convolutions.
     """
     found = {}
     if config.limits.num_parameters is not None:
@@ -44,7 +44,7 @@ def estimates(config: Config, network: nn.Module | None, bytes_per_activation: i
 
 
 def message(config: Config, network: nn.Module | None, bytes_per_activation: int) -> str:
-    """Return which limits are exceeded, by key, limit and estimate."""
+    """Return a message with the key, limit and estimate of each limit that is exceeded."""
     over = [
         f"limits.{name}={getattr(config.limits, name):,}, and this network takes {estimate:,}"
         for name, estimate in estimates(config, network, bytes_per_activation).items()

@@ -1,4 +1,4 @@
-"""How an epoch is told: its numbers under their names in MLflow, its line in the log."""
+"""Metrics and the log line of one epoch."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,7 +7,7 @@ from densenet_sweep.training.fit import Epoch
 
 
 def metrics_of(epoch: Epoch) -> dict[str, float]:
-    """Return the numbers of `epoch` under the names that MLflow shows; it compares runs by the first unless told otherwise."""
+    """Return the numbers of `epoch` under the names that MLflow shows; by default it compares runs by the first."""
     names = ("train_loss", "train_accuracy", "lr", "images_per_second", "peak_memory_bytes")
     metrics: dict[str, float] = {}
     if epoch.validation is not None:
@@ -17,7 +17,7 @@ def metrics_of(epoch: Epoch) -> dict[str, float]:
 
 
 def is_best(metrics: Mapping[str, float], history: Sequence[Mapping[str, float]], objective: str) -> bool:
-    """Tell whether `metrics` are the best so far by the objective."""
+    """Return whether `metrics` are the best so far by the objective."""
     sign = 1 if direction_of(objective) == "maximize" else -1
     return all(sign * metrics[objective] > sign * past[objective] for past in history)
 
@@ -28,7 +28,7 @@ def in_epochs(number: int) -> str:
 
 
 def line_of(epoch: Epoch, epochs: int) -> str:
-    """Return the line of the log for an epoch of `epochs`."""
+    """Return the log line of one of `epochs` epochs."""
     validation = epoch.validation
     valid = "" if validation is None else f"valid loss {validation.loss:.4f} accuracy {validation.accuracy:.4f}  "
     return (

@@ -1,6 +1,6 @@
-"""What a run leaves in its folder: the checkpoint that it continues from, and in `artifacts/` what is kept of it.
+"""What a run leaves in its folder: the checkpoint that it continues from, and its results in `artifacts/`.
 
-A full disk costs what could not be written, with a warning, and never the training.
+A full disk costs a warning and the files that could not be written, never the training.
 """
 
 import logging
@@ -27,7 +27,7 @@ from densenet_sweep.training.evaluation import Evaluation
 
 log = logging.getLogger("densenet_sweep")
 
-# After an epoch's files were written, none are for so many times as long, but not for longer than so many seconds.
+# The next write waits _REST times as long as the last one took, at most _LONGEST_REST seconds.
 _REST = 99
 _LONGEST_REST = 60.0
 
@@ -51,13 +51,13 @@ class RunFolder:
         """Make the folder.
 
         Args:
-            folder: of the run, which may hold what an earlier start has left.
-            network: that is trained.
-            optimizer: that trains it.
-            fingerprint: what a start that continues must have in common with this one.
+            folder: of the run; may hold the files of an earlier start.
+            network: in training.
+            optimizer: of the network.
+            fingerprint: the settings that a continued run must keep.
             digest: of its images.
-            num_threads: that compute, on a CPU.
-            preprocessing: with what the training images taught.
+            num_threads: in use on a CPU.
+            preprocessing: with the statistics of the training images.
             class_names: of the data set.
             confusion_KK: of the best epoch of an earlier start.
 
@@ -78,7 +78,7 @@ class RunFolder:
         self._rests_until = -math.inf
 
     def keep_config(self, config: Config, choices: Mapping[str, str]) -> None:
-        """Write `config.yaml`, with which anyone can train the same again.
+        """Write `config.yaml`, which reproduces the training.
 
         Raises:
             OSError: the folder cannot be written.
@@ -93,15 +93,15 @@ class RunFolder:
         *,
         best: Evaluation | None = None,
     ) -> None:
-        """Take over what the run can be continued from, and write it if the last time is long enough ago.
+        """Copy the state that the run can be continued from, and write it if the last write is long enough ago.
 
-        Writing costs a hundredth of the time: short epochs share a file. What is not written yet is when `writing` ends.
+        Writing takes a hundredth of the time: short epochs share a file. `writing` writes the rest when it ends.
 
         Args:
-            rungs: what those before the training gave.
-            history: of the epochs so far.
-            run_id: in the record.
-            best: what validation said of the last epoch, where it is the best so far.
+            rungs: metrics of the rungs before the training.
+            history: metrics of the epochs so far.
+            run_id: of the record.
+            best: validation result of the last epoch, if it is the best so far.
         """
         network = _copied(self._network.state_dict())
         if best is not None:
@@ -119,24 +119,24 @@ class RunFolder:
 
     @contextmanager
     def writing(self, check_lease: Callable[[], None]) -> Iterator[None]:
-        """Write at the end of the context what was kept in it, also where it is left in the middle of an epoch.
+        """Write what `keep` has not yet written when the context ends, even in the middle of an epoch.
 
         Args:
-            check_lease: raises where the folder is another worker's by now, or its storage is away; nothing is written then.
+            check_lease: raises if another worker owns the folder by now, or the storage is away; then nothing is written.
         """
         try:
             yield
         except TrialLost:
             raise
         except BaseException:
-            with suppress(Exception):  # another worker's, or nobody can tell
+            with suppress(Exception):  # another worker owns it, or the storage is away
                 check_lease()
                 self._write()
             raise
         self._write()
 
     def _write(self) -> None:
-        """Write what is not: the weights first, which the checkpoint says are there."""
+        """Write what is pending: the weights first, because the checkpoint implies that they exist."""
         if self._unwritten_best is not None and _written(self.artifacts / BEST_WEIGHTS, self._unwritten_best):
             self._unwritten_best = None
         if self._unwritten_last is not None and _written(
@@ -149,26 +149,26 @@ class RunFolder:
         _written(self.artifacts / FINAL_WEIGHTS, self._weights(self._network.state_dict(), num_epochs))
 
     def _weights(self, network: Mapping[str, torch.Tensor], epoch: int) -> dict[str, Any]:
-        """Return what makes a classifier of images out of the config: the weights, and what the training images taught."""
+        """Return what a classifier needs besides the config: weights, class names, mean and std of the training images."""
         seen = {"mean": self._preprocessing.mean_C.tolist(), "std": self._preprocessing.std_C.tolist()}
         return {"network": network, "epoch": epoch, "class_names": list(self._class_names), **seen}
 
     def keep_pictures(self, history: Sequence[Mapping[str, float]]) -> None:
-        """Draw the losses and accuracies of the epochs, and the best one's confusions: at the end, as each takes 0.2 s."""
+        """Draw the learning curves and the best epoch's confusion matrix; only at the end, as each takes 0.2 s."""
         with _warn_on_oserror(self.artifacts):
             write_curves(self.artifacts, history)
             if self._confusion_KK is not None:
                 write_evaluation(self.artifacts, self._confusion_KK.numpy(), self._class_names, split="Validation")
 
     def keep_test(self, test: Evaluation) -> None:
-        """Write what the test set says, and which images were right: so networks can be compared image by image."""
+        """Write the test result, and which images were right, so that networks can be compared image by image."""
         with _warn_on_oserror(self.artifacts):
             write_evaluation(self.artifacts, test.confusion_KK.numpy(), self._class_names, split="Test")
             np.save(self.artifacts / "test_right.npy", test.is_right_N.numpy())
 
 
 def _copied(state: Any) -> Any:
-    """Return `state` with tensors of its own, on the CPU: training goes on in the network's."""
+    """Return `state` with its tensors copied to the CPU: training continues to change the network's."""
     if isinstance(state, torch.Tensor):
         return state.detach().to("cpu", copy=True)
     if isinstance(state, dict):
@@ -177,7 +177,7 @@ def _copied(state: Any) -> Any:
 
 
 def _written(path: Path, state: dict[str, Any], *, previous: Path | None = None) -> bool:
-    """Tell whether `state` was written to `path`, whole."""
+    """Write `state` to `path`, and return whether that succeeded."""
     try:
         checkpoint.save(path, state, previous=previous)
     except OSError as error:
@@ -188,7 +188,7 @@ def _written(path: Path, state: dict[str, Any], *, previous: Path | None = None)
 
 @contextmanager
 def _warn_on_oserror(path: Path) -> Iterator[None]:
-    """Let the context write `path`; a full disk costs what it would have kept, not the training."""
+    """Turn an OSError of writing `path` into a warning, so that a full disk does not end the training."""
     try:
         yield
     except OSError as error:

@@ -1,6 +1,6 @@
-"""A run's folder belongs to one command at a time, by a lock of the operating system that ends with its process.
+"""The lock of a run's folder: one command at a time owns it. The operating system drops the lock when the process ends.
 
-The trials of a sweep need none: whose they are is in the study.
+A sweep's trials need no lock: the study stores their owner.
 """
 
 import fcntl
@@ -27,10 +27,10 @@ class OwnFolder(Callback):
     """Claims the folder of a single run before Hydra writes into it."""
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
-        """Claim it; where it is another command's, leave Hydra, which makes a warning of any other exception."""
+        """Claim the folder; raise `Failed` if that is impossible, as Hydra turns other exceptions into warnings."""
         try:
             folder = Path(config.hydra.run.dir)
-        except OmegaConfBaseException:  # it names what only a running job has; the job claims it
+        except OmegaConfBaseException:  # the path needs values that only a running job has; the job claims it
             return
         try:
             claim(folder)
@@ -39,10 +39,10 @@ class OwnFolder(Callback):
 
 
 def claim(folder: Path) -> None:
-    """Make `folder` this process's own until `release`; on a file system without locks, nothing is held.
+    """Lock `folder` for this process until `release`; on a file system without locks, nothing is locked.
 
     Raises:
-        ConfigError: it is another's, whose process and host are named; nothing was changed.
+        ConfigError: another process owns it, named with its host; nothing was changed.
         OSError: it cannot be written.
     """
     folder = folder.absolute()
@@ -71,7 +71,7 @@ def claim(folder: Path) -> None:
 
 
 def release() -> None:
-    """Give back what this process has claimed."""
+    """Release every folder that this process has claimed."""
     while _held:
         folder, lock = _held.popitem()
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""What the user sees while something takes long: a progress bar on a terminal, a line in a log."""
+"""Feedback during slow steps: a progress bar on a terminal, a line in a log."""
 
 import sys
 import threading
@@ -13,7 +13,7 @@ Item = TypeVar("Item")
 
 
 def of_epoch(batches: Iterable[Item], num_batches: int, index: int, epochs: int) -> Iterator[Item]:
-    """Yield `batches`; where standard error is a terminal, show how far they have come, and leave no trace."""
+    """Yield `batches`; if standard error is a terminal, show a progress bar and remove it at the end."""
     console = Console(file=sys.stderr)
     if not console.is_terminal or console.is_dumb_terminal:
         yield from batches
@@ -31,7 +31,7 @@ def of_epoch(batches: Iterable[Item], num_batches: int, index: int, epochs: int)
 
 @contextmanager
 def log_if_slow(say: Callable[[str], None], message: str, seconds: float = 5.0) -> Iterator[None]:
-    """Call `say` with `message` where what is done inside takes more than so many `seconds`."""
+    """Call `say` with `message` if the context takes more than `seconds`."""
     timer = threading.Timer(seconds, say, (message,))
     timer.daemon = True
     timer.start()

@@ -1,6 +1,6 @@
-"""A training run as its record shows it: name, parameters, tags, and what became of it.
+"""A training run as its record shows it: name, parameters, tags and outcome.
 
-Knows no tracker: `open_record` is whatever the config names.
+Independent of the tracker: the config names `open_record`.
 """
 
 import math
@@ -25,17 +25,17 @@ from densenet_sweep.tracking.record import DataUsed, Record, State
 from densenet_sweep.tracking.run_note import Description
 from densenet_sweep.tracking.store import redacted
 
-# What a trial keeps of its record: the record's id, and the key by which its run is found where no id is known.
+# A trial's annotations: the record's id, and the key that finds its run while the id is unknown.
 RUN_ID = "mlflow_run_id"
 RECORD_KEY = "record_key"
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a run is told besides its config: where to write, what the user typed and chose, and what it is for.
+    """What a run receives besides its config: the output folder, the user's overrides and choices, and its purpose.
 
     A `final` run trains on the training and the validation images together, and reads the test set once, after its last epoch.
-    `name` is that of its record, where its trial or its network does not give it one, and `tags` are kept with it.
+    `name` replaces the default name of its record, and `tags` are added to the record's.
     """
 
     output_dir: Path
@@ -59,17 +59,17 @@ def recorded(
     data: Mapping[str, Images],
     class_names: Sequence[str],
 ) -> Iterator[Record]:
-    """Yield the run's record and close it with what became of the run, artifacts first.
+    """Yield the run's record and close it with the run's outcome, artifacts first.
 
     Args:
         open_record: see `densenet_sweep.tracking.mlflow_record.open_record`, without the tracker's own settings.
         config: of the run.
         job: of the run.
-        run_id: of the record that is continued, where the run's folder has it; its trial may have it, too.
-        device: that trains.
+        run_id: of the record to continue, if the run's folder has it; the trial may have it, too.
+        device: in use.
         dtype: of the forward pass.
-        numbers: what is known of the run before its first epoch, as metrics.
-        data: the images that it uses, by what for.
+        numbers: metrics known before the first epoch.
+        data: images by their use, such as `training`.
         class_names: of these.
     """
     trial = current_trial()
@@ -84,11 +84,11 @@ def recorded(
         name = f"trial {trial.number}"
         tags["trial.number"] = str(trial.number)
     if trial.promoted_from is not None:
-        name += f" (from {trial.promoted_from})"  # in every view, beside another run of the same parameters
+        name += f" (from {trial.promoted_from})"  # shown in every view, next to the other run of these parameters
         tags["trial.promoted_from"] = str(trial.promoted_from)
     if job.final:
         tags["final"] = "true"
-    # In the study before the run is begun: whoever continues the trial finds its run, wherever this process dies.
+    # Stored in the study before the run begins: the next attempt finds the run, wherever this process dies.
     earlier = trial.annotations.get(RECORD_KEY)
     key = earlier or uuid.uuid4().hex
     if earlier is None:
@@ -120,7 +120,7 @@ def recorded(
     except KeyboardInterrupt:
         state, reason = "interrupted", "stopped by the user"
         raise
-    except SystemExit:  # submitit's way to leave a job that Slurm preempts or whose time is over
+    except SystemExit:  # how submitit leaves a job that Slurm preempts or that ran out of time
         state, reason = "interrupted", "its job was taken off the machine"
         raise
     except Exception as error:
@@ -133,7 +133,7 @@ def recorded(
             (job.output_dir / PREVIOUS_CHECKPOINT).unlink(missing_ok=True)
             if trial.number is not None:  # a finished trial is never continued, and a study has many
                 (job.output_dir / CHECKPOINT).unlink(missing_ok=True)
-        if state != "lost":  # the run is another worker's by now
+        if state != "lost":  # otherwise another worker owns the run by now
             record.finish(state, reason)
 
 
@@ -155,7 +155,7 @@ def _data_used(config: Config, job: Job, context: str, images: Images, class_nam
 
 
 def _parameters(config: Config, job: Job, log_scaled: Collection[str]) -> dict[str, Any]:
-    """Return the config by override path, with the logarithm of what is searched on such a scale: MLflow's axes are linear."""
+    """Return the config by override path, plus log10 of what is searched on a log scale: MLflow's axes are linear."""
     leaves = run_config.flat(run_config.shown(config))
     chosen = {group: option for group, option in job.choices.items() if group not in run_config.WHERE_IT_IS_WRITTEN}
     numbers = {key: leaves[key] for key in log_scaled if isinstance(leaves.get(key), int | float) and leaves[key] > 0}
@@ -163,8 +163,8 @@ def _parameters(config: Config, job: Job, log_scaled: Collection[str]) -> dict[s
 
 
 def _description(config: Config, job: Job, trial: Trial) -> Description:
-    """Return what is said of the run to people; its command is complete, so that it depends on no config file."""
-    # A user's pictures are somewhere, and nothing else says where.
+    """Return the run's description for people; its command is complete, so that it depends on no config file."""
+    # Nothing but data.root says where a user's pictures are.
     ignored = ("data.download",) if isinstance(config.data, ImageFolderConfig) else run_config.OF_THE_MACHINE
     subject = f"{_what(job)}, trained once."
     if trial.number is not None:

@@ -1,4 +1,4 @@
-"""Whether a repetition gave the numbers of the run that it repeats."""
+"""Comparison of a repetition with the run that it repeats."""
 
 import logging
 from collections.abc import Mapping
@@ -14,17 +14,17 @@ METRICS = ("valid_accuracy", "valid_loss", "train_loss", "test_accuracy")
 
 
 def overrides(of: str, metrics: Mapping[str, float]) -> dict[str, Any]:
-    """Return the section `reference` that compares with `metrics`, those of `of`, by override path."""
+    """Return the section `reference`, by override path, that compares a run with `metrics`, those of `of`."""
     return {"reference.of": of, **{f"reference.{name}": metrics[name] for name in METRICS if name in metrics}}
 
 
 def repetition(num_threads: int | None, trial: Trial, metrics: Mapping[str, float]) -> dict[str, Any]:
-    """Return the values with which another run gives the numbers of this trial, beyond its config, and is compared with it."""
+    """Return what a run needs beyond the config to reproduce this trial's numbers and to be compared with them."""
     return {"num_threads": num_threads, **overrides(f"trial {trial.number} of study {trial.study_name}", metrics)}
 
 
 def compare(expected: ReferenceConfig, trial: Trial, found: Mapping[str, float]) -> None:
-    """Say in a line whether the numbers `found` are the expected ones, where there are any; a sweep's trial repeats none."""
+    """Log whether the numbers `found` equal the expected ones, if any; a sweep's trial repeats none."""
     pairs = [(name, getattr(expected, name), found[name]) for name in METRICS if name in found]
     pairs = [pair for pair in pairs if pair[1] is not None]
     if not pairs or trial.number is not None:

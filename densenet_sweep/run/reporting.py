@@ -1,4 +1,4 @@
-"""A training run under way: what its record, its folder and its trial learn of each rung and each epoch."""
+"""A training run in progress: reports each rung and epoch to its record, its folder and its trial."""
 
 import logging
 from collections.abc import Iterable, Mapping
@@ -18,12 +18,12 @@ log = logging.getLogger("densenet_sweep")
 
 
 class TrainingRun:
-    """What has been trained so far, and whom to tell: the record for people, the folder to continue from, the trial to judge.
+    """What has been trained so far, and where it is reported: the record, the folder to continue from and the trial.
 
     Attributes:
-        rungs: the short trainings of so many epochs that come before this one, by which a sweep judges its trial; without those
-            that lie behind the trial from which this one goes on.
-        history: the metrics of the epochs so far, of all starts, with their number as "epoch".
+        rungs: epochs of each short training before this one, by which a sweep judges the trial; without those that the trial
+            that this one was promoted from has passed.
+        history: the metrics of all epochs so far, earlier starts included, with their number as "epoch".
     """
 
     def __init__(
@@ -50,42 +50,42 @@ class TrainingRun:
         self._num_parameters = num_parameters
         self._prefix = "" if trial.number is None else f"trial {trial.number} "
         self._annotated_run: str | None = None
-        # A process that died when it had recorded that the trial stops after this rung; an epoch is recorded when it is kept.
+        # An earlier process recorded that the trial stops after this rung, and died. An epoch is recorded only once it is kept.
         self._last_rung = record.last_step if self._judged and not self.history else 0
 
     def begin(self) -> None:
-        """Tell the trial what it is, and everybody what an earlier start knew and could not tell any more.
+        """Annotate the trial, and report again what an earlier start may not have reported.
 
         Raises:
-            TrialLost, KeyboardInterrupt: it ends here already.
+            TrialLost, KeyboardInterrupt: the run ends here.
         """
         if self.history:
             log.info("continuing after epoch %d of %d", len(self.history), self._config.epochs)
-        else:  # whoever continues this knows its run in MLflow, even where it dies in the first epoch
+        else:  # the next start finds the MLflow run even if this one dies in its first epoch
             self._folder.keep(self._judged, self.history, self._record.run_id)
-        # Where this training does not go on from the last one, its reports are not kept beside this one's metrics.
+        # Reports of an earlier training that this one does not continue must not stay beside its metrics.
         self._trial.restart(max(len(self.history), self._record.last_step))
         for past in (*self._judged, *self.history):
             self._trial.report(past[self._reported], step=int(past["epoch"]))
-        for past in self.history:  # of which the record has some
+        for past in self.history:  # the record skips those it has
             of_rungs = self._of_rungs() if past is self.history[0] else {}
             self._record.epoch({**_without_number(past), **of_rungs}, step=int(past["epoch"]))
         self._trial.annotate("num_parameters", self._num_parameters)
-        if self._config.max_seconds is None:  # otherwise nobody knows
+        if self._config.max_seconds is None:  # otherwise unknown
             self._trial.annotate(NUM_STEPS, self._config.epochs)
         if self._all_rungs:
             self._trial.annotate(RUNGS, self._all_rungs)
         self._annotate_run()
 
     def _annotate_run(self) -> None:
-        """Let the study hold the id of the run, which a store that is away gives it late."""
+        """Store the run's id in the study; a store that was away assigns it late."""
         run_id = self._record.run_id
         if run_id is not None and run_id != self._annotated_run:
             self._trial.annotate(RUN_ID, run_id)
             self._annotated_run = run_id
 
     def run_rung(self, rung: int, epochs: Iterable[Epoch]) -> None:
-        """Let the sweep judge the trial by a training of `rung` epochs, which is not begun where it is known how it ended.
+        """Train `rung` epochs and let the sweep judge the trial by the result; a rung with a known result is not repeated.
 
         Raises:
             TrialPruned: the trial stops here.
@@ -107,7 +107,7 @@ class TrainingRun:
         """Record an epoch of the training, keep what it can be continued from, and report it.
 
         Raises:
-            TrialPruned: the sweep gives the trial up; asked where there are no rungs.
+            TrialPruned: the sweep prunes the trial; checked only if there are no rungs.
             TrialLost, KeyboardInterrupt: it ends here for another reason.
         """
         self._trial.check_lease()
@@ -117,7 +117,7 @@ class TrainingRun:
         metrics = {**metrics_of(epoch), "total_seconds": seconds, "num_parameters": self._num_parameters}
         log.info("%s%s", self._prefix, line_of(epoch, epochs))
         best = epoch.validation if is_best(metrics, self.history, self._reported) else None
-        # What rungs gave comes with the first epoch and behind it: MLflow compares runs by what was recorded first.
+        # Rung results follow the first epoch's metrics: MLflow compares runs by the metric recorded first.
         of_rungs = {} if self.history else self._of_rungs()
         self.history.append({"epoch": number, **metrics})
         self._folder.keep(self._judged, self.history, self._record.run_id, best=best)
@@ -135,7 +135,7 @@ class TrainingRun:
             raise TrialPruned(f"after epoch {number} of {epochs}")
 
     def report_test(self, test: Evaluation, num_images: int) -> None:
-        """Record what the test set said of a final run, which it says once."""
+        """Record the test result of a final run; called once."""
         self._trial.annotate("num_test", num_images)
         self._record.epoch({"test_loss": test.loss, "test_accuracy": test.accuracy}, step=len(self.history))
         self._folder.keep_test(test)
@@ -153,7 +153,7 @@ class TrainingRun:
         return {"epoch": rung, **metrics_of(epoch), "rung_seconds": seconds, "total_seconds": before + seconds}
 
     def _of_rungs(self) -> dict[str, float]:
-        """Return what the rungs gave, here and in the trial that this one goes on from, as metrics of their own."""
+        """Return the rung results of this trial and of the one it was promoted from, as separate metrics."""
         passed = {f"rung_{rung}_{self._reported}": value for rung, value in self._trial.passed.items()}
         if passed:
             passed["passed_seconds"] = self._trial.passed_seconds

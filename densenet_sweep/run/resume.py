@@ -1,4 +1,4 @@
-"""Whether a run goes on from what an earlier start left in its folder."""
+"""Whether a run continues from the checkpoint of an earlier start."""
 
 import itertools
 import json
@@ -21,11 +21,11 @@ log = logging.getLogger("densenet_sweep")
 
 
 def last_checkpoint(job: Job, config: Config) -> dict[str, Any]:
-    """Return the checkpoint to continue from, or nothing. One that is damaged is set aside, and the one before it is taken.
+    """Return the checkpoint to continue from, or nothing. A damaged one is set aside, and the one before it is used.
 
     Raises:
         ConfigError: it was written by another config, or this one trains for fewer epochs than it has.
-        OSError: it may not be read, or not be set aside.
+        OSError: it cannot be read or set aside.
     """
     path, last = _newest(job.output_dir)
     if path is None:
@@ -43,7 +43,7 @@ def last_checkpoint(job: Job, config: Config) -> dict[str, Any]:
 
 
 def check_images(last: Mapping[str, Any], digest: str, job: Job, config: Config) -> None:
-    """Refuse to continue on other images than those of the checkpoint `last`; one of an older version does not tell.
+    """Refuse to continue on other images than those of the checkpoint `last`; one of an older version has no digest.
 
     Raises:
         ConfigError: they have changed.
@@ -57,7 +57,7 @@ def check_images(last: Mapping[str, Any], digest: str, job: Job, config: Config)
 
 
 def _newest(folder: Path) -> tuple[Path | None, dict[str, Any]]:
-    """Return the newest checkpoint in `folder` that is whole, and where it is."""
+    """Return the path and the content of the newest undamaged checkpoint in `folder`."""
     damaged = []
     path, last = None, {}
     for found in (folder / name for name in CHECKPOINTS):
@@ -75,13 +75,13 @@ def _newest(folder: Path) -> tuple[Path | None, dict[str, Any]]:
 
 
 def _set_aside(path: Path) -> Path:
-    """Rename a damaged file, so that it is neither read again nor overwritten, and return its new place."""
+    """Rename a damaged file, so that it is neither read again nor overwritten, and return its new path."""
     names = (path.with_name(f"{path.name}.damaged{f'-{number}' if number > 1 else ''}") for number in itertools.count(1))
     return path.rename(next(name for name in names if not name.exists()))
 
 
 def fingerprint(config: Config, job: Job) -> str:
-    """Return what must not change over a continued run, as JSON; where and by whom it is recorded and judged may change."""
+    """Return, as JSON, the settings that a continued run must keep; tracking, storage, limits and the like may change."""
     leaves = {**run_config.flat(asdict(config)), "final": job.final}
     of_others = ("tracking.", "storage.", "limits.", "rungs", "trusted_targets", "reference.")
     ignored = (*of_others, "device", "num_threads", "data.root", "data.download", "architecture.num_classes")
@@ -89,7 +89,7 @@ def fingerprint(config: Config, job: Job) -> str:
 
 
 def _with_present_names(last: dict[str, Any]) -> dict[str, Any]:
-    """Return a checkpoint in which an earlier version called the seconds of an epoch, and those of a rung, just `seconds`."""
+    """Return a checkpoint with today's keys; an earlier version called the seconds of an epoch or a rung `seconds`."""
     present = {"rungs": "rung_seconds", "history": "epoch_seconds"}
     renamed = {
         part: [{name if key == "seconds" else key: value for key, value in past.items()} for past in last.get(part, [])]
@@ -99,7 +99,7 @@ def _with_present_names(last: dict[str, Any]) -> dict[str, Any]:
 
 
 def _reread(stored: Mapping[str, Any], job: Job) -> Mapping[str, Any]:
-    """Return what the config that a checkpoint was stored with is in terms of today's config files."""
+    """Return the config stored in a checkpoint as today's config files would compose it."""
     choices = {group: option for group, option in job.choices.items() if group in run_config.GROUPS}
     with suppress(OSError, ConfigError):
         choices, _ = run_config.read(job.output_dir / "artifacts" / "config.yaml")
@@ -107,6 +107,6 @@ def _reread(stored: Mapping[str, Any], job: Job) -> Mapping[str, Any]:
         composed = composition.compose([f"{group}={option}" for group, option in choices.items()])
         set_stored(composed, stored)
         reread: dict[str, Any] = json.loads(fingerprint(composition.typed(composed), job))
-    except Exception:  # an option that there is no longer: what it gave is not known, and every key of now is a difference
+    except Exception:  # an option no longer exists, so its values are unknown, and every new key is a difference
         return stored
     return reread

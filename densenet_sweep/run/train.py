@@ -1,6 +1,6 @@
 """The composition root of one training run: assemble the parts, consume the epochs, return the objective.
 
-The only place that turns the config into objects. It reads like the recipe that it is; each step lives elsewhere.
+The only place that turns the config into objects. It reads like a recipe; each step lives elsewhere.
 """
 
 import copy
@@ -45,15 +45,15 @@ _READING = "reading the data set; what must be decoded is decoded once, by one p
 
 @threads.restored()
 def train(config: Config, job: Job) -> float | tuple[float, ...]:
-    """Train one network as `config` says and return the objective's value after the last epoch, or each objective's.
+    """Train one network from `config` and return the objective's value after the last epoch, or each objective's.
 
-    Where `job.output_dir` holds a checkpoint of the same config, training continues from it. The test set is not read, but by a
-    final run, which returns its accuracy on it.
+    If `job.output_dir` holds a checkpoint of the same config, training continues from it. Only a final run reads the test set;
+    it returns the test accuracy.
 
     Raises:
         ValueError, OSError: bad input, in one line, before the first epoch.
         DivergedError: the loss became infinite or not a number.
-        TrialPruned: the sweep gave this trial up, or it exceeds a limit.
+        TrialPruned: the sweep pruned this trial, or it exceeds a limit.
     """
     trial = current_trial()
     device = resolve_device(config.device)
@@ -185,11 +185,11 @@ def example_images(config: Config, count: int) -> Images:
 
 
 def _check_limits(config: Config, job: Job, dtype: torch.dtype) -> None:
-    """Refuse a network beyond a limit, before anything is put on the device; a trial ends as pruned, with a run that says so.
+    """Refuse a network that exceeds a limit, before anything is put on the device; a trial is pruned, and its run says why.
 
     Raises:
         ConfigError: beyond a limit, outside a sweep.
-        TrialPruned: the same in a sweep, whose sampler is told by how much.
+        TrialPruned: the same in a sweep, whose sampler receives the excess.
     """
     if not config.limits.is_set:
         return
@@ -215,7 +215,7 @@ def _check_limits(config: Config, job: Job, dtype: torch.dtype) -> None:
 def _read(
     source: str, fraction: float, num_train: int | None, seed: int, device: torch.device
 ) -> tuple[Source, Images, Images]:
-    """Read and split a data set once for all trials of a long-lived worker; `source` is its function's call as JSON."""
+    """Read and split a data set once for all trials of a long-lived worker; `source` is the call of its function as JSON."""
     with progress.log_if_slow(log.info, _READING):
         loaded: Source = instantiate(json.loads(source))
     train_images, valid_images = split(loaded.train, valid_fraction=fraction, num_train=num_train, seed=seed)
@@ -233,9 +233,9 @@ def _splits(config: Config, device: torch.device) -> tuple[Source, Images, Image
 
 
 def _with_num_threads(config: Config, device: torch.device, before: int | None) -> Config:
-    """Compute with the threads that were asked for, or with those of an earlier start, and return `config` with their number.
+    """Set torch's number of threads as configured, or to that of an earlier start; return `config` with the number used.
 
-    The sums of a CPU are put together from as many parts as there are threads, so the last digits depend on them.
+    A CPU splits its sums over the threads, so the last digits depend on their number.
     """
     if device.type != "cpu":
         return config
@@ -248,7 +248,7 @@ def _with_num_threads(config: Config, device: torch.device, before: int | None) 
 
 
 def _read_as(config: Config) -> str:
-    """Return how the images are read and split, wherever they are: trials that search it have other images each."""
+    """Return how the images are read and split, without their location; trials that search this have different images."""
     data = config.data
     arguments = {key: value for key, value in data.source_arguments().items() if key not in ("root", "download")}
     split_as = {"valid_fraction": data.valid_fraction, "num_train": data.num_train, "split_seed": data.split_seed}
@@ -256,7 +256,7 @@ def _read_as(config: Config) -> str:
 
 
 def _with_num_classes(config: Config, num_classes: int) -> Config:
-    """Return `config` with the number of classes that was found where it did not say one."""
+    """Return `config` with the number of classes found, unless it sets one."""
     given = config.architecture.num_classes
     if given is not None and given < num_classes:
         raise ConfigError(f"architecture.num_classes={given} does not fit the data set, which has {num_classes} classes")
@@ -281,7 +281,7 @@ def _build_optimizer(config: Config, network: nn.Module) -> torch.optim.Optimize
 
 
 def _open_record(config: Config) -> Callable[..., Record]:
-    # Partial: instantiate resolves what it is handed, and an override may hold ${oc.env:PASSWORD}.
+    # Partial: instantiate resolves its arguments, and an override may hold ${oc.env:PASSWORD}.
     arguments = asdict(config.tracking)
     del arguments["keep_checkpoints"]  # belongs to the sweep
     open_record: Callable[..., Record] = instantiate(arguments, _partial_=True)

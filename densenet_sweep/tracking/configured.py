@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("densenet_sweep")
 
-# By its URI: after a failure a store is not tried again for so many times as long as that took.
+# By URI: after a failure a store is not tried again for _REST times as long as the failure took.
 _left_alone_until: dict[str, float] = {}
 _REST = 9
 
@@ -26,17 +26,17 @@ def in_store(
     may_refuse: bool = False,
     can_wait: bool = False,
 ) -> None:
-    """Let `write` have a client and the experiment's id, for `tracking=mlflow`; a failing store costs a warning.
+    """Call `write` with a client and the experiment's id, for `tracking=mlflow`; a failing store costs a warning.
 
     Args:
         config: of the sweep.
-        write: what is to be done.
+        write: writes to the store.
         loss: what a failing store costs, for the warning.
         may_refuse: the sweep may still be refused.
-        can_wait: the end of the sweep does the same, so that a store that has just failed is left alone for a while.
+        can_wait: the end of the sweep repeats it, so a store that has just failed is not tried for a while.
 
     Raises:
-        SweepError: it fails, is required, and the sweep may still be refused.
+        SweepError: the store fails and is required, and the sweep may still be refused.
     """
     tracking: Any = OmegaConf.to_container(config.tracking, resolve=True)
     if "uri" not in tracking:

@@ -9,7 +9,7 @@ from densenet_sweep.drawing.scene import Axis, Line, Mark, Panel, Picture, Point
 _KINDS = (("train", "training", theme.SKY), ("valid", "validation", theme.BLUE))
 # A loss that falls by more than this is read on a log scale.
 _LOG_RATIO = 20.0
-# An epoch stays visible as one until there are so many.
+# Up to this many epochs, each one has a dot.
 _MOST_DOTS = 30
 
 
@@ -18,7 +18,7 @@ def write_curves(folder: Path, history: Sequence[Mapping[str, float]]) -> None:
 
     Args:
         folder: that exists.
-        history: `epoch`, counted from 1, and its metrics under their names in MLflow; those of validation may lack.
+        history: `epoch`, counted from 1, and its metrics under their names in MLflow; those of validation may be missing.
 
     Raises:
         OSError: the folder cannot be written.

@@ -1,4 +1,4 @@
-"""Runs whose process has died without closing them: MLflow shows these as running for ever, unless somebody closes them."""
+"""Runs whose process died without closing them: MLflow shows them as running until they are closed."""
 
 import socket
 from collections.abc import Mapping
@@ -16,9 +16,9 @@ _MANY = 1000
 
 
 def close_dead_runs(client: "MlflowClient", experiment: str) -> int:
-    """Close the experiment's running runs of processes of this machine that have gone, and return how many there were.
+    """Close the experiment's running runs whose processes on this machine are gone, and return their number.
 
-    A run that somebody continues is opened again.
+    A run that is continued later is opened again.
     """
     query = f"attributes.status = 'RUNNING' AND tags.`host` = {quoted(socket.gethostname())}"
     closed = 0
@@ -30,7 +30,7 @@ def close_dead_runs(client: "MlflowClient", experiment: str) -> int:
 
 
 def _is_dead(tags: Mapping[str, str]) -> bool:
-    """Tell whether a run's process has ended; a run of an older version names its host alone, and counts by its number."""
+    """Return whether a run's process has ended; for a run of an older version, which names only its host, by number."""
     process, start, where = (tags.get(key, "") for key in ("process", "process.start", "process.machine"))
     if not process.isdigit():
         return False

@@ -13,7 +13,7 @@ from densenet_sweep.drawing import theme
 
 # Above this many classes numbers and names would overlap.
 _LABELLED_CLASSES = 20
-# Inches: of the square, and of a letter of a name.
+# Inches: sides of the matrix, and the width of a letter of a name.
 _SMALLEST_SIDE = 3.2
 _UNLABELLED_SIDE = 7.0
 _LETTER = 0.085
@@ -22,7 +22,7 @@ _LETTER = 0.085
 def write_evaluation(folder: Path, confusion_KK: np.ndarray, class_names: Sequence[str], *, split: str = "Validation") -> None:
     """Write `confusion.csv`, `confusion.png` and `class_accuracy.csv` of a `split` into `folder`.
 
-    A network may have more outputs than there are classes; images that it put there count as wrong, without a column.
+    A network may have more outputs than there are classes; images assigned to those count as wrong and have no column.
 
     Raises:
         OSError: the folder cannot be written.
@@ -61,7 +61,7 @@ def draw_confusion(path: Path, confusion_KK: np.ndarray, class_names: Sequence[s
     figure = Figure(figsize=(width, height), dpi=theme.DPI)
     FigureCanvasAgg(figure)
     axes = figure.add_axes((left / width, bottom / height, side / width, side / height))
-    # The errors are what one looks for, and they are small: a square-root scale makes one of 1 % visible.
+    # The errors matter most and are small: a square-root scale makes one of 1 % visible.
     image = axes.imshow(shares_KK, cmap="Blues", norm=PowerNorm(0.5, vmin=0.0, vmax=1.0))
     accuracy = confusion_KK.trace() / max(confusion_KK.sum(), 1)
     title = f"{split}: {accuracy:.2%} of {int(confusion_KK.sum()):,} images right"

@@ -1,4 +1,4 @@
-"""Outboxes of runs that have ended while the store was away, sent by whoever reaches it next."""
+"""Outboxes of runs that ended while the store was away, sent by the next process that reaches it."""
 
 import logging
 from collections.abc import Iterable, Mapping
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("densenet_sweep")
 
-# Where single runs and those of grids are, below the folder in which the command is typed.
+# Folders of single runs and grid jobs, below the working folder.
 _OUTPUTS = Path("outputs")
 _SINGLE_RUNS = ("runs/*/*", "grids/*/*/*")
 
@@ -29,15 +29,15 @@ def send_trials(
     sweep_dir: Path,
     states: Mapping[int, tuple[str, str | None]],
 ) -> None:
-    """Send what trials of a sweep have kept that have ended.
+    """Send the outboxes of a sweep's ended trials.
 
     Args:
         client: of the store.
         experiment_number: of the experiment.
         uri: of the store.
         experiment: its name.
-        sweep_dir: with a folder a trial.
-        states: what became of trials whose process did not come to say it, and why.
+        sweep_dir: with a folder for each trial.
+        states: state and reason of trials whose process could not record them.
 
     Raises:
         mlflow.exceptions.MlflowException, OSError: the store is away again.
@@ -53,7 +53,7 @@ def waiting(sweep_dir: Path) -> list[int]:
 
 
 def send_single_runs(client: "MlflowClient", experiment_number: str, uri: str, experiment: str) -> None:
-    """Send what single runs have kept that have ended.
+    """Send the outboxes of ended single runs.
 
     Raises:
         mlflow.exceptions.MlflowException, OSError: the store is away again.
@@ -75,7 +75,7 @@ def _send_all(
     if not found:
         return
     try:
-        with FileLock(root / ".mlflow_outbox.lock", timeout=0):  # who else is here sends them all
+        with FileLock(root / ".mlflow_outbox.lock", timeout=0):  # the process that holds it sends them all
             for path in found:
                 kept = outbox.read(path.parent)
                 if kept is None or (kept.store, kept.experiment) != (outbox.shown_store(uri), experiment):

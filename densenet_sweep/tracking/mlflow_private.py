@@ -1,4 +1,4 @@
-"""What is needed of MLflow and has no public name."""
+"""The private parts of MLflow that we need."""
 
 from typing import TYPE_CHECKING
 
@@ -7,7 +7,7 @@ if TYPE_CHECKING:
 
 
 def last_steps(run: "Run") -> dict[str, int]:
-    """Return the last step of each metric of a run, but those of the machine.
+    """Return the last step of each metric of a run, except system metrics.
 
     `RunData.metrics` gives values without their steps, and a history is one call a metric. MLflow's own monitor of a
     continued run reads `RunData._metric_objs` too (`mlflow/system_metrics/system_metrics_monitor.py`).

@@ -26,8 +26,8 @@ log = logging.getLogger("densenet_sweep")
 # The runs of studies, by store, experiment and name.
 _parents: dict[tuple[str, str, str], str] = {}
 
-# After a call that failed no other is tried for this many times as long, so that an outage costs a tenth of the time; and after
-# one of an epoch for so many times as long, so that short epochs share a call, and all of them cost a hundredth.
+# After a failed call, none is tried for _REST times its duration: an outage costs a tenth of the time. After an epoch's call,
+# none is made for _REST_OF_EPOCHS times its duration: short epochs share a call, and calls cost a hundredth of the time.
 _REST = 9
 _REST_OF_EPOCHS = 99
 
@@ -57,18 +57,18 @@ def open_record(
         uri: of the store, a database or a server.
         artifact_location: folder for files, where a database is the store.
         experiment: its name; made on first use.
-        required: a store that cannot be used is an error; otherwise training goes on, and says so.
+        required: a store that cannot be used is an error; otherwise training continues with a warning.
         system_metrics: record processor, memory and GPU use while the run is open.
         name: the run's, for people.
         parameters: by override path.
         tags: further facts.
         study_name: the run becomes a child of this study's parent run.
         run_id: of a run to continue.
-        key: of the run, which no other has.
-        may_exist: an earlier attempt may have begun the run under this key, although nobody knows its id.
-        folder: of the run, where it keeps what the store could not be sent; None: nowhere.
-        description: what its page says of it.
-        numbers: metrics that are known before its first epoch.
+        key: of the run, unique.
+        may_exist: an earlier attempt may have begun the run under this key, with its id unknown.
+        folder: of the run, where unsent data is kept; None: nowhere.
+        description: of the run, for its page.
+        numbers: metrics known before the first epoch.
         inputs: returns the data that it uses.
 
     Raises:
@@ -102,7 +102,7 @@ def open_record(
 
 
 class Store:
-    """The store of a run, connected to when it is first needed, and tried again where that failed."""
+    """The store of a run, connected to on first use; a failed connection is retried."""
 
     def __init__(self, uri: str, experiment: str, artifact_location: str, study_name: str | None) -> None:
         self.uri = uri
@@ -114,7 +114,7 @@ class Store:
         self._number = ""
 
     def send(self, to_send: Outbox) -> None:
-        """Send what is in the outbox.
+        """Send the contents of the outbox.
 
         Raises:
             mlflow.exceptions.MlflowException, sqlalchemy.exc.SQLAlchemyError, OSError: the store fails.
@@ -133,7 +133,7 @@ class Store:
 
 
 def _parent(client: "MlflowClient", experiment_number: str, study_name: str) -> str | None:
-    """Return the id of the study's run; a worker, whose trials all belong to one study, looks for it until it is there."""
+    """Return the id of the study's run, cached once it is found: all trials of a worker belong to one study."""
     key = (str(client.tracking_uri), experiment_number, study_name)
     if key not in _parents:
         found = find_parent(client, experiment_number, study_name)
@@ -184,7 +184,7 @@ class MlflowRecord:
         return self._outbox.last_step
 
     def begin(self) -> bool:
-        """Begin the run or open it again, and tell whether there will be a record: a store that is away gets it later.
+        """Begin or reopen the run, and return whether it is recorded; a store that is away receives it later.
 
         Raises:
             ConnectionError: the store cannot be used, and is required.
@@ -211,10 +211,10 @@ class MlflowRecord:
             self._send("lost", "trains on without it")
 
     def finish(self, state: State, reason: str | None) -> None:
-        """Close the run with MLflow's word for `state`, which also stands in the tag `trial.state`."""
+        """Close the run with MLflow's status for `state`; the tag `trial.state` holds `state` itself."""
         self._add_numbers()
         if self._has_monitor and not self._last and not self._is_lost and self._send("lost", "trains on without it"):
-            self._start_monitor()  # of a run that failed in its first epoch, a sample may say why
+            self._start_monitor()  # a sample may explain a failure in the first epoch
         self._stop_monitor()
         key = self._outbox.key
         note = None if self._description is None else self._description.ended(key, state, reason, self._last)
@@ -228,15 +228,15 @@ class MlflowRecord:
                 log.warning("tracking.uri=%s: what was not delivered of the run is missing there", uri)
 
     def _add_numbers(self) -> None:
-        """Add what was known before the first epoch behind it: MLflow's page of compared runs shows what comes first."""
+        """Add metrics known before the first epoch after its own: MLflow's comparison opens on the metric recorded first."""
         self._outbox.add(self._numbers, 0)
         self._numbers = {}
 
     def _send(self, what: str, otherwise: str) -> bool:
-        """Tell whether the store has all of it now; where it has not, the run's folder keeps it.
+        """Send the outbox and return whether the store now has all of it; if not, the run's folder keeps the rest.
 
         Raises:
-            ConnectionError: it has not, and the store is required.
+            ConnectionError: the store fails and is required.
         """
         from mlflow.exceptions import MlflowException
         from sqlalchemy.exc import SQLAlchemyError
@@ -244,7 +244,7 @@ class MlflowRecord:
         if self._is_refused:
             return False
         began = time.monotonic()
-        # What is wrong with the store's name is said before the training, and costs none that is under way.
+        # A ValueError, such as a bad name, is raised before training, but does not end a training in progress.
         failures: tuple[type[Exception], ...] = (MlflowException, SQLAlchemyError, OSError)
         if self._is_lost:
             failures = (*failures, ValueError)
@@ -269,7 +269,7 @@ class MlflowRecord:
             return False
         if self._is_lost:
             log.info("tracking.uri=%s: is back", redacted(self._store.uri))
-            self._stop_monitor()  # it has ended by itself, as it does where the store is away; the next epoch starts another
+            self._stop_monitor()  # it ended by itself during the outage; the next epoch starts another
         self._is_lost = False
         self._save()
         return True
@@ -280,7 +280,7 @@ class MlflowRecord:
         try:
             self._outbox.save(self._folder)
         except OSError as error:
-            if not self._is_lost:  # said once an outage
+            if not self._is_lost:  # logged once per outage
                 log.warning("%s: not written (%s)", self._folder / outbox.FILE, error.strerror or error)
 
     def _forget(self) -> None:
@@ -288,11 +288,11 @@ class MlflowRecord:
             (self._folder / outbox.FILE).unlink(missing_ok=True)
 
     def _start_monitor(self) -> None:
-        """Start it behind the first metrics: MLflow's page of compared runs opens on the one that came first."""
+        """Start it after the first metrics: MLflow's comparison page opens on the metric recorded first."""
         self._monitor = _start_monitor(str(self.run_id), self._store.uri)
 
     def _stop_monitor(self) -> None:
-        if self._monitor is not None and not self._is_lost:  # it ends by itself where the store or the run has
+        if self._monitor is not None and not self._is_lost:  # it ends by itself if the store or the run is gone
             _stop_monitor(self._monitor)
         self._monitor = None
 
@@ -301,7 +301,7 @@ def _start_monitor(run_id: str, uri: str) -> Any:
     """Return MLflow's monitor of this machine, running, or nothing where it cannot run."""
     from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
-    # It reports a lost store in lines of its own; the record says so once.
+    # It logs a lost store itself; the record logs that once.
     logging.getLogger("mlflow.system_metrics").setLevel(logging.CRITICAL)
     try:
         settings = {"resume_logging": True, "tracking_uri": absolute(uri)}

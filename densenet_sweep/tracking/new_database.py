@@ -1,4 +1,4 @@
-"""A new MLflow database in a file: there whole or not at all, whenever the process that makes it ends."""
+"""Atomic creation of an MLflow database file: complete or absent, even if the process dies."""
 
 import contextlib
 import sqlite3
@@ -10,9 +10,9 @@ from densenet_sweep.config.tracking_uri import sqlite_uri
 
 
 def make(database: Path) -> None:
-    """Make the tables of the file `database` where there are none; the caller keeps other processes away.
+    """Create the tables of the file `database` if it has none; the caller excludes other processes.
 
-    MLflow makes them in dozens of steps that it cannot repeat, so they are made under another name.
+    MLflow creates them in dozens of steps that it cannot repeat, so they are created under another name.
 
     Raises:
         OSError, sqlalchemy.exc.SQLAlchemyError: the folder cannot be written.
@@ -24,7 +24,7 @@ def make(database: Path) -> None:
 
     for left in _unfinished(database, "*"):
         left.unlink(missing_ok=True)
-    # Under a name that was never used: MLflow keeps its connections by it.
+    # A name never used before: MLflow caches its connections by name.
     name = uuid.uuid4().hex
     unfinished = database.with_name(f".{database.name}.{name}.new")
     try:
@@ -38,10 +38,10 @@ def make(database: Path) -> None:
 
 
 def refuse_half_made(database: Path, error: Exception) -> None:
-    """Raise what to do about a database whose making was cut off, which versions before this one could leave behind.
+    """Refuse a half-made database, which earlier versions could leave behind, with advice.
 
     Raises:
-        OSError: it was.
+        OSError: it is half made.
     """
     if _holds_nothing(database):
         raise OSError(
@@ -54,7 +54,7 @@ def _unfinished(database: Path, name: str) -> list[Path]:
 
 
 def _holds_nothing(database: Path) -> bool:
-    """Tell whether the file is a database of MLflow without its first experiment, which is made last."""
+    """Return whether the file is a database of MLflow without its first experiment, which is made last."""
     with (
         contextlib.suppress(sqlite3.Error),
         contextlib.closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True, timeout=1)) as connection,

@@ -8,7 +8,7 @@ from densenet_sweep.tracking.record import Record, State
 
 
 class NullRecord:
-    """Accepts what a record accepts."""
+    """Implements `Record` and records nothing."""
 
     run_id: str | None = None
     last_step: int = 0

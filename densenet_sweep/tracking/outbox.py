@@ -1,7 +1,7 @@
-"""What a run has still to send to MLflow: in memory while the store answers, and in the run's folder while it does not.
+"""Data that a run has yet to send to MLflow: in memory while the store answers, in the run's folder while it does not.
 
-Everything here may be sent again, by this process or another: a run is found by its key where nobody knows whether it was
-begun, and of its metrics and parameters only those are sent that are not there.
+Everything may be sent again, by this process or another: the key finds a run that may already have begun, and only missing
+metrics and parameters are sent.
 """
 
 import json
@@ -25,12 +25,12 @@ log = logging.getLogger("densenet_sweep")
 
 FILE = "mlflow_outbox.json"
 
-# MLflow's limit, of which some are left to the tags of a run's end.
+# Below MLflow's limit, to leave room for the tags of a run's end.
 _METRICS_PER_CALL = 900
 
 
 def now() -> int:
-    """Return the time as MLflow has it: milliseconds."""
+    """Return the time in milliseconds, as MLflow stores it."""
     return int(time.time() * 1000)
 
 
@@ -41,7 +41,7 @@ def shown_store(uri: str) -> str:
 
 @dataclass
 class End:
-    """What became of a run, when (in ms), and what its page then says."""
+    """The end of a run: its state and reason, the time in ms, and the text of its page."""
 
     state: str
     reason: str | None
@@ -51,23 +51,23 @@ class End:
 
 @dataclass
 class Outbox:
-    """What one run has still to send. Its notes hold the run's key where its id will stand, which has as many letters.
+    """Unsent data of one run. Its notes hold the run's key in place of its id, which has the same length.
 
     Attributes:
-        store: that it is meant for, without a password.
+        store: URI, without a password.
         experiment: its name there.
-        key: a tag of the run, which no other run has.
-        study_name: of the study whose child it is.
+        key: a tag unique to the run.
+        study_name: of the study that it belongs to.
         name: the run's, for people.
         parameters: by override path, as MLflow shows them.
         tags: of the run when it begins.
-        note: what its page says of it while it is open.
-        began: when, in ms.
+        note: text of its page while it is open.
+        began: start time in ms.
         run_id: in the store, where it is known.
         inputs: the data that it uses.
         metrics: name, value, time in ms and step, in the order of the steps.
         files: folders to upload, with the names to leave out.
-        end: what became of it; None while it is open.
+        end: its outcome; None while it is open.
     """
 
     store: str
@@ -86,10 +86,10 @@ class Outbox:
     end: End | None = None
 
     def __post_init__(self) -> None:
-        """Begin what only this process knows: whether somebody can have begun the run before, and has it been opened."""
+        """Initialize what only this process knows, such as whether the run is new and whether it is open."""
         self.is_new = False
         self.is_open = False
-        self.last_step = 0  # whose metrics the store had when the run was opened
+        self.last_step = 0  # the last whose metrics the store had when the run was opened
         self.make_inputs: Callable[[], Sequence[DataUsed]] | None = None
         self._steps: dict[str, int] = {}
         self._was_incomplete = False
@@ -100,7 +100,7 @@ class Outbox:
         return self.is_open and not self.metrics and not self.files and self.end is None
 
     def add(self, metrics: Mapping[str, float], step: int) -> None:
-        """Add metrics of a step, but those that are there or were added before: a killed process had recorded them."""
+        """Add metrics of a step, except those already recorded (by a killed process, say) or added."""
         added = {(name, of) for name, _, _, of in self.metrics}
         at = now()
         for name, value in metrics.items():
@@ -108,7 +108,7 @@ class Outbox:
                 self.metrics.append((name, float(value), at, step))
 
     def send(self, client: "MlflowClient", experiment: str, parent: str | None) -> None:
-        """Send all of it; after an error what did not arrive is still here.
+        """Send everything; after an error, what did not arrive stays here.
 
         Args:
             client: of the store.
@@ -171,7 +171,7 @@ class Outbox:
             self.inputs, self.make_inputs = list(self.make_inputs()), None
 
     def save(self, folder: Path) -> None:
-        """Write what is left to send into the run's folder, or take the file away where nothing is.
+        """Write the unsent data to the run's folder, or remove the file if there is none.
 
         Raises:
             OSError: it cannot be written.
@@ -192,7 +192,7 @@ class Outbox:
 
 
 def read(folder: Path) -> Outbox | None:
-    """Return what the run in `folder` has still to send, or nothing."""
+    """Return the unsent data of the run in `folder`, or nothing."""
     path = folder / FILE
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -209,7 +209,7 @@ def read(folder: Path) -> Outbox | None:
 
 
 def is_refused(error: BaseException) -> bool:
-    """Tell whether the store answered, and will never take this: a name that it does not allow, a run that was deleted."""
+    """Return whether the store answered and will never accept this: a name that it does not allow, a deleted run."""
     code: Any = getattr(error, "error_code", None)
     return code in ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE")
 

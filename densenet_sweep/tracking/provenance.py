@@ -11,7 +11,7 @@ import torchvision
 
 
 def provenance_tags(device: torch.device) -> dict[str, str]:
-    """Return the git commit and its dirtiness, the device, the host and the versions of what computes."""
+    """Return the git commit and its dirtiness, the device, the host, the versions of torch and the number of threads."""
     return {
         **git_tags(),
         "device.name": _device_name(device),

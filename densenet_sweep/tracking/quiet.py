@@ -1,4 +1,4 @@
-"""Silence about what MLflow and PyTorch report on the way to a file, and no user can act on."""
+"""Silences what MLflow and PyTorch report while they write a file, and no user can act on."""
 
 import logging
 import warnings
@@ -10,7 +10,7 @@ _TALKATIVE = ("mlflow", "torch", "onnxscript", "torch.onnx", "torch.export")
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Let no warning and no log line of the libraries pass, inside the context."""
+    """Suppress the libraries' warnings, and their log lines below ERROR, inside the context."""
     levels = {name: logging.getLogger(name).level for name in _TALKATIVE}
     try:
         for name in _TALKATIVE:

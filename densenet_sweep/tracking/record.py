@@ -1,4 +1,4 @@
-"""What a training run tells its record; implemented by MLflow's and by the null one."""
+"""The interface of a training run's record; implemented by MLflow's and by the null one."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class DataUsed:
     Args:
         name: of the data set.
         context: what it was used for, such as `training`.
-        digest: of its very images.
+        digest: of its images.
         source: where they come from, plain values.
         shape: of its images, their number first.
         class_counts: images of each class.
@@ -41,10 +41,10 @@ class Record(Protocol):
         """The last step whose metrics had arrived when the run was opened; 0 for a new one."""
 
     def epoch(self, metrics: Mapping[str, float], *, step: int) -> None:
-        """Record the metrics of one epoch; `step` counts epochs from 1. What was recorded of a step before is not again."""
+        """Record the metrics of one epoch; `step` counts epochs from 1. Metrics already recorded for a step are skipped."""
 
     def artifacts(self, folder: Path, *, without: Collection[str] = ()) -> None:
-        """Store every file in `folder`, under its path in it, but those named `without`."""
+        """Store every file in `folder` under its relative path, except those named in `without`."""
 
     def finish(self, state: State, reason: str | None) -> None:
-        """Close the run with what became of it, and why; called once, last."""
+        """Close the run with its state and the reason; called once, last."""

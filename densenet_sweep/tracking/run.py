@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 # MLflow's mapping for searches: a pruned trial was stopped, it did not fail.
 STATUS = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED", "interrupted": "KILLED"}
 
-# The tag by which a run is found whose id nobody knows: its beginning was sent, and the answer was lost.
+# The tag that finds a run with an unknown id: its creation was sent, and the answer was lost.
 KEY = "record.key"
 
 # MLflow's tag of a run that belongs to another.
 PARENT = "mlflow.parentRunId"
 
-# The tag that says what a run lacks, whose process could not send it.
+# The tag that says what a run lacks because its process could not send it.
 INCOMPLETE = "trial.incomplete"
 
 _PAGE = 500
@@ -66,7 +66,7 @@ def find_by_key(client: "MlflowClient", experiment_number: str, key: str) -> str
 
 
 def of_trial(client: "MlflowClient", run_id: str | None, key: str | None) -> str | None:
-    """Return the id of a trial's run: the one that its study has, else that of the run which the store got late."""
+    """Return the id of a trial's run: from its study, else by its key, for a run that the store received late."""
     if run_id is not None or key is None:
         return run_id
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
@@ -75,7 +75,7 @@ def of_trial(client: "MlflowClient", run_id: str | None, key: str | None) -> str
 
 
 def open_again(client: "MlflowClient", run: "Run") -> None:
-    """Make a run running again, by this process, and no longer what it had become."""
+    """Set a run to running again, by this process, and remove its earlier outcome."""
     from mlflow.entities import RunTag
 
     run_id = run.info.run_id
@@ -94,7 +94,7 @@ def describe(
     note: str | None,
     inputs: Sequence[DataUsed],
 ) -> None:
-    """Write what is known of a run when it begins, but what is `there`: where that is refused, the run is closed."""
+    """Write a run's parameters, note and inputs, except parameters already `there`; if that fails, close the run."""
     from mlflow.entities import Param, RunTag
 
     known = {} if there is None else there.data.params
@@ -108,13 +108,13 @@ def describe(
         if inputs:
             client.log_inputs(run_id, [_input(used) for used in inputs])
     except Exception as error:
-        with suppress(Exception):  # nobody else would close it; where it is sent again, it is opened again
+        with suppress(Exception):  # nobody else would close it; sending again reopens it
             close_run(client, run_id, "failed", f"its parameters or its data were not recorded: {cause(error)}")
         raise
 
 
 def upload(client: "MlflowClient", run_id: str, folder: Path, without: Collection[str]) -> None:
-    """Upload the files in `folder`, but those of these names."""
+    """Upload the files in `folder`, except those named in `without`."""
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path.name not in without:
             place = path.parent.relative_to(folder).as_posix()
@@ -131,7 +131,7 @@ def close_run(
     metrics: Sequence[Any] = (),
     end_time: int | None = None,
 ) -> None:
-    """Give the run its final state, in MLflow's words and in ours, with its last `metrics` and what its page says of it."""
+    """Close the run with its final state, as MLflow's status and as our tag, its last `metrics` and the `note` of its page."""
     from mlflow.entities import RunTag
 
     tags = {"trial.state": state} | ({"trial.reason": reason[:TAG_LENGTH]} if reason else {}) | ({NOTE: note} if note else {})
@@ -140,7 +140,7 @@ def close_run(
 
 
 def process_tags() -> dict[str, str]:
-    """Return the tags of a run by which its process can be found again."""
+    """Return the tags that identify a run's process."""
     process = os.getpid()
     return {
         "host": socket.gethostname(),
@@ -157,9 +157,9 @@ def find_parent(client: "MlflowClient", experiment_number: str, study_name: str)
 
 
 def only_parent(client: "MlflowClient", experiment_number: str, study_name: str) -> str | None:
-    """Return the same, and remove further ones, which commands made that opened a new study at the same moment.
+    """Return the same, and remove duplicates from commands that opened a new study at the same moment.
 
-    MLflow cannot make a run only where there is none. Everybody looks again after making one, and by the same order.
+    MLflow has no create-if-absent. Every command looks again after creating a run, and all use the same order.
     """
     found = _parents(client, experiment_number, study_name)
     for other in found[1:]:
@@ -176,7 +176,7 @@ def _parents(client: "MlflowClient", experiment_number: str, study_name: str) ->
 
 
 def every(client: "MlflowClient", experiment_number: str, query: str) -> "list[Run]":
-    """Return all runs of a search, page by page: a server answers one within its time limit, and not all of them."""
+    """Return all runs of a search, page by page: a server's time limit allows one page, not all of them."""
     runs: list[Run] = []
     token: Any = None
     while True:
@@ -188,13 +188,13 @@ def every(client: "MlflowClient", experiment_number: str, query: str) -> "list[R
 
 
 def quoted(text: str) -> str:
-    """Return `text` as a string of MLflow's filter language, which knows no escapes."""
+    """Return `text` as a string of MLflow's filter language, which has no escapes."""
     quote = '"' if "'" in text else "'"
     return f"{quote}{text}{quote}"
 
 
 def _input(used: DataUsed) -> "DatasetInput":
-    """Return the data in MLflow's form, whose pages show its schema and its size."""
+    """Return the data in MLflow's form; its pages show the schema and the size."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     number, *image = used.shape

@@ -1,4 +1,4 @@
-"""What a person reads at the top of a run's page in MLflow, as Markdown: what it was, what became of it, how to repeat it.
+"""The description at the top of a run's page in MLflow, as Markdown: what it was, its outcome, how to repeat it.
 
 No text holds a password, whatever was typed.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from densenet_sweep.tracking.store import redacted
 
-# MLflow's tag for it, and as much as it takes.
+# MLflow's tag for it, and its maximum length.
 NOTE = "mlflow.note.content"
 _LENGTH = 8000
 _LINE_LENGTH = 100
@@ -18,13 +18,13 @@ _LINE_LENGTH = 100
 
 @dataclass(frozen=True)
 class Description:
-    """What is said of one training run, but for its id and its end.
+    """The description of one training run, without its id and its outcome.
 
     Args:
         subject: what the run is, a sentence.
-        overrides: that train the same configuration anywhere, complete.
-        elsewhere: what they do, beside running the same again.
-        store: overrides by which the run's store is found, where it is not the project's own.
+        overrides: complete; they train the same configuration anywhere.
+        elsewhere: a sentence that introduces the command with these overrides.
+        store: overrides that name the run's store, if it is not the project's own.
         objectives: the metrics that the run is judged by.
     """
 
@@ -39,7 +39,7 @@ class Description:
         return self._text(run_id, [])
 
     def ended(self, run_id: str, state: str, reason: str | None, metrics: Mapping[str, float]) -> str:
-        """Return the description of the run with what became of it; `metrics` are its last ones."""
+        """Return the description of the run with its outcome; `metrics` are its last ones."""
         values = ", ".join(f"{name} {metrics[name]:.6g}" for name in self.objectives if name in metrics)
         why = "" if not reason else f" {_code(reason)}"
         return self._text(run_id, [f"**{state.capitalize()}**{why}{f': {values}' if values else ''}"])
@@ -67,10 +67,10 @@ def of_sweep(
     Args:
         study_name: of its study.
         objectives: the direction of each metric that is optimized.
-        n_trials: how many are asked for.
+        n_trials: the requested number.
         searched: the range of each searched key, as it is typed.
         typed: the command that started it.
-        ending: what became of it; see `ending`.
+        ending: its outcome; see `ending`.
         is_repeated: its trials repeat given configurations and measure the objectives; nothing is searched.
     """
     rows = [f"| {_code(key)} | {_code(text)} |" for key, text in searched.items()]
@@ -89,11 +89,11 @@ def of_sweep(
 
 
 def ending(reason: str, states: Mapping[int, tuple[str, str | None]], best: str, artifacts: Sequence[str]) -> str:
-    """Return what became of a sweep.
+    """Return the outcome of a sweep, for its description.
 
     Args:
         reason: why it ended.
-        states: what became of each trial, and why.
+        states: state and reason of each trial.
         best: about the best trial, Markdown.
         artifacts: paths of what the sweep's run keeps.
     """

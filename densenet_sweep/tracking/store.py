@@ -1,6 +1,6 @@
-"""The MLflow store: where it is, and that it is ready before several processes use it.
+"""The MLflow store: where it is, and its setup before several processes use it.
 
-MLflow is told nothing globally: every function here returns a client of its own.
+No tracking URI is set globally: `connect` returns a client of its own.
 """
 
 import importlib.resources
@@ -20,7 +20,7 @@ from densenet_sweep.tracking import new_database
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-# MLflow's own defaults keep a training waiting for minutes where a server has died, and print two lines for each run that
+# MLflow's own defaults make a training wait for minutes when a server has died, and print two lines for each run that
 # ends. The user's settings win.
 _SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
@@ -56,7 +56,7 @@ def cause(error: BaseException) -> str:
 
 
 def _other_version(schema: str) -> str:
-    """Return what to do about a database whose tables have another form: MLflow calls it out of date, whatever its age."""
+    """Return advice for a database with another schema; MLflow calls it out of date even if it is newer."""
     import mlflow
 
     known = importlib.resources.files("mlflow.store.db_migrations") / "versions"
@@ -67,7 +67,7 @@ def _other_version(schema: str) -> str:
 
 
 def absolute(uri: str) -> str:
-    """Return `uri` with a sqlite file's path made absolute: MLflow keeps a store by its URI, whatever the folder is then."""
+    """Return `uri` with a sqlite file's path made absolute: MLflow caches a store by URI, whatever the working folder."""
     database = sqlite_file(uri)
     return uri if database is None else sqlite_uri(database, uri)
 
@@ -87,9 +87,9 @@ def connect(uri: str) -> "MlflowClient":
     # Alembic and MLflow report every migration step of a new database, which says nothing to a user.
     for name in ("alembic", "mlflow"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    # And a page of traceback for a database that is locked, which it also raises.
+    # MLflow logs a page of traceback for a locked database, and raises the error too.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
-    # Nor does each attempt to reach a server that is dead; that it is, the caller says once.
+    # A line for each attempt to reach a dead server says nothing more; the caller logs it once.
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
     from mlflow import MlflowClient
 
@@ -98,7 +98,7 @@ def connect(uri: str) -> "MlflowClient":
     if database is None:
         return MlflowClient(tracking_uri=uri, registry_uri=uri)
     database.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{database}.lock"):  # whoever comes first makes the tables, and the others wait
+    with FileLock(f"{database}.lock"):  # the first process creates the tables, and the others wait
         new_database.make(database)
         try:
             client = MlflowClient(tracking_uri=uri, registry_uri=uri)
@@ -110,9 +110,9 @@ def connect(uri: str) -> "MlflowClient":
 
 
 def experiment_id(client: "MlflowClient", uri: str, name: str, artifact_location: str) -> str:
-    """Return the id of the experiment `name`, made on its first use; a server keeps artifacts where it wants to.
+    """Return the id of the experiment `name`, created on first use; a server chooses its own artifact location.
 
-    A process asks the store once: the trials of a worker all belong to one experiment.
+    Cached in the process: all trials of a worker belong to one experiment.
     """
     key = (str(client.tracking_uri), name)
     if key not in _experiments:

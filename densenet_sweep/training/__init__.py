@@ -1,1 +1,1 @@
-"""Training and evaluation of one network: plain torch, told everything by its arguments."""
+"""Training and evaluation of one network: plain torch, configured by arguments alone."""

@@ -1,7 +1,7 @@
-"""Checkpoint files: written whole or not at all, checked for damage and read without running code from them.
+"""Checkpoint files: written atomically, checked for damage, and read without running code from them.
 
-A file is what `torch.save` writes, a zip archive, whose comment is a CRC-32 of everything before it. The archive's own
-checksums, which `torch.load` ignores, leave out its index: a single flipped bit there can change the numbers of a tensor.
+A file is the zip archive that `torch.save` writes, with a CRC-32 of everything before it as the archive's comment. The
+archive's own checksums, which `torch.load` ignores, do not cover its index: a flipped bit there can change a tensor's numbers.
 """
 
 import contextlib
@@ -32,14 +32,14 @@ def save(path: Path, state: dict[str, Any], *, previous: Path | None = None) -> 
     Args:
         path: in an existing folder.
         state: tensors, numbers, strings and containers of them (what `torch.load(weights_only=True)` accepts).
-        previous: where the file that was at `path` is kept. After a crash between the two steps it is there alone.
+        previous: where to move the file that was at `path`. After a crash between the two steps only this one exists.
 
     Raises:
-        OSError: a full disk or an unwritable folder; the file at `path` is then what it was.
+        OSError: a full disk or an unwritable folder; the file at `path` is then unchanged.
     """
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
-        with partial.open("x+b") as file:  # readable as the umask says, which tempfile's are not
+        with partial.open("x+b") as file:  # permissions follow the umask, unlike tempfile's
             torch.save(state, file)
             _append_checksum(file)
             file.flush()
@@ -57,12 +57,12 @@ def save(path: Path, state: dict[str, Any], *, previous: Path | None = None) -> 
 
 
 def load(path: Path) -> dict[str, Any]:
-    """Read what `save` wrote, onto the CPU; a file from before there were checksums, by those of its archive.
+    """Read what `save` wrote, onto the CPU; a file older than our checksums is checked by its archive's.
 
     Raises:
         CheckpointError: truncated, damaged or no checkpoint at all.
         FileNotFoundError: no such file.
-        OSError: it may not be read.
+        OSError: no permission to read it.
     """
     try:
         with path.open("rb") as file:
@@ -81,14 +81,14 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def _append_checksum(file: IO[bytes]) -> None:
-    """Give the archive in `file` its checksum as a comment, whose length is the last number of an archive without one."""
+    """Append the checksum to the archive in `file` as its comment; an archive without one ends in the comment's length, 0."""
     file.seek(-2, os.SEEK_END)
     file.write(struct.pack("<H", _CHECKSUM_LENGTH))
     file.write(b"crc32:%08x" % crc32(file, file.tell()))
 
 
 def _check(file: IO[bytes]) -> None:
-    """Raise ValueError where the contents of `file` are not what was written."""
+    """Raise ValueError if the contents of `file` are not what was written."""
     num_bytes = file.seek(0, os.SEEK_END)
     file.seek(max(0, num_bytes - _CHECKSUM_LENGTH))
     end = file.read()

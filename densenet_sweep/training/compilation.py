@@ -1,4 +1,4 @@
-"""`torch.compile` for the training step alone: never a silent return to eager, and an account of whether it pays.
+"""`torch.compile` for the training step only: never a silent fallback to eager, and a report on whether it pays.
 
 Shape suffixes: B images in a batch, C channels, H height, W width, K classes.
 """
@@ -10,19 +10,19 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-# Steps of which the first warms up and the others are timed.
+# The first of these steps warms up; the others are timed.
 _TIMED = 4
 
 
 class Compiled(nn.Module):
     """A network whose training steps on full batches are compiled, once.
 
-    The first few steps run eagerly, to be timed; then it is compiled, and what that took and gave is said. The last,
-    smaller batch of an epoch and evaluation run eagerly always: each would be compiled anew, at a cost of tens of seconds.
-    What cannot be compiled as one graph is an error; so is a further recompilation beyond torch's limit, where it would go on
-    eagerly without a word. The limit counts by source line, hence a process's earlier networks are forgotten first.
+    The first few steps run eagerly and are timed; then the network is compiled, and the cost and gain are reported. The last,
+    smaller batch of an epoch and evaluation always run eagerly: each would need its own compilation, tens of seconds long. A
+    network that cannot be compiled as one graph is an error; so is a recompilation beyond torch's limit, where torch would
+    silently continue in eager mode. The limit counts by source line, so a process's earlier networks are forgotten first.
 
-    torch keeps what was compiled for later processes, in `TORCHINDUCTOR_CACHE_DIR`, or else in the machine's temporary folder.
+    torch caches compiled code for later processes, in `TORCHINDUCTOR_CACHE_DIR`, or else in the machine's temporary folder.
     """
 
     def __init__(self, network: nn.Module, batch_size: int, *, num_steps: int, say: Callable[[str], object]) -> None:
@@ -31,8 +31,8 @@ class Compiled(nn.Module):
         Args:
             network: maps images_BCHW to logits_BK.
             batch_size: of a full batch.
-            num_steps: how many there will be to win back the time in.
-            say: is told once, in a sentence, whether that is enough.
+            num_steps: steps of the training, over which compilation must pay.
+            say: receives once a sentence on whether it does.
         """
         super().__init__()
         torch._dynamo.reset()
@@ -52,7 +52,7 @@ class Compiled(nn.Module):
 
 
 class _Account:
-    """What compilation costs and saves, by the times at which steps begin, and what comes between them."""
+    """What compilation costs and saves, measured from the times at which steps begin and end."""
 
     def __init__(self, num_steps: int, say: Callable[[str], object]) -> None:
         self._num_steps = num_steps
@@ -61,14 +61,14 @@ class _Account:
         self._began: float | None = None  # the one that is not
 
     def step_begins(self, device: torch.device) -> bool:
-        """Note it, give the account when there is one, and tell whether the step is to be compiled."""
+        """Record the step, report once all timed steps are over, and return whether to run this step compiled."""
         self._end_step(device)
         if len(self._seconds) < 2 * _TIMED:
             self._began = time.perf_counter()
         return len(self._seconds) >= _TIMED
 
     def other_begins(self, device: torch.device) -> bool:
-        """Note that a step is over and no other follows at once: a smaller batch or validation, which is not compiled."""
+        """Record the end of the last step before an uncompiled pass (a smaller batch or validation); return False."""
         self._end_step(device)
         return False
 

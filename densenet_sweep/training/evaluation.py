@@ -15,10 +15,10 @@ from densenet_sweep.training.precision import autocast
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What a network makes of a split, on the CPU.
+    """A network's results on a split, on the CPU.
 
-    The mean loss in nats per image, the accuracy in [0, 1], image counts by true (row) and predicted class, and which images
-    were classified right, in the order of the split.
+    The mean loss in nats per image, the accuracy in [0, 1], image counts by true (row) and predicted class, and whether each
+    image was classified correctly, in the order of the split.
     """
 
     loss: float

@@ -20,7 +20,7 @@ from densenet_sweep.training.schedules import Schedule
 
 Batches = Iterable[tuple[Tensor, Tensor]]
 
-# How often the loss is looked at inside an epoch. Looking makes the host wait for a GPU, so hardly ever there.
+# How often the loss is checked inside an epoch: rarely on a GPU, where each check makes the host wait.
 _STEPS_BETWEEN_LOSS_CHECKS = {"cpu": 32, "cuda": 512}
 
 
@@ -30,13 +30,13 @@ class DivergedError(ArithmeticError):
 
 @dataclass(frozen=True, eq=False)
 class Epoch:
-    """What one pass over the training images gave.
+    """The results of one pass over the training images.
 
     Losses are nats per image, accuracies fractions in [0, 1]; those of training are means over the epoch's own batches,
     augmented and in training mode. `lr` is that of the last step. `seconds` spans training and validation,
     `images_per_second` training alone. `peak_memory_bytes` is that of the tensors on a GPU in this epoch; on a CPU that of the
-    process since this training began, or None where the system does not tell it. `validation` is None where nothing is held
-    out. `is_last` says that the training has come to its end.
+    process since this training began, or None where the system does not report it. `validation` is None where nothing is held
+    out. `is_last` marks the last epoch of the training.
     """
 
     index: int
@@ -76,15 +76,15 @@ def fit(
     Args:
         network: maps float images_BCHW to logits_BK; on the device of the batches.
         optimizer: its `lr` at the call is the peak that `schedule` scales.
-        schedule: progress in [0, 1) to a factor, asked before every step.
+        schedule: progress in [0, 1) to a factor, called before every step.
         train_batches: epoch index to that epoch's pairs (images_BCHW, labels_B).
         valid_batches: the validation split's pairs, or None where nothing is held out.
-        num_batches: how many pairs `train_batches` gives in an epoch.
+        num_batches: how many pairs `train_batches` yields in an epoch.
         epochs: index at which training ends.
         first_epoch: index to begin with.
-        max_seconds: when training ends, if that is before `epochs`; the schedule then runs by the time. A last validation
-            follows.
-        seconds_before: of these, what the epochs before `first_epoch` took.
+        max_seconds: ends training after this time, if `epochs` do not end it earlier; the schedule then follows the time. A
+            last validation follows.
+        seconds_before: seconds of `max_seconds` that the epochs before `first_epoch` took.
         dtype: of the forward pass (autocast); parameters and loss stay fp32.
         label_smoothing: mass spread over the wrong classes, in [0, 1).
         max_grad_norm: bound of the gradient's global 2-norm, or None.

@@ -1,4 +1,4 @@
-"""The memory of tensors on a CPU: how the C library hands it out, and the peak of it."""
+"""The memory of tensors on a CPU: how the C library allocates it, and its peak."""
 
 import contextlib
 import ctypes
@@ -17,11 +17,11 @@ _PEAK = re.compile(r"^VmHWM:\s*(\d+) kB$", re.MULTILINE)
 
 @functools.cache
 def keep_freed_memory() -> bool:
-    """Let this process keep the memory of freed tensors for the next ones; tell whether the C library can.
+    """Keep the memory of freed tensors in this process for the next ones; return whether the C library can.
 
-    By default glibc maps every large block anew and unmaps it when it is freed, so each training step begins by faulting in
-    all of its pages again. Kept, the same net trains 1.4 to 1.6 times faster (`benchmarks/LOG.md`). The price is that a
-    process holds on to its peak. Only glibc has the setting; elsewhere nothing changes.
+    By default glibc maps every large block anew and unmaps it when freed, so each training step faults in all of its pages
+    again. Without that, the same net trains 1.4 to 1.6 times faster (`benchmarks/LOG.md`), but the process holds on to its
+    peak. Only glibc has the setting; elsewhere nothing changes.
     """
     if not sys.platform.startswith("linux"):
         return False
@@ -33,9 +33,9 @@ def keep_freed_memory() -> bool:
 
 
 def reset_peak() -> bool:
-    """Let the peak of this process's memory begin anew, from what it still uses; tell whether the system can (Linux alone).
+    """Reset the peak of this process's memory to what it uses now; return whether the system can (only Linux).
 
-    What was freed is given back first, also what `keep_freed_memory` kept: it belonged to an earlier training.
+    Freed memory is returned to the system first, including what `keep_freed_memory` kept: it belonged to an earlier training.
     """
     try:
         with Path("/proc/self/clear_refs").open("wb", buffering=0) as marks:
@@ -48,7 +48,7 @@ def reset_peak() -> bool:
 
 
 def peak_bytes() -> int:
-    """Return the most memory that this process has used at a time since `reset_peak`, which must have succeeded."""
+    """Return the peak of this process's memory since `reset_peak`, which must have succeeded."""
     found = _PEAK.search(_status())
     assert found is not None, "reset_peak said so"
     return 1024 * int(found[1])

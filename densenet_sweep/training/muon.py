@@ -1,7 +1,7 @@
 """Muon for convolution kernels, and SGD with Nesterov momentum for what has no matrix to orthogonalise.
 
-Owns the update of a step; which parameters are kernels is said by their group's `orthogonal`. `torch.optim.Muon` takes matrices
-alone and refuses kernels (up to torch 2.15).
+Owns the update of a step; a group's `orthogonal` marks its parameters as kernels. `torch.optim.Muon` takes only matrices and
+refuses kernels (up to torch 2.15).
 Shape suffixes: N kernels of one shape, O output channels, I inputs of one output (input channels x height x width).
 """
 
@@ -28,13 +28,13 @@ class Muon(torch.optim.Optimizer):
     `torch.optim.SGD`. One learning rate serves both kinds of group:
 
     - `orthogonal=False`: w <- w - lr d, with weight decay added to g, so exactly `torch.optim.SGD`.
-    - `orthogonal=True`: d, as a matrix of O x I, is replaced by the nearest matrix whose singular values are all about 1, by
-      `ns_steps` of a Newton-Schulz iteration; w <- (1 - lr weight_decay) w - lr sqrt(max(1, O / I)) d. So `lr` is how far a
-      step moves a kernel in the spectral norm, whatever the size of its gradient.
+    - `orthogonal=True`: `ns_steps` of a Newton-Schulz iteration replace d, as a matrix of O x I, by the nearest matrix whose
+      singular values are all about 1; w <- (1 - lr weight_decay) w - lr sqrt(max(1, O / I)) d. So `lr` is how far a step moves
+      a kernel in the spectral norm, whatever the size of its gradient.
     """
 
     def __init__(self, params: Iterable[dict[str, Any]], *, lr: float, momentum: float, ns_steps: int) -> None:
-        """Take groups that each say `weight_decay` and `orthogonal`."""
+        """Take groups that each have `weight_decay` and `orthogonal`."""
         super().__init__(params, {"lr": lr, "momentum": momentum, "ns_steps": ns_steps})
 
     @torch.no_grad()
@@ -78,9 +78,9 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonalized(matrices_NOI: Tensor, steps: int) -> Tensor:
-    """Return U V' for each matrix U S V', up to singular values that are near 1 instead of 1, in the dtype given.
+    """Return U V' for each matrix U S V', but with singular values near 1 instead of 1, in the input's dtype.
 
-    Computed in bf16 on a GPU that has it; in fp32 on a processor, where matrices as small as these gain nothing by bf16.
+    Computed in bf16 on a GPU that has it; in fp32 on a CPU, where bf16 does not speed up such small matrices.
     """
     device = matrices_NOI.device
     dtype = resolve_dtype("auto", device) if device.type == "cuda" else torch.float32

@@ -1,4 +1,4 @@
-"""Which device and which number format to train in; owns nothing else."""
+"""The device and the number format of a training; owns nothing else."""
 
 from contextlib import AbstractContextManager
 
@@ -30,7 +30,7 @@ def resolve_device(name: str) -> torch.device:
 def resolve_dtype(precision: str, device: torch.device) -> torch.dtype:
     """Return the dtype of convolutions and matrix products: `auto` takes bf16 where the hardware computes in it.
 
-    A processor without bf16 instructions emulates them far slower than fp32, so there `auto` stays with fp32.
+    A CPU without bf16 instructions emulates them far slower than fp32, so `auto` takes fp32 there.
 
     Raises:
         ValueError: a precision other than auto, fp32 and bf16.
@@ -48,7 +48,7 @@ def resolve_dtype(precision: str, device: torch.device) -> torch.dtype:
 def _computes_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    # Public replacement: none up to torch 2.15 (torch.backends.cpu.get_cpu_capability does not tell bf16).
+    # Public replacement: none up to torch 2.15 (torch.backends.cpu.get_cpu_capability does not report bf16).
     return torch.cpu._is_avx512_bf16_supported()
 
 

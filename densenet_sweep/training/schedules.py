@@ -1,6 +1,6 @@
 """Learning-rate schedules as closed formulas: progress of the training in [0, 1) to a multiplier of the peak.
 
-Having no state, a schedule needs no place in a checkpoint and cannot drift on a resume.
+A schedule has no state, so checkpoints do not store it and a resumed run cannot drift.
 """
 
 import math
@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 Schedule = Callable[[float], float]
 
-# Progress is a quotient of step counts; a milestone must not be missed by its rounding.
+# Progress is a quotient of step counts; rounding must not make it miss a milestone.
 _ROUNDING = 1e-9
 
 

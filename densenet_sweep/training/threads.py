@@ -1,4 +1,4 @@
-"""How many threads compute on a CPU."""
+"""The number of threads that compute on a CPU."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -7,10 +7,10 @@ import torch
 
 
 def keep_to_the_job(environment: Mapping[str, str]) -> None:
-    """Use as many threads as the Slurm job has cores, where the user has not said how many (`OMP_NUM_THREADS`).
+    """Use as many threads as the Slurm job has cores, unless the user sets the number (`OMP_NUM_THREADS`).
 
-    A cluster that does not bind jobs to their cores shows each of them all cores of the node. Two that take them all slow one
-    another down by far more than a half.
+    A cluster that does not bind jobs to cores shows each job all cores of the node. Two jobs that take them all slow each
+    other down by far more than a half.
 
     Args:
         environment: of this process.
@@ -22,7 +22,7 @@ def keep_to_the_job(environment: Mapping[str, str]) -> None:
 
 @contextmanager
 def restored() -> Iterator[None]:
-    """Compute with as many threads behind the context as before it: other trainings of this process may need others."""
+    """Restore the number of threads after the context: other trainings of this process may need another."""
     before = torch.get_num_threads()
     try:
         yield

@@ -1,7 +1,7 @@
 """The sweep engine: any Hydra task function, searched by Optuna, by workers that pull trials from a shared study.
 
-It knows no network, no data and no tracker. A task function asks `current_trial()` for its trial, reports to it, and may
-ask whether to go on; outside a sweep the same calls do nothing.
+It depends on no network, data or tracker. A task function gets its trial from `current_trial()`, reports to it, and may
+check whether to continue; outside a sweep the same calls do nothing.
 """
 
 from hydra_async_sweeper.trial import (

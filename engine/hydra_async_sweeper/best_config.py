@@ -14,15 +14,15 @@ from omegaconf import DictConfig, OmegaConf
 if TYPE_CHECKING:
     import optuna
 
-# The attribute of a study whose trials are repetitions: none of them is the best.
+# Study attribute: its trials are repetitions, so none of them is the best.
 REPEATS = "repeats"
 
-# Groups whose options set the keys of others: their effect is in the values, and naming them again would start a sweep.
+# Groups whose options set other groups' keys. The values show their effect; naming them again would start a sweep.
 _COMPOSING_GROUPS = ("experiment", "sweep")
 
 
 def best_trial(study: "optuna.Study") -> "optuna.trial.FrozenTrial | None":
-    """Return the best trial of a study that searches for one by a single objective; None while there is none."""
+    """Return the best trial; None with several objectives, for repetitions, or while no trial qualifies."""
     if len(study.directions) > 1 or study.user_attrs.get(REPEATS):
         return None
     with suppress(ValueError):  # none is complete, or none keeps the constraints
@@ -43,7 +43,7 @@ def flat_job_config(config: DictConfig, *, resolve: bool = True) -> dict[str, An
 
 
 def needed_options(config_loader: ConfigLoader, config: DictConfig) -> list[str]:
-    """Return the launcher and the sweeper of the command line, where the application's config does not compose without them."""
+    """Return the command line's launcher and sweeper if the application's config does not compose without them."""
     try:
         config_loader.load_configuration(config_name=config.hydra.job.config_name, overrides=[], run_mode=RunMode.RUN)
     except Exception:  # it sets keys that only they have
@@ -53,7 +53,7 @@ def needed_options(config_loader: ConfigLoader, config: DictConfig) -> list[str]
 
 
 def chosen_options(config: DictConfig, ignored: Sequence[str] = ()) -> dict[str, str]:
-    """Return the option chosen in each of the application's groups, but for those that set the keys of others."""
+    """Return the chosen option of each application group, except groups whose options set other groups' keys."""
     chosen = OmegaConf.select(config, "hydra.runtime.choices", default={})
     return {
         group: option
@@ -64,7 +64,7 @@ def chosen_options(config: DictConfig, ignored: Sequence[str] = ()) -> dict[str,
 
 
 def plain_config(config_loader: ConfigLoader, config: DictConfig, choices: Mapping[str, str]) -> DictConfig:
-    """Return what the config files give for these options of the groups, with no value overridden.
+    """Return the config that these group options give, without value overrides.
 
     Args:
         config_loader: Hydra's.
@@ -72,7 +72,7 @@ def plain_config(config_loader: ConfigLoader, config: DictConfig, choices: Mappi
         choices: by group.
 
     Raises:
-        Exception: Hydra's, for an option that there is not.
+        Exception: Hydra's, for an option that does not exist.
     """
     return config_loader.load_configuration(
         config_name=config.hydra.job.config_name,
@@ -82,7 +82,7 @@ def plain_config(config_loader: ConfigLoader, config: DictConfig, choices: Mappi
 
 
 def is_below(key: str, sections: Sequence[str]) -> bool:
-    """Tell whether `key` is one of these keys, or in one of these sections."""
+    """Return whether `key` is one of `sections` or lies in one."""
     return any(key == section or key.startswith(f"{section}.") for section in sections)
 
 
@@ -98,12 +98,12 @@ def write(
     """Write the job part of `config` to `path` as an option file: the chosen groups, and what differs from them.
 
     Args:
-        path: `.../experiment/best.yaml`; its folder's parent is to be given as `--config-dir`.
+        path: `.../experiment/best.yaml`; the folder above `experiment` is the `--config-dir`.
         config_loader: Hydra's, to compose what the chosen groups give by themselves.
         config: of the trial, composed, with Hydra's part.
         header: a comment for the top of the file, without its `#`.
-        ignored: keys and sections to leave out: where something is written is no part of what was found.
-        repetition: further values, by override path, that repeat the trial exactly; also such as are ignored.
+        ignored: keys and sections to leave out, such as where results are written.
+        repetition: further values by override path that repeat the trial exactly; written even if ignored.
 
     Raises:
         OSError: the folder cannot be written.

@@ -1,9 +1,9 @@
-"""What a user of the engine did wrong, in one line each."""
+"""Errors for the user of the engine, each a one-line message."""
 
 
 class SweepError(ValueError):
-    """A sweep that cannot start, continue or go on; the message names the key, the value and what is accepted."""
+    """The sweep cannot start or continue; the message names the key, the value and what is accepted."""
 
 
 class StorageAwayError(SweepError):
-    """A study's storage that does not answer, and may do so in a moment."""
+    """The study's storage does not answer, but may do so soon."""

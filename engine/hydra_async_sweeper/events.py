@@ -1,17 +1,17 @@
-"""What the engine tells the application's Hydra callbacks, beyond Hydra's own events.
+"""Engine events for the application's Hydra callbacks, beyond Hydra's own.
 
-A callback in `hydra.callbacks` that defines one of these methods is called, in the process where it happens:
+Each event calls the method of that name on every callback in `hydra.callbacks` that has it, in the process where it happens:
 
-- `on_config_check(config)`: before a study is opened, with the composed config, `hydra` included, of trials as there may be: of
-  each choice, of both ends of each range, of each enqueued configuration. What it raises refuses the sweep;
-- `on_study_open(config, study_name, sweep_dir, command)`: once a start, after everything was checked, before any worker;
+- `on_config_check(config)`: before a study is opened, with the composed config, `hydra` included, of possible trials: each
+  choice, both ends of each range, each enqueued configuration. An exception refuses the sweep;
+- `on_study_open(config, study_name, sweep_dir, command)`: once per start, after all checks and before any worker;
   `command` is what was typed;
 - `on_trial_end(config, study_name, sweep_dir, number, state, reason, best)`: after each trial (`state` is complete, pruned or
-  failed), also one whose worker had died; and where a dead worker's trial goes back into the queue (interrupted);
-- `on_study_end(config, study_name, sweep_dir, reason, states, best)`: when the workers have left; `reason` says why, and
-  `states` holds by number what became of each trial that nobody runs any more, and why.
+  failed), also one whose worker died; and when a dead worker's trial goes back into the queue (interrupted);
+- `on_study_end(config, study_name, sweep_dir, reason, states, best)`: when the workers have stopped; `reason` says why, and
+  `states` maps the number of each trial that is not running to its state and reason.
 
-`best` are the numbers of the study's complete trials, best first; none where its trials are repetitions.
+`best` lists the numbers of the complete trials, best first; it is empty for repetitions.
 """
 
 import logging
@@ -37,10 +37,10 @@ def consult(context: HydraContext, event: str, **arguments: Any) -> None:
 
 
 def emit(context: HydraContext, event: str, **arguments: Any) -> None:
-    """Call `event` on each callback that has it; one that raises costs a warning, as with Hydra's own events.
+    """Call `event` on each callback that has it; one that raises is logged as a warning, as with Hydra's own events.
 
     Raises:
-        SweepError: a callback's way to refuse the sweep.
+        SweepError: a callback refuses the sweep.
     """
     for callback in context.callbacks.callbacks:
         listener = getattr(callback, event, None)

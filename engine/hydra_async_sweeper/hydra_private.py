@@ -1,4 +1,4 @@
-"""What is needed of Hydra and has no public name (1.3.2 to 1.3.8)."""
+"""Private names of Hydra (1.3.2 to 1.3.8) that the engine needs."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 
 
 def apply_values(overrides: Sequence[Override], config: DictConfig) -> None:
-    """Set the values of `overrides`, none of which chooses an option, in a composed config, as Hydra does when it composes."""
+    """Set the values of `overrides` in a composed config, as Hydra does; none of them may choose an option."""
     ConfigLoaderImpl._apply_overrides_to_config(list(overrides), config)
 
 

@@ -1,4 +1,4 @@
-"""What the numbers of `hydra.sweeper` may be."""
+"""Accepted ranges of the numbers in `hydra.sweeper`."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -6,7 +6,7 @@ from typing import Any
 
 from hydra_async_sweeper.errors import SweepError
 
-# Each is launched as a job of its own, by one command.
+# One command launches each as a job of its own.
 MOST_WORKERS = 10_000
 
 _ACCEPTED: dict[str, tuple[str, Callable[[Any], bool]]] = {
@@ -22,7 +22,7 @@ _ACCEPTED: dict[str, tuple[str, Callable[[Any], bool]]] = {
 
 
 def check_options(options: Mapping[str, Any]) -> None:
-    """Refuse a number that is out of range; that it is one is checked where Hydra composes.
+    """Refuse a number that is out of range; Hydra checks the types when it composes.
 
     Raises:
         SweepError: in one line, with the key and what is accepted.

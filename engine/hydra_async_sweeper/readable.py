@@ -51,17 +51,17 @@ def one_line(error: BaseException, groups: Sequence[str] = ()) -> str:
 
 
 def first_line(error: object) -> str:
-    """Return the first line of the message of `error`, or its type where it has none."""
+    """Return the first line of the message of `error`, or its type if it has none."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def shown_path(path: Path) -> Path:
-    """Return `path` as a user would type it: relative where it is below the working folder."""
+    """Return `path` as a user would type it: relative if it is below the working folder."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def unwrapped(error: BaseException) -> BaseException:
-    """Return what a function raised that `hydra.utils.instantiate` called: Hydra wraps it, and names only the function."""
+    """Return the original error of a function called by `hydra.utils.instantiate`; Hydra's wrapper only names the function."""
     while isinstance(error, InstantiationException) and error.__cause__ is not None:
         error = error.__cause__
     return error
@@ -73,7 +73,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def numbered(trials: Sequence[int]) -> str:
-    """Return the trials of these numbers in words."""
+    """Return trial numbers as text, such as `trials 3, 7`."""
     return f"trial{'s' if len(trials) > 1 else ''} {', '.join(map(str, trials))}"
 
 
@@ -84,10 +84,10 @@ def did_you_mean(word: str, known: Sequence[str]) -> str:
 
 
 def unknown_key(section: str, key: str, accepted: list[str], groups: Sequence[str] = ()) -> str:
-    """Return that `section` has no such key, with the nearest one and all that it accepts; the root is the section "".
+    """Return the message for a key that `section` lacks, with the nearest and all accepted keys; the root is the section "".
 
     Args:
-        section: where the key is not.
+        section: that lacks the key.
         key: without its section.
         accepted: keys of the section.
         groups: config groups, which are accepted at the root.
@@ -123,7 +123,7 @@ def _accepted_keys(error: OmegaConfBaseException) -> list[str]:
 
 
 def _accepted_kind(error: OmegaConfBaseException) -> str | None:
-    """Return what is accepted where a list, a section or neither of them stands in the place of another."""
+    """Return what is accepted in place of a value of the wrong kind: a list, a section or a plain value."""
     if "is not a ListConfig" in str(error) or error.object_type is list:
         return "a list such as [A,B] is accepted"
     if "does not support deletion" in str(error) or "does not support pop" in str(error):

@@ -1,4 +1,4 @@
-"""A whole sweep: check what was asked, open the study, launch workers, say what came out.
+"""A whole sweep: check the options, open the study, launch workers, report the result.
 
 The launcher (any of Hydra's) launches workers, not trials; the workers pull trials from the study.
 """
@@ -53,11 +53,11 @@ def sweep(
         options: the sweeper's own section, plain values.
         config: Hydra's master config.
         context: Hydra's.
-        task_function: the application's; returns a number, or one an objective.
+        task_function: the application's; returns a number, or one per objective.
         arguments: the command line's overrides of the job.
 
     Raises:
-        SweepError: what was asked cannot be run; nothing has been written then. Or too many trials failed.
+        SweepError: the sweep cannot run, and nothing was written; or too many trials failed.
         KeyboardInterrupt: the user stopped; the same command continues.
     """
     check_options(options)
@@ -72,7 +72,7 @@ def sweep(
     space = spaces.read(options["params"] or {}, arguments, context.config_loader, _look_up_in(context, config))
     if not space.parameters and options["custom_search_space"] is None:
         raise SweepError("hydra.sweeper.params: nothing to search; key: choice(a,b), range(a,b) or interval(a,b) is accepted")
-    # What the workers will build, so that its mistakes are found before any of them starts.
+    # Build what the workers will build, to find mistakes before any of them starts.
     for section in ("sampler", "pruner"):
         trust.check_targets(options[section], f"hydra.sweeper.{section}", options["trusted_targets"] or [])
     sampler = build.sampler(build.reseeded(options["sampler"], 0), space)
@@ -85,7 +85,12 @@ def sweep(
     base = context.config_loader.load_sweep_config(config, list(space.fixed))
     definition = studies.define(directions, space, base, options["ignore_changes"] or [])
     composer = Composer(context.config_loader, config, space.fixed)
-    rehearsal.check_space(space, first, lambda it: consult(context, "on_config_check", config=composer.compose(it)))
+    rehearsal.check_space(
+        space,
+        first,
+        lambda it: consult(context, "on_config_check", config=composer.compose(it)),
+        only_enqueued=options["repeats"],
+    )
 
     command = options["command"] or f"{_program()} {shlex.join(sys.argv[1:])}".strip()
     with _leaving_nothing(sweep_dir):
@@ -115,7 +120,7 @@ def sweep(
 
 
 def _look_up_in(context: HydraContext, config: DictConfig) -> conditions.LookUp:
-    """Return a function that tells what the config, composed with some fixed overrides, holds under a key."""
+    """Return a function that looks up a key in the config composed with some fixed overrides."""
     composed: dict[tuple[str, ...], DictConfig] = {}
 
     def look_up(key: str, fixed: Sequence[str]) -> Any:
@@ -134,12 +139,12 @@ def _look_up_in(context: HydraContext, config: DictConfig) -> conditions.LookUp:
 
 
 def _reread_with(context: HydraContext, config: DictConfig) -> studies.Reread:
-    """Return a function that tells what a stored config is in terms of today's config files."""
+    """Return a function that expresses a stored config in terms of today's config files."""
 
     def reread(choices: Mapping[str, str], stored: Mapping[str, Any]) -> Mapping[str, Any]:
         try:
             plain = best_config.plain_config(context.config_loader, config, choices)
-        except Exception:  # an option that there is no longer: what it gave is not known, and every key of now is a difference
+        except Exception:  # an option no longer exists: what it gave is unknown, so every present key is a difference
             return stored
         set_stored(plain, stored)
         leaves: dict[str, Any] = json.loads(json.dumps(best_config.flat_job_config(plain)))
@@ -150,7 +155,7 @@ def _reread_with(context: HydraContext, config: DictConfig) -> studies.Reread:
 
 @contextmanager
 def _leaving_nothing(sweep_dir: Path) -> Iterator[None]:
-    """Remove the folder of a sweep that is refused inside the context, and those above it, unless they were there before."""
+    """If the sweep is refused inside the context, remove its folder and those above it, unless they existed before."""
     new = [folder for folder in (sweep_dir, *sweep_dir.parents) if not folder.exists()]
     try:
         yield
@@ -171,7 +176,7 @@ def _opened(
     first: Sequence[Mapping[str, Any]],
     reread: studies.Reread,
 ) -> "optuna.Study":
-    """Return the study, with its first trials where it is new; commands that make it do so one after the other."""
+    """Return the study, with its first trials if it is new; commands open it one at a time."""
     study_file.check_file(sweep_dir, options["storage"])
     storage = storages.open_storage(options["storage"], sweep_dir)
     study_file.check_trials(sweep_dir, name, storage, options["storage"])
@@ -226,7 +231,7 @@ def _report_best(
     sweep_dir: Path,
     ignored: Sequence[str],
 ) -> Any:
-    """Print the best trial (or trials), write the best as a file that runs again, and return its value."""
+    """Log the best trial, write it as an option file that runs again, and return its value (or values)."""
     complete = [trial for trial in study.get_trials(deepcopy=False) if trial.state.name == "COMPLETE"]
     if not complete:
         log.warning("no trial is complete%s", "" if study.user_attrs.get(best_config.REPEATS) else ", so there is no best one")

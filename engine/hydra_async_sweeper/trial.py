@@ -1,4 +1,4 @@
-"""The trial as a task function sees it, under any launcher; imports no Optuna, so that asking for it costs nothing."""
+"""The trial as a task function sees it, under any launcher; imports no Optuna, so that getting it is cheap."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -10,35 +10,34 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 
-# What a task may say of its trial with `annotate`: how many steps it will report, after which of them short trainings of their
-# own were judged, and the seconds that it took so far, in all of its attempts and with what the trial took that it goes on
-# from, and of these the ones in such trainings.
+# Keys for `annotate`: how many steps the task will report; after which of them separate short trainings (rungs) were judged;
+# the seconds so far, over all attempts and including the trial that this one was promoted from; and the rungs' part of them.
 NUM_STEPS = "num_steps"
 RUNGS = "rungs"
 SECONDS = "seconds"
 RUNG_SECONDS = "rung_seconds"
-# What the training itself gave after as many steps as a rung has, by step, where the report of that step is the rung's.
+# The main training's own values at the steps of rungs, by step; the reports at these steps hold the rungs' values.
 AT_RUNGS = "at_rungs"
-# Of a trial that goes on from another: the number of that "trial", the "step" after which it had stopped, and its "seconds".
+# Of a promoted trial: the number of the "trial" that it continues, the "step" after which that one stopped, and its "seconds".
 PROMOTED = "promoted_from"
 
-# What repeats a complete trial exactly, beyond its config: values by override path.
+# Values by override path that, beyond its config, repeat a complete trial exactly.
 REPETITION = "repetition"
 
-# The study's attribute with what its trials have in common beyond the config, by key; see `Trial.hold_to`.
+# Study attribute: what its trials have in common beyond the config, by key; see `Trial.hold_to`.
 HELD_TO = "held_to"
 
 
 class TrialPruned(Exception):  # noqa: N818 - Optuna's name for it
-    """Raised by a task function that gives its trial up because `should_prune` said so."""
+    """Raised by a task function that stops because `should_prune` returned True."""
 
 
 class TrialLost(Exception):  # noqa: N818 - a state of affairs, not a mistake
-    """Raised where another worker has taken the trial over; whoever gets this must write nothing more for it."""
+    """Raised when another worker has taken the trial over; nothing more may be written for it."""
 
 
 class Trial(Protocol):
-    """What a task function may ask of and tell to the trial that it runs for."""
+    """A task function's interface to its trial."""
 
     @property
     def number(self) -> int | None:
@@ -50,15 +49,15 @@ class Trial(Protocol):
 
     @property
     def log_scaled(self) -> frozenset[str]:
-        """The searched keys whose values are spread over orders of magnitude: those of `tag(log, ...)`."""
+        """The keys searched on a log scale: those of `tag(log, ...)`."""
 
     @property
     def promoted_from(self) -> int | None:
-        """The number of the trial that was judged after a rung, and that this one goes on from."""
+        """The number of the trial that this one was promoted from after a rung, if any."""
 
     @property
     def passed(self) -> Mapping[int, float]:
-        """What that trial reported after its rungs, by step; these need not be trained again."""
+        """That trial's reports after its rungs, by step; these need not be trained again."""
 
     @property
     def passed_seconds(self) -> float:
@@ -66,39 +65,39 @@ class Trial(Protocol):
 
     @property
     def is_judged(self) -> bool:
-        """Whether a pruner may give the trial up: not outside a sweep, nor with several objectives."""
+        """Whether a pruner may stop the trial: not outside a sweep, nor with several objectives."""
 
     @property
     def annotations(self) -> Mapping[str, Any]:
-        """What earlier attempts have kept beside the trial with `annotate`."""
+        """What earlier attempts stored with `annotate`."""
 
     def check_lease(self) -> None:
-        """Raise `TrialLost` where the trial is another worker's by now; to be called before writing anything."""
+        """Raise `TrialLost` if another worker owns the trial by now; call it before writing anything."""
 
     def check_interruption(self) -> None:
-        """Raise `KeyboardInterrupt` where the user asked to stop; `report` does so, too."""
+        """Raise `KeyboardInterrupt` if the user asked to stop; `report` does so, too."""
 
     def restart(self, step: int) -> None:
-        """Let steps behind `step` be reported anew: what an earlier attempt reported of them was not kept elsewhere."""
+        """Allow steps after `step` to be reported again: an earlier attempt saved only their reports."""
 
     def report(self, value: float, step: int) -> None:
         """Record the objective's value after `step` steps (epochs, from 1); a step reported before is ignored."""
 
     def should_prune(self) -> bool:
-        """Tell whether the trial is hopeless after what it reported; the task then raises `TrialPruned`."""
+        """Return whether to stop the trial, given its reports; the task then raises `TrialPruned`."""
 
     def constrain(self, name: str, excess: float) -> None:
-        """Tell by how much the trial exceeds the limit `name`; 0 or less is within it, and the sampler learns from both."""
+        """Record by how much the trial exceeds the limit `name`; 0 or less is within it, and the sampler learns from both."""
 
     def hold_to(self, key: str, value: str, subject: str) -> None:
-        """Keep `value` for the whole study, whose trials would not compare where it differs; `subject` names it in the error.
+        """Require `value` in the whole study, as trials do not compare where it differs; `subject` names it in the error.
 
         Raises:
-            SweepError: an earlier trial kept another one. The task lets it pass: it ends the worker, not the trial.
+            SweepError: an earlier trial set another value. The task must not catch it: it ends the worker, not the trial.
         """
 
     def annotate(self, key: str, value: object) -> None:
-        """Keep a JSON value beside the trial, under `key`; those named above, such as `NUM_STEPS`, are understood."""
+        """Store a JSON value with the trial, under `key`; the engine uses the keys defined above, such as `NUM_STEPS`."""
 
 
 class NullTrial:
@@ -126,7 +125,7 @@ class NullTrial:
         """Do nothing."""
 
     def should_prune(self) -> bool:
-        """Say no."""
+        """Return False."""
         return False
 
     def constrain(self, name: str, excess: float) -> None:
@@ -143,7 +142,7 @@ _current: ContextVar[Trial | None] = ContextVar("trial", default=None)
 
 
 def current_trial() -> Trial:
-    """Return the trial that the running task belongs to, or one that does nothing."""
+    """Return the running task's trial, or one that does nothing."""
     return _current.get() or NullTrial()
 
 
@@ -158,7 +157,7 @@ def running(trial: Trial) -> Iterator[None]:
 
 
 def seconds_without_rungs(trial: "FrozenTrial") -> float | None:
-    """Return the seconds of the training behind the rungs, or theirs where it came no further; None where none are told."""
+    """Return the seconds of training after the rungs, or those of the rungs if it got no further; None if none are recorded."""
     seconds: float | None = trial.user_attrs.get(SECONDS)
     if seconds is None:
         return None
@@ -167,11 +166,11 @@ def seconds_without_rungs(trial: "FrozenTrial") -> float | None:
 
 
 def passed_step(trial: "FrozenTrial") -> int:
-    """Return the last step after which the trial was judged as the one that it goes on from; 0 where it goes on from none."""
+    """Return the step after which the trial that this one was promoted from was judged; 0 without one."""
     step: int = trial.user_attrs.get(PROMOTED, {}).get("step", 0)
     return step
 
 
 def promoted_numbers(trials: "Iterable[FrozenTrial]") -> set[int]:
-    """Return the numbers of the trials from which another goes on."""
+    """Return the numbers of the trials that have been promoted to new ones."""
     return {trial.user_attrs[PROMOTED]["trial"] for trial in trials if PROMOTED in trial.user_attrs}

@@ -1,4 +1,4 @@
-"""A headless Chromium, in which a test opens pages of this machine and keeps screenshots for people to look at."""
+"""A headless Chromium, in which a test opens pages of this machine and saves screenshots for people."""
 
 import os
 import re
@@ -18,7 +18,7 @@ from densenet_sweep.tracking import store
 from densenet_sweep.tracking.mlflow_record import open_record
 from densenet_sweep.tracking.record import State
 
-# Where a search finds Debian's Chromium, and what other systems call it.
+# Names of Chromium on the PATH: Debian's, and those of other systems.
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _QUIET = (
     "--disable-gpu",
@@ -27,13 +27,13 @@ _QUIET = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    # Nothing leaves this machine, whatever a page asks for.
+    # No request leaves this machine.
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
 )
-# A page is given so long to show what a test waits for: machines are busy. Nothing waits longer than it must.
+# How long a page may take to show what a test waits for: long, for busy machines; a test waits no longer than it must.
 _PATIENCE_MS = 30_000
 
-# The first five trials are complete, of the others some are pruned.
+# The first five trials are complete; some of the others are pruned.
 _SWEEP = (
     "sweep=quickstart",
     "hydra/launcher=basic",
@@ -53,7 +53,7 @@ def _executable() -> str | None:
 
 @pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
-    """The one browser of all tests here, which is there; ask for `browser` instead."""
+    """The one browser of all tests here, assumed to exist; tests use `browser` instead."""
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=_executable(), args=list(_QUIET), chromium_sandbox=False)
         yield running
@@ -62,7 +62,7 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def browser(request: pytest.FixtureRequest, unavailable: Callable[[str], None]) -> Browser:
-    """A headless browser; a test that has none is skipped, see the marker `real`."""
+    """A headless browser; without one the test is skipped, see the marker `real`."""
     if _executable() is None:
         unavailable(f"none of {', '.join(_NAMES)} is installed")
     started: Browser = request.getfixturevalue("chromium")
@@ -71,7 +71,7 @@ def browser(request: pytest.FixtureRequest, unavailable: Callable[[str], None]) 
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """An empty page of its own, without cookies; `page.goto(uri)` opens one, a file's with `Path.as_uri()`."""
+    """An empty page without cookies; `page.goto(uri)` opens a URI, `Path.as_uri()` for a file."""
     context = browser.new_context(viewport={"width": 1440, "height": 900})
     context.set_default_timeout(_PATIENCE_MS)
     expect.set_options(timeout=_PATIENCE_MS)
@@ -83,7 +83,7 @@ def page(browser: Browser) -> Iterator[Page]:
 
 @pytest.fixture
 def screenshot(page: Page, project: Path) -> Callable[[str], Path]:
-    """Keep what `page` shows as `outputs/screenshots/NAME.png`."""
+    """Save a screenshot of `page` as `outputs/screenshots/NAME.png`."""
 
     def keep(name: str) -> Path:
         path = project / "outputs" / "screenshots" / f"{name}.png"
@@ -95,7 +95,7 @@ def screenshot(page: Page, project: Path) -> Callable[[str], Path]:
 
 @dataclass(frozen=True)
 class Site:
-    """What `densenet-sweep ui` serves of a small sweep: the addresses that it printed, by what they show, and the store."""
+    """A small sweep served by `densenet-sweep ui`: the addresses that it printed, by what they show, and the store."""
 
     pages: Mapping[str, str]
     client: MlflowClient
@@ -135,7 +135,7 @@ def _add(
     state: State,
     study_name: str | None = None,
 ) -> None:
-    """Add a run that the sweep has not."""
+    """Add a run that is not in the sweep."""
     record = open_record(
         uri=uri,
         artifact_location="unused",

@@ -8,6 +8,7 @@ from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
 from densenet_sweep.report import page as report
+from densenet_sweep.results.from_optuna import read_study
 
 pytestmark = pytest.mark.real("browser")
 
@@ -49,7 +50,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
     path = tmp_path_factory.mktemp("report") / "it.html"
     tags = {"git.commit": "0123456789abcdef", "device.name": "a processor", "torch.version": "2.12"}
-    report.write(path, [report.Reported(study, "densenet-sweep sweep=growth_depth_lr", tags)])
+    report.write(path, [report.Reported(read_study(study), "densenet-sweep sweep=growth_depth_lr", tags)])
     return path
 
 

@@ -29,7 +29,7 @@ def free_port() -> int:
 
 @pytest.fixture(scope="session")
 def final_artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a final run on digits, enlarged to 12 px, leaves; tests copy it before they change anything."""
+    """The artifacts of a final run on digits, enlarged to 12 px; tests copy them before they change anything."""
     from densenet_sweep.config import composition
     from densenet_sweep.run.recording import Job
     from densenet_sweep.run.train import train
@@ -44,7 +44,7 @@ def final_artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def port() -> int:
-    """A port of this machine that nobody listens on."""
+    """An unused port of this machine."""
     return free_port()
 
 
@@ -86,7 +86,7 @@ class Server:
         raise RuntimeError((self.folder / "server.log").read_text())
 
     def kill(self) -> None:
-        """End it and its workers as a crash would."""
+        """Kill it and its workers, as a crash would."""
         if self.process is None:
             return
         with suppress(ProcessLookupError):

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -252,7 +251,7 @@ def test_bad_input_is_refused_before_torch_is_imported():
     cases = [["data=digits", "data.num_train=6000"], ["architecture.depth=6000004"], ["-m", "architecture.depth=10,11"]]
     program = f"""
 import sys
-from densenet_sweep import runnable
+from densenet_sweep.config import runnable
 for arguments in {cases}:
     try:
         runnable.refuse_bad_input(arguments)
@@ -295,11 +294,11 @@ def test_a_traceback_is_raised_when_asked_for(monkeypatch):
         main()
 
 
-def test_a_corrupt_checkpoint_is_named_and_kept(command, tmp_path):
+def test_a_corrupt_checkpoint_is_named_and_kept_and_training_begins_anew(command, tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
     (folder / "last.pt").write_bytes(b"not a checkpoint")
-    typed = command("data=digits", "tracking=none", f"hydra.run.dir={folder}")
-    assert typed.exit_code == 1
-    assert "last.pt: not a readable checkpoint" in typed.err
-    assert Path(folder / "last.pt").read_bytes() == b"not a checkpoint"
+    typed = command("data=digits", "architecture.depth=10", "epochs=1", "tracking=none", f"hydra.run.dir={folder}")
+    assert typed.exit_code == 0, typed.err
+    assert "last.pt: not a readable checkpoint" in typed.out
+    assert (folder / "last.pt.damaged").read_bytes() == b"not a checkpoint"

@@ -89,7 +89,7 @@ def test_from_the_server_alone_the_leaderboard_is_the_same(command, swept, serve
     assert {row["state"] for row in rows(there.out)} == {"complete", "failed", "too big"}
     assert {row["optimizer.momentum"] for row in rows(there.out)} == {"", "0.75"}
     assert f"{swept}/outputs/sweeps/small/study.journal is not on this machine" in " ".join(table.out.split())
-    assert "failed: DivergedError" in table.out
+    assert "failed: training diverged: the loss is" in " ".join(table.out.split())
 
 
 @pytest.mark.usefixtures("swept")
@@ -126,9 +126,8 @@ def test_a_metric_that_was_never_logged_lists_those_that_were(command, swept, se
     monkeypatch.chdir(swept)
     typed = command("compare", "--metric", "f1", f"tracking.uri={server.uri}")
     assert (typed.exit_code, typed.out) == (1, "")
-    assert typed.err.startswith(
-        "densenet-sweep: error: --metric f1: was never logged by the study small; there are images_per_"
-    )
+    assert typed.err.startswith("densenet-sweep: error: --metric f1: was never logged by the study small; there are ")
+    assert "images_per_second" in typed.err
     assert "valid_loss" in typed.err
     assert typed.err.count("\n") == 1
 

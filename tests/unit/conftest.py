@@ -1,4 +1,4 @@
-"""Networks of each kind, as others use them."""
+"""Networks of each kind, as the other packages use them."""
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ NETWORKS = {
 
 def made(overrides: list[str], image_size: int, num_channels: int) -> Classifier:
     network = densenet_sweep.build(overrides)
-    # Statistics that are not those of a fresh network, so that evaluation and training mode differ.
+    # Statistics unlike a fresh network's, so that evaluation and training mode differ.
     network.train()(torch.randn(8, num_channels, image_size, image_size))
     torch.nn.init.normal_(network.classifier.weight)
     mean_C, std_C = torch.full((num_channels,), 0.3), torch.full((num_channels,), 0.4)

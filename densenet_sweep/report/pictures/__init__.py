@@ -1,4 +1,4 @@
-"""The pictures of a study: which ones make sense for it, and what each shows; how they are drawn is `drawing`'s business."""
+"""The pictures of a study: which ones make sense for it, and what each shows; `drawing` draws them."""
 
 import logging
 from collections.abc import Callable
@@ -31,7 +31,7 @@ class Drawn:
 
 
 def draw(study: Study) -> list[Drawn]:
-    """Return the pictures of `study`; one that would say nothing is left out, and one that fails costs a warning."""
+    """Return the pictures of `study`; one without content is left out, and one that fails logs a warning."""
     subject = read(study)
     drawn: list[Drawn] = []
     for make in _ALL:
@@ -39,6 +39,6 @@ def draw(study: Study) -> list[Drawn]:
             picture = make(subject)
             if picture is not None:
                 drawn.append(Drawn(picture, png.draw(picture)))
-        except Exception as error:  # a picture is never worth a sweep
+        except Exception as error:  # a picture must not fail a sweep
             log.warning("study %s: no picture of %s (%s: %s)", subject.name, make.__name__, type(error).__name__, error)
     return drawn

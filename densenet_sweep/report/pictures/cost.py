@@ -1,4 +1,4 @@
-"""What accuracy costs: the trials that no other beats in both the objective and what it takes."""
+"""What accuracy costs: the trials that no other beats in both the objective and the cost."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ from densenet_sweep.drawing.scene import Axis, Line, Mark, Panel, Picture, Point
 from densenet_sweep.report.pictures.subject import Objective, Subject, padded, shown_of, thinned
 from densenet_sweep.results.study import Trial
 
-# What a trial costs, beside its objectives, by its name and unit on an axis.
+# The costs of a trial besides its objectives, by name and unit on an axis.
 _COSTS: dict[str, Callable[[Trial], float | None]] = {
     "parameters": lambda trial: trial.num_parameters,
     "training time (s)": lambda trial: trial.seconds,
@@ -69,7 +69,7 @@ def _of_objectives(subject: Subject, trials: Sequence[Trial]) -> Picture | None:
 
 
 def _beyond(subject: Subject, trials: Sequence[Trial]) -> str:
-    """Return how many trials are so bad that the axis leaves them out, as a part of a sentence."""
+    """Return the number of trials beyond the axis, as part of a sentence; empty for none."""
     low, high = subject.metric.axis([trial.values[0] for trial in trials]).limits or (-math.inf, math.inf)
     number = sum(not low <= trial.values[0] <= high for trial in trials)
     return f", {number:,} of them beyond the axis" if number else ""

@@ -12,7 +12,7 @@ _MOST_CURVES = 200
 
 
 def history(subject: Subject) -> Picture | None:
-    """Return what each trial reached, in the order of the trials, and the best so far."""
+    """Return the value of each trial, in the order of the trials, and the incumbent's."""
     if len([trial for trial in subject.trials if subject.metric.value(trial) is not None]) < 2:
         return None
     panels = tuple(panel for objective in subject.objectives if (panel := _history_of(subject, objective)) is not None)
@@ -46,7 +46,7 @@ def _history_of(subject: Subject, objective: Objective) -> Panel | None:
 
 
 def axis_of(objective: Objective, valued: Sequence[Trial]) -> Axis:
-    """Return the objective's axis for trials that have a value, made for the complete ones where there are some."""
+    """Return the objective's axis for trials with a value, scaled to the complete ones if there are several."""
     complete = [trial for trial in valued if trial.state == "complete"]
     chosen = complete if len(complete) > 1 else valued
     return objective.axis([value for trial in chosen if (value := objective.value(trial)) is not None])
@@ -55,9 +55,9 @@ def axis_of(objective: Objective, valued: Sequence[Trial]) -> Axis:
 def points(
     subject: Subject, objective: Objective, axis: Axis, places: dict[int, float], most: int = _MOST_POINTS
 ) -> Iterator[Points]:
-    """Yield the trials that have a place on the x axis, by state; one beyond the y axis stands at its edge, as an arrow.
+    """Yield the trials that have a place on the x axis, by state; one beyond the y axis is an arrow at its edge.
 
-    Failed trials, which reached nothing, stand at the edge as crosses.
+    Failed trials, which have no value, are crosses at the edge.
     """
     assert axis.limits is not None
     low, high = axis.limits
@@ -94,7 +94,7 @@ def _marked(subject: Subject, found: Sequence[tuple[Trial, float]], places: dict
 
 
 def _of_one_training(trial: Trial) -> list[tuple[int, float]]:
-    """Return what the trial reported after its epochs; of one that was given up at a rung, after its rungs."""
+    """Return the reports of the trial by epoch, or by rung if it was given up at a rung."""
     rungs, reports = trial.rungs, trial.reports
     if max(reports) in rungs and not trial.at_rungs:
         return list(reports.items())
@@ -103,7 +103,7 @@ def _of_one_training(trial: Trial) -> list[tuple[int, float]]:
 
 
 def learning_curves(subject: Subject) -> Picture | None:
-    """Return the reports of each trial after its epochs, coloured by what became of it."""
+    """Return the reports of each trial by epoch, coloured by its state."""
     reporting = [trial for trial in subject.trials if trial.reports]
     if max((len(trial.reports) for trial in reporting), default=0) < 2:
         return None
@@ -145,7 +145,7 @@ def learning_curves(subject: Subject) -> Picture | None:
 
 
 def _above(mark: Mark, limits: tuple[float, float]) -> Mark:
-    """Return the marks of ends without those beyond the axis, which are drawn outside of it otherwise."""
+    """Return the marks of ends without those beyond the axis, which would be drawn outside of it."""
     if not isinstance(mark, Points):
         return mark
     kept = [index for index, y in enumerate(mark.y) if limits[0] <= y <= limits[1]]

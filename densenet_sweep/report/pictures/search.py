@@ -1,4 +1,4 @@
-"""What the search found out: which parameters decide, and where in their ranges the good values lie."""
+"""What the search found: which parameters matter, and where in their ranges the good values lie."""
 
 import math
 import random
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 _MOST_PANELS = 12
 _MOST_POINTS = 800
 _MOST_BARS = 20
-# Of a category's room; points of one choice would hide each other.
+# Share of a category's width; without it, points of one choice would hide each other.
 _JITTER = 0.18
 _GRID = 100
 _FEWEST_FOR_A_SURFACE = 6
-# Of more places only the best of each cell of a coarse grid is drawn: the surface would show every trial's luck.
+# With more places, only the best of each cell of a coarse grid is drawn, or the surface would show each trial's noise.
 _MOST_SPOTS = 80
 _CELLS = 9
 
 
 def importance(subject: Subject) -> Picture | None:
-    """Return each parameter's share in what makes a trial good."""
+    """Return each parameter's share of the importance."""
     shares = dict(list(subject.shares.items())[:_MOST_BARS])
     if len(shares) < 2:
         return None
@@ -73,7 +73,7 @@ def slices(subject: Subject) -> Picture | None:
 
 
 def contour(subject: Subject) -> Picture | None:
-    """Return the best objective over growth rate and depth, or over the two most important numbers that were searched."""
+    """Return the best objective over growth rate and depth, or over the two most important numeric parameters."""
     objective = subject.metric
     complete = [trial for trial in subject.complete() if objective.value(trial) is not None]
     pair = _pair(subject)
@@ -107,7 +107,7 @@ def contour(subject: Subject) -> Picture | None:
 
 
 def _pair(subject: Subject) -> tuple[str, str] | None:
-    """Return the two parameters to draw against each other, which most complete trials have with different numbers."""
+    """Return the two numeric parameters to draw against each other: growth rate and depth, or the two most important."""
     complete = subject.complete()
     names = [
         name
@@ -142,7 +142,7 @@ def _share(axis: Axis, place: float) -> float:
 
 
 def _surface(best: dict[tuple[float, float], float], x_axis: Axis, y_axis: Axis, objective: "Objective") -> Surface | None:
-    """Return the linear interpolation of `best` as the axes measure distance, or None where all lies on one line."""
+    """Return the linear interpolation of `best` on the axes' scales, or None if all points lie on one line."""
     import numpy as np
     from scipy.interpolate import LinearNDInterpolator
     from scipy.spatial import QhullError

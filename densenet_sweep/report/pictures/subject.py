@@ -1,4 +1,4 @@
-"""What the pictures of a study are about: its ended trials, its objectives and parameters, and what axes they need."""
+"""The subject of a study's pictures: its ended trials, its objectives and parameters, and the axes for them."""
 
 import math
 from collections import Counter
@@ -19,12 +19,12 @@ STYLES: dict[State, tuple[str, Symbol]] = {
     "failed": (theme.RED, "cross"),
 }
 
-# An axis reaches this many times as far as from the best to three quarters of the trials.
+# An axis spans this many times the distance between the best value and the one that three quarters of the trials reach.
 _REACH = 2.5
 
 # More values than this on an axis are not ticked one by one.
 _MOST_TICKS = 9
-# A list of numbers to choose from that spans so much is read on a log scale.
+# Numeric choices with this ratio of largest to smallest get a log scale.
 _LOG_RATIO = 30.0
 
 
@@ -38,12 +38,12 @@ class Objective:
 
     @property
     def words(self) -> str:
-        """What it is called in a sentence."""
+        """Its name in a sentence."""
         return METRICS[self.name].label if self.name in METRICS else self.name
 
     @property
     def label(self) -> str:
-        """What it is called on an axis."""
+        """Its name on an axis."""
         unit = METRICS[self.name].unit if self.name in METRICS else ""
         return f"{self.words} ({unit})" if unit else self.words
 
@@ -53,7 +53,7 @@ class Objective:
         return self.name.endswith("accuracy")
 
     def value(self, trial: Trial) -> float | None:
-        """Return the trial's value, a pruned one's last report; None where there is none that can be drawn."""
+        """Return the trial's value, or a pruned trial's last report; None if there is none, or it is not finite."""
         values = trial.values
         if not values and trial.state == "pruned" and self.index == 0 and trial.reports:
             values = (trial.reports[max(trial.reports)],)
@@ -64,7 +64,7 @@ class Objective:
         return max(values) if self.is_maximized else min(values)
 
     def axis(self, values: Sequence[float]) -> Axis:
-        """Return an axis on which the good half of `values` can be told apart; what lies far on the bad side is beyond it."""
+        """Return an axis that resolves the good half of `values`; values far on the bad side are beyond it."""
         is_short = self.name in METRICS and METRICS[self.name].spans_magnitudes
         low, high = min(values), max(values)
         if is_short and low > 0 and high / low >= 10:
@@ -84,15 +84,15 @@ class Objective:
 
 @dataclass(frozen=True)
 class Subject:
-    """A study as its pictures see it.
+    """What pictures show of a study.
 
     Attributes:
         name: of the study.
         objectives: in order.
         trials: that have ended, by number.
-        shares: of importance by parameter, the largest first; empty where nothing can be said.
-        varied: the parameters of which ended trials have more than one value, the most important first.
-        front: the numbers of the trials on the Pareto front, where there are several objectives.
+        shares: of importance by parameter, the largest first; empty if unknown.
+        varied: the parameters with more than one value among the ended trials, the most important first.
+        front: the numbers of the trials on the Pareto front, if there are several objectives.
         metric: the objective that trials report after each epoch.
     """
 
@@ -117,7 +117,7 @@ class Subject:
         return counted(self.trials)
 
     def about(self, trial: Trial) -> str:
-        """Return what is known of `trial`, a line a fact."""
+        """Return the facts about `trial` as lines of text."""
         lines = [f"trial {trial.number}: {trial.state}"]
         for objective in self.objectives:
             value = objective.value(trial)
@@ -131,7 +131,7 @@ class Subject:
 
 
 def read(study: Study) -> Subject:
-    """Return what is to be seen of `study`."""
+    """Return what pictures show of `study`."""
     objectives = tuple(
         Objective(index, name, direction == "maximize")
         for index, (name, direction) in enumerate(zip(study.objectives, study.directions, strict=True))
@@ -176,7 +176,7 @@ def thinned(trials: Sequence[Trial], objective: Objective, most: int) -> list[Tr
 
 
 def shown_of(num_shown: int, num_all: int) -> str:
-    """Return what a title must say where not all trials are drawn, or nothing."""
+    """Return the remark for a title if not all trials are drawn, else an empty text."""
     return f" ({num_shown:,} of {num_all:,} trials drawn)" if num_shown < num_all else ""
 
 

@@ -1,1 +1,1 @@
-"""Where workers run: processes of this machine, or whatever launcher of Hydra's the application uses."""
+"""Where workers run: processes of this machine, or any Hydra launcher that the application uses."""

@@ -1,4 +1,4 @@
-"""The output of child processes, passed on line by line, so that it appears above a table that stands on the terminal."""
+"""The output of child processes, passed on line by line, so that it appears above a table on the terminal."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ _END_SECONDS = 1.0
 
 
 def streams() -> dict[str, Any]:
-    """Return what `subprocess.Popen` is to do with the child's output: keep it for `Relay` where a table is shown."""
+    """Return the arguments of `subprocess.Popen` that pipe the child's output to `Relay` while a table is shown."""
     is_shown = isinstance(sys.stdout, FileProxy)
     return {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} if is_shown else {}
 
@@ -27,7 +27,7 @@ class Relay:
             thread.start()
 
     def finish(self) -> None:
-        """Wait until everything has been passed on; to be called when the process has ended."""
+        """Wait until everything has been passed on; call it after the process has ended."""
         for thread in self._threads:
             thread.join(_END_SECONDS)
 
@@ -35,6 +35,6 @@ class Relay:
 def _pass_on(pipe: IO[bytes], name: str) -> None:
     for line in pipe:
         text = line.decode(errors="replace")
-        stream = getattr(sys, name)  # as it is now: the table puts its own in place of it, and takes it away
+        stream = getattr(sys, name)  # looked up for each line: the table replaces it and restores it
         stream.write(text if text.endswith("\n") else f"{text}\n")  # in one piece, or two threads' lines would mix
         stream.flush()

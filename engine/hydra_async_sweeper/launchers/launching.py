@@ -1,4 +1,4 @@
-"""Launching the workers of a sweep by any of Hydra's launchers, and again where all of them were lost."""
+"""Launch the workers of a sweep with any Hydra launcher, and again if all of them were lost."""
 
 import logging
 from contextlib import ExitStack
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("hydra_async_sweeper")
 
-# Launchers by what becomes of their workers' output: it passes through this process, where a table may stand below it; it
-# reaches the terminal by other ways; and in all other cases it goes into files.
+# Launchers by where their workers' output goes: through this process, which may show a table below it; to the terminal by
+# other ways; in all other cases into files.
 _PRINT_HERE = ("hydra._internal.core_plugins.basic_launcher", "hydra_plugins.hydra_async_sweeper")
 _RELAYED = ("hydra_plugins.hydra_joblib_launcher",)
 _SLURM = "hydra_plugins.hydra_submitit_launcher.submitit_launcher.SlurmLauncher"
@@ -28,12 +28,12 @@ _SLURM = "hydra_plugins.hydra_submitit_launcher.submitit_launcher.SlurmLauncher"
 def launch(worker: Worker, config: DictConfig, n_jobs: int | None, study: "optuna.Study") -> str:
     """Launch as many workers as there is room for and return why they stopped.
 
-    A launcher that raises (Slurm lost a job, Ray a node) may have lost one worker or all: the others' trials go on and count,
-    and new workers are launched while trials still come to their end.
+    A launcher that raises (Slurm lost a job, Ray a node) may have lost one worker or all: the others' trials continue and
+    count, and new workers are launched as long as trials still end.
 
     Raises:
         KeyboardInterrupt: the user stopped.
-        Exception: what ended the workers, where no trial came to its end meanwhile.
+        Exception: what ended the workers, if no trial ended meanwhile.
     """
     settings = worker.settings
     while True:
@@ -93,13 +93,13 @@ def _launch_once(worker: Worker, config: DictConfig, n_jobs: int | None) -> str:
 def adapted(config: DictConfig) -> DictConfig:
     """Return `config` for a launcher whose jobs are workers: long, quiet, and able to continue what they left.
 
-    Slurm's requeues a job at its time limit only where told how often. Ray's takes 75 MiB for its object store, which breaks
-    a connection to a running cluster, and passes on one of several lines that look alike. What the user typed is left alone.
+    Slurm's requeues a job at its time limit only `max_num_timeout` times. Ray's sets an object store of 75 MiB, which breaks
+    a connection to a running cluster, and forwards only one of several similar lines. Command-line options are kept.
     """
     master = config.copy()
     typed = [str(line).lstrip("+").partition("=")[0] for line in config.hydra.overrides.hydra]
     with open_dict(master):
-        # Launchers announce every job; here a job is a worker, which nobody needs to hear of.
+        # Launchers announce every job; here a job is only a worker.
         quiet = {name: {"level": "WARNING"} for name in ("hydra", "hydra_plugins")}
         master.hydra.hydra_logging = OmegaConf.merge(master.hydra.hydra_logging or {}, {"loggers": quiet})
         launcher = master.hydra.launcher
@@ -115,6 +115,6 @@ def _num_ended(study: "optuna.Study") -> int:
 
 
 def _first_line(error: object) -> str:
-    """Return the first line of what `error` says; submitit tells of a lost job in two."""
+    """Return the first line of `error`'s message; submitit reports a lost job in two."""
     first, *others = str(error).strip().splitlines() or [type(error).__name__]
     return f"{first} {others[0]}" if others and others[0].startswith("has not produced any output") else first

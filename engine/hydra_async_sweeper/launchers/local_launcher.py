@@ -1,8 +1,8 @@
 """A launcher for one machine: each job in a process of its own, pinned to its GPU or its share of the cores.
 
-It serves plain grids as well as the sweep engine's workers, and any Hydra application. A slot is filled again as soon as
-its job has ended. A worker whose process dies is started again, and its trial is continued through its lease; a grid's job
-whose process dies has failed. The first Ctrl-C or SIGTERM is passed on to the jobs, the second kills them.
+It serves plain grids as well as the sweep engine's workers, and any Hydra application. A slot is refilled as soon as
+its job ends. A worker whose process dies is restarted, and its trial is continued through its lease; a grid's job whose
+process dies fails. The first Ctrl-C or SIGTERM is passed on to the jobs, the second kills them.
 """
 
 import os
@@ -104,7 +104,7 @@ class _Launch:
         return [self.returns[index] for index in range(len(self.jobs))]
 
     def _end_now(self) -> None:
-        """End what still runs: by a second Ctrl-C, at which a worker leaves its trial in the queue, or else without one."""
+        """End the running jobs: by a second Ctrl-C, on which a worker puts its trial back into the queue, then by SIGKILL."""
         for job in self.running:
             with suppress(ProcessLookupError):
                 job.process.send_signal(signal.SIGINT)
@@ -177,9 +177,9 @@ def launch(
 
 @contextmanager
 def own_folder() -> Iterator[Path]:
-    """Give a temporary folder inside the context, and remove those that launchers left which were killed.
+    """Provide a temporary folder inside the context, and remove those that killed launchers left.
 
-    A folder's name tells whose it is, so that it does from its first moment.
+    A folder's name identifies its owner from the start.
     """
     ours = (os.getpid(), process_start(os.getpid()), machine().replace("/", ","))
     with tempfile.TemporaryDirectory(prefix=f"{_FOLDER}{'@'.join(map(str, ours))}@") as folder:
@@ -194,15 +194,15 @@ def own_folder() -> Iterator[Path]:
 def slots(*, num_workers: int | None, workers_per_gpu: int) -> list[Slot]:
     """Return one slot for each process that may run at once.
 
-    Where GPUs are visible, `workers_per_gpu` for each; else one a core; `num_workers` says how many instead. The cores are
-    shared out evenly, as threads of each process.
+    There are `workers_per_gpu` slots per visible GPU, or one per core without GPUs; `num_workers` overrides the count. The
+    cores are divided evenly into threads per process.
 
     Args:
         num_workers: how many at once, or None for as many as there is room for.
         workers_per_gpu: how many share a GPU; above 1 for nets too small to fill one.
 
     Raises:
-        SweepError: a number below 1, or several workers a GPU where there is none.
+        SweepError: a number out of range, or several workers per GPU without a GPU.
     """
     for key, value in (("num_workers", num_workers), ("workers_per_gpu", workers_per_gpu)):
         if value is not None and not 1 <= value <= MOST_WORKERS:

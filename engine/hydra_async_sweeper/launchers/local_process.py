@@ -17,7 +17,7 @@ from omegaconf import open_dict
 if TYPE_CHECKING:
     from hydra_async_sweeper.launchers.local_launcher import Job
 
-# How often a worker looks whether its launcher lives.
+# How often a worker checks that its launcher is alive.
 _LOOK_SECONDS = 0.5
 
 
@@ -28,7 +28,7 @@ def main() -> None:
     returned = _run(cloudpickle.loads(payload.read_bytes()))
     try:
         content = cloudpickle.dumps(returned)
-    except Exception:  # whatever the error held cannot travel; its text can
+    except Exception:  # the error cannot be pickled; its text can
         value = returned._return_value
         returned._return_value = RuntimeError(f"{type(value).__name__}: {value}")
         content = cloudpickle.dumps(returned)
@@ -57,12 +57,12 @@ def _run(job: "Job") -> JobReturn:
 
 
 def _end_with(launcher: int) -> None:
-    """Give this process SIGTERM, its first Ctrl-C, when the launcher has died, so that a killed command leaves nothing running.
+    """Send this process SIGTERM, its first Ctrl-C, when the launcher dies, so that a killed command leaves nothing running.
 
-    Whoever inherits this process then, process 1 or a user's service manager, is not the launcher.
+    The parent then changes to process 1 or a user's service manager.
 
     Raises:
-        SystemExit: it died while Python started.
+        SystemExit: the launcher died while Python started.
     """
     if os.getppid() != launcher:
         sys.exit("the launcher has gone")

@@ -1,7 +1,7 @@
-"""What the command does while launchers of others run its workers elsewhere: tell of trials that end, and notice the end.
+"""Log trials that end, and end the sweep, while third-party launchers run the workers elsewhere.
 
-A worker on another machine prints into a file there. And a launcher may wait when nothing is left to do, for a job that is
-still queued.
+A worker on another machine prints into a file there. And a launcher may keep waiting for a queued job when nothing is left
+to do.
 """
 
 import logging
@@ -28,19 +28,19 @@ _POLL_SECONDS = 1.0
 # How long a launcher may take to return after the last trial has ended.
 _GRACE_SECONDS = 30.0
 
-# How long the last look may take.
+# How long the last check may take.
 _END_SECONDS = 5.0
 
 
 class SweepEnded(BaseException):
-    """Raised in the main thread where a launcher goes on waiting although the study has ended."""
+    """Raised in the main thread if a launcher still waits although the study has ended."""
 
 
 @contextmanager
 def watched(
     open_study: Callable[[], "optuna.Study"], budget: Budget, *, started: float, lease_seconds: float, sweep_dir: Path
 ) -> Iterator[None]:
-    """Tell of each trial that ends inside the context, and leave it when all have ended.
+    """Log each trial that ends inside the context, and leave the context when all have ended.
 
     Args:
         open_study: called in another thread, and again after a failure.
@@ -50,7 +50,7 @@ def watched(
         sweep_dir: the sweep's folder.
 
     Raises:
-        SweepEnded: with the reason, where the context did not end by itself.
+        SweepEnded: with the reason, if the context did not end by itself.
     """
     over = threading.Event()
     reasons: list[str] = []
@@ -74,7 +74,7 @@ def watched(
                 reason = budget.reason_to_stop(study, started)
                 running = [trial for trial in trials if trial.state.name == "RUNNING"]
                 dead = [trial for trial in running if is_dead(trial, lease_seconds, silence)]
-            except Exception:  # the storage is away; the workers wait for it too
+            except Exception:  # the storage is unavailable; the workers wait for it too
                 study = None
                 continue
             if reason is None or len(dead) < len(running):
@@ -101,7 +101,7 @@ def watched(
 def _announce(
     study: "optuna.Study", trials: "list[optuna.trial.FrozenTrial]", announced: set[int] | None, sweep_dir: Path
 ) -> set[int]:
-    """Print a line for each trial that has ended since the last look, and return the numbers of all that have."""
+    """Log a line for each trial that has ended since the last check, and return the numbers of all ended trials."""
     ended = [trial for trial in trials if trial.state.is_finished()]
     if announced is not None:
         for trial in ended:

@@ -1,4 +1,4 @@
-"""What became of the jobs of a sweep, asked of Slurm's queue."""
+"""The outcome of a sweep's jobs, read from Slurm's queue."""
 
 import subprocess
 import time
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from submitit.slurm.slurm import SlurmInfoWatcher, SlurmJob
 
-# How often the queue is looked at, at most.
+# Least time between two reads of the queue.
 _POLL_SECONDS = 30
 
 # How long `squeue` may take to answer.
@@ -16,15 +16,15 @@ _ANSWER_SECONDS = 60
 # States that a job does not leave; squeue's manual lists them among JOB STATE CODES.
 _ENDED = ("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "TIMEOUT")
 
-# What a job is said to be that the queue has forgotten, some minutes after its end.
+# The state given to a job that the queue has dropped, some minutes after its end.
 _FORGOTTEN = "ENDED"
 
 
 class QueueWatcher(SlurmInfoWatcher):
-    """Tells submitit of jobs that ended without a result, by `squeue`, and only when all of the sweep's jobs have ended.
+    """Reports jobs that ended without a result to submitit, from `squeue`, once all of the sweep's jobs have ended.
 
-    submitit asks `sacct`, which knows nothing where Slurm keeps no accounts: who waits for a job that was lost then waits for
-    ever. And a job is no loss as long as another one lives that does its share of the trials.
+    submitit calls `sacct`, which is empty where Slurm keeps no accounts, so it would wait forever for a lost job. And a lost
+    job does not matter while another one runs its share of the trials.
     """
 
     def __init__(self) -> None:
@@ -32,9 +32,9 @@ class QueueWatcher(SlurmInfoWatcher):
         self._was_listed = False
 
     def update(self) -> None:
-        """Look at the queue; where it does not answer, nothing is known and all stays as it was.
+        """Read the queue; without an answer, change nothing.
 
-        Of jobs that it never listed, since they are on another cluster, `sacct` is asked as before.
+        For jobs that it never listed, since they are on another cluster, `sacct` is called as before.
         """
         states = _queue()
         self._last_status_check = time.time()
@@ -62,7 +62,7 @@ def _queue() -> dict[str, str] | None:
 
 @contextmanager
 def queue_watched() -> Iterator[None]:
-    """Have submitit ask the queue, inside the context, what became of the jobs that it submits there."""
+    """Let submitit read the outcome of the jobs that it submits inside the context from the queue."""
     before, SlurmJob.watcher = SlurmJob.watcher, QueueWatcher()
     try:
         yield

@@ -13,10 +13,10 @@ LookUp = Callable[[str, Sequence[str]], Any]
 
 
 def separate(params: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, dict[str, tuple[Any, ...]]]]:
-    """Return the text of each parameter, and of those that have one the condition: accepted values by key.
+    """Return the text of each parameter, and the conditions of those that have any: accepted values by key.
 
     Raises:
-        SweepError: a condition that is not written as one.
+        SweepError: a malformed condition.
     """
     texts: dict[str, Any] = {}
     conditions: dict[str, dict[str, tuple[Any, ...]]] = {}
@@ -44,7 +44,7 @@ def applied(
 ) -> "dict[str, Parameter]":
     """Return the parameters with their conditions, each after those that it depends on.
 
-    A condition on what is not searched is decided here: it falls away, or its parameter does.
+    A condition on a key that is not searched is decided here: either it or its parameter is dropped.
 
     Raises:
         SweepError: a condition on what does not exist, on a value that never occurs, or on itself through others.

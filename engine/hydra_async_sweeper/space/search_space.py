@@ -1,17 +1,17 @@
 """Hydra's sweep grammar as Optuna distributions, and suggested values back as overrides.
 
-`choice(a,b)` and `a,b` are categorical; `range` means what it means to Hydra (its stop is excluded); `interval` is continuous,
-`int(interval(a,b))` whole numbers from a to b; `tag(log, ...)` searches on a log scale. `sort` and `shuffle` change an order
-that no distribution has, so they change nothing.
+`choice(a,b)` and `a,b` are categorical; `range` excludes its stop, as in Hydra; `interval` is continuous,
+`int(interval(a,b))` whole numbers from a to b; `tag(log, ...)` searches on a log scale. `sort` and `shuffle` have no effect:
+a distribution has no order.
 
-A parameter in `hydra.sweeper.params` may say when it is searched:
+A parameter in `hydra.sweeper.params` may be conditional:
 
     optimizer.momentum:
       search: interval(0.8,0.99)
       when: {optimizer: [sgd, nesterov]}
 
-The keys under `when` are searched themselves, fixed, or anything that the config holds. Where a condition does not hold, the
-parameter keeps what the config gives.
+The keys under `when` may be searched, fixed or any key of the config. If a condition does not hold, the parameter keeps its
+value from the config.
 """
 
 import json
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
     import optuna
     from optuna.distributions import BaseDistribution
 
-# Values of one range of floats.
+# The most values in one range of floats.
 _MOST_FLOATS = 100_000
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One searched parameter: its key as typed (with `+` or a package), what may be suggested, and how that is typed."""
+    """One searched parameter: its key as typed (with `+` or a package), its distribution, and its values as typed."""
 
     key: str
     text: str
@@ -48,24 +48,24 @@ class Parameter:
     when: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
     def is_active(self, values: Mapping[str, Any]) -> bool:
-        """Tell whether the parameter is searched beside these `values` of the others."""
+        """Return whether the parameter is searched, given these `values` of the others."""
         return all(key in values and values[key] in accepted for key, accepted in self.when.items())
 
     def override(self, value: Any) -> str:
-        """Return the override that gives the parameter this suggested value."""
+        """Return the override that sets the parameter to this suggested value."""
         return f"{self.key}={self.texts.get(_identity(value), repr(value))}"
 
 
 @dataclass(frozen=True)
 class Space:
-    """What a sweep holds fixed, as overrides, and what it searches, by key; a conditional one after those it depends on."""
+    """A sweep's fixed overrides, and its searched parameters by key; a conditional one follows those it depends on."""
 
     fixed: tuple[str, ...]
     parameters: Mapping[str, Parameter]
 
     @property
     def conditional(self) -> list[Parameter]:
-        """The parameters that are searched beside certain values of others only."""
+        """The parameters that are searched only beside certain values of others."""
         return [parameter for parameter in self.parameters.values() if parameter.when]
 
     def overrides(self, values: Mapping[str, Any]) -> list[str]:
@@ -74,11 +74,11 @@ class Space:
         return [*self.fixed, *ours, *(f"{name}={value}" for name, value in values.items() if name not in self.parameters)]
 
     def searched(self, values: Mapping[str, Any]) -> str:
-        """Return what of a trial's overrides was suggested, as it is typed."""
+        """Return the suggested part of a trial's overrides, as typed."""
         return " ".join(self.overrides(values)[len(self.fixed) :])
 
     def example(self, wanted: Mapping[str, Any], draw: Callable[[Parameter], Any]) -> dict[str, Any]:
-        """Return values of a possible trial: those `wanted`, with what they depend on, and what `draw` gives for the others."""
+        """Return values of a possible trial: those `wanted` and what they depend on, and values from `draw` for the others."""
         wanted = dict(wanted)
         for name in reversed(list(self.parameters)):
             if name in wanted:
@@ -90,11 +90,11 @@ class Space:
         return values
 
     def distributions(self) -> dict[str, "BaseDistribution"]:
-        """Return the distributions by name of what every trial has, as `optuna.study.Study.ask` takes them."""
+        """Return the distributions of the unconditional parameters by name, as `optuna.study.Study.ask` takes them."""
         return {name: parameter.distribution for name, parameter in self.parameters.items() if not parameter.when}
 
     def suggest_conditional(self, trial: "optuna.Trial") -> dict[str, Any]:
-        """Suggest the conditional parameters that are active beside what `trial` has, and return all values in order."""
+        """Suggest the conditional parameters that are active, given `trial`'s values, and return all values in order."""
         values: dict[str, Any] = {}
         for name, parameter in self.parameters.items():
             if not parameter.when:
@@ -104,7 +104,7 @@ class Space:
         return values
 
     def described(self) -> dict[str, str]:
-        """Return, by name, a text that is equal for equal parameters, to be kept in the study."""
+        """Return, by name, a text that is equal for equal parameters, to be stored in the study."""
         from optuna.distributions import distribution_to_json
 
         texts = {}
@@ -130,7 +130,7 @@ def read(
             `KeyError` where it holds nothing; for conditions on what is not searched.
 
     Raises:
-        SweepError: a parameter that cannot be searched as it was written.
+        SweepError: a parameter that cannot be searched as written.
     """
     parser = OverridesParser.create(config_loader=config_loader)
     texts, conditions = conditional.separate(params)
@@ -208,7 +208,7 @@ def _range(override: Override) -> "tuple[BaseDistribution, dict[str, str]]":
         raise SweepError(f"{override.input_line}: a log scale takes steps of 1; int(interval(a,b)) is accepted")
     if isinstance(values[0], int):
         return IntDistribution(values[0], values[-1], step=int(step), log=is_log), {}
-    # Optuna counts low + k * step in binary; what Hydra would give is typed instead.
+    # Optuna computes low + k * step in binary; the override uses Hydra's value instead.
     distribution = FloatDistribution(values[0], values[-1], step=float(step))
     texts = {}
     for index, value in enumerate(values):
@@ -267,7 +267,7 @@ def _identity(value: Any) -> str:
 
 
 def _suggest(trial: "optuna.Trial", name: str, distribution: Any) -> Any:
-    """Suggest by the public methods, of which each kind of distribution has one."""
+    """Suggest by the public method for the kind of distribution."""
     if hasattr(distribution, "choices"):
         return trial.suggest_categorical(name, distribution.choices)
     kind = trial.suggest_int if type(distribution).__name__.startswith("Int") else trial.suggest_float
@@ -275,7 +275,7 @@ def _suggest(trial: "optuna.Trial", name: str, distribution: Any) -> Any:
 
 
 def is_search(text: str) -> bool:
-    """Tell whether `text`, a parameter as a sweep's run keeps it, is searched over several values, and not fixed to one."""
+    """Return whether `text`, a parameter as a sweep's run records it, is searched and not fixed to one value."""
     if text.startswith("{"):  # a conditional parameter
         return True
     try:

@@ -1,9 +1,9 @@
 """How many trials a study may still run, and when it should stop.
 
 The budget counts finished trials, complete or pruned, of the study in total, however many starts and workers it took. It is
-exact without a coordinator: a worker that has asked for a trial looks at the trial's rank among those that are finished or
-may still finish, and gives one that is too many back to the queue. Trial numbers are handed out in order by every storage,
-so of two workers that ask at once at least the later one sees the other.
+exact without a coordinator: a worker that has begun a trial checks its rank among those that are finished or may still
+finish, and puts one beyond the budget back into the queue. Every storage numbers trials in order, so of two workers that
+begin at once at least the later one sees the other.
 """
 
 import time
@@ -17,7 +17,7 @@ from hydra_async_sweeper.study.enqueue import is_own
 if TYPE_CHECKING:
     import optuna
 
-# A rate needs some trials to be one: the first failures of a sweep end it only when so many would exceed it.
+# The failure rate is taken over at least so many trials, so that the first failures do not end a sweep.
 _FEWEST_FOR_A_RATE = 5
 
 
@@ -66,7 +66,7 @@ class Budget:
         return self.n_trials - len(_finished(trials)) - len(_in(trials, "RUNNING"))
 
     def admits(self, study: "optuna.Study", number: int) -> bool:
-        """Tell whether trial `number`, just begun, is within the budget; if not, it must be given back.
+        """Return whether trial `number`, just begun, is within the budget; if not, it must be given back.
 
         Among trials that run to their end, consider the one with the highest number: when it was admitted every other was
         finished already, or running or queued with a lower number, and all of these were counted. So never more than
@@ -86,7 +86,7 @@ def _finished(trials: Sequence["optuna.trial.FrozenTrial"]) -> list["optuna.tria
 
 
 def _in(trials: Sequence["optuna.trial.FrozenTrial"], *names: str) -> list["optuna.trial.FrozenTrial"]:
-    """Return the trials in these states; names cost six times as much to look at as states."""
+    """Return the trials in these states; comparing names takes six times as long as comparing states."""
     from optuna.trial import TrialState
 
     states = [TrialState[name] for name in names]

@@ -14,15 +14,15 @@ from hydra_async_sweeper.study.earlier import MOVED_TARGETS
 
 log = logging.getLogger("hydra_async_sweeper")
 
-# Arguments of our pruners by the names that they had.
+# Arguments of our pruners, by their former names.
 _RENAMED = {"one_in": "reduction_factor"}
 
-# The seed of these says which sequence all workers go through together, so it must stay what it is.
+# These samplers' seed defines the sequence that all workers share, so it must not change.
 _SEED_IS_THE_SEQUENCE = (".GridSampler", ".QMCSampler")
 
 
 def sampler(section: Mapping[str, Any], space: Space) -> Any:
-    """Return the sampler that `hydra.sweeper.sampler` describes, told what it must know of the space.
+    """Return the sampler that `hydra.sweeper.sampler` describes, set up for the space.
 
     Raises:
         SweepError: it cannot be built, or cannot search this space.
@@ -37,9 +37,9 @@ def sampler(section: Mapping[str, Any], space: Space) -> Any:
 
 
 def reuse_search_space_cache(sampler: Any, predecessor: Any) -> None:
-    """Give `sampler` what `predecessor`, of the same section and study, found out of the trials.
+    """Give `sampler` the search-space cache of `predecessor`, which has the same section and study.
 
-    Optuna's samplers look through all of them for the parameters that they have in common, and then only through new ones.
+    Optuna's samplers search all trials for the parameters that they have in common, and later only new trials.
     """
     from optuna.search_space import IntersectionSearchSpace
 
@@ -49,12 +49,12 @@ def reuse_search_space_cache(sampler: Any, predecessor: Any) -> None:
 
 
 def reseeded(section: Mapping[str, Any], num_trials: int | None) -> dict[str, Any]:
-    """Return a sampler's section for one trial: its seed follows from the configured one and `num_trials`, the trials so far.
+    """Return a sampler's section for one trial: its seed derives from the configured one and `num_trials`, the trials so far.
 
-    Where that is None the seed is drawn anew. A section without a seed stays as it is.
+    If that is None, the seed is random. A section without a seed stays as it is.
 
     Raises:
-        SweepError: a seed that is none.
+        SweepError: an invalid seed.
     """
     from numpy.random import SeedSequence
 
@@ -82,7 +82,7 @@ def pruner(section: Mapping[str, Any], num_objectives: int) -> Any:
 
 
 def _by_present_names(arguments: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """Return the arguments with those that an earlier version called otherwise under their present names."""
+    """Return the arguments with former names replaced by the present ones."""
     present = {name: value for name, value in arguments.items() if name not in _RENAMED}
     for old, new in _RENAMED.items():
         if arguments.get(old) is not None:
@@ -116,11 +116,11 @@ def build(section: Mapping[str, Any], key: str, **extra: Any) -> Any:
     arguments |= {argument: value for argument, value in extra.items() if argument in accepted}
     try:
         with warnings.catch_warnings():
-            # Optuna calls several of its samplers and pruners experimental; whoever names one has chosen it.
+            # Optuna calls several of its samplers and pruners experimental; naming one in the config is a choice.
             warnings.filterwarnings("ignore", category=UserWarning, module="optuna")
             warnings.filterwarnings("ignore", message=".*experimental")
             return factory(**arguments)
-    except SweepError:  # ours say it themselves
+    except SweepError:  # from our own classes, with a message of its own
         raise
     except (TypeError, ValueError) as error:
         raise SweepError(f"{key}: {name} refuses its arguments ({error})") from error

@@ -1,4 +1,4 @@
-"""The study: made, or continued where it is the one that is meant."""
+"""The study: created, or continued if its definition is the same."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +17,7 @@ from hydra_async_sweeper.trial import HELD_TO
 if TYPE_CHECKING:
     import optuna
 
-# Returns, for options of the groups and stored values, all that the application's config files now give beside these values.
+# Takes group options and stored values; returns the whole config that the application's files now give with them.
 Reread = Callable[[Mapping[str, str], Mapping[str, Any]], Mapping[str, Any]]
 
 _DIRECTIONS = ("minimize", "maximize")
@@ -28,10 +28,10 @@ class Definition:
     """What must not change over the life of a study, or its trials would not compare.
 
     Attributes:
-        directions: one an objective.
+        directions: one per objective.
         space: what is searched, by name, as text.
-        config: what all else is fixed to, by override path.
-        choices: the options of the config groups that this came from; they tell the default of a key that is added later.
+        config: the values of all other keys, by override path.
+        choices: the config-group options behind it; they give the default of a key that is added later.
     """
 
     directions: list[str]
@@ -44,7 +44,7 @@ def define(directions: Sequence[str], space: Space, base: DictConfig, ignored: S
     """Return the definition of a study.
 
     Args:
-        directions: one an objective.
+        directions: one per objective.
         space: what is searched.
         base: the composed config without any searched value.
         ignored: keys and sections in which a continuation may differ, such as `device`.
@@ -57,10 +57,10 @@ def define(directions: Sequence[str], space: Space, base: DictConfig, ignored: S
 
 
 def directions(given: str | Sequence[str]) -> list[str]:
-    """Return the directions as a list, one an objective.
+    """Return the directions as a list, one per objective.
 
     Raises:
-        SweepError: another word.
+        SweepError: an unknown direction.
     """
     listed = [given] if isinstance(given, str) else given
     if isinstance(listed, list) and listed and all(direction in _DIRECTIONS for direction in listed):
@@ -71,7 +71,7 @@ def directions(given: str | Sequence[str]) -> list[str]:
 
 
 def _as_stored(_choices: Mapping[str, str], stored: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Know of no defaults: what was not stored is a difference."""
+    """Use no defaults: a key that was not stored is a difference."""
     return stored
 
 
@@ -83,14 +83,14 @@ def open_study(
     reread: Reread = _as_stored,
     allow_change: bool = False,
 ) -> "optuna.Study":
-    """Return the study `name`, made or continued.
+    """Return the study `name`, created or continued.
 
     Args:
         storage: where it lives.
         name: of the study.
-        definition: what it must be, or will be where it is new.
-        reread: gives keys that the study was stored without their default; see `check_same`.
-        allow_change: continue although the config differs; the study then holds the new one.
+        definition: what the study must match, or gets if it is new.
+        reread: gives the defaults of keys that the stored study lacks; see `check_same`.
+        allow_change: continue although the config differs; the study then stores the new one.
 
     Raises:
         SweepError: the stored study has other directions, another space or another config.
@@ -125,9 +125,9 @@ def check_same(
     reread: Reread = _as_stored,
     allow_change: bool = False,
 ) -> None:
-    """Refuse a study that is defined otherwise, naming the first difference.
+    """Refuse a study with another definition, naming the first difference.
 
-    A key of the config that an earlier version stored the study without counts as what the config files give it today.
+    A config key that an earlier version did not store counts as its default in today's config files.
 
     Raises:
         SweepError: other directions, another space or, unless `allow_change`, another config.

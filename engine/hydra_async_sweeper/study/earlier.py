@@ -1,4 +1,4 @@
-"""What an earlier version stored of a config, compared with the config of now."""
+"""A config stored by an earlier version, compared with the present one."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -7,7 +7,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-# Where the function or class is now that a stored `_target_` names.
+# The present path of a function or class, by the path in a stored `_target_`.
 MOVED_TARGETS: dict[str, str] = {
     f"densenet_sweep.sweep.{module}.{name}": f"hydra_async_sweeper.study.{module}.{name}"
     for module, name in (
@@ -24,14 +24,14 @@ NOTHING = "nothing"
 def first_difference(
     stored: Mapping[str, Any], asked: Mapping[str, Any], defaults: Callable[[], Mapping[str, Any]] = dict
 ) -> tuple[str, Any, Any] | None:
-    """Return the first key whose values differ, with the stored value and the asked one; None where all are the same.
+    """Return the first key whose values differ, with the stored and the requested value; None if all are the same.
 
-    A key that `stored` lacks is a later version's. It counts as its default, so that what was asked for beside it is found.
+    A key that `stored` lacks comes from a later version. It counts as its default, so a request that differs from it is found.
 
     Args:
         stored: leaves by override path, as an earlier version wrote them.
-        asked: the same of now.
-        defaults: returns what the config files of now give the keys that `stored` lacks; called only where it lacks some.
+        asked: the same for the present config.
+        defaults: returns the present config files' values of the keys that `stored` lacks; called only if it lacks some.
     """
     stored = {key: _moved(key, value) for key, value in stored.items()}
     if asked.keys() - stored.keys():
@@ -44,9 +44,9 @@ def first_difference(
 
 
 def set_stored(config: DictConfig, stored: Mapping[str, Any]) -> None:
-    """Set the stored values in a config composed of defaults, so that what is interpolated from them follows.
+    """Set the stored values in a config composed of defaults, so that interpolations from them follow.
 
-    A key that the config no longer has is passed over: it is a difference of its own.
+    A key that the config no longer has is skipped: it is a difference of its own.
     """
     for key, value in stored.items():
         with suppress(OmegaConfBaseException):

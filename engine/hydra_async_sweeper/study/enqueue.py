@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("hydra_async_sweeper")
 
-# The attribute of a trial that was taken over from another study, "name/number"; it counts in no budget.
+# Attribute of a trial copied from another study, "name/number"; it counts in no budget.
 WARM_START = "warm_start_from"
 
-# Attributes that say who ran a trial and where, which a copy was not.
+# Attributes of a trial's run, which a copy does not have.
 _OF_THE_RUN = ("lease", "attempt", "mlflow_run_id", "record_key", PROMOTED)
 
 
 def checked(values: Any, space: Space) -> dict[str, Any] | None:
-    """Return one entry of `hydra.sweeper.enqueue`, or None where it lies outside of the space as it was narrowed.
+    """Return one entry of `hydra.sweeper.enqueue`, or None if it lies outside the narrowed space.
 
     Raises:
-        SweepError: no mapping, a key that is neither searched nor fixed, or a word in the place of a number.
+        SweepError: no mapping, a key that is neither searched nor fixed, or a word instead of a number.
     """
     if not isinstance(values, Mapping):
         key = next(iter(space.parameters), "key")
@@ -82,7 +82,7 @@ def source_of_warm_start(name: str, storage: "optuna.storages.BaseStorage", swee
 
 
 def copies(source: "optuna.Study") -> list["optuna.trial.FrozenTrial"]:
-    """Return the finished trials of `source`, to be added to another study; of one that went on as another, the other."""
+    """Return the finished trials of `source`, to be added to another study; of a promoted one only its promotion."""
     import optuna
 
     found = []
@@ -113,10 +113,10 @@ def begin(
     earlier: Sequence["optuna.trial.FrozenTrial"],
     renew: Callable[[], None] = lambda: None,
 ) -> None:
-    """Give a study what it is to try first, unless it has tried it; and a new one the finished trials of an earlier study.
+    """Enqueue what a study tries first, unless it has tried it; and add to a new one the finished trials of an earlier study.
 
-    One process may do so at a time; `renew` is called after each trial, to show that it lives. One that was killed under way
-    is completed by the next.
+    One process may do so at a time; it calls `renew` after each trial, to show that it is alive. If it is killed, the next
+    process completes its work.
     """
     trials = study.get_trials(deepcopy=False)
     is_new = all(trial.state.name == "WAITING" or not is_own(trial) for trial in trials)
@@ -133,5 +133,5 @@ def begin(
 
 
 def is_own(trial: "optuna.trial.FrozenTrial") -> bool:
-    """Tell whether the study ran the trial itself."""
+    """Return whether the study ran the trial itself."""
     return WARM_START not in trial.user_attrs

@@ -1,7 +1,7 @@
-"""One process at a time, of all that share a study: the hosts of a sweep may share its storage and nothing else.
+"""A lock on a study, for processes whose hosts may share its storage and nothing else.
 
-The lock is an empty study beside the real one, for its name is unique in every storage: of several processes that make it at
-the same moment one succeeds. Whoever died with it in hand is recognised by a lock that stays the same.
+The lock is an empty study beside the real one, because study names are unique in every storage: of several processes that
+create it at the same moment one succeeds. A lock that no longer changes belongs to a dead process.
 """
 
 import logging
@@ -20,7 +20,7 @@ log = logging.getLogger("hydra_async_sweeper")
 _SUFFIX = " (locked)"
 _HOLDER = "holder"
 
-# A lock that many looks find unchanged is a dead process's: looks, not seconds, in which the storage may have been away.
+# A lock unchanged over so many looks is a dead process's: looks, not seconds, as the storage may have been unavailable.
 _PAUSE_SECONDS = 0.1
 _LOOKS = 200
 
@@ -30,7 +30,7 @@ def exclusive(storage: "optuna.storages.BaseStorage", name: str) -> Iterator[Cal
     """Hold the lock of the study `name`, which need not exist, and release it at the end.
 
     Yields:
-        a function that work of more than some seconds calls again and again, to show that it lives.
+        a function that work of more than some seconds must call repeatedly, to show that its process is alive.
     """
     token = uuid.uuid4().hex
     study_id = _acquire(storage, f"{name}{_SUFFIX}")
@@ -48,7 +48,7 @@ def exclusive(storage: "optuna.storages.BaseStorage", name: str) -> Iterator[Cal
 
 
 def is_lock(study_name: str) -> bool:
-    """Tell whether a storage's study is such a lock."""
+    """Return whether a storage's study is such a lock."""
     return study_name.endswith(_SUFFIX)
 
 
@@ -70,7 +70,7 @@ def _acquire(storage: "optuna.storages.BaseStorage", lock: str) -> int:
 
 
 def _seen(storage: "optuna.storages.BaseStorage", lock: str) -> tuple[int, str | None] | None:
-    """Return the lock's id and its holder's last mark, or None where nobody holds it."""
+    """Return the lock's id and its holder's last mark, or None if nobody holds it."""
     try:
         study_id = storage.get_study_id_from_name(lock)
         return study_id, storage.get_study_user_attrs(study_id).get(_HOLDER)
@@ -81,5 +81,5 @@ def _seen(storage: "optuna.storages.BaseStorage", lock: str) -> tuple[int, str |
 def _delete(storage: "optuna.storages.BaseStorage", study_id: int) -> None:
     try:
         storage.delete_study(study_id)
-    except KeyError:  # another one that waits was faster
+    except KeyError:  # another waiting process was faster
         return

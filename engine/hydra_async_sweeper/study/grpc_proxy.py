@@ -11,13 +11,13 @@ from hydra_async_sweeper.study.storage import open_storage
 
 
 def serve(url: str, host: str, port: int, *, on_ready: Callable[[], None]) -> None:
-    """Serve the storage at `url` until Ctrl-C; `on_ready` is called when it has been opened.
+    """Serve the storage at `url` until Ctrl-C; `on_ready` is called once it is open.
 
     Raises:
         SweepError: a storage that cannot be used, or a port that is taken.
     """
     try:
-        import grpc  # noqa: F401 - Optuna imports it late, and says less where it is missing
+        import grpc  # noqa: F401 - Optuna imports it late, with a vaguer error if it is missing
     except ImportError:
         raise SweepError("serve: needs grpcio; pip install 'densenet-sweep[grpc]'") from None
     import optuna

@@ -1,4 +1,4 @@
-"""A study's journal: Optuna's format, one JSON object a line, read and written so that no damage passes unseen."""
+"""A study's journal: Optuna's format, one JSON object a line, read and written so that no damage goes unnoticed."""
 
 import errno
 import json
@@ -22,12 +22,12 @@ try:
 except ImportError:  # not on Windows
     fcntl = None  # type: ignore[assignment]
 
-# How long the lock of a killed process is waited for, which holds it for milliseconds otherwise.
+# How long to wait for the lock of a killed process; a live one holds it for milliseconds.
 _GRACE_SECONDS = 5
 
 
 def open_journal(path: Path) -> JournalStorage:
-    """Return the storage in the journal at `path`, which is made where there is none.
+    """Return the storage in the journal at `path`, which is created if missing.
 
     Raises:
         SweepError: a line is damaged; the message names the file and the line.
@@ -39,16 +39,15 @@ def open_journal(path: Path) -> JournalStorage:
         return LeasingJournal(journal)
     except SweepError:
         raise
-    except (AssertionError, AttributeError, KeyError, TypeError, ValueError):  # JSON, but no operation on what is before it
+    except (AssertionError, AttributeError, KeyError, TypeError, ValueError):  # JSON, but no valid operation at this point
         raise journal.damaged() from None
 
 
 class Journal(BaseJournalBackend):
-    """Drops a torn last line before it appends, refuses any other damage, and waits where the disk is full.
+    """Drops a torn last line before it appends, refuses any other damage, and waits while the disk is full.
 
-    Optuna's own backend (5.0) appends to the torn line, after which nobody can read the journal any more, and passes over a
-    last line that is whole and no JSON. Whoever holds the lock and finds a line without its end knows that its writer is
-    dead, and the line was never read, so nothing is lost.
+    Optuna's own backend (5.0) appends to the torn line, which makes the journal unreadable, and skips a complete last line
+    that is not JSON. A torn line found under the lock has a dead writer and was never read, so nothing is lost.
     """
 
     def __init__(self, path: Path) -> None:
@@ -86,7 +85,7 @@ class Journal(BaseJournalBackend):
         self.append_if(lambda: True, logs)
 
     def append_if(self, is_wanted: Callable[[], bool], logs: list[dict[str, Any]]) -> None:
-        """Append `logs` where `is_wanted`, which is called under the lock and may read the journal."""
+        """Append `logs` if `is_wanted`, which is called under the lock and may read the journal."""
         lines = "".join(f"{json.dumps(log, separators=(',', ':'))}\n" for log in logs).encode()
 
         def append() -> None:
@@ -101,7 +100,7 @@ class Journal(BaseJournalBackend):
         return SweepError(f"{self._path}: line {self._num_lines} is damaged; {WAYS_ON}")
 
     def _opened(self, mode: str) -> IO[bytes]:
-        """Open the file, unbuffered, and see that what was read of it is still there."""
+        """Open the file, unbuffered, and refuse one that is shorter than the part already read."""
         try:
             file: IO[bytes] = self._path.open(mode, buffering=0)
         except FileNotFoundError:
@@ -113,9 +112,9 @@ class Journal(BaseJournalBackend):
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Hold Optuna's lock, and before it the kernel's, which ends with the process that holds it.
+        """Hold the kernel's lock, which ends with its process, and inside it Optuna's.
 
-        Of several that find the lock of a killed process, each would release Optuna's (5.0) once it has waited, also where
+        With Optuna's alone (5.0), each process that waits for a killed one's lock would release it after its wait, even if
         another has released and taken it meanwhile; two writers at once would damage the journal.
         """
         with self._opened("rb") as file:
@@ -144,14 +143,14 @@ class Journal(BaseJournalBackend):
 
 
 class LeasingJournal(JournalStorage):
-    """Optuna's storage in a journal, in which a lease is set only where it is due."""
+    """Optuna's storage in a journal, in which a lease is set only if it is due."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         super().__init__(journal)
 
     def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
-        """Set the attribute; a lease only where it `is_due` behind all that others have written."""
+        """Set the attribute; a lease only if it `is_due` after all earlier writes."""
         if key != LEASE:
             super().set_trial_user_attr(trial_id, key, value)
             return

@@ -1,4 +1,4 @@
-"""What a study may be called: a name that is safe as a folder, in MLflow's filters and in a URL."""
+"""Valid names of a study: safe as a folder, in MLflow's filters and in a URL."""
 
 import re
 
@@ -13,12 +13,12 @@ ACCEPTED = f"letters, digits and _, and between them spaces and any of . , = + @
 
 
 def is_study_name(name: str) -> bool:
-    """Tell whether a new study may be called `name`."""
+    """Return whether a new study may be called `name`."""
     return len(name) <= LONGEST and _NAME.fullmatch(name) is not None and ".." not in name
 
 
 def check_study_name(name: str, key: str = "hydra.sweeper.study_name") -> None:
-    """Refuse a name that some part of what a sweep writes to would read as something else.
+    """Refuse a name that is unsafe as a folder, in MLflow's filters or in a URL.
 
     Raises:
         SweepError: naming the key, the name and what is accepted.

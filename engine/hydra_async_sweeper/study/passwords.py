@@ -1,7 +1,7 @@
 """Passwords in URLs: found, hidden, and taken from the environment alone.
 
-URL parsers end a password at its first `/`, `@` or `?`, where a careless one is not percent-encoded, and would leave the rest
-to be read. So what is hidden here reaches to the last `@` that can end it.
+URL parsers end a password at its first `/`, `@` or `?` that is not percent-encoded, and would leave the rest readable. So the
+hidden part extends to the last `@` that can end the password.
 """
 
 import os
@@ -24,12 +24,12 @@ _HOST_AND_PORT = re.compile(r"(\[[^\]]*\]|[^:/@\[\]]*):\d*(/|$)")
 # A password that an interpolation gives is written nowhere.
 _INTERPOLATION = re.compile(r"(\$\{[^}]*\})+")
 
-# Shorter pieces of a password are found in any text.
+# Shorter pieces of a password would match in any text.
 _SHORTEST_PIECE = 4
 
 
 def redacted(text: str) -> str:
-    """Return `text`, a URL or one that holds URLs, with their passwords made unreadable, for people's eyes and for files."""
+    """Return `text`, a URL or a text with URLs, with their passwords hidden, for display and for files."""
     hidden = text
     for start, end in reversed(list(_secrets(text))):
         hidden = f"{hidden[:start]}{_HIDDEN}{hidden[end:]}"
@@ -37,7 +37,7 @@ def redacted(text: str) -> str:
 
 
 def scrubbed(message: str) -> str:
-    """Return a driver's message without passwords: without those that the environment holds, whole or in pieces, either."""
+    """Return a driver's message without passwords in URLs, and without those of the environment, whole or in pieces."""
     message = redacted(message)
     for piece in sorted(_pieces_in_the_environment(), key=len, reverse=True):
         message = message.replace(piece, _HIDDEN)
@@ -45,10 +45,10 @@ def scrubbed(message: str) -> str:
 
 
 def revealed(url: str) -> str:
-    """Return `url` with its password, which no file of a sweep holds: from the variable of the environment that has it.
+    """Return `url` with its password, from the environment variable that holds it; no file of a sweep does.
 
     Raises:
-        SweepError: no variable of the environment has it.
+        SweepError: no environment variable holds it.
     """
     if _HIDDEN not in url:
         return url
@@ -59,7 +59,7 @@ def revealed(url: str) -> str:
 
 
 def check_password(url: str | None, key: str = "hydra.sweeper.storage") -> None:
-    """Refuse a password that does not come from the environment: it would stand in Hydra's files and the shell's history.
+    """Refuse a password that does not come from the environment: it would end up in Hydra's files and the shell's history.
 
     Raises:
         SweepError: there is one; the message does not show it.
@@ -69,7 +69,7 @@ def check_password(url: str | None, key: str = "hydra.sweeper.storage") -> None:
 
 
 def refuse_written(values: Any, key: str = "") -> None:
-    """Refuse passwords that stand in nested `values`, a config with its interpolations unresolved: such values reach files.
+    """Refuse literal passwords in nested `values`, a config with its interpolations unresolved: such values reach files.
 
     Raises:
         SweepError: there is one; the message does not show it.
@@ -94,14 +94,14 @@ def _refusal(key: str, url: str) -> str:
 
 
 def advice_for_mlflow(url: str) -> str:
-    """Return which variables of MLflow hold the password of a store."""
+    """Return advice on the MLflow variables that hold a store's password."""
     if url.startswith(("http://", "https://")):
         return "export MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, and give the address without them"
     return "export MLFLOW_TRACKING_URI=URL, and leave tracking.uri as it is"
 
 
 def _secrets(text: str) -> Iterator[tuple[int, int]]:
-    """Yield where passwords are in `text`, in order."""
+    """Yield the span of each password in `text`, in order."""
     starts = [match.start() for match in _START.finditer(text)]
     for start, following in zip(starts, [*starts, len(text)][1:], strict=True):
         url = text[start:following]
@@ -120,7 +120,7 @@ def _secrets(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _password(url: str) -> tuple[int, int] | None:
-    """Return where `url` has a password before its host."""
+    """Return the span of the password before the host of `url`."""
     scheme, _, rest = url.partition("://")
     query = _QUERY.search(rest)
     before = rest[: query.start()] if query else rest
@@ -139,7 +139,7 @@ def _password(url: str) -> tuple[int, int] | None:
 
 
 def _pieces_in_the_environment() -> set[str]:
-    """Return the passwords of the environment's URLs and MLflow's own, and what a parser makes of them."""
+    """Return the passwords of the environment's URLs and MLflow's own, whole and in the pieces that a parser makes of them."""
     passwords = [value[start:end] for value in os.environ.values() if "://" in value for start, end in _secrets(value)]
     if of_server := os.environ.get("MLFLOW_TRACKING_PASSWORD"):
         passwords.append(of_server)

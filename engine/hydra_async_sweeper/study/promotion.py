@@ -1,7 +1,7 @@
-"""Trials that go on later: after a rung nearly all stop, and the best of them begin again, each as a trial of its own.
+"""Promotion: after a rung nearly all trials stop, and the best of them continue later, each as a new trial.
 
-A finished trial stays what it was. What goes on is a new trial with the parameters of the judged one and with what that one
-reported, so that no rung is trained twice: a rung is a training by itself, of which nothing is needed but its result.
+A finished trial never changes. Its promotion is a new trial with its parameters and reports, so no rung is trained twice: a
+rung is a separate training, and only its result is needed.
 """
 
 import math
@@ -24,21 +24,21 @@ class PromotionPruner(BestSharePruner):
     """After a rung a trial stops, and is promoted once it is among the best `1 / reduction_factor` judged there.
 
     Asynchronous successive halving as it was published (Li et al., "A System for Massively Parallel Hyperparameter Tuning",
-    MLSys 2020, Algorithm 2). `BestSharePruner` decides at once and for good, so each of the first trials goes on that is the
-    best so far; here none does before `reduction_factor` have been judged, but those that the user named
+    MLSys 2020, Algorithm 2). `BestSharePruner` decides at once and for good, so each of the first trials continues that is the
+    incumbent; here none does before `reduction_factor` have been judged, except enqueued configurations
     (`hydra.sweeper.enqueue`).
-    After later rungs, to which few come, the best so far goes on at once. Without rungs, by which a stopped trial could be
-    judged against later ones, the rule is that of `BestSharePruner`.
+    After later rungs, which few trials reach, the incumbent continues at once. Without rungs a stopped trial cannot be judged
+    against later ones, so the rule is that of `BestSharePruner`.
 
     Attributes:
-        num_left: how many trials the budget had room for when the present one was asked for, with it.
+        num_left: how many trials the budget had room for when the present one was requested, including it.
     """
 
     def __init__(self, reduction_factor: int = 9, at_least: int = 3) -> None:
-        """Take of how many trials one goes on, and how many do at least: the last ones of the budget are kept for them.
+        """Set the reduction factor, and how many trials continue at least: the last ones of the budget are reserved for them.
 
         Raises:
-            SweepError: `reduction_factor` is no whole number or below 1, or `at_least` is none or below 0.
+            SweepError: `reduction_factor` is not a whole number of at least 1, or `at_least` not one of at least 0.
         """
         super().__init__(reduction_factor)
         check_whole("at_least", at_least, 0)
@@ -46,7 +46,7 @@ class PromotionPruner(BestSharePruner):
         self.num_left = math.inf
 
     def prune(self, study: "Study", trial: "FrozenTrial") -> bool:
-        """Tell whether the trial stops after the rung that it has come to; it may be promoted later."""
+        """Return whether the trial stops after the rung that it has reached; it may be promoted later."""
         rungs = _rungs([trial])
         if not rungs:
             return super().prune(study, trial)
@@ -54,13 +54,13 @@ class PromotionPruner(BestSharePruner):
         if step not in rungs or step <= passed_step(trial) or _is_named_by_the_user(trial):
             return False
         rung = _Rung.of(study, step)
-        # Without this trial: those that go on, and those that may still be begun.
+        # Without this trial: those that continue, and those that may still begin.
         if step == rungs[0] and rung.num_going_on - 1 + self.num_left - 1 < self._at_least:
             return False
         return trial.number not in {it.number for it in self._chosen(rung, is_first=step == rungs[0])}
 
     def promotable(self, study: "Study") -> "FrozenTrial | None":
-        """Return the stopped trial that is to go on now, if there is one: the best after the last rung that has one."""
+        """Return the stopped trial to promote now, if there is one: the best after the last rung that has one."""
         rungs = _rungs(study.get_trials(deepcopy=False))
         for step in reversed(rungs):
             rung = _Rung.of(study, step)
@@ -71,13 +71,13 @@ class PromotionPruner(BestSharePruner):
         return None
 
     def _chosen(self, rung: "_Rung", *, is_first: bool) -> Sequence["FrozenTrial"]:
-        """Return the trials that may go on by their rank."""
+        """Return the trials whose rank lets them continue."""
         return rung.judged[: max(len(rung.judged) // self._reduction_factor, 0 if is_first else 1)]
 
 
 @dataclass(frozen=True)
 class _Rung:
-    """The trials that trained a rung themselves, the best first and of equal ones the earlier; and those that stopped there."""
+    """The trials that trained a rung themselves, best first, the earlier one first on a tie; and those that stopped there."""
 
     judged: list["FrozenTrial"]
     stopped: list["FrozenTrial"]
@@ -108,7 +108,7 @@ class _Rung:
 
 
 def promote(study: "Study", pruner: PromotionPruner) -> None:
-    """Put the trial that is to go on, if there is one, into the queue, as a new one; of several workers one does so."""
+    """Enqueue the promotion of the next trial, if there is one; of several workers one does so."""
     if pruner.promotable(study) is None:
         return
     with exclusive(study._storage, study.study_name):
@@ -118,13 +118,13 @@ def promote(study: "Study", pruner: PromotionPruner) -> None:
 
 
 def going_on_from(trial: "FrozenTrial") -> "FrozenTrial":
-    """Return the trial that goes on from a stopped one, to be added to its study."""
+    """Return the promotion of a stopped trial, to be added to its study."""
     known = {key: trial.user_attrs[key] for key in (NUM_STEPS, RUNGS, SECONDS) if key in trial.user_attrs}
     step = max(trial.intermediate_values)
     seconds = trial.user_attrs.get(SECONDS, 0.0)
     return optuna.trial.create_trial(
         state=optuna.trial.TrialState.WAITING,
-        # What `enqueue_trial` does, which takes no reports; and what samplers keep with the configuration, such as its grid_id.
+        # As `enqueue_trial` does, which takes no reports; and what samplers store with the configuration, such as its grid_id.
         system_attrs={**trial.system_attrs, "fixed_params": trial.params},
         user_attrs={**known, RUNG_SECONDS: seconds, PROMOTED: {"trial": trial.number, "step": step, "seconds": seconds}},
         intermediate_values=trial.intermediate_values,

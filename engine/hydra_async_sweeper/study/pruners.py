@@ -12,20 +12,20 @@ if TYPE_CHECKING:
 
 
 class TopKAfterOneEpochPruner(optuna.pruners.BasePruner):
-    """One epoch for every trial, and all of them for the best `k` of these first epochs.
+    """Every trial trains one epoch, and the best `k` of them train all epochs.
 
     Egele et al., "Is One Epoch All You Need For Multi-Fidelity Hyperparameter Optimization?" (ESANN 2023), found it hard
     to beat.
-    Trials come one after the other here, so one is compared with those that have reached the epoch so far, and again at each
-    later epoch: it is given up as soon as `k` others are better. So the first `k` always go on for a while, and of n trials in
-    a random order about k·(1 + ln(n/k)) get beyond the epoch.
+    Trials arrive one by one here, so each is compared with those that have reached the epoch so far, and again at each later
+    epoch: it is stopped as soon as `k` others are better. So the first `k` always continue for a while, and of n trials in
+    random order about k·(1 + ln(n/k)) get beyond the epoch.
     """
 
     def __init__(self, k: int = 3, epoch: int = 1) -> None:
-        """Take the number of trials that go on, and after which epoch this is decided.
+        """Set how many trials continue, and after which epoch this is decided.
 
         Raises:
-            SweepError: one of them is no whole number, or below 1.
+            SweepError: one of them is not a whole number of at least 1.
         """
         check_whole("k", k, 1)
         check_whole("epoch", epoch, 1)
@@ -33,7 +33,7 @@ class TopKAfterOneEpochPruner(optuna.pruners.BasePruner):
         self._epoch = epoch
 
     def prune(self, study: "Study", trial: "FrozenTrial") -> bool:
-        """Tell whether `k` other trials were better after the epoch; of equal ones the earlier trial is."""
+        """Return whether `k` other trials were better after the epoch; on a tie the earlier trial is."""
         if self._epoch not in trial.intermediate_values:
             return False
         num_better, _ = _place(study, trial, self._epoch)
@@ -44,21 +44,21 @@ class BestSharePruner(optuna.pruners.BasePruner):
     """A trial continues if it is among the best `1 / reduction_factor` of all that have been judged at its step.
 
     The rule of asynchronous successive halving (Li et al., "A System for Massively Parallel Hyperparameter Tuning", MLSys 2020)
-    in the form that stops trials, at whatever steps are reported: those of the config's `rungs`, say. Of the first
-    `reduction_factor` trials, each continues that is the best so far.
+    in the form that stops trials, at every reported step, such as the config's `rungs`. Of the first `reduction_factor`
+    trials, each continues that is the incumbent.
     """
 
     def __init__(self, reduction_factor: int = 6) -> None:
-        """Take of how many trials one goes on.
+        """Set the reduction factor: of how many trials one continues.
 
         Raises:
-            SweepError: no whole number, or below 1.
+            SweepError: it is not a whole number of at least 1.
         """
         check_whole("reduction_factor", reduction_factor, 1)
         self._reduction_factor = reduction_factor
 
     def prune(self, study: "Study", trial: "FrozenTrial") -> bool:
-        """Tell whether too many were better after the step that the trial has come to."""
+        """Return whether too many trials were better after the last step that this one reported."""
         if not trial.intermediate_values:
             return False
         num_better, num_judged = _place(study, trial, max(trial.intermediate_values))
@@ -66,7 +66,7 @@ class BestSharePruner(optuna.pruners.BasePruner):
 
 
 def check_whole(name: str, value: Any, least: int) -> None:
-    """Refuse an argument of a pruner that is no whole number of at least `least`.
+    """Refuse an argument of a pruner that is not a whole number of at least `least`.
 
     Raises:
         SweepError: it is not.
@@ -76,7 +76,7 @@ def check_whole(name: str, value: Any, least: int) -> None:
 
 
 def _place(study: "Study", trial: "FrozenTrial", step: int) -> tuple[int, int]:
-    """Return how many trials reported better after `step` than this one, an earlier one if equal, and how many reported."""
+    """Return how many trials were better after `step` than this one (on a tie, earlier ones are), and how many reported it."""
     sign = -1 if study.direction == optuna.study.StudyDirection.MAXIMIZE else 1
     ours = (sign * trial.intermediate_values[step], trial.number)
     others = [

@@ -10,11 +10,11 @@ if TYPE_CHECKING:
 
 
 def best_first(study: "optuna.Study") -> list[int]:
-    """Return the numbers of the complete trials, best first; those taken over from another study have no part in it.
+    """Return the numbers of the complete trials, best first, without those copied from another study.
 
     A study whose trials are repetitions has no best.
 
-    With several objectives the Pareto front comes first, and within it, and after it, the better in the first objective.
+    With several objectives the Pareto front comes first; within it, and after it, the first objective decides the order.
     """
     if study.user_attrs.get(REPEATS):
         return []

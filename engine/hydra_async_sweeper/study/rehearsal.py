@@ -1,7 +1,7 @@
-"""A sweep's mistakes, found before its study is opened: what each trial would fail of costs one line instead of all trials.
+"""Find a sweep's mistakes before its study is opened: one line instead of a failure in every trial.
 
-Every choice, both ends of every range and every enqueued configuration is composed, and shown to the application. Sampler and
-pruner see a small study in memory.
+Every choice, both ends of every range and every enqueued configuration is composed, and checked by the application. Sampler
+and pruner run on a small study in memory.
 """
 
 import random
@@ -18,23 +18,30 @@ from hydra_async_sweeper.space.search_space import Parameter, Space
 if TYPE_CHECKING:
     import optuna
 
-# Of whole numbers so many are tried one by one; of more the ends alone.
+# Up to so many whole numbers are tried one by one; of more, only the ends.
 _MOST_WHOLE_NUMBERS = 100
 
-# A value that does not go with the first ones of the others may go with others.
+# How many combinations to try for a value that fails with the first values of the other parameters.
 _NUM_OTHERS = 20
 
 _NUM_TRIALS = 3
 _NUM_STEPS = 4
 
 
-def check_space(space: Space, enqueued: Sequence[Mapping[str, Any]], accept: Callable[[Sequence[str]], None]) -> None:
+def check_space(
+    space: Space,
+    enqueued: Sequence[Mapping[str, Any]],
+    accept: Callable[[Sequence[str]], None],
+    *,
+    only_enqueued: bool = False,
+) -> None:
     """Refuse a value of a parameter, or an enqueued configuration, with which no trial can run.
 
     Args:
         space: what is searched.
         enqueued: values by name, inside of the space.
         accept: composes a trial with these overrides, beside the fixed ones, and raises where it cannot run.
+        only_enqueued: no other configuration will be run.
 
     Raises:
         SweepError: in one line, with what `accept` raised.
@@ -55,9 +62,9 @@ def check_space(space: Space, enqueued: Sequence[Mapping[str, Any]], accept: Cal
     if not space.parameters and (error := failure({})):
         raise SweepError(one_line(error)) from error
     wanted = [{name: value} for name, parameter in space.parameters.items() for value in edges(parameter)]
-    for values in [*wanted, *map(dict, enqueued)]:
+    for values in [*([] if only_enqueued else wanted), *map(dict, enqueued)]:
         error = failure(space.example(values, _first))
-        # Several parameters may go together in some combinations alone.
+        # Parameters may work together only in some combinations.
         generator = random.Random(0)
         others = (space.example(values, lambda it: generator.choice(edges(it))) for _ in range(_NUM_OTHERS))  # noqa: B023
         if error is not None and all(failure(it) is not None for it in others):
@@ -68,7 +75,7 @@ def check_space(space: Space, enqueued: Sequence[Mapping[str, Any]], accept: Cal
 
 
 def edges(parameter: Parameter) -> Sequence[Any]:
-    """Return all choices, all of few whole numbers, or both ends."""
+    """Return all choices, all whole numbers if they are few, or both ends."""
     distribution: Any = parameter.distribution
     if hasattr(distribution, "choices"):
         return list(distribution.choices)
@@ -84,13 +91,13 @@ def _first(parameter: Parameter) -> Any:
 
 
 def check_search(sampler: "optuna.samplers.BaseSampler", pruner: "optuna.pruners.BasePruner", space: Space, num: int) -> None:
-    """Refuse a sampler or a pruner that fails at its work, as some of Optuna's do that accept any argument at first.
+    """Refuse a sampler or a pruner that fails in use; some of Optuna's accept any argument at first.
 
     Args:
         sampler: one that is not used afterwards.
         pruner: the same.
         space: what is searched.
-        num: of objectives.
+        num: number of objectives.
 
     Raises:
         SweepError: naming the one that fails, with its reason.

@@ -1,4 +1,4 @@
-"""How a sweep waits where something it stands on is away for a while: the study's storage, or room on the disk."""
+"""Wait for what is temporarily unavailable: the study's storage, or space on the disk."""
 
 import errno
 import logging
@@ -12,20 +12,20 @@ log = logging.getLogger("hydra_async_sweeper")
 PATIENCE_SECONDS = 600.0
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
-# A failed call that took as long was no connection that broke a while ago.
+# A call that takes this long to fail is more than a stale connection.
 _LONG_SECONDS = 1.0
 
 Result = TypeVar("Result")
 
 
 class Outage:
-    """When the storage of this process last came back, by `time.monotonic`; 0 where it was never away."""
+    """When the storage of this process last came back, by `time.monotonic`; 0 if it was never unavailable."""
 
     ended = 0.0
 
 
 class _Away:
-    """What is away at present, and since when: of a process' threads the first that finds it so says it, and the first back."""
+    """What is unavailable, and since when; only the first thread to notice an outage, or its end, logs it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -49,7 +49,7 @@ _away = _Away()
 
 
 def is_full_disk(error: BaseException) -> bool:
-    """Tell whether `error` says that there is no room, on the disk or in the user's share of it."""
+    """Return whether `error` means a full disk or an exhausted quota."""
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -64,18 +64,18 @@ def wait_out(
     what: str,
     reason_of: Callable[[BaseException], str] = os_reason,
 ) -> Result:
-    """Return what `call` returns, repeating it while it raises what passes, for up to `PATIENCE_SECONDS`.
+    """Return what `call` returns, repeating it on temporary errors for up to `PATIENCE_SECONDS`.
 
     A failure that is over at once, such as the first use of a connection that broke meanwhile, is not worth a warning.
 
     Args:
         call: may be made again after it has raised.
-        is_passing: tells which errors may be gone in a moment.
+        is_passing: returns whether an error may be temporary.
         what: the subject of the warnings, such as "the study's storage".
-        reason_of: says in a few words why the call failed.
+        reason_of: returns in a few words why the call failed.
 
     Raises:
-        Exception: another error at once; a passing one when patience is over.
+        Exception: any other error at once; a temporary one when patience is over.
     """
     began, pause = None, _FIRST_PAUSE
     while True:

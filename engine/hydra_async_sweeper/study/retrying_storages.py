@@ -1,10 +1,10 @@
-"""Storages that wait where the server behind them is away for a while: restarted, or out of reach.
+"""Storages that wait while the server behind them is unavailable: restarting, or out of reach.
 
-No call waits for an answer without a limit: a network that was cut gives no sign of itself.
+Every call has a timeout: a network that was cut gives no sign.
 
-Every call is repeated until it succeeds or patience is over (`outage`). A call that had its effect before the connection broke
-may so be made twice: a trial begun twice leaves one that nobody runs, which is put back into the queue when its lease has run
-out; all other calls may be repeated.
+Every call is repeated until it succeeds or patience is over (`retry`). So a call that took effect before the connection broke
+may run twice: a trial begun twice leaves one that nobody runs, which is requeued when its lease expires; all other calls may
+be repeated.
 """
 
 import functools
@@ -26,13 +26,13 @@ from hydra_async_sweeper.study.retry import wait_out
 from hydra_async_sweeper.study.storage import WAYS_ON
 from hydra_async_sweeper.workers.claim import LEASE, is_due
 
-# What Optuna's cache before a database calls besides the interface (5.0).
+# Methods beyond the interface that Optuna's cache before a database calls (5.0).
 _CALLED_BY_THE_CACHE = ("_create_new_trial", "_get_trials", "_set_trial_param", "get_trial_id_from_study_id_trial_number")
 
 # How long a command waits for another that writes to the same file.
 _SQLITE_SECONDS = 20.0
 
-# Where a network is cut silently, the connection ends after these seconds, instead of hours.
+# When a network is cut silently, the connection ends after these seconds, instead of hours.
 _POSTGRES_CONNECTION = {
     "connect_timeout": 5,
     "keepalives": 1,
@@ -41,17 +41,17 @@ _POSTGRES_CONNECTION = {
     "keepalives_count": 2,
     "tcp_user_timeout": 8000,  # milliseconds
 }
-# The server ends what waits for a lock, and the transaction of a host that was cut off, whose locks all others wait for.
+# The server ends statements that wait for a lock, and the transaction of a disconnected host, whose locks block all others.
 _POSTGRES_SESSION = "SET statement_timeout = '30s'; SET idle_in_transaction_session_timeout = '20s'"
 
-# The first limit of a call to the proxy; one that needs longer gets twice the time when it is repeated.
+# The first timeout of a call to the proxy; it doubles for a call that is repeated because of it.
 _CALL_SECONDS = 8.0
 
 Storage = TypeVar("Storage", bound=optuna.storages.BaseStorage)
 
 
 def is_passing(error: BaseException | None) -> bool:
-    """Tell whether the server may be back in a moment; Optuna wraps a failed commit in an error of its own."""
+    """Return whether the error may be temporary; Optuna wraps a failed commit in an error of its own."""
     if isinstance(error, OperationalError | InterfaceError):
         if isinstance(error.orig, sqlite3.Error):
             return re.search("locked|busy|full", str(error.orig)) is not None
@@ -99,7 +99,7 @@ def _patiently(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _patient(storage: type[Storage]) -> type[Storage]:
-    """Make every call of the class's interface patient."""
+    """Make every method of the class's interface patient."""
     for name in (*optuna.storages.BaseStorage.__abstractmethods__, *_CALLED_BY_THE_CACHE):
         if hasattr(storage, name):
             setattr(storage, name, _patiently(getattr(storage, name)))
@@ -108,10 +108,10 @@ def _patient(storage: type[Storage]) -> type[Storage]:
 
 @_patient
 class PatientDatabase(optuna.storages.RDBStorage):
-    """A database; a connection that went stale is replaced before it is used.
+    """A database whose stale connections are replaced before use.
 
-    A file of SQLite is locked before a transaction reads, not when it first writes: Optuna (5.0) reads a waiting trial and then
-    sets it running, and of two workers that read it at the same moment both would get it.
+    A SQLite file is locked before a transaction reads, not when it first writes: Optuna (5.0) reads a waiting trial and then
+    sets it running, so two workers that read it at the same moment would both get it.
     """
 
     def __init__(self, url: str) -> None:
@@ -126,19 +126,19 @@ class PatientDatabase(optuna.storages.RDBStorage):
         _prepare(self.engine)
 
     def __setstate__(self, state: dict[Any, Any]) -> None:
-        """Open the database anew, where this object arrives in another process."""
+        """Reopen the database when this object is unpickled in another process."""
         super().__setstate__(state)
         _prepare(self.engine)
 
     def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
-        """Set the attribute; a lease only where it `is_due`, which nobody can change meanwhile."""
+        """Set the attribute; a lease only if it `is_due`, in one step."""
         if key == LEASE:
             self._set_lease(trial_id, value)
         else:
             super().set_trial_user_attr(trial_id, key, value)
 
     def _set_lease(self, trial_id: int, lease: Mapping[str, Any]) -> None:
-        """Write the row only as it was read: one statement is one step in every database, and a key has one row a trial."""
+        """Write the row only if unchanged since it was read: one statement is atomic, and a key has one row per trial."""
         row = TrialUserAttributeModel
         is_the_row = (row.trial_id == trial_id, row.key == LEASE)
         with suppress(IntegrityError), self.engine.begin() as connection:  # somebody else's first lease was first
@@ -156,7 +156,7 @@ class PatientDatabase(optuna.storages.RDBStorage):
 
 
 def _limits(url: str) -> dict[str, Any]:
-    """Return how long a connection to `url` waits, but for what the URL says itself."""
+    """Return the timeouts of a connection to `url`, except those that the URL sets itself."""
     parsed = sqlalchemy.make_url(url)
     if parsed.get_backend_name() == "sqlite":
         return {"timeout": _SQLITE_SECONDS} if "timeout" not in parsed.query else {}
@@ -198,7 +198,7 @@ class PatientProxy(optuna.storages.GrpcStorageProxy):
     """Optuna's gRPC proxy, which many workers use instead of a connection each."""
 
     def _setup(self) -> None:
-        """Limit each call; Optuna (5.0) gives no way to do so, and waits for ever for a host that has gone."""
+        """Set a timeout on each call; Optuna (5.0) has no option for it, and waits forever for a host that has gone."""
         super()._setup()
         limit = _CallLimit()
         for name, call in vars(self._stub).items():
@@ -206,7 +206,7 @@ class PatientProxy(optuna.storages.GrpcStorageProxy):
 
 
 class _CallLimit:
-    """How long a call may take: twice as long after each that was not answered in time, until one is."""
+    """The timeout of a call: doubled after each one that expired, until a call is answered."""
 
     def __init__(self) -> None:
         self._seconds = _CALL_SECONDS

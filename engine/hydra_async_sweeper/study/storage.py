@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 JOURNAL = "study.journal"
 SQLITE = "study.db"
 
-# What can be done where the file of a study is lost or damaged.
+# How to continue when the file of a study is lost or damaged.
 WAYS_ON = "put a copy of it in its place, or move its folder away to begin anew"
 
-# What SQLite, PostgreSQL and MySQL say where another process made the same table, or its first row, a moment earlier.
+# Errors of SQLite, PostgreSQL and MySQL when another process has just created the same table, or its first row.
 _MADE_BY_ANOTHER = "already exists|UNIQUE constraint|unique constraint|Duplicate entry|database is locked|[Dd]eadlock"
 _SECONDS_TO_MAKE_TABLES = 30.0
 
@@ -32,8 +32,8 @@ def open_storage(url: str | None, sweep_dir: Path) -> "optuna.storages.BaseStora
 
     Args:
         url: None or `journal` (a journal file in the sweep's folder), `sqlite` (a database file there), `journal:PATH`,
-            `grpc://HOST:PORT` (Optuna's proxy) or a database URL. Where a password is written `***`, the whole URL is
-            looked for in the environment.
+            `grpc://HOST:PORT` (Optuna's proxy) or a database URL. With a password written `***`, the whole URL is
+            looked up in the environment.
         sweep_dir: the sweep's folder.
 
     Raises:
@@ -65,7 +65,7 @@ def open_storage(url: str | None, sweep_dir: Path) -> "optuna.storages.BaseStora
 
 
 def wait_for_storage(url: str | None, sweep_dir: Path) -> "optuna.storages.BaseStorage":
-    """Return the storage at `url`, which was there when the sweep began: where it does not answer, it is waited for.
+    """Return the storage at `url`, waiting while it does not answer: it existed when the sweep began.
 
     Raises:
         SweepError, OSError: as `open_storage`.
@@ -84,7 +84,7 @@ def _why_away(error: BaseException) -> str:
 
 
 def storage_file(url: str | None, sweep_dir: Path) -> Path | None:
-    """Return the file in which the storage at `url` keeps its studies; None where that is no file of this machine."""
+    """Return the file in which the storage at `url` keeps its studies; None if that is no file of this machine."""
     if url in (None, "journal"):
         return sweep_dir / JOURNAL
     assert url is not None
@@ -108,11 +108,11 @@ def _database(url: str) -> "optuna.storages.BaseStorage":
     deadline = time.monotonic() + _SECONDS_TO_MAKE_TABLES
     while True:
         try:
-            # With Optuna's cache before it, once: a study that is loaded on the bare database begins with an empty one, and
-            # reads every trial anew.
+            # Wrapped in Optuna's cache once: loading a study on the bare database starts with an empty cache, and rereads
+            # every trial.
             return optuna.storages.get_storage(PatientDatabase(url))
         except Exception as error:  # each driver has its own
-            # Of several that make the tables of a new database at once, one makes each; a moment later they are there.
+            # Of several processes that create a new database's tables at once, one creates each; a retry finds them.
             if time.monotonic() < deadline and re.search(_MADE_BY_ANOTHER, f"{error} {error.__cause__}"):
                 time.sleep(random.uniform(0.1, 0.5))
                 continue
@@ -124,7 +124,7 @@ def _database(url: str) -> "optuna.storages.BaseStorage":
 
 
 def _sqlite(path: Path) -> str:
-    """Return the URL of a SQLite file, whatever characters its path has."""
+    """Return the URL of a SQLite file, whose path may have any characters."""
     from sqlalchemy.engine import URL
 
     return URL.create("sqlite", database=str(path)).render_as_string()

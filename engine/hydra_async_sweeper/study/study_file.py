@@ -1,4 +1,4 @@
-"""What a sweep leaves in its folder about its study, for whoever looks there: `study.yaml`, without passwords."""
+"""The description of a study in its sweep's folder: `study.yaml`, without passwords."""
 
 import os
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class FoundStudy:
         import optuna
 
         lost = _lost_file(self.folder, self.storage)
-        if lost is not None:  # opening it would make it
+        if lost is not None:  # opening it would create it
             raise ValueError(f"{lost}, and with it the study {self.name}")
         try:
             return optuna.load_study(study_name=self.name, storage=open_storage(self.storage, self.folder))
@@ -60,7 +60,7 @@ def read(folder: Path) -> FoundStudy:
 
 
 def describes(folder: Path, name: str) -> bool:
-    """Tell whether `folder` describes the study `name`."""
+    """Return whether `folder` describes the study `name`."""
     try:
         return read(folder).name == name
     except (OSError, ValueError):
@@ -87,7 +87,7 @@ def write(folder: Path, study: "optuna.Study", *, storage: str | None, n_trials:
 
 
 def check_file(folder: Path, storage: str | None) -> None:
-    """Refuse a sweep whose trials have folders in `folder` and whose studies' file was lost; opening it would make it anew.
+    """Refuse a sweep whose trials have folders in `folder` but whose storage file is lost; opening it would create a new one.
 
     Raises:
         SweepError: naming the file, the description and the two ways on.
@@ -104,7 +104,7 @@ def check_trials(folder: Path, study_name: str, storage: "optuna.storages.BaseSt
     Raises:
         SweepError: naming the storage, the description and the two ways on.
     """
-    trials = _trial_folders(folder)  # before the study is read, in which a trial stands before it has a folder
+    trials = _trial_folders(folder)  # read before the study, in which a trial appears before it has a folder
     if not trials:
         return
     try:
@@ -133,7 +133,7 @@ def _knows(folder: Path, trials: list[int]) -> str:
 
 
 def _lost_file(folder: Path, storage: str | None) -> str | None:
-    """Return what happened to the file of the studies in `storage`, or None where it is there, or is no file."""
+    """Return what happened to the file of the studies in `storage`, or None if it exists, or is no file."""
     path = storage_file(storage, folder)
     if path is None or (path.is_file() and path.stat().st_size > 0):
         return None

@@ -10,14 +10,14 @@ _ADMITTED = ("optuna.samplers.*", "optuna.pruners.*", "optuna.storages.*", "hydr
 
 
 def is_trusted(target: str, patterns: Sequence[str]) -> bool:
-    """Tell whether `target` is one of `patterns`, functions by their whole names, or in a module such as `my_package.*`."""
+    """Return whether `target` matches one of `patterns`: a full name, or a module such as `my_package.*`."""
     return any(
         target.startswith(pattern.removesuffix("*")) if pattern.endswith(".*") else target == pattern for pattern in patterns
     )
 
 
 def check_targets(section: Any, key: str, trusted: Sequence[str]) -> None:
-    """Refuse any other class in a config section, nested ones too.
+    """Refuse a class that is not trusted in a config section, nested ones too.
 
     Raises:
         SweepError: naming the key, the class and how it is admitted.

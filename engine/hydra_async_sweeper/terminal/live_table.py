@@ -1,6 +1,6 @@
 """The table of a sweep on the terminal that runs it, below what the sweep and its workers print.
 
-Nothing here may disturb the sweep: the storage is read by a thread of its own, whose errors cost a redraw and nothing else.
+Nothing here may disturb the sweep: a separate thread reads the storage, and its errors only skip a redraw.
 """
 
 import datetime
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _DRAW_SECONDS = 0.5
 _READ_SECONDS = 1.0
-# A thread that waits for a storage which does not answer is left behind.
+# How long to wait for the thread at the end; one stuck on an unresponsive storage is left behind.
 _END_SECONDS = 1.0
 
 
@@ -32,8 +32,8 @@ _END_SECONDS = 1.0
 def shown(load_study: Callable[[], "optuna.Study"], n_trials: int) -> Iterator[None]:
     """Show the table inside the context where standard output is a terminal; elsewhere do nothing at all.
 
-    What this process prints or logs meanwhile appears above the table; a child's output does where it is written to
-    `sys.stdout`. On the way out the table is gone and the streams, the log handlers and the environment are as before.
+    What this process prints or logs meanwhile appears above the table; so does a child's output that is written to
+    `sys.stdout`. On exit the table disappears, and the streams, the log handlers and the environment are restored.
 
     Args:
         load_study: opens the study; called in another thread, and again after a failure.
@@ -42,7 +42,7 @@ def shown(load_study: Callable[[], "optuna.Study"], n_trials: int) -> Iterator[N
     # Long lines are left to the terminal, so that a printed command can be copied. The console keeps an environment of its own
     # because TERM is about to change. Rich's own switch for the environment is called _environ.
     console = Console(soft_wrap=True, markup=False, emoji=False, highlight=False, _environ=dict(os.environ))
-    # FORCE_COLOR makes a terminal of every file, to Rich.
+    # With FORCE_COLOR, Rich takes every file for a terminal.
     if not (console.is_interactive and sys.stdout.isatty()):
         yield
         return
@@ -80,7 +80,7 @@ def _draw(live: Live, load_study: Callable[[], "optuna.Study"], n_trials: int, o
 
 @contextmanager
 def _redirected(live: Live) -> Iterator[None]:
-    """Start and stop `live`; inside, log handlers write through it too, also those that had the streams before."""
+    """Run `live` inside the context, and redirect existing log handlers through it."""
     before = (sys.stdout, sys.stderr)
     live.start()
     through = (sys.stdout, sys.stderr)
@@ -90,15 +90,15 @@ def _redirected(live: Live) -> Iterator[None]:
     finally:
         with suppress(OSError):  # the terminal has gone
             for stream in through:
-                stream.flush()  # a line without its end
-            live.update("", refresh=True)  # Rich ends with the whole table, of which a low terminal would keep the head
+                stream.flush()  # an unfinished line
+            live.update("", refresh=True)  # Rich ends with the whole table; a short terminal would keep its top
         with suppress(OSError):
             live.stop()
         _repoint(through, before)
 
 
 def _repoint(streams: tuple[TextIO, TextIO], others: tuple[TextIO, TextIO]) -> None:
-    """Let every log handler that writes to one of `streams` write to its counterpart."""
+    """Redirect every log handler from one of `streams` to its counterpart in `others`."""
     loggers = [logging.root, *logging.root.manager.loggerDict.values()]
     for logger in [logger for logger in loggers if isinstance(logger, logging.Logger)]:
         for handler in logger.handlers:
@@ -110,7 +110,7 @@ def _repoint(streams: tuple[TextIO, TextIO], others: tuple[TextIO, TextIO]) -> N
 
 @contextmanager
 def _no_bars() -> Iterator[None]:
-    """Let progress bars of this process and of its children stay away: they would overlap with the table."""
+    """Disable progress bars in this process and its children: they would overlap with the table."""
     before = os.environ.get("TERM")
     os.environ["TERM"] = "dumb"
     try:

@@ -1,8 +1,8 @@
-"""What a sweep is doing, as a table: how far it is, what each worker runs, and which trials ended last.
+"""The status table of a sweep: its progress, what each worker runs, and which trials ended last.
 
-A table is drawn from a snapshot of the study, so that it can be drawn again, with another time, without reading the storage.
-Only whether a worker on this machine is alive is asked again of the system.
-It knows nothing of where it is shown: the sweep's own terminal (`live`) or `densenet-sweep status`.
+A table is drawn from a snapshot of the study, so it can be redrawn at a later time without reading the storage.
+Only the workers' processes on this machine are checked again.
+It does not depend on where it is shown: the sweep's own terminal (`live_table`) or `densenet-sweep status`.
 """
 
 import datetime
@@ -31,16 +31,16 @@ if TYPE_CHECKING:
 
 _NUM_LAST = 5
 
-# How long nothing may be heard of a worker before it is shown as dead: hydra.sweeper.lease_seconds as it is by default.
+# Seconds of silence after which a worker is shown as dead: the default of hydra.sweeper.lease_seconds.
 _SILENT_SECONDS = 60.0
 
 _STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running", "WAITING": "waiting"}
 _STYLES = {"pruned": "dim", "failed": "red", "dead": "red", "starting": "dim"}
 _LEFT_ALIGNED = ("parameters", "state")
 
-# A column that says this of every trial gives its room to the parameters where the terminal is narrow.
+# On a narrow terminal, a column with only this value is dropped to make room for the parameters.
 _UNREMARKABLE = {"attempt": "1", "state": "running"}
-# There, too, a list of GPUs, the name of one or the name of a host is cut.
+# There, too, lists and names of GPUs and host names are truncated.
 _NARROW_WIDTHS = {"GPU": 5, "worker": 12}
 _ANY_WIDTH = 10_000
 
@@ -52,8 +52,8 @@ class Snapshot:
     Attributes:
         name: the study's.
         trials: all of them.
-        best: its best trial, if there is one: several objectives and repetitions have none.
-        silent: the numbers of the running trials of which nothing was heard for long.
+        best: its best trial, if any: several objectives and repetitions have none.
+        silent: the numbers of the running trials whose workers were silent for too long.
     """
 
     name: str
@@ -62,7 +62,7 @@ class Snapshot:
     silent: frozenset[int] = frozenset()
 
     def in_state(self, *states: str) -> list["FrozenTrial"]:
-        """Return the trials that are in one of `states`, Optuna's names."""
+        """Return the trials in one of `states`, Optuna's names."""
         return [trial for trial in self.trials if trial.state.name in states]
 
     def finished(self) -> list["FrozenTrial"]:
@@ -71,7 +71,7 @@ class Snapshot:
 
 
 def read(study: "optuna.Study", silence: Silence | None = None) -> Snapshot:
-    """Return the study as its storage holds it now; with what was seen before, also of which trials nothing was heard since."""
+    """Return the study's present state; with `silence`, also which running trials were silent for too long."""
     trials = tuple(study.get_trials(deepcopy=False))
     running = [trial for trial in trials if trial.state.name == "RUNNING"]
     silent = {trial.number for trial in running if silence is not None and silence.seconds(trial) > _SILENT_SECONDS}
@@ -83,7 +83,7 @@ def render(snapshot: Snapshot, n_trials: int | None, now: datetime.datetime) -> 
 
     Args:
         snapshot: of the study.
-        n_trials: finished trials that end the sweep, or None where that is not known.
+        n_trials: finished trials that end the sweep, or None if unknown.
         now: local time, as Optuna's.
     """
     parts: list[RenderableType] = [_progress(snapshot, n_trials)]
@@ -116,7 +116,7 @@ def _progress(snapshot: Snapshot, n_trials: int | None) -> RenderableType:
 
 
 def _sweep_eta(snapshot: Snapshot, n_trials: int | None) -> float | None:
-    """Return the seconds that the rest of the budget takes with as many workers, if trials go on to take what they took."""
+    """Estimate the seconds for the rest of the budget, from the median trial time and the present number of workers."""
     finished = snapshot.finished()
     took = [trial.duration.total_seconds() for trial in finished if trial.duration is not None]
     num_running = sum(_state(trial, snapshot) != "dead" for trial in snapshot.in_state("RUNNING"))
@@ -154,10 +154,9 @@ def _state(trial: "FrozenTrial", snapshot: Snapshot) -> str:
 
 
 def _trial_eta(trial: "FrozenTrial", step: int | None, total: int | None, now: datetime.datetime) -> float | None:
-    """Return the seconds that the remaining steps take at the pace of those so far.
+    """Estimate the seconds for the remaining steps at the pace so far.
 
-    Where the task does not say what the steps took, a trial that was continued has no pace: when its earlier attempts began
-    is not recorded.
+    If the task does not record its seconds, a continued trial has no estimate: the start of its earlier attempts is unknown.
     """
     if not step or total is None:
         return None
@@ -204,7 +203,7 @@ def _last(ended: Sequence["FrozenTrial"], best: "FrozenTrial | None") -> Table:
 
 
 def _empty_table(headings: Sequence[str], *, adapts: str, is_narrow: bool = False) -> Table:
-    """Return a table with these columns, of which `adapts` alone becomes narrower where there is too little room."""
+    """Return an empty table with these columns; only `adapts` shrinks when there is too little room."""
     padding = (0, 0 if is_narrow else 1)
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True, padding=padding)
     for heading in headings:
@@ -227,7 +226,7 @@ def _values(trial: "FrozenTrial") -> str:
 
 
 def _short(params: dict[str, Any]) -> dict[str, Any]:
-    """Return the parameters by the last parts of their override paths, where these tell them apart."""
+    """Return the parameters by the last parts of their override paths, if these are unique."""
     last = {name.rpartition(".")[2]: value for name, value in params.items()}
     return last if len(last) == len(params) else params
 
@@ -237,7 +236,7 @@ def _parameter(value: object) -> str:
 
 
 def _number(value: float) -> str:
-    """Return `value` with four decimals, or as many digits as say something where it is small or large."""
+    """Return `value` with four decimals, or with its significant digits if it is small or large."""
     if abs(value) < 1e4:
         return f"{value:.4f}" if value == 0 or abs(value) >= 1e-2 else f"{value:.4g}"
     return f"{value:,.0f}" if abs(value) < 1e9 else f"{value:.4g}"

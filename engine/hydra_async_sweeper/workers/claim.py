@@ -1,9 +1,9 @@
-"""The one rule by which a lease on a trial replaces another, which every storage applies in one step.
+"""The rule by which one lease on a trial replaces another; our storages apply it atomically.
 
-Optuna's storages set attributes unconditionally, and put a running trial back into the queue for whoever asks. So the owner of
-a trial is whoever stands in its lease, and a lease names the one that it `replaces`: ours apply `is_due` and the change under
-one lock, or not at all. The condition travels in the value, and so through Optuna's gRPC proxy to the storage behind it
-(`densenet-sweep serve`); a proxy before a storage of Optuna's own lets the last one win.
+Optuna's storages set attributes unconditionally, and let any process requeue a running trial. So only the lease defines the
+owner of a trial, and a lease names the one that it `replaces`: our storages check `is_due` and write in one step. The condition
+is part of the value, so it passes through Optuna's gRPC proxy to the storage behind it (`densenet-sweep serve`); if that is a
+storage of Optuna's own, the last writer wins.
 """
 
 from collections.abc import Mapping
@@ -13,12 +13,12 @@ LEASE = "lease"
 
 
 def mark(lease: Mapping[str, Any] | None) -> list[Any] | None:
-    """Return what a later lease names as the one that it replaces: its token and how often it was written."""
+    """Return the `replaces` entry of a lease that replaces this one: its token and how often it was written."""
     return None if lease is None else [lease.get("token"), lease.get("beat")]
 
 
 def is_due(current: Mapping[str, Any] | None, new: Mapping[str, Any]) -> bool:
-    """Tell whether `new` may be written over `current`: by the same owner, or over the very lease that was judged."""
+    """Return whether `new` may overwrite `current`: it has the same owner, or replaces exactly this lease."""
     if current is not None and current.get("token") == new.get("token"):
-        return True  # also a call that is repeated because its answer was lost
+        return True  # also a call repeated because its answer was lost
     return "replaces" not in new or mark(current) == new["replaces"]

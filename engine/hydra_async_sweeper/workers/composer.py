@@ -1,9 +1,9 @@
 """The config of each trial, composed as Hydra composes it, but reading each combination of options once.
 
-Hydra reads and merges all config files anew for every job, which costs more than many a small trial's epoch. Which files are
-read depends on the chosen options of the config groups alone; single values are set afterwards. So a worker keeps the config of
-each combination of options that it has met, and sets the values of a trial in a copy. It also keeps a sweep from changing
-under way: config files that are edited while a worker runs do not reach it.
+Hydra reads and merges all config files for every job, which can cost more than an epoch of a small trial. The files that it
+reads depend only on the chosen group options; single values are set afterwards. So a worker caches the config of each
+combination of options, and sets the values of a trial in a copy. This also keeps a sweep from changing under way: edits to
+config files do not reach a running worker.
 """
 
 import pickle
@@ -60,7 +60,7 @@ class Composer:
         return self._is_group[key]
 
     def _say_what_was_typed(self, config: DictConfig, searched: Sequence[Override]) -> None:
-        """Fill in the part of the config in which Hydra tells the overrides, in the order in which they were given."""
+        """Fill in Hydra's own record of the overrides, in the order in which they were given."""
         task = [*self._fixed_overrides, *(override for override in searched if not override.is_hydra_override())]
         with read_write(config.hydra), open_dict(config.hydra):
             config.hydra.overrides.task = [override.input_line for override in task]

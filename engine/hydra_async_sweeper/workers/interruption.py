@@ -1,4 +1,4 @@
-"""Whether a worker was asked to stop, by the user or by a scheduler."""
+"""Requests to stop a worker, by the user or by a scheduler."""
 
 import logging
 import signal
@@ -12,14 +12,14 @@ log = logging.getLogger("hydra_async_sweeper")
 
 
 class Interruption:
-    """Whether this process was asked to stop.
+    """A request to stop this process.
 
-    The first Ctrl-C or SIGTERM asks, the second stops at once. Schedulers have signals and handlers of their own, which end the
-    process by an exception: submitit's exits after it has put a preempted Slurm job back into the queue.
+    The first Ctrl-C or SIGTERM requests a stop, the second stops at once. Schedulers have their own signals and handlers, which
+    end the process by an exception: submitit's exits after requeuing a preempted Slurm job.
 
     Attributes:
-        is_asked_for: the process is to end as soon as it can.
-        raised: what another's handler of a signal raised. A task that exits by itself raises the same, but not there.
+        is_asked_for: the process must end as soon as it can.
+        raised: the exception of another library's signal handler, as opposed to a task that exits by itself.
     """
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class Interruption:
         log.warning("stopping after this epoch; Ctrl-C again stops at once")
 
     def _around(self, handler: Callable[[int, FrameType | None], Any]) -> Callable[[int, FrameType | None], None]:
-        """Return `handler`, whose exceptions are noted on their way."""
+        """Return `handler` with its exceptions recorded."""
 
         def noting(number: int, frame: FrameType | None) -> None:
             try:

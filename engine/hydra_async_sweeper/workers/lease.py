@@ -1,13 +1,13 @@
-"""Who runs a trial: a lease on it, renewed while its worker lives, so that a dead worker's trial can be continued.
+"""The lease on a trial: its worker renews it, so that a dead worker's trial can be continued.
 
-A lease stands among the trial's user attributes: its owner's token, machine and process, how often it was written, and how many
-attempts at the trial have ended in a death. Whoever takes a trial up replaces the lease that it saw, in one step of the storage
-(`claim`): of any number of workers one succeeds, and one death counts once. Optuna's own state is not enough: it puts a running
-trial back into the queue for whoever asks, however late. So a trial from the queue is its lease's owner's until that one has
-released it, and an owner whose trial was put back by mistake takes it out again.
+A lease is a user attribute of the trial: its owner's token, machine and process, how often it was written, and how many
+attempts at the trial have ended in a death. A worker takes a trial by replacing the lease that it saw, in one step of the
+storage (`claim`): of any number of workers one succeeds, and one death counts once. Optuna's own state is not enough: any
+process may requeue a running trial, however late. So a queued trial belongs to its lease's owner until that one has released
+it, and an owner whose trial was requeued by mistake takes it out again.
 
-On the same machine a dead process is noticed at once, elsewhere when its lease has not changed for long, by the reader's own
-clock. Optuna's own heartbeat is not recorded under ask and tell, and exists for databases only.
+On the same machine a dead process is noticed at once; elsewhere, when its lease has not changed for too long by the reader's
+own clock. Optuna's own heartbeat is not recorded under ask and tell, and exists for databases only.
 """
 
 import os
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 # How many attempts at a trial have ended in a death.
 ATTEMPT = "attempt"
 
-# What the owner does: run the trial, put it back after another's death, or nothing any more. A lease of an older version says
-# nothing, and is the running owner's.
+# What the owner does: run the trial, requeue it after another worker's death, or nothing any more. A lease of an older version
+# has no phase, and counts as running.
 _RUNNING, _RECLAIMING, _RELEASED = "running", "reclaiming", "released"
 
 
 class Lease:
-    """This worker's claim to one running trial; renewed by a thread of its own until it is released.
+    """This worker's claim to one running trial; renewed by its own thread until it is released.
 
     Attributes:
         number: the trial's.
@@ -45,7 +45,7 @@ class Lease:
     def __init__(
         self, study: "optuna.Study", trial: "optuna.trial.FrozenTrial", seconds: float, content: dict[str, Any]
     ) -> None:
-        """Not to be called: `take` and `succeed` return a lease that is held."""
+        """Do not call this: `take` and `succeed` return a lease that is held."""
         self.number = trial.number
         self._storage = study._storage
         self._trial_id = trial._trial_id
@@ -57,7 +57,7 @@ class Lease:
 
     @classmethod
     def take(cls, study: "optuna.Study", trial_id: int, seconds: float) -> "Lease | None":
-        """Return the lease on a trial just begun or pulled from the queue, or None where it is another worker's.
+        """Return the lease on a trial just begun or pulled from the queue, or None if another worker holds it.
 
         Args:
             study: of the trial.
@@ -71,9 +71,9 @@ class Lease:
 
     @classmethod
     def succeed(cls, study: "optuna.Study", trial: "optuna.trial.FrozenTrial", seconds: float) -> "Lease | None":
-        """Return the lease on the `trial` of a dead worker, so that it can be put back; None where another worker has it.
+        """Return the lease on the `trial` of a dead worker, so that it can be put back; None if another worker has it.
 
-        The death counts as an attempt unless the trial was not being run: before its first lease, or by one that put it back.
+        The death counts as an attempt unless its worker was not running the trial: it had no lease yet, or was requeuing it.
         """
         before = trial.user_attrs.get(LEASE)
         died_of_it = before is not None and before.get("phase", _RUNNING) == _RUNNING
@@ -83,7 +83,7 @@ class Lease:
     def _replacing(
         cls, study: "optuna.Study", trial: "optuna.trial.FrozenTrial", seconds: float, phase: str, attempt: int
     ) -> "Lease | None":
-        """Write a lease over the one that `trial` shows, and return it if it stands there then."""
+        """Replace the lease that `trial` shows, and return the new one if it is held afterwards."""
         content = {
             "token": uuid.uuid4().hex,
             "beat": 0,
@@ -105,17 +105,17 @@ class Lease:
         return None
 
     def is_held(self) -> bool:
-        """Tell whether the trial is still this worker's; reads the storage."""
+        """Return whether the trial is still this worker's; reads the storage."""
         return self._is_in(self._storage.get_trial(self._trial_id))
 
     def release(self) -> None:
-        """Stop renewing; what becomes of the trial is said by its state."""
+        """Stop renewing; the trial's state decides what happens to it next."""
         self._released.set()
         self._thread.join()
         self._keep_running()
 
     def give_back(self) -> None:
-        """Put the trial back into the queue, with its number and parameters, unless it is another worker's by now."""
+        """Put the trial back into the queue, with its number and parameters, unless another worker owns it by now."""
         self.release()
         with _unless_finished():
             self._write(phase=_RELEASED)
@@ -123,12 +123,12 @@ class Lease:
                 self._set_state("WAITING")
 
     def end_attempt(self, cause: str, max_retries: int, on_end: Callable[[int, str, str], None]) -> None:
-        """Put the trial of a worker that died back into the queue, or fail it where that was its last attempt.
+        """Put the trial of a worker that died back into the queue, or fail it if that was its last attempt.
 
         Args:
             cause: what happened, such as "its worker died".
-            max_retries: how often a trial is begun again.
-            on_end: called with the number, "interrupted" or "failed", and the reason, while the trial is nobody else's.
+            max_retries: how often a trial is restarted.
+            on_end: called with the number, "interrupted" or "failed", and the reason, while no other worker owns the trial.
         """
         try:
             self._storage.set_trial_user_attr(self._trial_id, ATTEMPT, self.attempt)
@@ -162,7 +162,7 @@ class Lease:
                 self._keep_running()
 
     def _keep_running(self) -> None:
-        """Take the trial out of the queue again where somebody who was long silent has put it there."""
+        """Take the trial out of the queue again if a worker that was silent for long has put it there."""
         trial = self._storage.get_trial(self._trial_id)
         if trial.state.name == "WAITING" and self._is_in(trial):
             self._set_state("RUNNING")
@@ -179,7 +179,7 @@ class Lease:
 
 
 def _unless_finished() -> suppress:
-    """Return a context that ends quietly where somebody has finished the trial meanwhile."""
+    """Return a context that ends quietly if another worker has finished the trial meanwhile."""
     from optuna.exceptions import UpdateFinishedTrialError
 
     return suppress(UpdateFinishedTrialError)
@@ -190,10 +190,10 @@ def _attempt(trial: "optuna.trial.FrozenTrial") -> int:
 
 
 class Silence:
-    """For how long this process has seen the leases of running trials unchanged, by its own clock.
+    """How long this process has seen the leases of running trials unchanged, by its own clock.
 
-    A time that the owner wrote would be compared with another host's clock. What a new reader sees first may be old, so a dead
-    owner on another machine is noticed after a whole lease at the latest.
+    A time written by the owner would come from another host's clock. A new reader cannot know how old a lease is, so it notices
+    a dead owner on another machine after a whole lease at the latest.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -201,7 +201,7 @@ class Silence:
         self._seen: dict[int, tuple[Any, float]] = {}
 
     def seconds(self, trial: "optuna.trial.FrozenTrial") -> float:
-        """Return for how long the trial has had the lease that it has; that the storage was away does not count."""
+        """Return how many seconds the trial's lease has been unchanged; an outage of the storage restarts the count."""
         now = self._clock()
         state = trial.user_attrs.get(LEASE) or trial.datetime_start
         before, since = self._seen.get(trial._trial_id, (None, now))
@@ -222,19 +222,19 @@ def reclaim_dead(
 ) -> bool:
     """Put the trials of dead workers back into the queue, and fail those that had their last attempt.
 
-    A trial put back keeps its number, parameters and folder; whoever pulls it continues it. Of all who call this at once one
-    reclaims a trial; where that one dies before it has finished, the next does so, and no further attempt is counted.
+    A requeued trial keeps its number, parameters and folder; the worker that pulls it continues it. Of several callers at once,
+    one reclaims a trial; if that one dies before it is done, the next does so, and no further attempt is counted.
 
     Args:
-        study: whose running trials are looked at.
+        study: whose running trials are checked.
         lease_seconds: how long a worker may be silent.
-        max_retries: how often a trial is begun again.
+        max_retries: how often a trial is restarted.
         silence: what this worker has seen of leases so far.
         on_reclaimed: as `Lease.end_attempt` calls it.
-        seen: the study's trials, where they have just been read.
+        seen: the study's trials, if they have just been read.
 
     Returns:
-        whether there was one, this worker's or another's.
+        whether a dead worker's trial was found, whichever worker reclaimed it.
     """
     from optuna.trial import TrialState
 
@@ -250,15 +250,15 @@ def reclaim_dead(
 
 
 def is_dead(trial: "optuna.trial.FrozenTrial", lease_seconds: float, silence: Silence) -> bool:
-    """Tell whether the worker of a running trial is known to be dead, or was silent for too long."""
+    """Return whether the worker of a running trial is known to be dead, or was silent for too long."""
     is_silent = silence.seconds(trial) > lease_seconds
     return is_silent or is_of_dead_process(trial)
 
 
 def is_of_dead_process(trial: "optuna.trial.FrozenTrial") -> bool:
-    """Tell whether the worker of a running trial was a process of this machine that has ended.
+    """Return whether the worker of a running trial was a process of this machine that has ended.
 
-    Of one that released it nothing follows: another has just pulled the trial from the queue.
+    A released lease says nothing: another worker has just pulled the trial from the queue.
     """
     lease: Mapping[str, Any] | None = trial.user_attrs.get(LEASE)
     if lease is None or lease.get("phase") == _RELEASED:

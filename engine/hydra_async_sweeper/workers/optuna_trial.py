@@ -49,21 +49,21 @@ class RunningTrial:
         return len(self._study.directions) == 1 and not isinstance(self._study.pruner, NopPruner)
 
     def check_lease(self) -> None:
-        """Raise `TrialLost` where another worker has taken the trial over."""
+        """Raise `TrialLost` if another worker has taken the trial over."""
         if not self._lease.is_held():
             raise TrialLost(f"trial {self.number} was taken over by another worker")
 
     def check_interruption(self) -> None:
-        """Raise `KeyboardInterrupt` where the user asked to stop."""
+        """Raise `KeyboardInterrupt` if the user asked to stop."""
         if self._interruption.is_asked_for:
             raise KeyboardInterrupt
 
     def restart(self, step: int) -> None:
-        """Forget which steps behind `step` were reported; what stands there is then replaced."""
+        """Allow steps after `step` to be reported again; their values are then replaced."""
         self._reported = {reported for reported in self._reported if reported <= step}
 
     def report(self, value: float, step: int) -> None:
-        """Record `value` after `step`, and end here where the user asked to stop.
+        """Record `value` after `step`, and stop here if the user asked to.
 
         Raises:
             TrialLost: another worker has taken the trial over.
@@ -72,18 +72,18 @@ class RunningTrial:
         self.check_lease()
         if step not in self._reported:
             self._reported.add(step)
-            # Past `Trial.report`, which refuses several objectives; what is reported is shown, even where it cannot prune.
+            # Bypasses `Trial.report`, which refuses several objectives; reports are shown even where they cannot prune.
             self._study._storage.set_trial_intermediate_value(self._trial._trial_id, step, float(value))
         self.check_interruption()
 
     def should_prune(self) -> bool:
-        """Ask the pruner, where there is one."""
+        """Return the pruner's decision; False without one."""
         if not self.is_judged:
             return False
         return self._study.pruner.prune(self._study, self._study._storage.get_trial(self._trial._trial_id))
 
     def constrain(self, name: str, excess: float) -> None:
-        """Tell the sampler; the first value for a name counts."""
+        """Record a constraint for the sampler; the first value for a name counts."""
         self.check_lease()
         known = self._study._storage.get_trial(self._trial._trial_id).system_attrs
         if f"constraints:{name}" not in known:

@@ -1,4 +1,4 @@
-"""Whether a process is still the one that it was, seen from where its number means the same."""
+"""Whether a process number still refers to the same process, checked on the machine that issued it."""
 
 import functools
 import socket
@@ -7,15 +7,15 @@ from pathlib import Path
 
 import psutil
 
-# Of the namespace in which a kernel starts, which is no container's (linux/proc_ns.h: PROC_PID_INIT_INO).
+# The kernel's initial PID namespace, which is no container's (linux/proc_ns.h: PROC_PID_INIT_INO).
 _FIRST_NAMESPACE = "4026531836"
 
 
 @functools.cache
 def machine() -> str:
-    """Return what tells apart the places that give out process numbers: host, installation, its present boot, namespace.
+    """Return what identifies a source of process numbers: host, installation, its present boot, namespace.
 
-    Two containers may have one host name, two hosts never one boot id. What a system does not have is empty.
+    Two containers may share a host name, two hosts never share a boot id. Parts that a system lacks are empty.
     """
     namespace = ""
     with suppress(OSError):
@@ -31,10 +31,10 @@ def _line(path: str) -> str:
 
 
 def process_start(pid: int) -> float | None:
-    """Return when process `pid` of this machine began, or None where there is none.
+    """Return when process `pid` of this machine began, or None if it is not running.
 
-    A number given anew to another process has another time. It is counted from the boot where the system says so (in Linux's
-    clock ticks), since psutil's time of day changes for a living process when somebody sets the clock.
+    A reused number has another start time. On Linux it is counted in clock ticks since boot, because psutil's time of day
+    changes for a running process when the clock is set.
     """
     with suppress(OSError):
         state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -47,14 +47,14 @@ def process_start(pid: int) -> float | None:
 
 
 def is_gone(pid: int, start: float | None, where: str | None) -> bool:
-    """Tell whether process `pid`, which began at `start` on the machine `where`, has certainly ended; False elsewhere."""
+    """Return whether process `pid`, which began at `start` on the machine `where`, has certainly ended; False if unknown."""
     if where == machine():
         return process_start(pid) != start
     return where is not None and _is_earlier_boot(where)
 
 
 def _is_earlier_boot(where: str) -> bool:
-    """Tell whether `where` is this machine before it was started anew; of a container nobody can say so."""
+    """Return whether `where` is this machine before a reboot; False for containers, where this is unknown."""
     try:
         (*host, boot, namespace), (*here, boot_here, namespace_here) = where.split("/"), machine().split("/")
     except ValueError:

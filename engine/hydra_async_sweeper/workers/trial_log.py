@@ -1,4 +1,4 @@
-"""What is printed of a trial that has ended."""
+"""The log line of a trial that has ended."""
 
 import logging
 from pathlib import Path
@@ -14,7 +14,7 @@ log = logging.getLogger("hydra_async_sweeper")
 
 
 def end(study: "optuna.Study", trial: "optuna.trial.FrozenTrial", sweep_dir: Path) -> None:
-    """Print one line: state, value and best value so far, or the reason and where the trial's log is."""
+    """Log one line: the state with value and incumbent, or with the reason and, for a failure, the trial's folder."""
     reason = trial.user_attrs.get("reason", "")
     if trial.state.name == "FAIL":
         log.warning("trial %d failed: %s (%s)", trial.number, reason, shown_path(sweep_dir / str(trial.number)))

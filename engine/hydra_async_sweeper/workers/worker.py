@@ -46,15 +46,15 @@ if TYPE_CHECKING:
 log = logging.getLogger("hydra_async_sweeper")
 
 _POLL_SECONDS = 0.5
-_LONGEST_REASON = 500  # characters: it stands in tables and in tags
+_LONGEST_REASON = 500  # characters; it appears in tables and tags
 
-# The study's attribute that says that its sampler has nothing left to suggest.
+# Study attribute: its sampler has nothing left to suggest.
 _EXHAUSTED = "exhausted"
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a worker needs to know of the sweep; travels to other processes."""
+    """The sweep's settings for its workers; pickled to other processes."""
 
     study_name: str
     storage: str | None
@@ -140,7 +140,7 @@ class Worker:
                     lease.give_back()
 
     def _check_base(self, composer: Composer) -> None:
-        """Refuse config files that were edited since the sweep began: the trials would not compare."""
+        """Refuse config files that were edited since the sweep began: the trials would not be comparable."""
         before, now = self.settings.base, flat_job_config(composer.compose([]), resolve=False)
         for key in sorted(before.keys() | now.keys()):
             if before.get(key) != now.get(key):
@@ -153,11 +153,11 @@ class Worker:
         index: int,
         last: "optuna.samplers.BaseSampler | None",
     ) -> "optuna.samplers.BaseSampler":
-        """Give the study the pruner, and a sampler for the next trial, which is returned; `last` was the last trial's.
+        """Set the study's pruner, and a sampler for the next trial, which is returned; `last` is the last trial's.
 
-        Of a worker that is alone, the sampler's seed follows from the configured one and the number of trials begun: the
-        same study gives the same trials again, and a continued one does not repeat its random start. Beside others, of
-        which some may be another command's, it is drawn anew, so that no two suggest the same.
+        If a worker is alone, the sampler's seed derives from the configured one and the number of trials begun: the same
+        study gives the same trials again, and a continued one does not repeat its random start. Beside other workers,
+        possibly of another command, it is random, so that no two suggest the same.
         """
         from optuna.trial import TrialState
 
@@ -177,7 +177,7 @@ class Worker:
     def _next(self, study: "optuna.Study", num_left: int) -> "optuna.Trial | None":
         """Return the next trial of the queue, or one that the sampler suggests.
 
-        Of repetitions, and behind a sampler that has tried every combination, the queue is all there is.
+        For repetitions, and after a sampler has tried every combination, only the queue is left.
         """
         import optuna
 
@@ -200,7 +200,7 @@ class Worker:
     def _run(
         self, study: "optuna.Study", trial: "optuna.Trial", lease: Lease, composer: Composer, interruption: Interruption
     ) -> None:
-        """Run one trial to its end, or leave it in the queue where the user or the scheduler ends this process."""
+        """Run one trial to its end, or leave it in the queue if the user or the scheduler ends this process."""
         from optuna.exceptions import UpdateFinishedTrialError
         from optuna.trial import TrialState
 
@@ -237,7 +237,7 @@ class Worker:
         self._emit_end(study, trial.number, {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}[state], reason)
 
     def _end_exited(self, study: "optuna.Study", lease: Lease, raised: BaseException) -> None:
-        """Count the exit of a task, which outside of a sweep would end the process, as a death; this worker lives on."""
+        """Count a task's exit, which outside a sweep would end the process, as a death; this worker continues."""
         if not lease.is_held():
             lease.release()
             return
@@ -249,7 +249,7 @@ class Worker:
         lease.end_attempt(cause, self.settings.max_retries, functools.partial(self._emit_end, study))
 
     def _all_values(self, trial: "optuna.Trial") -> dict[str, Any]:
-        """Return all that was suggested, after the conditional parameters and the user's own function have had their turn."""
+        """Return all suggested values, including conditional parameters and those of the user's own function."""
         values = self.space.suggest_conditional(trial)
         if self.settings.custom_search_space is not None:
             get_method(self.settings.custom_search_space)(self.config, trial)
@@ -279,7 +279,7 @@ class Worker:
                 )
 
         try:
-            # What the task raises is in the return value; an error here is one of Hydra's own files.
+            # What the task raises is in the return value; an error here comes from Hydra's own files.
             return wait_out(run, is_full_disk, "the disk below the sweep's folder")
         except OSError as error:
             return JobReturn(status=JobStatus.FAILED, _return_value=error)

@@ -1,1 +1,1 @@
-"""What Hydra finds of the engine: thin shells, which import it when they are used."""
+"""The engine's Hydra plugins: thin shells, which import it when they are used."""

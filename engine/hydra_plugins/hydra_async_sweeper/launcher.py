@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 
 
 class LocalLauncher(Launcher):
-    """Hands what Hydra gives to `hydra_async_sweeper.launchers.local_launcher`."""
+    """Passes Hydra's arguments to `hydra_async_sweeper.launchers.local_launcher`."""
 
     def __init__(self, num_workers: int | None, workers_per_gpu: int, max_restarts: int) -> None:
         from hydra_async_sweeper.launchers.local_launcher import slots
@@ -50,11 +50,11 @@ class LocalLauncherConf:
     """`hydra.launcher`."""
 
     _target_: str = "hydra_plugins.hydra_async_sweeper.launcher.LocalLauncher"
-    # processes at once; null: workers_per_gpu on each visible GPU, or one a core where there is none
+    # processes at once; null: workers_per_gpu on each visible GPU, or one per core without a GPU
     num_workers: int | None = None
     # processes that share a GPU
     workers_per_gpu: int = 1
-    # how often a sweep's worker is started again after its process died
+    # how often a sweep's worker is restarted after its process died
     max_restarts: int = 20
 
 

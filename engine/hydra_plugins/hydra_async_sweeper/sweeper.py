@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 
 class AsyncOptunaSweeper(Sweeper):
-    """Hands what Hydra gives to the engine in `hydra_async_sweeper`."""
+    """Passes Hydra's arguments to the engine in `hydra_async_sweeper`."""
 
     def __init__(self, **options: Any) -> None:
         self._options = {
@@ -42,7 +42,7 @@ class AsyncOptunaConf:
     defaults: list[Any] = field(default_factory=lambda: ["_self_", {"sampler": "tpe"}, {"pruner": "none"}])
     sampler: Any = None
     pruner: Any = None
-    # minimize or maximize, or a list of them, one an objective
+    # minimize or maximize, or a list of them, one per objective
     direction: Any = "minimize"
     # null or journal: study.journal in hydra.sweep.dir; sqlite: study.db there; journal:PATH; a database URL; grpc://HOST:PORT
     storage: str | None = None
@@ -54,8 +54,8 @@ class AsyncOptunaConf:
     n_jobs: int | None = None
     # a sweep ends when more than this share of its trials have failed, counting at least five
     max_failure_rate: float = 0.5
-    # key: the text of a sweep override, such as choice(12,24,36) or tag(log,interval(0.01,1)); or, where it is searched beside
-    # certain values of others only, {search: the text, when: {another key: a value or a list of them}}
+    # key: the text of a sweep override, such as choice(12,24,36) or tag(log,interval(0.01,1)); or, if it is
+    # searched only beside certain values of others, {search: the text, when: {another key: a value or a list of them}}
     params: dict[str, Any] | None = None
     # dotted path of a function (config, trial) that suggests further parameters
     custom_search_space: str | None = None
@@ -67,21 +67,21 @@ class AsyncOptunaConf:
     target: float | None = None
     # trials without improvement after which the sweep ends
     patience: int | None = None
-    # configurations to try first, each a mapping of searched keys; those outside of the space are left out
+    # configurations to try first, each a mapping of searched keys; those outside the space are left out
     enqueue: list[Any] | None = None
-    # run the enqueued configurations and nothing else, and call none of them the best: repetitions, for others to compare
+    # run only the enqueued configurations, as repetitions to be compared elsewhere: none of them is called the best
     repeats: bool = False
-    # what is printed as the command that continues the sweep; null: what was typed
+    # the command printed to continue the sweep; null: the one that was typed
     command: str | None = None
-    # a study of the same space whose finished trials a new study begins with: its name, or the folder of its sweep
+    # a new study starts with the finished trials of this study of the same space: its name, or the folder of its sweep
     warm_start_from: str | None = None
     # keys (or sections) of the job config in which a continued study may differ
     ignore_changes: list[str] = field(default_factory=list)
     # continue a study although the rest of its config has changed
     allow_config_change: bool = False
-    # a worker on another host counts as dead when it was silent for so long
+    # seconds of silence after which a worker on another host counts as dead
     lease_seconds: float = 60.0
-    # how often a trial whose worker died is begun again
+    # how often a trial whose worker died is restarted
     max_retries: int = 2
 
 
@@ -99,7 +99,7 @@ _SAMPLERS: dict[str, dict[str, Any]] = {
 _PRUNERS: dict[str, dict[str, Any]] = {
     "none": {"_target_": "optuna.pruners.NopPruner"},
     "median": {"_target_": "optuna.pruners.MedianPruner", "n_startup_trials": 5, "n_warmup_steps": 1},
-    # Few trials, of which early epochs say little: factor 2 finds more than 3 (benchmarks/search_efficiency.py).
+    # With few trials and uninformative early epochs, factor 2 finds more than 3 (benchmarks/search_efficiency.py).
     "asha": {"_target_": "optuna.pruners.SuccessiveHalvingPruner", "min_resource": 1, "reduction_factor": 2},
     "hyperband": {"_target_": "optuna.pruners.HyperbandPruner", "min_resource": 1, "reduction_factor": 3},
     "patient": {
@@ -109,7 +109,7 @@ _PRUNERS: dict[str, dict[str, Any]] = {
     },
     "wilcoxon": {"_target_": "optuna.pruners.WilcoxonPruner", "p_threshold": 0.1, "n_startup_steps": 2},
     "top_k_after_one_epoch": {"_target_": "hydra_async_sweeper.study.pruners.TopKAfterOneEpochPruner", "k": 3, "epoch": 1},
-    # For the config's `rungs`. one_in: the name that reduction_factor had.
+    # For the config's `rungs`. one_in: the former name of reduction_factor.
     "best_share": {"_target_": "hydra_async_sweeper.study.pruners.BestSharePruner", "reduction_factor": 6, "one_in": None},
     "promotion": {
         "_target_": "hydra_async_sweeper.study.promotion.PromotionPruner",
@@ -120,7 +120,7 @@ _PRUNERS: dict[str, dict[str, Any]] = {
     "threshold": {"_target_": "optuna.pruners.ThresholdPruner", "lower": None, "upper": None, "n_warmup_steps": 0},
 }  # fmt: skip
 
-# densenet_sweep: the name that it had before it was a distribution of its own.
+# densenet_sweep: its name before it was a distribution of its own.
 for _name in ("async_optuna", "densenet_sweep"):
     ConfigStore.instance().store(group="hydra/sweeper", name=_name, node=AsyncOptunaConf, provider="hydra_async_sweeper")
 for _group, _options in (("sampler", _SAMPLERS), ("pruner", _PRUNERS)):

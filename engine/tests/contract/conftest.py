@@ -1,4 +1,4 @@
-"""Servers before which a storage must keep what it promises: PostgreSQL, and Optuna's proxy before a database."""
+"""Servers for the storage contract tests: PostgreSQL, and Optuna's proxy in front of a database."""
 
 import importlib.util
 import os
@@ -29,7 +29,7 @@ def postgres_server() -> Iterator[str | None]:
     if initdb is None or importlib.util.find_spec("psycopg") is None:
         yield None
         return
-    user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []  # it refuses to run as root
+    user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []  # PostgreSQL refuses to run as root
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="pg") as name:
         folder = Path(name)
@@ -50,7 +50,7 @@ def postgres_server() -> Iterator[str | None]:
 
 @pytest.fixture
 def postgres_url(postgres_server: str | None, unavailable: Callable[[str], None]) -> Iterator[str]:
-    """The same, without the studies of an earlier test."""
+    """The same server, without the studies of an earlier test."""
     if postgres_server is None:
         unavailable("PostgreSQL or psycopg is not installed")
     assert postgres_server is not None
@@ -66,7 +66,7 @@ def postgres_url(postgres_server: str | None, unavailable: Callable[[str], None]
 
 @pytest.fixture
 def grpc_url(tmp_path: Path) -> Iterator[str]:
-    """The URL of Optuna's proxy before a database file, served by a thread of this process."""
+    """The URL of Optuna's proxy in front of a database file, served by a thread of this process."""
     from optuna.storages import RDBStorage
     from optuna.storages._grpc.server import make_server
 

@@ -1,4 +1,4 @@
-"""Two hosts on one machine: network, host name and processes of their own, no common folder, a PostgreSQL between them."""
+"""Two hosts on one machine: each has its own network, host name, processes and folder; they share a PostgreSQL."""
 
 import os
 import shutil
@@ -63,7 +63,7 @@ def run(*command: str) -> None:
 
 @dataclass
 class Host:
-    """One of the hosts; `link` is its end of the cable on our side."""
+    """One of the hosts; `link` is our end of its virtual cable."""
 
     name: str
     folder: Path
@@ -85,13 +85,13 @@ class Host:
         return process
 
     def kill(self) -> None:
-        """End all that runs there, without a word to anybody."""
+        """Kill all processes of the host, without notice."""
         for process in self.processes:
             process.send_signal(signal.SIGKILL)
             process.wait()
 
     def cut(self) -> None:
-        """Lose every packet from now on, silently."""
+        """Drop every packet from now on, silently."""
         run("ip", "link", "set", self.link, "nomaster")
 
     def mend(self) -> None:
@@ -109,7 +109,7 @@ class Host:
 
 @dataclass
 class Between:
-    """What the hosts reach: the network and the PostgreSQL in it."""
+    """What both hosts can reach: the network and the PostgreSQL in it."""
 
     bridge: str
     subnet: str

@@ -1,4 +1,4 @@
-"""A toy Hydra application that is not ours, swept by our engine in a process of its own."""
+"""A toy Hydra application, independent of this package, swept by our engine in a process of its own."""
 
 import os
 import subprocess
@@ -84,7 +84,7 @@ hydra:
 
 
 class Command(subprocess.Popen[str]):
-    """A running command, ended with the test where that fails before it."""
+    """A running command; killed if the test fails before the command ends."""
 
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
         if kind is not None and self.poll() is None:

@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def user_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where decoded data sets lie that have no place in the data root."""
+    """The folder of decoded data sets that cannot be kept in the data root."""
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
     return folder / "densenet-sweep"
