@@ -63,6 +63,12 @@ def test_an_enqueued_configuration_is_shown_too():
         rehearsal.check_space(read(a="interval(0,1)"), [{"a": 0.5}], lambda it: None if it != ["a=0.5"] else fail("wrong"))
 
 
+def test_of_repetitions_the_enqueued_configurations_are_shown_alone():
+    application = Application()
+    rehearsal.check_space(read(a="choice(x,y)"), [{"a": "y"}], application, only_enqueued=True)
+    assert application.shown == ["a=y"]
+
+
 def fail(message: str) -> None:
     raise ValueError(message)
 
