@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _LOSS = "the sweep goes on, and what is missing there is sent when it is back"
 
 # Matches the engine's reason if an exception or failed trials ended the sweep.
-_FAILED = re.compile(r"^\w+: |trials failed")
+_FAILED = re.compile(r"^\w+: |trials? failed")
 
 
 class SweepRun(Callback):

@@ -109,8 +109,11 @@ def sentence(noise: Noise) -> str:
         return f"{line}."
     if not noise.tied:
         return f"{line}: the best stands out."
+    others = "the other complete trial"
+    if noise.num_candidates > 2:
+        others = f"{len(noise.tied)} of the other {noise.num_candidates - 1} complete trials"
     return (
-        f"{line}: {len(noise.tied)} of the other {noise.num_candidates - 1} complete trials (~) cannot be told from the best, "
+        f"{line}: {others} (~) cannot be told from the best, "
         f"trial {noise.best}. Of {len(noise.tied) + 1} equally good ones the best looks "
         f"{noise.selection_bias:.4f} better than it is."
     )

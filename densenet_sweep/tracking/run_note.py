@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from hydra_async_sweeper.readable import counted
+
 from densenet_sweep.tracking.store import redacted
 
 # MLflow's tag for it, and its maximum length.
@@ -75,13 +77,13 @@ def of_sweep(
     """
     rows = [f"| {_code(key)} | {_code(text)} |" for key, text in searched.items()]
     goal = "to " + " and ".join(f"{direction} {_code(name)}" for name, direction in objectives.items())
-    kind = "trials"
+    kind = "trial"
     if is_repeated:
-        kind, goal = "runs", f"of which each measures {' and '.join(map(_code, objectives))} once"
+        kind, goal = "run", f"of which each measures {' and '.join(map(_code, objectives))} once"
     table = "\n".join(["| parameter | searched |", "|---|---|", *rows])
     return _joined(
         ending,
-        f"Study {_code(study_name)}: {n_trials} {kind}, {goal}.",
+        f"Study {_code(study_name)}: {counted(n_trials, kind)}, {goal}.",
         table if rows and not is_repeated else "",
         "Started, and continued where it stopped, by",
         command(shlex.split(typed)),

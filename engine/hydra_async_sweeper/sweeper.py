@@ -114,7 +114,7 @@ def sweep(
     log.info("the sweep has ended: %s", reason)
     result = _report_best(study, config, context, space, sweep_dir, options["ignore_changes"] or [])
     emit(context, "on_study_end", reason=reason, states=_states(study), best=best_first(study), **event_arguments)
-    if "trials failed" in reason:
+    if "failed (hydra.sweeper.max_failure_rate" in reason:
         raise SweepError(f"{reason}; the last one: {_last_failure(study)}")
     return result
 

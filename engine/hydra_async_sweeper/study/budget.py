@@ -46,7 +46,8 @@ class Budget:
         failed = _in(trials, "FAIL")
         ended = len(finished) + len(failed)
         if len(failed) > self.max_failure_rate * max(ended, _FEWEST_FOR_A_RATE):
-            return f"{len(failed)} of {ended} trials failed (hydra.sweeper.max_failure_rate={self.max_failure_rate:g})"
+            share = f"{len(failed)} of {counted(ended, 'trial')}"
+            return f"{share} failed (hydra.sweeper.max_failure_rate={self.max_failure_rate:g})"
         if len(finished) >= self.n_trials:
             return f"{len(finished)} of {counted(self.n_trials, 'trial')} {'is' if self.n_trials == 1 else 'are'} finished"
         if self.timeout is not None and time.time() - started > self.timeout:

@@ -85,3 +85,10 @@ def test_time():
 @pytest.mark.parametrize(("n_trials", "reason"), [(1, "1 of 1 trial is finished"), (2, "2 of 2 trials are finished")])
 def test_the_reason_to_stop_is_grammatical(n_trials, reason):
     assert Budget(n_trials=n_trials).reason_to_stop(study_of(*["COMPLETE"] * n_trials), started=0.0) == reason
+
+
+def test_one_failed_trial_is_a_trial():
+    study = optuna.create_study()
+    study.add_trial(optuna.trial.create_trial(state=optuna.trial.TrialState.FAIL))
+    reason = Budget(n_trials=3, max_failure_rate=0).reason_to_stop(study, 0.0)
+    assert reason == "1 of 1 trial failed (hydra.sweeper.max_failure_rate=0)"

@@ -126,3 +126,9 @@ def test_trials_of_one_study_that_were_validated_on_other_images_are_not_compare
     assert analysis.sentences(read_study(study)) == [
         "The trials were validated on different images, as data was searched: their accuracies do not compare."
     ]
+
+
+def test_of_two_trials_the_other_is_named_in_the_singular():
+    assert "the other complete trial (~) cannot be told from the best, trial 0." in noise.sentence(
+        noise.estimate(study_of(0.95, 0.949))
+    )
