@@ -105,7 +105,8 @@ def _reread(stored: Mapping[str, Any], job: Job) -> Mapping[str, Any]:
         choices, _ = run_config.read(job.output_dir / "artifacts" / "config.yaml")
     try:
         composed = composition.compose([f"{group}={option}" for group, option in choices.items()])
-        set_stored(composed, stored)
+        # The chosen options have the functions: a stored one may be unknown by now, and is compared by itself.
+        set_stored(composed, {key: value for key, value in stored.items() if not key.endswith("_target_")})
         reread: dict[str, Any] = json.loads(fingerprint(composition.typed(composed), job))
     except Exception:  # an option no longer exists, so its values are unknown, and every new key is a difference
         return stored
