@@ -50,7 +50,7 @@ def parsed(subcommand: str, arguments: list[str]) -> argparse.Namespace:
 
         return parse_and_end
 
-    run = importlib.import_module(SUBCOMMANDS[subcommand]).main
+    run = importlib.import_module(f"densenet_sweep.commands.{subcommand}").main
     with pytest.MonkeyPatch.context() as patched:
         for name in ("parse_args", "parse_intermixed_args"):
             patched.setattr(argparse.ArgumentParser, name, ending(getattr(argparse.ArgumentParser, name)))
