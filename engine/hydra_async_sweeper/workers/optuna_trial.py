@@ -59,8 +59,8 @@ class RunningTrial:
             raise KeyboardInterrupt
 
     def restart(self, step: int) -> None:
-        """Allow steps after `step` to be reported again; their values are then replaced."""
-        self._reported = {reported for reported in self._reported if reported <= step}
+        """Allow steps after `step` to be reported again; their values are then replaced, but not those of passed rungs."""
+        self._reported = {reported for reported in self._reported if reported <= step or reported in self.passed}
 
     def report(self, value: float, step: int) -> None:
         """Record `value` after `step`, and stop here if the user asked to.
