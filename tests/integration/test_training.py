@@ -300,8 +300,8 @@ def test_a_study_is_not_continued_on_other_pictures(command, paint):
     def states():
         return [trial.state.name for trial in find("pictures").load().trials]
 
-    searched = ["architecture.depth=choice(10)", "architecture.growth_rate=choice(4,6)", "rungs=[]", "hydra/sweeper/pruner=none"]
-    swept = ["sweep=growth_depth_lr", *PICTURES, *searched, "hydra.sweeper.study_name=pictures"]
+    searched = ["architecture.depth=choice(10)", "architecture.growth_rate=choice(4,6)", "rungs=[]"]
+    swept = ["sweep=growth_depth_lr", *PICTURES, *searched, "hydra/sweeper/pruner=none", "hydra.sweeper.study_name=pictures"]
     paint(100)
     assert command(*swept, "hydra.sweeper.n_trials=1").exit_code == 0
     paint(101)
