@@ -82,14 +82,14 @@ def test_config_files_that_change_under_way_reach_no_trial(toy):
         while not (toy.folder / "ran.txt").exists():
             pass
         path = toy.folder / "conf" / "config.yaml"
-        path.write_text(path.read_text().replace("x: 1.0", "x: 1.0\nsurprise: 1"))
+        path.write_text(path.read_text().replace("steps: 3", "steps: 2"))
         output, _ = process.communicate(timeout=200)
     assert process.returncode == 0, output
     configs = [(toy.folder / "sweep" / str(number) / ".hydra" / "config.yaml").read_text() for number in range(3)]
-    assert not any("surprise" in config for config in configs)
+    assert all("steps: 3" in config for config in configs)
     code, output = toy.run("seconds=0.3", "hydra.sweeper.n_trials=4")
     assert code != 0
-    assert "surprise: now 1, but the study toy has nothing" in output
+    assert "steps: now 2, but the study toy has 3" in output
 
 
 def test_repetitions_are_what_was_enqueued_and_have_no_best(toy):
