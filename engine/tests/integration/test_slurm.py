@@ -51,6 +51,7 @@ def test_a_preempted_worker_is_requeued_and_goes_on_with_its_trial(toy):
     overrides = (*SLURM, "hydra.sweeper.n_jobs=1", "seconds=0.3", "steps=40", "hydra.sweeper.n_trials=2")
     with toy.start(*overrides) as process:
         wait_for(lambda: (toy.folder / "sweep" / "0" / "state.json").exists())
+        wait_for(lambda: len(jobs()) == 1)  # those of an earlier test may still be leaving
         [job] = jobs()
         # What Slurm sends before it preempts a job or when its time is nearly over.
         subprocess.run(["scancel", "--signal=USR2", job], check=True)
