@@ -216,4 +216,6 @@ def hosts(between: Between, tmp_path: Path) -> Iterator[list[Host]]:
     finally:
         for host in made:
             host.kill()
+            # The kernel would delete it some time after its namespace, and the next test has one of the same name.
+            subprocess.run(["ip", "link", "delete", host.link], check=False, capture_output=True)
             subprocess.run(["ip", "netns", "delete", host.name], check=True)
