@@ -1,4 +1,4 @@
-"""Completion in the shell after a subcommand, of which Hydra's own knows nothing: it would print an error into the line."""
+"""Shell completion after a subcommand. Hydra's own knows no subcommands, and would print an error into the line."""
 
 import os
 from collections.abc import Collection, Sequence

@@ -17,7 +17,7 @@ def random_kills():
     del sys.modules["random_kills"]
 
 
-# Two or three workers, of which all are killed, one is, and at which Ctrl-C is pressed twice.
+# Schedules of two or three workers: in one all are killed, in one a single worker, and in one Ctrl-C is pressed twice.
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("seed", [1, 2, 15])
 def test_a_sweep_that_is_killed_at_random_loses_nothing(random_kills, tmp_path, seed):

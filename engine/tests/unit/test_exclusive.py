@@ -14,7 +14,6 @@ def storages(request, tmp_path):
     if request.param != "grpc":
         yield [open_storage(request.param, tmp_path) for _ in range(4)]
         return
-    pytest.importorskip("grpc")
     from optuna.storages._grpc.server import make_server
 
     server = make_server(open_storage("sqlite", tmp_path), "127.0.0.1", 0)

@@ -35,7 +35,8 @@ def test_why_a_database_does_not_answer(said, reason):
 
 
 def test_a_call_to_a_proxy_that_hangs_ends(monkeypatch):
-    grpc = pytest.importorskip("grpc")
+    import grpc
+
     monkeypatch.setattr(retrying_storages, "_CALL_SECONDS", 0.1)
     monkeypatch.setattr(retrying_storages, "wait_out", lambda call, *_: call())
     with socket.create_server(("127.0.0.1", 0)) as silent:

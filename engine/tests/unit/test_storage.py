@@ -121,7 +121,6 @@ def test_of_several_workers_one_takes_a_trial_of_the_queue(tmp_path):
 
 
 def test_a_worker_waits_for_a_storage_that_does_not_answer_when_it_begins(tmp_path, monkeypatch, caplog):
-    pytest.importorskip("psycopg")
     monkeypatch.setattr(retry, "_FIRST_PAUSE", 0.001)
     monkeypatch.setattr(retry.Outage, "ended", 0.0)  # put back afterwards
     with socket.create_server(("127.0.0.1", 0)) as taken:
