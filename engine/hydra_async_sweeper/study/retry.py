@@ -66,7 +66,8 @@ def wait_out(
 ) -> Result:
     """Return what `call` returns, repeating it on temporary errors for up to `PATIENCE_SECONDS`.
 
-    A failure that is over at once, such as the first use of a connection that broke meanwhile, is not worth a warning.
+    A failure that is over at once, such as the first use of a connection that broke meanwhile, is not worth a warning; nor is
+    the late failure of a call that began during an outage that has ended since.
 
     Args:
         call: may be made again after it has raised.
@@ -86,9 +87,12 @@ def wait_out(
             now = time.monotonic()
             if not is_passing(error) or (began is not None and now - began > PATIENCE_SECONDS):
                 raise
-            if began is not None or now - started > _LONG_SECONDS:
-                _away.begin(what, started if began is None else began, reason_of(error))
-            began = started if began is None else began
+            if started < Outage.ended:
+                began = None
+            else:
+                if began is not None or now - started > _LONG_SECONDS:
+                    _away.begin(what, started if began is None else began, reason_of(error))
+                began = started if began is None else began
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
             continue

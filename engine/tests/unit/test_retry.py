@@ -1,3 +1,4 @@
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -59,6 +60,18 @@ def test_of_several_threads_the_first_says_it(caplog):
     with ThreadPoolExecutor(2) as threads:
         list(threads.map(lambda thread: wait_out(lambda: call(thread), is_passing, "the server"), tries))
     assert [record.message.split()[2] for record in caplog.records] == ["does", "is"]
+
+
+def test_a_call_that_fails_late_belongs_to_the_outage_that_it_began_in(caplog, monkeypatch):
+    monkeypatch.setattr(retry, "_LONG_SECONDS", -1.0)
+    failing = fails(1)
+
+    def call() -> str:
+        retry.Outage.ended = time.monotonic() + 1e-3
+        return failing()
+
+    assert wait_out(call, is_passing, "the server") == "done"
+    assert not caplog.records
 
 
 def test_another_error_is_raised_at_once():
