@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from densenet_sweep.architectures import geometry, size
-from densenet_sweep.config.schema import Config, ConfigError, DenseNetConfig, ResNetConfig
+from densenet_sweep.config.schema import ArchitectureConfig, Config, ConfigError, DataConfig, DenseNetConfig, ResNetConfig
 from densenet_sweep.data.known import facts
 
 _GIB = 2**30
@@ -34,13 +34,13 @@ def check_fits(config: Config, *, trains: bool = True, memory_bytes: int | None 
     Raises:
         ConfigError: it needs more.
     """
-    found = network_size(config)
+    found = network_size(config.architecture, config.data)
     if found is None:
         return
     available = memory_bytes if memory_bytes is not None else machine_memory(config.device)
     copies = 2 + (config.optimizer.states_per_weight or 0) if trains else 1
     weights = _FP32_BYTES * found.num_parameters * copies
-    batch = _batch_size(config) if trains else 1
+    batch = _batch_size(config.data, config.batch_size) if trains else 1
     # Autocast to bf16 may halve what is kept, and `auto` may choose it.
     activations = found.num_activations * batch * (_FP32_BYTES if config.precision == "fp32" else _FP32_BYTES // 2)
     if weights + activations > available:
@@ -60,19 +60,18 @@ def fits(config: Config) -> bool:
     return True
 
 
-def network_size(config: Config) -> size.Size | None:
-    """Return how large the network of `config` is; None for an architecture that is not ours.
+def network_size(architecture: ArchitectureConfig, data: DataConfig) -> size.Size | None:
+    """Return how large a network for the data set is; None for an architecture that is not ours.
 
     Raises:
         ValueError: a transition that would keep no channel.
     """
-    architecture: Any = config.architecture
     if not isinstance(architecture, DenseNetConfig | ResNetConfig):
         return None
     common: dict[str, Any] = {
-        "in_channels": architecture.in_channels or config.data.num_channels,
-        "num_classes": architecture.num_classes or config.data.num_classes or 1,
-        "image_size": config.data.image_size,
+        "in_channels": architecture.in_channels or data.num_channels,
+        "num_classes": architecture.num_classes or data.num_classes or 1,
+        "image_size": data.image_size,
         "stem": architecture.stem,
     }
     if isinstance(architecture, ResNetConfig):
@@ -129,11 +128,11 @@ def _gpu_memories() -> Iterator[int]:
         return
 
 
-def _batch_size(config: Config) -> int:
+def _batch_size(data: DataConfig, batch_size: int) -> int:
     """Return how many images a step takes at most: a batch, or all of a data set that is smaller."""
-    known = facts(config.data._target_)
-    there_are = [config.data.num_train, known.num_images if known else None]
-    return min(number for number in (config.batch_size, *there_are) if number is not None)
+    known = facts(data._target_)
+    there_are = [data.num_train, known.num_images if known else None]
+    return min(number for number in (batch_size, *there_are) if number is not None)
 
 
 def _gib(num_bytes: int) -> str:

@@ -187,7 +187,7 @@ def _check_architecture(config: Config) -> None:
             bottleneck=architecture.bn_size is not None,
         )
         geometry.check_image_size(config.data.image_size, architecture.stem, len(block_config))
-        network_size(config)
+        network_size(config.architecture, config.data)
     except ValueError as error:
         raise ConfigError(str(error)) from None
 

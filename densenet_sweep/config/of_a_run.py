@@ -16,7 +16,7 @@ from densenet_sweep.config.schema import Config, ConfigError
 def as_overrides(
     path: Path, given: Sequence[str] = (), *, config_dir: str | None = None, ignored: Sequence[str] = ()
 ) -> list[str]:
-    """Return the overrides that reproduce the config that `run_config.write` wrote to `path`.
+    """Return the overrides that reproduce the config that was written to `path`; see `run_config.text`.
 
     Args:
         path: of the file.

@@ -26,6 +26,12 @@ WHERE_IT_IS_WRITTEN = ("tracking", "storage", "trusted_targets", "reference")
 
 _SAYS_WHAT_IS_TRAINED = {it.name for it in fields(Config)} - set(WHERE_IT_IS_WRITTEN)
 
+# Beginnings of the keys that may change when a run continues.
+_MAY_CHANGE = (
+    *("tracking.", "storage.", "limits.", "rungs", "trusted_targets", "reference."),
+    *("device", "num_threads", "data.root", "data.download", "architecture.num_classes"),
+)
+
 # Patterns of an option and of a key, and the keys that name a function.
 _OPTION = re.compile(r"\w[\w-]*(/\w[\w-]*)*")
 _KEY = re.compile(r"[A-Za-z]\w*(\.[A-Za-z]\w*)*")
@@ -60,13 +66,10 @@ def flat(section: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return leaves
 
 
-def write(path: Path, config: Config, choices: Mapping[str, str]) -> None:
-    """Write `config` as an option file of the group `experiment`, complete, so that it trains the same again anywhere.
-
-    Raises:
-        OSError: the folder cannot be written.
-    """
-    path.write_text(text(choices, shown(config)), encoding="utf-8")
+def fingerprint(config: Config, *, is_final: bool) -> str:
+    """Return, as JSON, the settings that a continued run must keep; tracking, storage, limits and the like may change."""
+    leaves = {**flat(asdict(config)), "final": is_final}
+    return json.dumps({key: value for key, value in leaves.items() if not key.startswith(_MAY_CHANGE)}, sort_keys=True)
 
 
 def text(options: Mapping[str, str], values: Mapping[str, Any], comment: str = "") -> str:
@@ -81,7 +84,7 @@ def text(options: Mapping[str, str], values: Mapping[str, Any], comment: str = "
 
 
 def read(path: Path) -> tuple[dict[str, str], dict[str, Any]]:
-    """Return the options of the groups and the values, nested, that `write` wrote.
+    """Return the options of the groups and the values, nested, that `text` gave.
 
     Anyone with write access to a run's folder can change this file, and its values become overrides. So it may define the
     training and nothing else: no key of Hydra's, no interpolation, no function.

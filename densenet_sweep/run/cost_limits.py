@@ -1,71 +1,68 @@
-"""What a configuration may cost: estimated from its network on the CPU, before any training."""
+"""What a network may cost: estimated on the CPU, before any training."""
+
+from collections.abc import Mapping
 
 from torch import nn
 
 from densenet_sweep.architectures.description import describe
 from densenet_sweep.architectures.size import Size
-from densenet_sweep.config.capacity import network_size
-from densenet_sweep.config.schema import Config
+from densenet_sweep.config.schema import LimitsConfig
 
 # A user's own optimizer counts as Adam does.
 _STATES_OF_UNKNOWN = 2
 
 
-def excesses(config: Config, network: nn.Module | None, bytes_per_activation: int) -> dict[str, float]:
-    """Return how far `network` exceeds each limit that is set, as a fraction of the limit; 0 or less is within it.
-
-    Args:
-        config: with the limits.
-        network: on the CPU; None for one that is too large to be built.
-        bytes_per_activation: 4 in fp32, 2 in bf16.
-    """
-    found = {}
-    for name, estimate in estimates(config, network, bytes_per_activation).items():
-        limit = getattr(config.limits, name)
-        found[name] = estimate / limit - 1
-    return found
-
-
-def estimates(config: Config, network: nn.Module | None, bytes_per_activation: int) -> dict[str, int]:
+def estimates(
+    limits: LimitsConfig,
+    network: nn.Module | Size,
+    *,
+    image_size: int,
+    batch_size: int,
+    bytes_per_activation: int,
+    states_per_weight: int | None,
+) -> dict[str, int]:
     """Return the estimate of each quantity that has a limit.
 
     Memory counts the activations that autograd keeps for a batch, and weights, gradients and the optimizer's state in fp32. It
     leaves out the data set, the library's own memory and the workspace of convolutions.
+
+    Args:
+        limits: those that are set select the quantities.
+        network: on the CPU; or the size of one that is too large to be built.
+        image_size: in pixels.
+        batch_size: of a training step.
+        bytes_per_activation: 4 in fp32, 2 in bf16.
+        states_per_weight: how many numbers the optimizer keeps for each weight; None where that is unknown.
     """
     found = {}
-    if config.limits.num_parameters is not None:
-        found["num_parameters"] = num_parameters(config, network)
-    if config.limits.memory_bytes is not None:
-        activations = _activation_bytes(config, network) * bytes_per_activation // 4
-        states = config.optimizer.states_per_weight
-        copies = 2 + (_STATES_OF_UNKNOWN if states is None else states)  # the weights, their gradients, the optimizer's numbers
-        found["memory_bytes"] = activations + 4 * num_parameters(config, network) * copies
+    if limits.num_parameters is not None:
+        found["num_parameters"] = num_parameters(network)
+    if limits.memory_bytes is not None:
+        if isinstance(network, Size):
+            fp32_bytes = 4 * network.num_activations * batch_size
+        else:
+            fp32_bytes = describe(network, image_size=image_size, batch_size=batch_size).activation_bytes
+        states = _STATES_OF_UNKNOWN if states_per_weight is None else states_per_weight
+        copies = 2 + states  # the weights, their gradients, the optimizer's numbers
+        found["memory_bytes"] = fp32_bytes * bytes_per_activation // 4 + 4 * num_parameters(network) * copies
     return found
 
 
-def message(config: Config, network: nn.Module | None, bytes_per_activation: int) -> str:
+def excesses(limits: LimitsConfig, found: Mapping[str, int]) -> dict[str, float]:
+    """Return how far each estimate exceeds its limit, as a fraction of the limit; 0 or less is within it."""
+    return {name: estimate / getattr(limits, name) - 1 for name, estimate in found.items()}
+
+
+def message(limits: LimitsConfig, found: Mapping[str, int]) -> str:
     """Return a message with the key, limit and estimate of each limit that is exceeded."""
     over = [
-        f"limits.{name}={getattr(config.limits, name):,}, and this network takes {estimate:,}"
-        for name, estimate in estimates(config, network, bytes_per_activation).items()
-        if estimate > getattr(config.limits, name)
+        f"limits.{name}={getattr(limits, name):,}, and this network takes {estimate:,}"
+        for name, estimate in found.items()
+        if estimate > getattr(limits, name)
     ]
     return "; ".join(over)
 
 
-def num_parameters(config: Config, network: nn.Module | None) -> int:
-    """Return how many weights the network of `config` has; `network` is None for one that is too large to be built."""
-    return _size(config).num_parameters if network is None else sum(it.numel() for it in network.parameters())
-
-
-def _activation_bytes(config: Config, network: nn.Module | None) -> int:
-    """Return the bytes that a training step keeps in fp32."""
-    if network is None:
-        return 4 * _size(config).num_activations * config.batch_size
-    return describe(network, image_size=config.data.image_size, batch_size=config.batch_size).activation_bytes
-
-
-def _size(config: Config) -> Size:
-    size = network_size(config)
-    assert size is not None, "only a network of known size is too large to be built"
-    return size
+def num_parameters(network: nn.Module | Size) -> int:
+    """Return how many weights `network` has, or the network of that size."""
+    return network.num_parameters if isinstance(network, Size) else sum(it.numel() for it in network.parameters())

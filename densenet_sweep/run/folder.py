@@ -16,8 +16,6 @@ import torch
 from hydra_async_sweeper import TrialLost
 from torch import nn
 
-from densenet_sweep.config import run_config
-from densenet_sweep.config.schema import Config
 from densenet_sweep.data.preprocessing import Preprocessing
 from densenet_sweep.run.artifacts import BEST_WEIGHTS, CHECKPOINT, FINAL_WEIGHTS, PREVIOUS_CHECKPOINT
 from densenet_sweep.tracking.curves import write_curves
@@ -77,13 +75,13 @@ class RunFolder:
         self._unwritten_last: dict[str, Any] | None = None
         self._rests_until = -math.inf
 
-    def keep_config(self, config: Config, choices: Mapping[str, str]) -> None:
-        """Write `config.yaml`, which reproduces the training.
+    def keep_config(self, text: str) -> None:
+        """Write `config.yaml`, which reproduces the training; see `run_config.text`.
 
         Raises:
             OSError: the folder cannot be written.
         """
-        run_config.write(self.artifacts / "config.yaml", config, choices)
+        (self.artifacts / "config.yaml").write_text(text, encoding="utf-8")
 
     def keep(
         self,

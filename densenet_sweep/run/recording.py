@@ -17,7 +17,7 @@ from hydra_async_sweeper.study.passwords import scrubbed
 
 from densenet_sweep.config import run_config
 from densenet_sweep.config.errors import one_line
-from densenet_sweep.config.schema import Config, ImageFolderConfig
+from densenet_sweep.config.schema import DataConfig, ImageFolderConfig
 from densenet_sweep.data.images import Images
 from densenet_sweep.run.artifacts import BEST_WEIGHTS, CHECKPOINT, PREVIOUS_CHECKPOINT
 from densenet_sweep.tracking.provenance import provenance_tags
@@ -49,27 +49,31 @@ class Job:
 @contextmanager
 def recorded(
     open_record: Callable[..., Record],
-    config: Config,
     job: Job,
     *,
+    values: Mapping[str, Any],
+    objectives: Sequence[str],
+    data: DataConfig,
     run_id: str | None,
     device: torch.device,
     dtype: torch.dtype,
     numbers: Mapping[str, float],
-    data: Mapping[str, Images],
+    images: Mapping[str, Images],
     class_names: Sequence[str],
 ) -> Iterator[Record]:
     """Yield the run's record and close it with the run's outcome, artifacts first.
 
     Args:
         open_record: see `densenet_sweep.tracking.mlflow_record.open_record`, without the tracker's own settings.
-        config: of the run.
         job: of the run.
+        values: its config, nested; see `run_config.shown`.
+        objectives: the metrics that a sweep optimizes.
+        data: the data set.
         run_id: of the record to continue, if the run's folder has it; the trial may have it, too.
         device: in use.
         dtype: of the forward pass.
         numbers: metrics known before the first epoch.
-        data: images by their use, such as `training`.
+        images: by their use, such as `training`.
         class_names: of these.
     """
     trial = current_trial()
@@ -95,16 +99,16 @@ def recorded(
         trial.annotate(RECORD_KEY, key)
     record = open_record(
         name=job.name or name,
-        parameters=_parameters(config, job, trial.log_scaled),
+        parameters=_parameters(values, job, trial.log_scaled),
         tags=tags,
         study_name=trial.study_name,
         run_id=run_id or trial.annotations.get(RUN_ID),
         key=key,
         may_exist=earlier is not None,
         folder=job.output_dir,
-        description=_description(config, job, trial),
+        description=_description(values, data, objectives, job, trial),
         numbers=numbers,
-        inputs=lambda: [_data_used(config, job, context, images, class_names) for context, images in data.items()],
+        inputs=lambda: [_data_used(data, job, context, used, class_names) for context, used in images.items()],
     )
     state: State | Literal["lost"] = "failed"
     reason: str | None = None
@@ -141,31 +145,31 @@ def _what(job: Job) -> str:
     return f"{job.choices.get('architecture', 'network')} on {job.choices.get('data', 'data')}"
 
 
-def _data_used(config: Config, job: Job, context: str, images: Images, class_names: Sequence[str]) -> DataUsed:
+def _data_used(data: DataConfig, job: Job, context: str, images: Images, class_names: Sequence[str]) -> DataUsed:
     counts = torch.bincount(images.labels_N, minlength=len(class_names)).tolist()
-    of_the_split = {key: getattr(config.data, key) for key in ("valid_fraction", "num_train", "split_seed")}
+    of_the_split = {key: getattr(data, key) for key in ("valid_fraction", "num_train", "split_seed")}
     return DataUsed(
-        name=job.choices.get("data", config.data._target_.rpartition(".")[2]),
+        name=job.choices.get("data", data._target_.rpartition(".")[2]),
         context=context,
         digest=images.digest,
-        source={"function": config.data._target_, **config.data.source_arguments(), **of_the_split},
+        source={"function": data._target_, **data.source_arguments(), **of_the_split},
         shape=images.shape,
         class_counts=dict(zip(class_names, counts, strict=False)),
     )
 
 
-def _parameters(config: Config, job: Job, log_scaled: Collection[str]) -> dict[str, Any]:
+def _parameters(values: Mapping[str, Any], job: Job, log_scaled: Collection[str]) -> dict[str, Any]:
     """Return the config by override path, plus log10 of what is searched on a log scale: MLflow's axes are linear."""
-    leaves = run_config.flat(run_config.shown(config))
+    leaves = run_config.flat(values)
     chosen = {group: option for group, option in job.choices.items() if group not in run_config.WHERE_IT_IS_WRITTEN}
     numbers = {key: leaves[key] for key in log_scaled if isinstance(leaves.get(key), int | float) and leaves[key] > 0}
     return {**chosen, **leaves, **{f"{key}.log10": round(math.log10(value), 4) for key, value in numbers.items()}}
 
 
-def _description(config: Config, job: Job, trial: Trial) -> Description:
+def _description(values: Mapping[str, Any], data: DataConfig, objectives: Sequence[str], job: Job, trial: Trial) -> Description:
     """Return the run's description for people; its command is complete, so that it depends on no config file."""
     # Nothing but data.root says where a user's pictures are.
-    ignored = ("data.download",) if isinstance(config.data, ImageFolderConfig) else run_config.OF_THE_MACHINE
+    ignored = ("data.download",) if isinstance(data, ImageFolderConfig) else run_config.OF_THE_MACHINE
     subject = f"{_what(job)}, trained once."
     if trial.number is not None:
         subject = f"Trial {trial.number} of study `{trial.study_name}`: {_what(job)}, `{' '.join(job.overrides)}`"
@@ -175,8 +179,8 @@ def _description(config: Config, job: Job, trial: Trial) -> Description:
         subject = f"{_what(job)}, trained on the training and the validation images together, and tested once."
     return Description(
         subject=subject,
-        overrides=run_config.overrides(job.choices, run_config.shown(config), ignored=ignored),
+        overrides=run_config.overrides(job.choices, values, ignored=ignored),
         elsewhere="The same configuration on the training images alone:" if job.final else "The same without this store:",
         store=[override for override in job.overrides if override.startswith("tracking.uri=")],
-        objectives=["test_accuracy"] if job.final else config.objectives,
+        objectives=["test_accuracy"] if job.final else objectives,
     )

@@ -1,12 +1,11 @@
 """A training run in progress: reports each rung and epoch to its record, its folder and its trial."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from hydra_async_sweeper import AT_RUNGS, NUM_STEPS, RUNG_SECONDS, RUNGS, SECONDS, Trial, TrialPruned
 
-from densenet_sweep.config.schema import Config
 from densenet_sweep.run.epoch_metrics import in_epochs, is_best, line_of, metrics_of
 from densenet_sweep.run.folder import RunFolder
 from densenet_sweep.run.recording import RUN_ID
@@ -28,25 +27,40 @@ class TrainingRun:
 
     def __init__(
         self,
-        config: Config,
         trial: Trial,
         record: Record,
         folder: RunFolder,
         *,
-        is_final: bool,
+        epochs: int,
+        rungs: Sequence[int],
+        reported: str,
+        max_seconds: float | None,
         num_parameters: int,
         last: Mapping[str, Any],
     ) -> None:
-        """Take the parts of the run, and as `last` the checkpoint of an earlier start, if there is one."""
+        """Take the parts of the run.
+
+        Args:
+            trial: of a sweep, or of a single run.
+            record: of the run.
+            folder: of the run.
+            epochs: of the training.
+            rungs: epochs of each short training before it.
+            reported: the metric that the trial is judged by and that selects the best epoch.
+            max_seconds: after which the training ends early.
+            num_parameters: of the network.
+            last: the checkpoint of an earlier start, or nothing.
+        """
         self.history: list[dict[str, float]] = list(last.get("history", []))
         self._judged: list[dict[str, float]] = list(last.get("rungs", []))
-        self._all_rungs = [rung for rung in config.rungs if rung < config.epochs] if trial.is_judged else []
+        self._all_rungs = [rung for rung in rungs if rung < epochs] if trial.is_judged else []
         self.rungs = [] if self.history else [rung for rung in self._all_rungs if rung not in trial.passed]
-        self._config = config
+        self._epochs = epochs
+        self._max_seconds = max_seconds
         self._trial = trial
         self._record = record
         self._folder = folder
-        self._reported = "train_accuracy" if is_final else config.objectives[0]
+        self._reported = reported
         self._num_parameters = num_parameters
         self._prefix = "" if trial.number is None else f"trial {trial.number} "
         self._annotated_run: str | None = None
@@ -60,7 +74,7 @@ class TrainingRun:
             TrialLost, KeyboardInterrupt: the run ends here.
         """
         if self.history:
-            log.info("continuing after epoch %d of %d", len(self.history), self._config.epochs)
+            log.info("continuing after epoch %d of %d", len(self.history), self._epochs)
         else:  # the next start finds the MLflow run even if this one dies in its first epoch
             self._folder.keep(self._judged, self.history, self._record.run_id)
         # Reports of an earlier training that this one does not continue must not stay beside its metrics.
@@ -71,8 +85,8 @@ class TrainingRun:
             of_rungs = self._of_rungs() if past is self.history[0] else {}
             self._record.epoch({**_without_number(past), **of_rungs}, step=int(past["epoch"]))
         self._trial.annotate("num_parameters", self._num_parameters)
-        if self._config.max_seconds is None:  # otherwise unknown
-            self._trial.annotate(NUM_STEPS, self._config.epochs)
+        if self._max_seconds is None:  # otherwise unknown
+            self._trial.annotate(NUM_STEPS, self._epochs)
         if self._all_rungs:
             self._trial.annotate(RUNGS, self._all_rungs)
         self._annotate_run()
@@ -111,7 +125,7 @@ class TrainingRun:
             TrialLost, KeyboardInterrupt: it ends here for another reason.
         """
         self._trial.check_lease()
-        number, epochs = epoch.index + 1, self._config.epochs
+        number, epochs = epoch.index + 1, self._epochs
         before = (self.history or self._judged or [{"total_seconds": self._trial.passed_seconds}])[-1]
         seconds = before["total_seconds"] + epoch.seconds
         metrics = {**metrics_of(epoch), "total_seconds": seconds, "num_parameters": self._num_parameters}

@@ -5,14 +5,13 @@ import json
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from hydra_async_sweeper.study.earlier import first_difference, set_stored
 
 from densenet_sweep.config import composition, run_config
-from densenet_sweep.config.schema import Config, ConfigError
+from densenet_sweep.config.schema import ConfigError
 from densenet_sweep.run.artifacts import CHECKPOINT, CHECKPOINTS
 from densenet_sweep.run.recording import Job
 from densenet_sweep.training import checkpoint
@@ -20,8 +19,12 @@ from densenet_sweep.training import checkpoint
 log = logging.getLogger("densenet_sweep")
 
 
-def last_checkpoint(job: Job, config: Config) -> dict[str, Any]:
+def last_checkpoint(job: Job, fingerprint: str) -> dict[str, Any]:
     """Return the checkpoint to continue from, or nothing. A damaged one is set aside, and the one before it is used.
+
+    Args:
+        job: of the run.
+        fingerprint: of its config; see `run_config.fingerprint`.
 
     Raises:
         ConfigError: it was written by another config, or this one trains for fewer epochs than it has.
@@ -32,7 +35,7 @@ def last_checkpoint(job: Job, config: Config) -> dict[str, Any]:
         return {}
     last = _with_present_names(last)
     then = json.loads(last["config"])
-    difference = first_difference(then, json.loads(fingerprint(config, job)), lambda: _reread(then, job))
+    difference = first_difference(then, json.loads(fingerprint), lambda: _reread(then, job))
     if difference is not None:
         key, old, new = difference
         raise ConfigError(
@@ -42,8 +45,8 @@ def last_checkpoint(job: Job, config: Config) -> dict[str, Any]:
     return last
 
 
-def check_images(last: Mapping[str, Any], digest: str, job: Job, config: Config) -> None:
-    """Refuse to continue on other images than those of the checkpoint `last`; one of an older version has no digest.
+def check_images(last: Mapping[str, Any], digest: str, root: str, job: Job) -> None:
+    """Refuse to continue on other images, those in `root`, than those of the checkpoint `last`; an older one has no digest.
 
     Raises:
         ConfigError: they have changed.
@@ -51,7 +54,7 @@ def check_images(last: Mapping[str, Any], digest: str, job: Job, config: Config)
     then = last.get("images", digest)
     if then != digest:
         raise ConfigError(
-            f"data.root={config.data.root}: the digest of its images is {digest}, but {job.output_dir / CHECKPOINT} was "
+            f"data.root={root}: the digest of its images is {digest}, but {job.output_dir / CHECKPOINT} was "
             f"trained with {then}: put them back, or choose another hydra.run.dir"
         )
 
@@ -80,14 +83,6 @@ def _set_aside(path: Path) -> Path:
     return path.rename(next(name for name in names if not name.exists()))
 
 
-def fingerprint(config: Config, job: Job) -> str:
-    """Return, as JSON, the settings that a continued run must keep; tracking, storage, limits and the like may change."""
-    leaves = {**run_config.flat(asdict(config)), "final": job.final}
-    of_others = ("tracking.", "storage.", "limits.", "rungs", "trusted_targets", "reference.")
-    ignored = (*of_others, "device", "num_threads", "data.root", "data.download", "architecture.num_classes")
-    return json.dumps({key: value for key, value in leaves.items() if not key.startswith(ignored)}, sort_keys=True)
-
-
 def _with_present_names(last: dict[str, Any]) -> dict[str, Any]:
     """Return a checkpoint with today's keys; an earlier version called the seconds of an epoch or a rung `seconds`."""
     present = {"rungs": "rung_seconds", "history": "epoch_seconds"}
@@ -107,7 +102,7 @@ def _reread(stored: Mapping[str, Any], job: Job) -> Mapping[str, Any]:
         composed = composition.compose([f"{group}={option}" for group, option in choices.items()])
         # The chosen options have the functions: a stored one may be unknown by now, and is compared by itself.
         set_stored(composed, {key: value for key, value in stored.items() if not key.endswith("_target_")})
-        reread: dict[str, Any] = json.loads(fingerprint(composition.typed(composed), job))
+        reread: dict[str, Any] = json.loads(run_config.fingerprint(composition.typed(composed), is_final=job.final))
     except Exception:  # an option no longer exists, so its values are unknown, and every new key is a difference
         return stored
     return reread

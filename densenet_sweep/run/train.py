@@ -16,8 +16,8 @@ from hydra.utils import instantiate
 from hydra_async_sweeper import REPETITION, TrialPruned, current_trial
 from torch import nn
 
-from densenet_sweep.config import capacity
-from densenet_sweep.config.schema import Config, ConfigError
+from densenet_sweep.config import capacity, run_config
+from densenet_sweep.config.schema import Config, ConfigError, DataConfig, OptimizerConfig, TrackingConfig
 from densenet_sweep.data.augmentation import Augmentation
 from densenet_sweep.data.batches import EvalBatches, TrainBatches
 from densenet_sweep.data.images import Images, Source
@@ -65,16 +65,17 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
             )
         keep_freed_memory()
         threads.keep_to_the_job(os.environ)
-    last = resume.last_checkpoint(job, config)
+    fingerprint = run_config.fingerprint(config, is_final=job.final)
+    last = resume.last_checkpoint(job, fingerprint)
     config = _with_num_threads(config, device, last.get("num_threads"))
     is_complete = config.architecture.num_classes is not None
     if is_complete:
         _check_limits(config, job, dtype)
     capacity.check_fits(config)
-    source, train_images, valid_images = _splits(config, device)
+    source, train_images, valid_images = _splits(config.data, device)
     digest = f"{train_images.digest}-{valid_images.digest}"
-    trial.hold_to(_read_as(config), digest, f"data.root={config.data.root}: the digest of its images is")
-    resume.check_images(last, digest, job, config)
+    trial.hold_to(_read_as(config.data), digest, f"data.root={config.data.root}: the digest of its images is")
+    resume.check_images(last, digest, config.data.root, job)
     config = _with_num_classes(config, len(source.class_names))
     if not is_complete:
         _check_limits(config, job, dtype)
@@ -82,11 +83,11 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
         train_images = train_images.joined(valid_images)
     else:
         job = replace(job, tags={**job.tags, "num_valid": str(len(valid_images))})
-    preprocessing = _preprocessing(config, train_images)
+    preprocessing = _preprocessing(config.data, train_images)
     train_batches = _train_batches(config, train_images, preprocessing)
 
     network = place(build_network(config), device)
-    optimizer = _build_optimizer(config, network)
+    optimizer = _build_optimizer(config.optimizer, network)
     untrained = copy.deepcopy((network.state_dict(), optimizer.state_dict()))
     num_trained = len(last.get("history", []))
     if num_trained:
@@ -123,21 +124,33 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
         job.output_dir,
         network,
         optimizer,
-        fingerprint=resume.fingerprint(config, job),
+        fingerprint=fingerprint,
         digest=digest,
         num_threads=config.num_threads,
         preprocessing=preprocessing,
         class_names=source.class_names,
         confusion_KK=last.get("confusion"),
     )
-    folder.keep_config(config, job.choices)
+    shown = run_config.shown(config)
+    folder.keep_config(run_config.text(job.choices, shown))
+    images = {"training": train_images} if job.final else {"training": train_images, "validation": valid_images}
 
     with recorded(
-        _open_record(config), config, job,
+        _open_record(config.tracking), job, values=shown, objectives=config.objectives, data=config.data,
         run_id=last.get("run_id"), device=device, dtype=dtype, numbers={"num_parameters": num_parameters},
-        data={"training": train_images, **({} if job.final else {"validation": valid_images})}, class_names=source.class_names,
+        images=images, class_names=source.class_names,
     ) as record, folder.writing(trial.check_lease):  # fmt: skip
-        run = TrainingRun(config, trial, record, folder, is_final=job.final, num_parameters=num_parameters, last=last)
+        run = TrainingRun(
+            trial,
+            record,
+            folder,
+            epochs=config.epochs,
+            rungs=config.rungs,
+            reported="train_accuracy" if job.final else config.objectives[0],
+            max_seconds=config.max_seconds,
+            num_parameters=num_parameters,
+            last=last,
+        )
         run.begin()
         if not job.final:
             trial.annotate("num_valid", len(valid_images))
@@ -174,13 +187,13 @@ def build_network(config: Config) -> nn.Module:
     return network
 
 
-def example_images(config: Config, count: int) -> Images:
-    """Return the first `count` validation images of the data set of `config`, on the CPU.
+def example_images(data: DataConfig, count: int) -> Images:
+    """Return the first `count` validation images of a data set, on the CPU.
 
     Raises:
         ValueError, OSError: it cannot be read.
     """
-    _, _, valid_images = _splits(config, torch.device("cpu"))
+    _, _, valid_images = _splits(data, torch.device("cpu"))
     return valid_images.select(torch.arange(min(count, len(valid_images))))
 
 
@@ -194,19 +207,28 @@ def _check_limits(config: Config, job: Job, dtype: torch.dtype) -> None:
     if not config.limits.is_set:
         return
     trial = current_trial()
-    network = build_network(config) if capacity.fits(config) else None
-    for name, excess in cost_limits.excesses(config, network, dtype.itemsize).items():
+    network = build_network(config) if capacity.fits(config) else capacity.network_size(config.architecture, config.data)
+    assert network is not None, "only a network of known size is too large to be built"
+    estimates = cost_limits.estimates(
+        config.limits,
+        network,
+        image_size=config.data.image_size,
+        batch_size=config.batch_size,
+        bytes_per_activation=dtype.itemsize,
+        states_per_weight=config.optimizer.states_per_weight,
+    )
+    for name, excess in cost_limits.excesses(config.limits, estimates).items():
         trial.constrain(name, excess)
-    over = cost_limits.message(config, network, dtype.itemsize)
+    over = cost_limits.message(config.limits, estimates)
     if over and trial.number is None:
         raise ConfigError(over)
     if over:
-        num_parameters = cost_limits.num_parameters(config, network)
+        num_parameters = cost_limits.num_parameters(network)
         trial.annotate("num_parameters", num_parameters)
         with recorded(
-            _open_record(config), config, job,
+            _open_record(config.tracking), job, values=run_config.shown(config), objectives=config.objectives, data=config.data,
             run_id=None, device=torch.device("cpu"), dtype=dtype, numbers={"num_parameters": num_parameters},
-            data={}, class_names=(),
+            images={}, class_names=(),
         ):  # fmt: skip
             raise TrialPruned(f"infeasible: {over}")
 
@@ -226,8 +248,7 @@ def _read(
     return loaded, train_images.to(device), valid_images.to(device)
 
 
-def _splits(config: Config, device: torch.device) -> tuple[Source, Images, Images]:
-    data = config.data
+def _splits(data: DataConfig, device: torch.device) -> tuple[Source, Images, Images]:
     source = json.dumps({"_target_": data._target_, **data.source_arguments()}, sort_keys=True)
     return _read(source, data.valid_fraction, data.num_train, data.split_seed, device)
 
@@ -247,9 +268,8 @@ def _with_num_threads(config: Config, device: torch.device, before: int | None) 
     return replace(config, num_threads=torch.get_num_threads())
 
 
-def _read_as(config: Config) -> str:
+def _read_as(data: DataConfig) -> str:
     """Return how the images are read and split, without their location; trials that search this have different images."""
-    data = config.data
     arguments = {key: value for key, value in data.source_arguments().items() if key not in ("root", "download")}
     split_as = {"valid_fraction": data.valid_fraction, "num_train": data.num_train, "split_seed": data.split_seed}
     return json.dumps({"_target_": data._target_, **arguments, **split_as}, sort_keys=True)
@@ -263,9 +283,9 @@ def _with_num_classes(config: Config, num_classes: int) -> Config:
     return replace(config, architecture=replace(config.architecture, num_classes=given or num_classes))
 
 
-def _preprocessing(config: Config, train_images: Images) -> Preprocessing:
-    mean_C, std_C = channel_statistics(train_images, normalize=config.data.normalize)
-    return Preprocessing(config.data.image_size, mean_C, std_C)
+def _preprocessing(data: DataConfig, train_images: Images) -> Preprocessing:
+    mean_C, std_C = channel_statistics(train_images, normalize=data.normalize)
+    return Preprocessing(data.image_size, mean_C, std_C)
 
 
 def _train_batches(config: Config, images: Images, preprocessing: Preprocessing) -> TrainBatches:
@@ -273,16 +293,16 @@ def _train_batches(config: Config, images: Images, preprocessing: Preprocessing)
     return TrainBatches(images, preprocessing, augmentation, batch_size=config.batch_size, seed=config.seed)
 
 
-def _build_optimizer(config: Config, network: nn.Module) -> torch.optim.Optimizer:
-    arguments = asdict(config.optimizer)
+def _build_optimizer(config: OptimizerConfig, network: nn.Module) -> torch.optim.Optimizer:
+    arguments = asdict(config)
     del arguments["max_grad_norm"]  # belongs to the loop
     optimizer: torch.optim.Optimizer = instantiate(arguments, network=network)
     return optimizer
 
 
-def _open_record(config: Config) -> Callable[..., Record]:
+def _open_record(config: TrackingConfig) -> Callable[..., Record]:
     # Partial: instantiate resolves its arguments, and an override may hold ${oc.env:PASSWORD}.
-    arguments = asdict(config.tracking)
+    arguments = asdict(config)
     del arguments["keep_checkpoints"]  # belongs to the sweep
     open_record: Callable[..., Record] = instantiate(arguments, _partial_=True)
     return open_record

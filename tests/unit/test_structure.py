@@ -28,6 +28,12 @@ def test_only_the_composition_root_instantiates(path):
     assert not uses or path == PACKAGE / "run" / "train.py"
 
 
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE.parent)))
+def test_only_the_composition_root_takes_the_whole_config(path):
+    takes_it = "densenet_sweep.config.schema.Config" in imported(path)
+    assert not takes_it or path.parent == PACKAGE / "config" or path == PACKAGE / "run" / "train.py"
+
+
 @pytest.mark.parametrize("path", sorted(PLUGINS.rglob("*.py")), ids=lambda path: path.stem)
 def test_a_plugin_is_scanned_without_heavy_imports_and_without_postponed_annotations(path):
     top_level = ast.parse(path.read_text(encoding="utf-8")).body

@@ -94,7 +94,8 @@ def steps(network, *, lr, scale):
 def test_a_tampered_run_is_not_trained_again(command, client, tmp_path):
     client.create_experiment("densenet_sweep", artifact_location=(tmp_path / "kept").as_uri())
     run_id = client.create_run(client.get_experiment_by_name("densenet_sweep").experiment_id).info.run_id
-    run_config.write(tmp_path / "config.yaml", composition.typed(composition.compose(["data=digits"])), CHOICES)
+    values = run_config.shown(composition.typed(composition.compose(["data=digits"])))
+    (tmp_path / "config.yaml").write_text(run_config.text(CHOICES, values), encoding="utf-8")
     with (tmp_path / "config.yaml").open("a") as file:
         file.write(f'"+hydra.callbacks.x": {{_target_: pathlib.Path.touch, self: {tmp_path}/owned}}\n')
     client.log_artifact(run_id, str(tmp_path / "config.yaml"))

@@ -23,7 +23,7 @@ CASES = [
 @pytest.mark.parametrize("overrides", CASES, ids=" ".join)
 def test_weights_are_counted_exactly_and_activations_nearly(overrides):
     config = composition.typed(composition.compose(overrides))
-    computed = capacity.network_size(config)
+    computed = capacity.network_size(config.architecture, config.data)
     measured = describe(build_network(config), image_size=config.data.image_size, batch_size=1)
     assert computed.num_parameters == measured.num_parameters
     assert 0.95 * measured.activation_bytes <= 4 * computed.num_activations <= measured.activation_bytes

@@ -13,7 +13,7 @@ def config(*overrides: str):
 def test_a_network_is_refused_by_what_the_machine_has():
     given = config("batch_size=256", "precision=fp32", "optimizer=adamw")
     # 71,254 weights with their gradients and two numbers each, and the 436,208 numbers that are kept of each of 256 images.
-    takes = 4 * (71_254 * 4 + capacity.network_size(given).num_activations * 256)
+    takes = 4 * (71_254 * 4 + capacity.network_size(given.architecture, given.data).num_activations * 256)
     capacity.check_fits(given, memory_bytes=takes)
     with pytest.raises(ConfigError) as caught:
         capacity.check_fits(given, memory_bytes=takes - 1)
@@ -25,7 +25,7 @@ def test_a_network_is_refused_by_what_the_machine_has():
 
 def test_bf16_may_take_half_and_a_description_takes_one_image():
     given = config("batch_size=256")
-    activations = capacity.network_size(given).num_activations
+    activations = capacity.network_size(given.architecture, given.data).num_activations
     capacity.check_fits(given, memory_bytes=4 * 71_254 * 3 + 2 * activations * 256)
     capacity.check_fits(given, trains=False, memory_bytes=4 * 71_254 + 2 * activations)
     with pytest.raises(ConfigError, match="71,254 weights take at least"):
@@ -47,11 +47,14 @@ def test_every_optimizer_of_ours_says_how_many_numbers_it_keeps():
 
 
 def test_an_optimizer_of_the_users_own_counts_as_adams_in_limits():
-    adamw, own = config("optimizer=adamw", "limits.memory_bytes=1"), config("limits.memory_bytes=1")
-    own.optimizer = OptimizerConfig("my_package.lion", 0.1)
-    network = build_network(config())
-    assert own.optimizer.states_per_weight is None
-    assert cost_limits.estimates(own, network, 4) == cost_limits.estimates(adamw, network, 4)
+    given = config("limits.memory_bytes=1")
+    common = {"image_size": 28, "batch_size": 8, "bytes_per_activation": 4}
+    adamw, own = (
+        cost_limits.estimates(given.limits, build_network(given), **common, states_per_weight=optimizer.states_per_weight)
+        for optimizer in (config("optimizer=adamw").optimizer, OptimizerConfig("my_package.lion", 0.1))
+    )
+    assert OptimizerConfig("my_package.lion", 0.1).states_per_weight is None
+    assert own == adamw
 
 
 def test_a_processor_is_always_there():

@@ -12,11 +12,16 @@ from densenet_sweep.config.schema import ConfigError
 CHOICES = {"architecture": "densenet_bc", "optimizer": "nesterov", "schedule": "cosine", "data": "digits"}
 
 
+def write(path: Path, overrides: list[str]) -> None:
+    values = run_config.shown(composition.typed(composition.compose(overrides)))
+    path.write_text(run_config.text(CHOICES, values), encoding="utf-8")
+
+
 @pytest.fixture
 def kept(tmp_path: Path) -> Path:
     path = tmp_path / "config.yaml"
     typed = [f"{group}={option}" for group, option in CHOICES.items()]
-    run_config.write(path, composition.typed(composition.compose([*typed, "optimizer.lr=0.03", "seed=7"])), CHOICES)
+    write(path, [*typed, "optimizer.lr=0.03", "seed=7"])
     return path
 
 
@@ -97,7 +102,7 @@ def test_trust_does_not_reach_the_file(kept):
 def test_what_the_user_names_again_is_called(kept):
     typed = ["optimizer._target_=json.decoder.JSONDecoder", "trusted_targets=[json.*]"]
     overrides = [*(f"{group}={option}" for group, option in CHOICES.items()), "optimizer.lr=0.03", *typed]
-    run_config.write(kept, composition.typed(composition.compose(overrides)), CHOICES)
+    write(kept, overrides)
     assert "_target_: json.decoder.JSONDecoder" in kept.read_text()
     with pytest.raises(ConfigError, match="was trained with"):
         of_a_run.config(kept)

@@ -9,26 +9,35 @@ def config(*overrides: str):
     return composition.typed(composition.compose(["data=digits", "architecture.depth=10", *overrides]))
 
 
+def estimates_of(given, size: int = 4):
+    return cost_limits.estimates(
+        given.limits,
+        build_network(given),
+        image_size=given.data.image_size,
+        batch_size=given.batch_size,
+        bytes_per_activation=size,
+        states_per_weight=given.optimizer.states_per_weight,
+    )
+
+
 def test_without_a_limit_nothing_is_estimated():
     given = config()
-    assert cost_limits.excesses(given, build_network(given), 4) == {}
-    assert cost_limits.message(given, build_network(given), 4) == ""
+    assert estimates_of(given) == cost_limits.excesses(given.limits, {}) == {}
+    assert cost_limits.message(given.limits, {}) == ""
 
 
 @pytest.mark.parametrize(("limit", "is_over"), [(20_470, False), (20_469, True)])
 def test_parameters_are_counted(limit, is_over):
     given = config(f"limits.num_parameters={limit}", "architecture.growth_rate=12")
-    network = build_network(given)
-    assert sum(parameter.numel() for parameter in network.parameters()) == 20_470
-    [excess] = cost_limits.excesses(given, network, 4).values()
-    assert excess == pytest.approx(20_470 / limit - 1)
-    assert (cost_limits.message(given, network, 4) != "") is is_over
+    found = estimates_of(given)
+    assert found == {"num_parameters": 20_470}
+    assert cost_limits.excesses(given.limits, found) == {"num_parameters": pytest.approx(20_470 / limit - 1)}
+    assert (cost_limits.message(given.limits, found) != "") is is_over
 
 
 def test_memory_grows_with_the_batch_the_precision_and_the_optimizers_state():
     def estimate(*overrides: str, size: int = 4) -> int:
-        given = config("limits.memory_bytes=1", *overrides)
-        return cost_limits.estimates(given, build_network(given), size)["memory_bytes"]
+        return estimates_of(config("limits.memory_bytes=1", *overrides), size)["memory_bytes"]
 
     weights = 4 * sum(parameter.numel() for parameter in build_network(config()).parameters())
     plain = estimate("optimizer=sgd")
@@ -42,5 +51,5 @@ def test_memory_grows_with_the_batch_the_precision_and_the_optimizers_state():
 
 def test_the_message_names_key_limit_and_estimate():
     given = config("limits.num_parameters=1000", "limits.memory_bytes=1000", "architecture.growth_rate=12")
-    message = cost_limits.message(given, build_network(given), 4)
+    message = cost_limits.message(given.limits, estimates_of(given))
     assert message.startswith("limits.num_parameters=1,000, and this network takes 20,470; limits.memory_bytes=1,000, and")
