@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from hydra_async_sweeper.readable import numbered
 from hydra_async_sweeper.space import search_space as spaces
+from hydra_async_sweeper.space.domain import contains
 from hydra_async_sweeper.space.search_space import is_search
 from hydra_async_sweeper.trial import NUM_STEPS, PROMOTED, RUNG_SECONDS, RUNGS, SECONDS
 from hydra_async_sweeper.workers.claim import LEASE
@@ -173,7 +174,7 @@ def _distribution(name: str, text: str, runs: "Sequence[Run]") -> "BaseDistribut
     with contextlib.suppress(Exception):
         written = ast.literal_eval(text)["search"] if text.startswith("{") else text
         distribution = spaces.read({name: written}, [], None).parameters[name].distribution  # type: ignore[arg-type]
-        if all(distribution._contains(distribution.to_internal_repr(_value(value, distribution))) for value in tried):
+        if all(contains(distribution, _value(value, distribution)) for value in tried):
             return distribution
     numbers = [number for value in tried if isinstance(number := _parsed(value), int | float)]
     if len(numbers) == len(tried) and not any(isinstance(number, bool) for number in numbers):

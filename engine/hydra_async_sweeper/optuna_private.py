@@ -1,14 +1,72 @@
-"""Private names of Optuna (5.0) that the engine needs.
+"""Private names of Optuna (5.0) that the engine needs, each once. Optuna is imported where a function is called.
 
-- `get_lock_file`: the journal's own lock, so that our writes and Optuna's exclude each other.
-- `JournalOperation`: the codes of the journal's lines, for a write that depends on what the journal holds.
-- `TrialModel`, `TrialUserAttributeModel`: a database's tables, for the same conditional write in one transaction.
-
-Optuna has no public compare-and-set on a trial's attributes; with one, all of this can go.
+Optuna has no public compare-and-set on a trial's attributes; with one, the database's tables and most of `INHERITED` can go.
 """
 
-from optuna.storages._rdb.models import TrialModel, TrialUserAttributeModel
-from optuna.storages.journal._file import get_lock_file
-from optuna.storages.journal._storage import JournalOperation
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["JournalOperation", "TrialModel", "TrialUserAttributeModel", "get_lock_file"]
+if TYPE_CHECKING:
+    import optuna
+    from optuna.distributions import BaseDistribution
+    from optuna.trial import FrozenTrial
+
+# Members of Optuna's storages that ours use or override, by Optuna's class: a journal's lock and what it has read, for a write
+# that depends on what the journal holds; and the calls of the gRPC proxy, which has no option for a timeout.
+INHERITED: Mapping[str, tuple[str, ...]] = {
+    "JournalStorage": ("_replay_result", "_sync_with_backend", "_thread_lock"),
+    "GrpcStorageProxy": ("_setup", "_stub"),
+}
+
+# Methods beyond the interface that Optuna's cache before a database calls.
+CALLED_BY_THE_CACHE = ("_create_new_trial", "_get_trials", "_set_trial_param", "get_trial_id_from_study_id_trial_number")
+
+
+def storage_of(study: "optuna.Study") -> "optuna.storages.BaseStorage":
+    """Return the study's storage, for calls that `Study` does not have; not public since optuna#472."""
+    return study._storage
+
+
+def id_of(trial: "optuna.Trial | FrozenTrial") -> int:
+    """Return the trial's id in its storage.
+
+    `get_trial_id_from_study_id_trial_number` is public, but reads the storage once more for each call.
+    """
+    return trial._trial_id
+
+
+def next_waiting(study: "optuna.Study", distributions: "Mapping[str, BaseDistribution]") -> "optuna.Trial | None":
+    """Begin the next trial of the queue, with a value of each distribution; None if the queue is empty.
+
+    `Study.ask` would then begin a new trial.
+    """
+    import optuna
+
+    trial_id = study._pop_waiting_trial_id()
+    if trial_id is None:
+        return None
+    trial = optuna.Trial(study, trial_id)
+    for name, distribution in distributions.items():
+        trial._suggest(name, distribution)
+    return trial
+
+
+def limit_calls(proxy: "optuna.storages.GrpcStorageProxy", limited: Callable[[Any], Any]) -> None:
+    """Replace each remote call of `proxy` by what `limited` returns for it."""
+    stub = proxy._stub
+    for name, call in vars(stub).items():
+        setattr(stub, name, limited(call))
+
+
+def attribute_code() -> int:
+    """Return the code of a journal's lines that set a trial's user attribute."""
+    from optuna.storages.journal._storage import JournalOperation
+
+    return JournalOperation.SET_TRIAL_USER_ATTR
+
+
+def trial_tables() -> tuple[Any, Any]:
+    """Return a database's tables of trials and of their user attributes."""
+    from optuna.storages._rdb.models import TrialModel, TrialUserAttributeModel
+
+    return TrialModel, TrialUserAttributeModel

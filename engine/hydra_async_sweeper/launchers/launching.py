@@ -9,6 +9,7 @@ from hydra.core.utils import JobStatus
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from hydra_async_sweeper.errors import SweepError
+from hydra_async_sweeper.hydra_private import returned_by
 from hydra_async_sweeper.launchers.poll import SweepEnded, watched
 from hydra_async_sweeper.terminal import live_table
 from hydra_async_sweeper.workers.worker import Worker
@@ -84,9 +85,9 @@ def _launch_once(worker: Worker, config: DictConfig, n_jobs: int | None) -> str:
         returns = list(launcher.launch(overrides, initial_job_idx=0))
     failures = [returned for returned in returns if returned.status is not JobStatus.COMPLETED]
     if len(failures) == len(returns):
-        raise failures[0]._return_value
+        raise returned_by(failures[0])
     for failure in failures:  # the others have done its share
-        log.warning("a worker ended early: %s", _first_line(failure._return_value))
+        log.warning("a worker ended early: %s", _first_line(returned_by(failure)))
     return next(str(returned.return_value) for returned in returns if returned.status is JobStatus.COMPLETED)
 
 

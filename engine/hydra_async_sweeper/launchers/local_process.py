@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 import cloudpickle
 from hydra.core.singleton import Singleton
-from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
+from hydra.core.utils import JobReturn, run_job, setup_globals
 from omegaconf import open_dict
+
+from hydra_async_sweeper.hydra_private import failed, returned_by
 
 if TYPE_CHECKING:
     from hydra_async_sweeper.launchers.local_launcher import Job
@@ -29,8 +31,8 @@ def main() -> None:
     try:
         content = cloudpickle.dumps(returned)
     except Exception:  # the error cannot be pickled; its text can
-        value = returned._return_value
-        returned._return_value = RuntimeError(f"{type(value).__name__}: {value}")
+        value = returned_by(returned)
+        returned.return_value = RuntimeError(f"{type(value).__name__}: {value}")
         content = cloudpickle.dumps(returned)
     part = result.with_suffix(".part")
     part.write_bytes(content)
@@ -43,7 +45,7 @@ def _run(job: "Job") -> JobReturn:
     try:
         config = job.context.config_loader.load_sweep_config(job.config, list(job.overrides))
     except Exception as error:
-        return JobReturn(status=JobStatus.FAILED, _return_value=error)
+        return failed(error)
     with open_dict(config):
         config.hydra.job.id = f"{job.config.hydra.job.name}_{job.index}"
         config.hydra.job.num = job.index

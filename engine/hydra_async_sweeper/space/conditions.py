@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hydra_async_sweeper.errors import SweepError
+from hydra_async_sweeper.space.domain import contains
 
 if TYPE_CHECKING:
     from hydra_async_sweeper.space.search_space import Parameter
@@ -74,7 +75,7 @@ def _checked(name: str, other: "Parameter", key: str, accepted: tuple[Any, ...])
     distribution: Any = other.distribution
     for value in accepted:
         try:
-            occurs = distribution._contains(distribution.to_internal_repr(value))
+            occurs = contains(distribution, value)
         except (ValueError, TypeError):
             occurs = False
         if not occurs:

@@ -27,6 +27,7 @@ from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Overrid
 from hydra.errors import HydraException
 
 from hydra_async_sweeper.errors import SweepError
+from hydra_async_sweeper.hydra_private import element_text
 from hydra_async_sweeper.space import conditions as conditional
 
 if TYPE_CHECKING:
@@ -243,7 +244,7 @@ def _check_tags(override: Override, tags: set[str]) -> None:
 
 def _typed(element: Any) -> str:
     """Return the override text that Hydra parses to exactly `element`; `choice('1')` has lost its quotes by now."""
-    text = Override._get_value_element_as_str(element)
+    text = element_text(element)
     if isinstance(element, str):
         try:
             [parsed] = OverridesParser.create().parse_overrides([f"x={text}"])

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra_async_sweeper.errors import SweepError
+from hydra_async_sweeper.space.domain import contains
 from hydra_async_sweeper.space.search_space import Space
 from hydra_async_sweeper.study import study_file
 from hydra_async_sweeper.study.exclusive import is_lock
@@ -42,7 +43,7 @@ def checked(values: Any, space: Space) -> dict[str, Any] | None:
             parameter = space.parameters[key]
             distribution: Any = parameter.distribution
             try:
-                is_inside = distribution._contains(distribution.to_internal_repr(value))
+                is_inside = contains(distribution, value)
             except (ValueError, TypeError):
                 is_inside = False
                 if not hasattr(distribution, "choices"):

@@ -12,7 +12,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend, JournalFileSymlinkLock
 
 from hydra_async_sweeper.errors import SweepError
-from hydra_async_sweeper.optuna_private import JournalOperation
+from hydra_async_sweeper.optuna_private import attribute_code
 from hydra_async_sweeper.study.retry import is_full_disk, wait_out
 from hydra_async_sweeper.study.storage import WAYS_ON
 from hydra_async_sweeper.workers.claim import LEASE, is_due
@@ -160,7 +160,7 @@ class LeasingJournal(JournalStorage):
             return is_due(self._replay_result.get_trial(trial_id).user_attrs.get(LEASE), value)
 
         # What `JournalStorage._write_log` (5.0) writes.
-        operation = {"op_code": JournalOperation.SET_TRIAL_USER_ATTR, "worker_id": self._replay_result.worker_id}
+        operation = {"op_code": attribute_code(), "worker_id": self._replay_result.worker_id}
         with self._thread_lock:
             self._journal.append_if(is_wanted, [{**operation, "trial_id": trial_id, "user_attr": {key: value}}])
             self._sync_with_backend()

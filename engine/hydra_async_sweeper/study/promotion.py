@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import optuna
 
+from hydra_async_sweeper.optuna_private import storage_of
 from hydra_async_sweeper.study.exclusive import exclusive
 from hydra_async_sweeper.study.pruners import BestSharePruner, check_whole
 from hydra_async_sweeper.trial import NUM_STEPS, PROMOTED, RUNG_SECONDS, RUNGS, SECONDS, passed_step, promoted_numbers
@@ -72,7 +73,7 @@ class PromotionPruner(BestSharePruner):
 
     def _chosen(self, rung: "_Rung", *, is_first: bool) -> Sequence["FrozenTrial"]:
         """Return the trials whose rank lets them continue."""
-        return rung.judged[: max(len(rung.judged) // self._reduction_factor, 0 if is_first else 1)]
+        return rung.judged[: max(len(rung.judged) // self.reduction_factor, 0 if is_first else 1)]
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def promote(study: "Study", pruner: PromotionPruner) -> None:
     """Enqueue the promotion of the next trial, if there is one; of several workers one does so."""
     if pruner.promotable(study) is None:
         return
-    with exclusive(study._storage, study.study_name):
+    with exclusive(storage_of(study), study.study_name):
         trial = pruner.promotable(study)
         if trial is not None:
             study.add_trial(going_on_from(trial))

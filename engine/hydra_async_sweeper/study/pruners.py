@@ -55,14 +55,14 @@ class BestSharePruner(optuna.pruners.BasePruner):
             SweepError: it is not a whole number of at least 1.
         """
         check_whole("reduction_factor", reduction_factor, 1)
-        self._reduction_factor = reduction_factor
+        self.reduction_factor = reduction_factor
 
     def prune(self, study: "Study", trial: "FrozenTrial") -> bool:
         """Return whether too many trials were better after the last step that this one reported."""
         if not trial.intermediate_values:
             return False
         num_better, num_judged = _place(study, trial, max(trial.intermediate_values))
-        return num_better >= max(1, num_judged // self._reduction_factor)
+        return num_better >= max(1, num_judged // self.reduction_factor)
 
 
 def check_whole(name: str, value: Any, least: int) -> None:

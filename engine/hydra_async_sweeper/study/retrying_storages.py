@@ -21,13 +21,10 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.exc import DatabaseError, DBAPIError, IntegrityError, InterfaceError, OperationalError
 
 from hydra_async_sweeper.errors import SweepError
-from hydra_async_sweeper.optuna_private import TrialModel, TrialUserAttributeModel
+from hydra_async_sweeper.optuna_private import CALLED_BY_THE_CACHE, limit_calls, trial_tables
 from hydra_async_sweeper.study.retry import wait_out
 from hydra_async_sweeper.study.storage import WAYS_ON
 from hydra_async_sweeper.workers.claim import LEASE, is_due
-
-# Methods beyond the interface that Optuna's cache before a database calls (5.0).
-_CALLED_BY_THE_CACHE = ("_create_new_trial", "_get_trials", "_set_trial_param", "get_trial_id_from_study_id_trial_number")
 
 # How long a command waits for another that writes to the same file.
 _SQLITE_SECONDS = 20.0
@@ -100,7 +97,7 @@ def _patiently(method: Callable[..., Any]) -> Callable[..., Any]:
 
 def _patient(storage: type[Storage]) -> type[Storage]:
     """Make every method of the class's interface patient."""
-    for name in (*optuna.storages.BaseStorage.__abstractmethods__, *_CALLED_BY_THE_CACHE):
+    for name in (*optuna.storages.BaseStorage.__abstractmethods__, *CALLED_BY_THE_CACHE):
         if hasattr(storage, name):
             setattr(storage, name, _patiently(getattr(storage, name)))
     return storage
@@ -139,10 +136,10 @@ class PatientDatabase(optuna.storages.RDBStorage):
 
     def _set_lease(self, trial_id: int, lease: Mapping[str, Any]) -> None:
         """Write the row only if unchanged since it was read: one statement is atomic, and a key has one row per trial."""
-        row = TrialUserAttributeModel
+        trials, row = trial_tables()
         is_the_row = (row.trial_id == trial_id, row.key == LEASE)
         with suppress(IntegrityError), self.engine.begin() as connection:  # somebody else's first lease was first
-            state: Any = connection.scalar(select(TrialModel.state).where(TrialModel.trial_id == trial_id))
+            state: Any = connection.scalar(select(trials.state).where(trials.trial_id == trial_id))
             self.check_trial_is_updatable(trial_id, state)
             stored = connection.scalar(select(row.value_json).where(*is_the_row))
             if not is_due(None if stored is None else json.loads(stored), lease):
@@ -200,9 +197,7 @@ class PatientProxy(optuna.storages.GrpcStorageProxy):
     def _setup(self) -> None:
         """Set a timeout on each call; Optuna (5.0) has no option for it, and waits forever for a host that has gone."""
         super()._setup()
-        limit = _CallLimit()
-        for name, call in vars(self._stub).items():
-            setattr(self._stub, name, limit.applied_to(call))
+        limit_calls(self, _CallLimit().applied_to)
 
 
 class _CallLimit:

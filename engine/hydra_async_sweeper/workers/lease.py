@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from hydra_async_sweeper.optuna_private import id_of, storage_of
 from hydra_async_sweeper.study.retry import Outage
 from hydra_async_sweeper.workers.claim import LEASE, mark
 from hydra_async_sweeper.workers.process_identity import is_gone, machine, process_start
@@ -47,13 +48,13 @@ class Lease:
     ) -> None:
         """Do not call this: `take` and `succeed` return a lease that is held."""
         self.number = trial.number
-        self._storage = study._storage
-        self._trial_id = trial._trial_id
+        self._storage = storage_of(study)
+        self._trial_id = id_of(trial)
         self._seconds = seconds
         self._content = content
         self._writing = threading.Lock()
         self._released = threading.Event()
-        self._thread = threading.Thread(target=self._renew, name=f"lease-{trial._trial_id}", daemon=True)
+        self._thread = threading.Thread(target=self._renew, name=f"lease-{self._trial_id}", daemon=True)
 
     @classmethod
     def take(cls, study: "optuna.Study", trial_id: int, seconds: float) -> "Lease | None":
@@ -64,7 +65,7 @@ class Lease:
             trial_id: Optuna's.
             seconds: how long its owner may be silent before another worker may take the trial over.
         """
-        trial = study._storage.get_trial(trial_id)
+        trial = storage_of(study).get_trial(trial_id)
         if trial.user_attrs.get(LEASE, {}).get("phase", _RELEASED) != _RELEASED:
             return None
         return cls._replacing(study, trial, seconds, _RUNNING, _attempt(trial))
@@ -97,12 +98,16 @@ class Lease:
             "gpu": os.environ.get("CUDA_VISIBLE_DEVICES") or None,
         }
         lease = cls(study, trial, seconds, content)
+        return lease if lease.begin() else None
+
+    def begin(self) -> bool:
+        """Write the lease, and renew it from now on if it is held."""
         with _unless_finished():
-            lease._write()
-            if lease.is_held():
-                lease._thread.start()
-                return lease
-        return None
+            self._write()
+            if self.is_held():
+                self._thread.start()
+                return True
+        return False
 
     def is_held(self) -> bool:
         """Return whether the trial is still this worker's; reads the storage."""
@@ -204,10 +209,10 @@ class Silence:
         """Return how many seconds the trial's lease has been unchanged; an outage of the storage restarts the count."""
         now = self._clock()
         state = trial.user_attrs.get(LEASE) or trial.datetime_start
-        before, since = self._seen.get(trial._trial_id, (None, now))
+        before, since = self._seen.get(id_of(trial), (None, now))
         if before != state:
             since = now
-        self._seen[trial._trial_id] = (state, since)
+        self._seen[id_of(trial)] = (state, since)
         return now - max(since, Outage.ended)
 
 

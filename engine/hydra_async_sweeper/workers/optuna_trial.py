@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from hydra_async_sweeper.errors import SweepError
+from hydra_async_sweeper.optuna_private import id_of, storage_of
 from hydra_async_sweeper.trial import HELD_TO, PROMOTED, TrialLost, passed_step
 from hydra_async_sweeper.workers.interruption import Interruption
 from hydra_async_sweeper.workers.lease import Lease
@@ -73,19 +74,19 @@ class RunningTrial:
         if step not in self._reported:
             self._reported.add(step)
             # Bypasses `Trial.report`, which refuses several objectives; reports are shown even where they cannot prune.
-            self._study._storage.set_trial_intermediate_value(self._trial._trial_id, step, float(value))
+            storage_of(self._study).set_trial_intermediate_value(id_of(self._trial), step, float(value))
         self.check_interruption()
 
     def should_prune(self) -> bool:
         """Return the pruner's decision; False without one."""
         if not self.is_judged:
             return False
-        return self._study.pruner.prune(self._study, self._study._storage.get_trial(self._trial._trial_id))
+        return self._study.pruner.prune(self._study, storage_of(self._study).get_trial(id_of(self._trial)))
 
     def constrain(self, name: str, excess: float) -> None:
         """Record a constraint for the sampler; the first value for a name counts."""
         self.check_lease()
-        known = self._study._storage.get_trial(self._trial._trial_id).system_attrs
+        known = storage_of(self._study).get_trial(id_of(self._trial)).system_attrs
         if f"constraints:{name}" not in known:
             self._trial.set_constraint(name, excess)
 

@@ -25,6 +25,8 @@ from omegaconf import DictConfig, open_dict
 from hydra_async_sweeper.best_config import flat_job_config
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.events import emit
+from hydra_async_sweeper.hydra_private import failed, returned_by
+from hydra_async_sweeper.optuna_private import id_of, next_waiting, storage_of
 from hydra_async_sweeper.readable import counted, first_line, one_line, unwrapped
 from hydra_async_sweeper.space.search_space import Space
 from hydra_async_sweeper.study import build
@@ -131,7 +133,7 @@ class Worker:
                         return "no configuration is left" if settings.repeats else "the sampler has tried every combination"
                     time.sleep(_POLL_SECONDS)  # a running trial may still come back
                     continue
-                lease = Lease.take(study, trial._trial_id, settings.lease_seconds)
+                lease = Lease.take(study, id_of(trial), settings.lease_seconds)
                 if lease is None:  # it was in the queue by mistake: another worker runs it
                     continue
                 if settings.budget.admits(study, trial.number):
@@ -179,8 +181,6 @@ class Worker:
 
         For repetitions, and after a sampler has tried every combination, only the queue is left.
         """
-        import optuna
-
         from hydra_async_sweeper.study.promotion import PromotionPruner, promote
 
         is_exhausted = bool(study.user_attrs.get(_EXHAUSTED))
@@ -189,13 +189,7 @@ class Worker:
             promote(study, study.pruner)
         if not (self.settings.repeats or is_exhausted):
             return study.ask(self.space.distributions())
-        trial_id = study._pop_waiting_trial_id()
-        if trial_id is None:
-            return None
-        trial = optuna.Trial(study, trial_id)
-        for name, distribution in self.space.distributions().items():
-            trial._suggest(name, distribution)
-        return trial
+        return next_waiting(study, self.space.distributions())
 
     def _run(
         self, study: "optuna.Study", trial: "optuna.Trial", lease: Lease, composer: Composer, interruption: Interruption
@@ -205,7 +199,7 @@ class Worker:
         from optuna.trial import TrialState
 
         values = self._all_values(trial)
-        before = study._storage.get_trial(trial._trial_id)
+        before = storage_of(study).get_trial(id_of(trial))
         handle = RunningTrial(study, trial, lease, interruption, before)
         origin = "" if handle.promoted_from is None else f" goes on from trial {handle.promoted_from}"
         nth = f" (attempt {lease.attempt + 1})" if lease.attempt else ""
@@ -220,9 +214,10 @@ class Worker:
                 raise
             self._end_exited(study, lease, left)
             return
-        if isinstance(returned._return_value, SweepError):  # see `Trial.hold_to`
+        refused = returned_by(returned)
+        if isinstance(refused, SweepError):  # see `Trial.hold_to`
             lease.give_back()
-            raise returned._return_value
+            raise refused
         state, result, reason = _outcome(returned, len(study.directions))
         lease.release()
         try:
@@ -233,7 +228,7 @@ class Worker:
         except (TrialLost, UpdateFinishedTrialError) as lost:
             log.warning("%s; what it does counts", lost)
             return
-        trial_log.end(study, study._storage.get_trial(trial._trial_id), self.settings.sweep_dir)
+        trial_log.end(study, storage_of(study).get_trial(id_of(trial)), self.settings.sweep_dir)
         self._emit_end(study, trial.number, {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}[state], reason)
 
     def _end_exited(self, study: "optuna.Study", lease: Lease, raised: BaseException) -> None:
@@ -261,7 +256,7 @@ class Worker:
         try:
             config = composer.compose(overrides)
         except Exception as error:
-            return JobReturn(status=JobStatus.FAILED, _return_value=error)
+            return failed(error)
         with open_dict(config):
             config.hydra.job.id = str(number)
             config.hydra.job.num = number
@@ -282,7 +277,7 @@ class Worker:
             # What the task raises is in the return value; an error here comes from Hydra's own files.
             return wait_out(run, is_full_disk, "the disk below the sweep's folder")
         except OSError as error:
-            return JobReturn(status=JobStatus.FAILED, _return_value=error)
+            return failed(error)
 
     def _emit_end(self, study: "optuna.Study", number: int, state: str, reason: str | None) -> None:
         emit(
@@ -300,7 +295,7 @@ class Worker:
 
 def _outcome(returned: JobReturn, num_objectives: int) -> tuple[str, Any, str | None]:
     """Return the state, the value and the reason of a trial from what its job returned."""
-    value = returned._return_value
+    value = returned_by(returned)
     value = unwrapped(value) if isinstance(value, Exception) else value
     if returned.status is JobStatus.COMPLETED:
         listed = list(value) if isinstance(value, list | tuple) else [value]
@@ -314,6 +309,6 @@ def _outcome(returned: JobReturn, num_objectives: int) -> tuple[str, Any, str | 
     if type(value).__name__ == "OutOfMemoryError" or "out of memory" in str(value).lower():
         reason = f"out of memory: {scrubbed(first_line(value))}"
         # The error's traceback holds the tensors that filled the memory.
-        returned._return_value = value = None
+        returned.return_value = value = None
         gc.collect()
     return "FAIL", None, reason
