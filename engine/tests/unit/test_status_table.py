@@ -6,9 +6,6 @@ import socket
 import optuna
 import pytest
 from hydra_async_sweeper.terminal import status_table
-from hydra_async_sweeper.trial import NUM_STEPS, RUNG_SECONDS, RUNGS, SECONDS
-from hydra_async_sweeper.workers.claim import LEASE
-from hydra_async_sweeper.workers.lease import ATTEMPT
 from hydra_async_sweeper.workers.process_identity import machine, process_start
 from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.trial import TrialState
@@ -238,8 +235,3 @@ def test_the_time_of_rungs_is_none_of_the_epochs_ahead(study):
     add(study, steps=[0.5], seconds=10.0, **took)  # at its rung: as if each epoch took what the rung did
     add(study, steps=[0.5, 0.6], seconds=50.0, **took)
     assert [cells(study, number)[-1] for number in (0, 1)] == ["0:30", "0:40"]
-
-
-def test_the_names_of_the_attributes():
-    assert (LEASE, ATTEMPT, NUM_STEPS, RUNG_SECONDS) == ("lease", "attempt", "num_steps", "rung_seconds")
-    assert (SECONDS, RUNGS) == ("seconds", "rungs")
