@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from densenet_sweep.counts import counted
+
 # Two images: in training BatchNorm needs more than one value per channel, even where a map has shrunk to 1x1.
 _PROBE_BATCH = 2
 
@@ -105,7 +107,7 @@ def render(description: Description) -> str:
     lines += [
         "",
         f"image {channels}x{height}x{width}; {description.num_macs / 1e6:,.1f} M multiply-accumulates an image",
-        f"activations kept in a training step of {description.batch_size} images: {mebibytes:,.0f} MiB in fp32, "
+        f"activations kept in a training step of {counted(description.batch_size, 'image')}: {mebibytes:,.0f} MiB in fp32, "
         "about half in bf16",
     ]
     return "\n".join(lines)

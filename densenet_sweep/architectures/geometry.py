@@ -5,6 +5,8 @@ Owns the depth formula of the paper's families and the shrinking of an image thr
 
 from collections.abc import Sequence
 
+from densenet_sweep.counts import counted
+
 STEMS = ("small", "imagenet")
 INITIALIZATIONS = ("he", "xavier", "torch")
 
@@ -71,8 +73,8 @@ def check_image_size(image_size: int, stem: str, num_blocks: int) -> None:
         if stem == "imagenet":  # the inverse of what `stage_sizes` does
             smallest = 4 * (smallest - 1) + 1
         raise ValueError(
-            f"data.image_size={image_size}: this architecture ({stem} stem, {num_blocks} dense blocks) shrinks it below 1x1; "
-            f"at least {smallest} is accepted"
+            f"data.image_size={image_size}: this architecture ({stem} stem, "
+            f"{counted(num_blocks, 'dense block')}) shrinks it below 1x1; at least {smallest} is accepted"
         )
 
 

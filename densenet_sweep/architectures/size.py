@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from densenet_sweep.architectures import geometry
+from densenet_sweep.counts import counted
 
 # torchvision's ResNet-18 without its first convolution and its classifier.
 _RESNET18_MIDDLE = 11_167_104
@@ -69,8 +70,8 @@ def densenet(
             kept = int(channels * compression)
             if kept < 1:
                 raise ValueError(
-                    f"architecture.compression={compression:g}: a transition would keep none of {channels:,} channels; "
-                    f"at least {1 / channels:.2g} is accepted"
+                    f"architecture.compression={compression:g}: a transition would keep none of "
+                    f"{counted(channels, 'channel')}; at least {1 / channels:.2g} is accepted"
                 )
             parameters += channels * kept + bias * kept
             activations += kept * size**2

@@ -13,6 +13,7 @@ from hydra.experimental.callback import Callback
 from hydra_async_sweeper.readable import shown_path
 from omegaconf import DictConfig
 
+from densenet_sweep.counts import counted
 from densenet_sweep.run.artifacts import BEST_WEIGHTS, CHECKPOINTS
 from densenet_sweep.tracking.configured import in_store
 
@@ -65,7 +66,7 @@ class KeepBest(Callback):
         kept = [number for number in best[:keep] if _weights(folder, number).is_file()]
         _settle(config, study_name, folder, best[:keep], kept)
         shown = shown_path(folder)
-        which = f"the {len(kept)} best trials" if len(kept) > 1 else "the best trial"
+        which = "the best trial" if len(kept) == 1 else f"the {counted(len(kept), 'best trial')}"
         weights = f", weights of {which} (tracking.keep_checkpoints={keep})" if kept else ""
         log.info("%s: %s%s", shown, _size(folder), weights)
 

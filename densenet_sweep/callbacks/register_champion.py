@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from densenet_sweep.config import of_a_run
 from densenet_sweep.confirm import finalists, verdict
 from densenet_sweep.confirm import text as confirmation
+from densenet_sweep.counts import counted
 from densenet_sweep.results import next_commands
 from densenet_sweep.results.next_commands import command
 
@@ -163,7 +164,8 @@ def _write_experiment(config: DictConfig, folder: Path, shown: Path, found: "Ver
     runs = champion.runs
     says = [
         f"The champion of study {found.finalists.study}: its trial {champion.finalist.trial}, with a test accuracy of",
-        f"{runs.mean:.4f} ± {runs.deviation:.4f} over {len(runs.accuracies_S)} seeds. This is seed {seed}; the same again:",
+        f"{runs.mean:.4f} ± {runs.deviation:.4f} over {counted(len(runs.accuracies_S), 'seed')}.",
+        f"This is seed {seed}; the same again:",
         "",
         f"  densenet-sweep final --config-dir {shown} experiment=champion",
     ]

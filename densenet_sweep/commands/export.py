@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from densenet_sweep.commands.arguments import separated
+from densenet_sweep.counts import counted
 from densenet_sweep.tracking.access import mlflow_config
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def main(arguments: list[str]) -> None:
         report = _compared(model, predictor, signature, path)
     kind = {1: "grey", 3: "colour"}.get(signature.num_channels, f"{signature.num_channels}-channel")
     print(f"{path}: {model.origin}, {path.stat().st_size / 1e6:.2f} MB")
-    print(f"uint8 {kind} images of any size in, probabilities of {len(signature.class_names)} classes out")
+    print(f"in: uint8 images ({kind}) of any size; out: probabilities of {counted(len(signature.class_names), 'class')}")
     print(report)
 
 

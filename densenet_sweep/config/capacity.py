@@ -11,6 +11,7 @@ from typing import Any
 
 from densenet_sweep.architectures import geometry, size
 from densenet_sweep.config.schema import ArchitectureConfig, Config, ConfigError, DataConfig, DenseNetConfig, ResNetConfig
+from densenet_sweep.counts import counted
 from densenet_sweep.data.known import facts
 
 _GIB = 2**30
@@ -46,7 +47,7 @@ def check_fits(config: Config, *, trains: bool = True, memory_bytes: int | None 
     if weights + activations > available:
         at = f", at batch_size={batch} and data.image_size={config.data.image_size}," if trains else ""
         raise ConfigError(
-            f"architecture: {_shown(found.num_parameters)} weights{at} take at least {_gib(weights + activations)}"
+            f"architecture: {_weights(found.num_parameters)}{at} take at least {_gib(weights + activations)}"
             f"{' in training' if trains else ''}; this machine has {_gib(available)} of memory"
         )
 
@@ -137,6 +138,10 @@ def _batch_size(data: DataConfig, batch_size: int) -> int:
 
 def _gib(num_bytes: int) -> str:
     return f"{_shown(round(num_bytes / _GIB, 1) if num_bytes < 2**60 else num_bytes // _GIB)} GiB"
+
+
+def _weights(number: int) -> str:
+    return counted(number, "weight") if number < 10**12 else f"{number:.2g} weights"
 
 
 def _shown(number: float) -> str:

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from hydra_async_sweeper.readable import counted
 from rich import box
 from rich.console import Console
 from rich.markup import escape
@@ -10,6 +9,7 @@ from rich.table import Table
 
 from densenet_sweep.confirm.statistics import LEVEL
 from densenet_sweep.confirm.verdict import Result, Verdict
+from densenet_sweep.counts import counted
 from densenet_sweep.results.formatting import cell, short_names, value
 
 
@@ -29,7 +29,7 @@ def sentences(verdict: Verdict) -> list[str]:
         lines.append(f"{counted(verdict.num_missing, 'run')} {verb} still to come, so no champion is named.")
     if not verdict.results:
         return [*lines, "No finalist has been trained twice."]
-    images = f"{verdict.results[0].runs.num_images:,} test images"
+    images = counted(verdict.results[0].runs.num_images, "test image")
     best = verdict.results[0].finalist.trial
     others = [verdict.results[index].finalist.trial for index in verdict.equals if index != 0]
     if others:
@@ -39,11 +39,11 @@ def sentences(verdict: Verdict) -> list[str]:
         lines.append(f"Trial {best} stands out from the others on {images} ({_method(verdict)}).")
     if verdict.champion is not None:
         champion = verdict.results[verdict.champion]
-        size = f" with {champion.finalist.num_parameters:,} weights" if champion.finalist.num_parameters else ""
+        size = f" with {counted(champion.finalist.num_parameters, 'weight')}" if champion.finalist.num_parameters else ""
         why = "the smallest of these" if others else "the best" if len(verdict.results) > 1 else "the only finalist"
         lines.append(
             f"Champion: trial {champion.finalist.trial},{size} {why}. Test accuracy {champion.runs.mean:.4f} ± "
-            f"{champion.runs.deviation:.4f} over {len(champion.runs.accuracies_S)} seeds; the mean is "
+            f"{champion.runs.deviation:.4f} over {counted(len(champion.runs.accuracies_S), 'seed')}; the mean is "
             f"known to within {champion.runs.half_interval():.4f} (95 %)."
         )
     if verdict.champion:
@@ -95,7 +95,7 @@ def _entry(verdict: Verdict, index: int) -> dict[str, Any]:
 
 def title(verdict: Verdict) -> str:
     """Return the title, with the confirmed study and the number of seeds."""
-    return f"confirmation of {verdict.finalists.study}: test accuracy over {_num_seeds(verdict)} seeds"
+    return f"confirmation of {verdict.finalists.study}: test accuracy over {_num_seeds(verdict)}"
 
 
 def rows(verdict: Verdict) -> tuple[list[str], list[list[str]]]:
@@ -149,12 +149,13 @@ def _style(verdict: Verdict, index: int) -> str | None:
 
 def _num_seeds(verdict: Verdict) -> str:
     numbers = sorted({len(result.runs.accuracies_S) for result in verdict.results})
-    return str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
+    most = counted(numbers[-1], "seed") if numbers else "no seed"
+    return most if len(numbers) < 2 else f"{numbers[0]} to {most}"
 
 
 def _method(verdict: Verdict) -> str:
     number = len(verdict.behind)
-    level = f"{LEVEL:.0%} level" + (f" shared by {number} comparisons" if number > 1 else "")
+    level = f"{LEVEL:.0%} level" + (f" shared by {counted(number, 'comparison')}" if number > 1 else "")
     return f"Welch's t over seeds and images, {level}".replace("%", " %")
 
 

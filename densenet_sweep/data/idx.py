@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
+from densenet_sweep.counts import counted
 from densenet_sweep.data.images import Images, as_tensor
 
 # The third byte of an idx file is its number type (yann.lecun.com's description); the MNIST family has only this one.
@@ -38,7 +39,7 @@ def read(path: Path) -> Tensor:
     shape = tuple(np.frombuffer(data, ">u4", count=num_dimensions, offset=4).tolist()) if len(data) >= header else ()
     expected = header + int(np.prod(shape, dtype=np.int64))
     if len(data) < header or len(data) != expected:
-        raise ValueError(f"{path}: {len(data)} bytes instead of {expected}; delete it and get it again")
+        raise ValueError(f"{path}: {counted(len(data), 'byte')} instead of {expected}; delete it and get it again")
     return as_tensor(data[header:].reshape(shape))
 
 
@@ -52,6 +53,6 @@ def read_images(images_path: Path, labels_path: Path) -> Images:
     if images_NHW.ndim != 3 or labels_N.shape != images_NHW.shape[:1]:
         raise ValueError(
             f"{images_path}: holds an array of shape {tuple(images_NHW.shape)}, which does not go with the "
-            f"{tuple(labels_N.shape)} labels in {labels_path}"
+            f"labels of shape {tuple(labels_N.shape)} in {labels_path}"
         )
     return Images(images_NHW[:, None], labels_N.long())

@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from densenet_sweep.counts import counted
+
 # Code that needs all images of a set reads this many bytes at a time: the set may be larger than memory.
 BLOCK_BYTES = 2**23
 
@@ -31,10 +33,12 @@ class Images:
 
     def __post_init__(self) -> None:
         if self.pixels_MCHW.dtype != torch.uint8 or self.pixels_MCHW.ndim != 4:
-            raise ValueError(f"images are {self.pixels_MCHW.dtype} of {self.pixels_MCHW.ndim} dimensions, not uint8 of 4")
+            raise ValueError(
+                f"images are {self.pixels_MCHW.dtype} of {counted(self.pixels_MCHW.ndim, 'dimension')}, not uint8 of 4"
+            )
         rows_N = self.pixels_MCHW if self.rows_N is None else self.rows_N
         if self.labels_N.dtype != torch.int64 or self.labels_N.shape != rows_N.shape[:1]:
-            raise ValueError(f"{len(rows_N)} images do not go with labels of shape {tuple(self.labels_N.shape)}")
+            raise ValueError(f"labels of shape {tuple(self.labels_N.shape)} do not go with {counted(len(rows_N), 'image')}")
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from densenet_sweep.counts import counted
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -46,15 +48,15 @@ def split_sizes(
     num_valid = round(valid_fraction * num_images)
     if num_valid < num_classes or num_images - num_valid < num_classes:
         raise ValueError(
-            f"{key}={valid_fraction:g} of {num_images} images leaves a split with fewer images than the "
-            f"{num_classes} classes; between {num_classes / num_images:.3g} and {1 - num_classes / num_images:.3g} is "
-            "accepted"
+            f"{key}={valid_fraction:g} of {counted(num_images, 'image')} leaves a split with fewer images than the "
+            f"{counted(num_classes, 'class')}; between {num_classes / num_images:.3g} and "
+            f"{1 - num_classes / num_images:.3g} is accepted"
         )
     available = num_images - num_valid
     wanted = available if num_train is None else num_train
     if not num_classes <= wanted <= available:
         raise ValueError(
             f"data.num_train={num_train}: between {num_classes} and {available} is accepted, "
-            f"as {key}={valid_fraction:g} holds {num_valid} of {num_images} images out"
+            f"as {key}={valid_fraction:g} holds {num_valid} of {counted(num_images, 'image')} out"
         )
     return wanted, num_valid

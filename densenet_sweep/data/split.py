@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from densenet_sweep.counts import counted
 from densenet_sweep.data.images import Images
 from densenet_sweep.data.known import split_sizes
 
@@ -79,7 +80,7 @@ def few_images(train: Images, valid: Images, class_names: Sequence[str]) -> str:
 def _listed(counts: dict[str, int]) -> str:
     """Return a list such as "class cats has 1 image, class dogs has no image and 3 more have few"."""
     named = list(counts.items())[:_MOST_NAMES]
-    said = [f"class {name} has {count or 'no'} image{'s' if count > 1 else ''}" for name, count in named]
+    said = [f"class {name} has {counted(count, 'image') if count else 'no image'}" for name, count in named]
     more = len(counts) - len(named)
     return ", ".join(said) + (f", and {more} more {'has' if more == 1 else 'have'} as few" if more else "")
 

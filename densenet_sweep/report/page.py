@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 from densenet_sweep.confirm import text as confirmation
 from densenet_sweep.confirm import verdict
 from densenet_sweep.confirm.verdict import Verdict
+from densenet_sweep.counts import counted
 from densenet_sweep.drawing import interactive, theme
 from densenet_sweep.drawing.scene import Points
 from densenet_sweep.report.pictures import Drawn, draw
-from densenet_sweep.report.pictures.subject import counted
+from densenet_sweep.report.pictures.subject import counts_by_state
 from densenet_sweep.results import analysis, provenance, ranking
 from densenet_sweep.results.formatting import cell, short_names, value
 from densenet_sweep.results.study import Study
@@ -122,6 +123,7 @@ def page(studies: Sequence[Reported], *, top: int = 10) -> str:
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     return environment.get_template(_TEMPLATE).render(
+        counted=counted,
         title=_title(sections),
         made=datetime.datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
         sections=sections,
@@ -132,7 +134,7 @@ def page(studies: Sequence[Reported], *, top: int = 10) -> str:
 
 
 def _title(sections: Sequence[Mapping[str, Any]]) -> str:
-    return f"Sweep {sections[0]['name']}" if len(sections) == 1 else f"{len(sections)} sweeps compared"
+    return f"Sweep {sections[0]['name']}" if len(sections) == 1 else f"{counted(len(sections), 'sweep')} compared"
 
 
 def _section(index: int, reported: Reported, top: int) -> dict[str, Any]:
@@ -148,7 +150,7 @@ def _section(index: int, reported: Reported, top: int) -> dict[str, Any]:
         "id": f"study-{index}",
         "name": study.name,
         "facts": _facts(reported),
-        "counts": counted(study.finished) or "no trial has ended",
+        "counts": counts_by_state(study.finished) or "no trial has ended",
         "best": None if best is None else ", ".join(f"{value(it)}" for it in best.values),
         "best_number": None if best is None else best.number,
         "best_params": [] if best is None else [(name, cell(best.params[name])) for name in parameters if name in best.params],
@@ -182,10 +184,8 @@ def _facts(reported: Reported) -> dict[str, str]:
     tags = reported.tags
     commit = tags.get("git.commit", "")[:10]
     versions = [f"{word} {tags[key]}" for key, word in (("torch.version", "PyTorch"),) if key in tags]
-    number = tags.get("num_threads")
-    threads = (
-        f"{number} thread{'' if number == '1' else 's'}" if "num_threads" in tags and tags.get("device.type") == "cpu" else ""
-    )
+    is_known = "num_threads" in tags and tags.get("device.type") == "cpu"
+    threads = counted(int(tags["num_threads"]), "thread") if is_known else ""
     facts = {
         "Command": redacted(reported.command or ""),
         "When": f"{min(started):%Y-%m-%d %H:%M} to {max(ended):%Y-%m-%d %H:%M}" if started and ended else "",

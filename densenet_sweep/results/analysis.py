@@ -4,8 +4,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hydra_async_sweeper.readable import counted
-
+from densenet_sweep.counts import counted
 from densenet_sweep.results import noise, validated_on
 from densenet_sweep.results.importance import param_importances
 from densenet_sweep.results.study import Study, Trial
@@ -90,11 +89,11 @@ def sentences(study: Study) -> list[str]:
     shares = importance(study)
     if shares:
         named = ", ".join(f"{name.rpartition('.')[2]} {share:.2f}" for name, share in shares.items())
-        lines.append(f"Importance (PED-ANOVA, {len(study.complete)} complete trials): {named}.")
+        lines.append(f"Importance (PED-ANOVA, {counted(len(study.complete), 'complete trial')}): {named}.")
     saved = saving(study)
     if saved is not None:
         lines.append(
-            f"Pruned trials trained {saved.num_trained} of {saved.num_planned} epochs, "
+            f"Pruned trials trained {saved.num_trained} of {counted(saved.num_planned, 'epoch')}, "
             f"which saved about {_duration(saved.seconds)}."
         )
     correlations = rank_correlations(study)
@@ -112,4 +111,4 @@ def _rungs(trials: Sequence[Trial]) -> list[int]:
 def _duration(seconds: float) -> str:
     if seconds < 119.5:
         return counted(round(seconds), "second")
-    return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.1f} hours"
+    return counted(round(seconds / 60), "minute") if seconds < 7200 else f"{seconds / 3600:.1f} hours"

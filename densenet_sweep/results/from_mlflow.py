@@ -19,6 +19,7 @@ from hydra_async_sweeper.trial import NUM_STEPS, PROMOTED, RUNG_SECONDS, RUNGS, 
 from hydra_async_sweeper.workers.claim import LEASE
 
 from densenet_sweep.config.metrics import direction_of
+from densenet_sweep.counts import counted
 from densenet_sweep.results.from_optuna import NOTE
 from densenet_sweep.tracking.mlflow_private import last_step
 
@@ -73,7 +74,8 @@ def _incomplete(parent: "Run", by_number: "Mapping[int, Run]") -> list[str]:
     ended = [run for run in by_number.values() if run.data.tags.get("trial.state") in ("complete", "pruned", "failed")]
     asked = parent.data.tags.get("n_trials", "")
     if parent.info.status == "RUNNING" and asked.isdigit() and len(ended) < int(asked):
-        said.append(f"As far as it knows, {len(ended)} of {asked} trials have ended; the best may be missing.")
+        of_all = f"{len(ended)} of {counted(int(asked), 'trial')}"
+        said.append(f"Ended, as far as it knows: {of_all}; the best may be missing.")
     return said
 
 

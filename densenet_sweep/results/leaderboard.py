@@ -4,11 +4,13 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from hydra_async_sweeper.readable import numbered
 from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from densenet_sweep.counts import counted
 from densenet_sweep.results import analysis, ranking
 from densenet_sweep.results.formatting import cell, short_names, value
 from densenet_sweep.results.study import Study, Trial
@@ -37,12 +39,12 @@ def show(study: Study, *, top: int = 10, metric: "Metric | None" = None, console
     counts = Counter(trial.state for trial in study.begun)
     console.print(", ".join(f"{counts[state]} {state}" for state in ranking.SHOWN_STATES if counts[state]))
     for reason, numbers in list(_failures(study.in_state("failed")).items())[:_SHOWN_FAILURES]:
-        which = f"trial{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
+        which = numbered(numbers)
         console.print(f"{which} failed: {reason}", markup=False, highlight=False)
     if study.front:
         console.print(
-            f"{len(study.front)} of {counts['complete']} complete trials are on the Pareto front: no other is better in one "
-            "objective and as good in the rest.",
+            f"On the Pareto front: {len(study.front)} of {counted(counts['complete'], 'complete trial')}. "
+            "No other is better in one objective and as good in the rest.",
             highlight=False,
         )
     for line in [*analysis.sentences(study), *([study.note] if study.note else [])]:

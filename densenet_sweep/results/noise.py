@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from densenet_sweep.counts import counted
 from densenet_sweep.results import validated_on
 from densenet_sweep.results.study import Study
 
@@ -102,8 +103,8 @@ def expected_maximum(count: int) -> float:
 def sentence(noise: Noise) -> str:
     """Return the noise as a sentence."""
     line = (
-        f"One accuracy on {noise.num_valid:,} validation images is uncertain by {noise.deviation:.4f} (one standard deviation, "
-        "from the number of images alone)"
+        f"One accuracy on {counted(noise.num_valid, 'validation image')} is uncertain by {noise.deviation:.4f} "
+        "(one standard deviation, from the number of images alone)"
     )
     if noise.num_candidates == 1:
         return f"{line}."
@@ -111,7 +112,7 @@ def sentence(noise: Noise) -> str:
         return f"{line}: the best stands out."
     others = "the other complete trial"
     if noise.num_candidates > 2:
-        others = f"{len(noise.tied)} of the other {noise.num_candidates - 1} complete trials"
+        others = f"{len(noise.tied)} of the other {counted(noise.num_candidates - 1, 'complete trial')}"
     return (
         f"{line}: {others} (~) cannot be told from the best, "
         f"trial {noise.best}. Of {len(noise.tied) + 1} equally good ones the best looks "

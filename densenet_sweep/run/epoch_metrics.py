@@ -22,11 +22,6 @@ def is_best(metrics: Mapping[str, float], history: Sequence[Mapping[str, float]]
     return all(sign * metrics[objective] > sign * past[objective] for past in history)
 
 
-def in_epochs(number: int) -> str:
-    """Return "1 epoch", "2 epochs" ..."""
-    return f"{number} epoch{'s' if number > 1 else ''}"
-
-
 def line_of(epoch: Epoch, epochs: int) -> str:
     """Return the log line of one of `epochs` epochs."""
     validation = epoch.validation

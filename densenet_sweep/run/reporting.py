@@ -6,7 +6,8 @@ from typing import Any
 
 from hydra_async_sweeper import AT_RUNGS, NUM_STEPS, RUNG_SECONDS, RUNGS, SECONDS, Trial, TrialPruned
 
-from densenet_sweep.run.epoch_metrics import in_epochs, is_best, line_of, metrics_of
+from densenet_sweep.counts import counted
+from densenet_sweep.run.epoch_metrics import is_best, line_of, metrics_of
 from densenet_sweep.run.folder import RunFolder
 from densenet_sweep.run.recording import RUN_ID
 from densenet_sweep.tracking.record import Record
@@ -115,7 +116,7 @@ class TrainingRun:
         self._trial.report(judged[self._reported], step=rung)
         if rung == self._last_rung or self._trial.should_prune():
             self._record.epoch({**_without_number(judged), "num_parameters": self._num_parameters}, step=rung)
-            raise TrialPruned(f"after the rung of {in_epochs(rung)}")
+            raise TrialPruned(f"after the rung of {counted(rung, 'epoch')}")
 
     def report_epoch(self, epoch: Epoch) -> None:
         """Record an epoch of the training, keep what it can be continued from, and report it.
@@ -153,7 +154,7 @@ class TrainingRun:
         self._trial.annotate("num_test", num_images)
         self._record.epoch({"test_loss": test.loss, "test_accuracy": test.accuracy}, step=len(self.history))
         self._folder.keep_test(test)
-        log.info("%stest loss %.4f accuracy %.4f on %s images", self._prefix, test.loss, test.accuracy, f"{num_images:,}")
+        log.info("%stest loss %.4f accuracy %.4f on %s", self._prefix, test.loss, test.accuracy, counted(num_images, "image"))
 
     def _trained(self, rung: int, epochs: Iterable[Epoch]) -> dict[str, float]:
         """Train a rung to its end and return its last epoch's metrics, with the seconds of all its epochs."""
@@ -161,7 +162,7 @@ class TrainingRun:
         seconds = 0.0
         for epoch in epochs:
             self._trial.check_lease()
-            log.info("%srung of %s  %s", self._prefix, in_epochs(rung), line_of(epoch, rung))
+            log.info("%srung of %s  %s", self._prefix, counted(rung, "epoch"), line_of(epoch, rung))
             self._trial.check_interruption()
             seconds += epoch.seconds
         return {"epoch": rung, **metrics_of(epoch), "rung_seconds": seconds, "total_seconds": before + seconds}

@@ -18,6 +18,7 @@ from torch import nn
 
 from densenet_sweep.config import capacity, run_config
 from densenet_sweep.config.schema import Config, ConfigError, DataConfig, OptimizerConfig, TrackingConfig
+from densenet_sweep.counts import counted
 from densenet_sweep.data.augmentation import Augmentation
 from densenet_sweep.data.batches import EvalBatches, TrainBatches
 from densenet_sweep.data.images import Images, Source
@@ -279,7 +280,9 @@ def _with_num_classes(config: Config, num_classes: int) -> Config:
     """Return `config` with the number of classes found, unless it sets one."""
     given = config.architecture.num_classes
     if given is not None and given < num_classes:
-        raise ConfigError(f"architecture.num_classes={given} does not fit the data set, which has {num_classes} classes")
+        raise ConfigError(
+            f"architecture.num_classes={given} does not fit the data set, which has {counted(num_classes, 'class')}"
+        )
     return replace(config, architecture=replace(config.architecture, num_classes=given or num_classes))
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from densenet_sweep.counts import counted
 from densenet_sweep.drawing import theme
 
 # Above this many classes numbers and names would overlap.
@@ -64,7 +65,7 @@ def draw_confusion(path: Path, confusion_KK: np.ndarray, class_names: Sequence[s
     # The errors matter most and are small: a square-root scale makes one of 1 % visible.
     image = axes.imshow(shares_KK, cmap="Blues", norm=PowerNorm(0.5, vmin=0.0, vmax=1.0))
     accuracy = confusion_KK.trace() / max(confusion_KK.sum(), 1)
-    title = f"{split}: {accuracy:.2%} of {int(confusion_KK.sum()):,} images right"
+    title = f"{split}: {accuracy:.2%} of {counted(int(confusion_KK.sum()), 'image')} right"
     figure.text(0.15 / width, 1 - 0.15 / height, title, va="top", fontsize=13, weight="bold", color=theme.TEXT)
     figure.text((left + side / 2) / width, 0.15 / height, "predicted class", ha="center", color=theme.TEXT)
     rows = "true class (each row is 100 %)" if is_labelled else "true class"

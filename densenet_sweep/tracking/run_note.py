@@ -8,8 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from hydra_async_sweeper.readable import counted
-
+from densenet_sweep.counts import counted
 from densenet_sweep.tracking.store import redacted
 
 # MLflow's tag for it, and its maximum length.

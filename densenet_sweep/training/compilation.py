@@ -10,6 +10,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from densenet_sweep.counts import counted
+
 # The first of these steps warms up; the others are timed.
 _TIMED = 4
 
@@ -92,4 +94,4 @@ class _Account:
             return
         needed = cost / (before - after)
         whether = "pays" if needed < self._num_steps else "does not pay"
-        self._say(f"{what}, so it {whether} here: after {needed:.0f} of {self._num_steps} steps")
+        self._say(f"{what}, so it {whether} here: after {needed:.0f} of {counted(self._num_steps, 'step')}")

@@ -5,6 +5,8 @@ from contextlib import AbstractContextManager
 import torch
 from torch import nn
 
+from densenet_sweep.counts import counted
+
 
 def resolve_device(name: str) -> torch.device:
     """Return the device called `name`; `auto` takes the first GPU where there is one.
@@ -20,8 +22,7 @@ def resolve_device(name: str) -> torch.device:
         raise ValueError(f"device={name}: auto, cpu, cuda or cuda:N is accepted") from None
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         count = torch.cuda.device_count()
-        gpus = "1 usable GPU" if count == 1 else f"{count} usable GPUs"
-        raise ValueError(f"device={name}: this machine has {gpus}; auto or cpu is accepted")
+        raise ValueError(f"device={name}: this machine has {counted(count, 'usable GPU')}; auto or cpu is accepted")
     if device.type not in ("cpu", "cuda"):
         raise ValueError(f"device={name}: auto, cpu, cuda or cuda:N is accepted")
     return device

@@ -69,12 +69,12 @@ def unwrapped(error: BaseException) -> BaseException:
 
 def counted(number: int, noun: str) -> str:
     """Return `number` with `noun`, in the plural unless it is 1."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    return f"{number:,} {noun if number == 1 else _plural(noun)}"
 
 
 def numbered(trials: Sequence[int]) -> str:
     """Return trial numbers as text, such as `trials 3, 7`."""
-    return f"trial{'s' if len(trials) > 1 else ''} {', '.join(map(str, trials))}"
+    return f"{'trial' if len(trials) == 1 else 'trials'} {', '.join(map(str, trials))}"
 
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:
@@ -96,6 +96,10 @@ def unknown_key(section: str, key: str, accepted: list[str], groups: Sequence[st
         accepted = [*accepted, *(group for group in groups if group not in accepted)]
     hint = f"; {section or 'the config'} accepts {', '.join(accepted)}" if accepted else ""
     return f"unknown key {f'{section}.{key}' if section else key}{did_you_mean(key, accepted)}{hint}"
+
+
+def _plural(noun: str) -> str:
+    return f"{noun}es" if noun.endswith(("ss", "x", "sh", "tch")) else f"{noun}s"
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

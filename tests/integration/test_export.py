@@ -80,7 +80,7 @@ def test_a_run_becomes_a_file_that_says_what_it_is(command, a_run, form, tmp_pat
     assert (typed.exit_code, typed.err) == (0, "")
     first, second, third = typed.out.splitlines()
     assert first.startswith(f"digits{suffix}: run ")
-    assert second == "uint8 grey images of any size in, probabilities of 10 classes out"
+    assert second == "in: uint8 images (grey) of any size; out: probabilities of 10 classes"
     assert third.startswith("checked against the original: probabilities differ by ")
     assert {path.name for path in tmp_path.iterdir()} == {"mlruns", f"digits{suffix}"}
 

@@ -70,7 +70,7 @@ def test_accuracy_against_size_is_a_front(tmp_path):
     assert [direction.name for direction in found.directions] == ["MAXIMIZE", "MINIMIZE"]
     for trial in found.trials:
         assert trial.values == [trial.intermediate_values[1], trial.user_attrs["num_parameters"]]
-    assert f"{len(found.best_trials)} of 3 complete trials are on the Pareto front" in output
+    assert f"On the Pareto front: {len(found.best_trials)} of 3 complete trials." in output
     best = yaml.safe_load((tmp_path / "outputs" / "sweeps" / "ours" / "experiment" / "best.yaml").read_text())
     most_accurate = max(found.best_trials, key=lambda trial: (trial.values[0], -trial.number))
     assert best["architecture"]["growth_rate"] == most_accurate.params["architecture.growth_rate"]

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from densenet_sweep.counts import counted
 from densenet_sweep.drawing import theme
 from densenet_sweep.drawing.scene import Axis, Line, Mark, Panel, Picture, Points
 from densenet_sweep.report.pictures.subject import Objective, Subject, padded, shown_of, thinned
@@ -32,8 +33,8 @@ def front(subject: Subject) -> Picture | None:
         return None
     what = " and ".join(panel.x.label.partition(" (")[0] for panel in found)
     title = f"What {subject.metric.words} costs in {what}{shown_of(min(len(trials), _MOST_POINTS), len(trials))}"
-    note = f"{len(trials):,} complete trials{_beyond(subject, trials)}. On the front no other is as good and costs less."
-    return Picture("pareto_front", title, note, found)
+    rule = "On the front no other is as good and costs less."
+    return Picture("pareto_front", title, f"{_counts(subject, trials)}. {rule}", found)
 
 
 def _against(subject: Subject, trials: Sequence[Trial], label: str, cost_of: Callable[[Trial], float | None]) -> Panel | None:
@@ -61,18 +62,18 @@ def _of_objectives(subject: Subject, trials: Sequence[Trial]) -> Picture | None:
             _panel(subject, trials, set(subject.front), axis, _value_of(other), is_joined=len(subject.objectives) == 2)
         )
     named = " and ".join([", ".join(it.words for it in subject.objectives[:-1]), subject.objectives[-1].words])
-    title = f"{len(subject.front):,} of {len(trials):,} complete trials are on the front of {named}"
+    title = f"On the front of {named}: {len(subject.front):,} of {counted(len(trials), 'complete trial')}"
     rule = "On the front no other trial is as good in every objective and better in one."
-    note = f"{len(trials):,} complete trials{_beyond(subject, trials)}. {rule}"
     drawn = shown_of(min(len(trials), _MOST_POINTS), len(trials))
-    return Picture("pareto_front", f"{title}{drawn}", note, tuple(panels))
+    return Picture("pareto_front", f"{title}{drawn}", f"{_counts(subject, trials)}. {rule}", tuple(panels))
 
 
-def _beyond(subject: Subject, trials: Sequence[Trial]) -> str:
-    """Return the number of trials beyond the axis, as part of a sentence; empty for none."""
+def _counts(subject: Subject, trials: Sequence[Trial]) -> str:
+    """Return the number of complete trials, and of those beyond the axis, if any."""
     low, high = subject.metric.axis([trial.values[0] for trial in trials]).limits or (-math.inf, math.inf)
     number = sum(not low <= trial.values[0] <= high for trial in trials)
-    return f", {number:,} of them beyond the axis" if number else ""
+    beyond = f", {number:,} of them beyond the axis" if number else ""
+    return f"{counted(len(trials), 'complete trial')}{beyond}"
 
 
 def _value_of(objective: Objective) -> Callable[[Trial], float]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from densenet_sweep.counts import counted
 from densenet_sweep.drawing import theme
 from densenet_sweep.drawing.scene import Axis, Curves, Line, Mark, Panel, Picture, Points
 from densenet_sweep.report.pictures.subject import Objective, Subject, by_state, padded, shown_of, thinned
@@ -18,7 +19,7 @@ def history(subject: Subject) -> Picture | None:
     panels = tuple(panel for objective in subject.objectives if (panel := _history_of(subject, objective)) is not None)
     shown = min(len(subject.trials), _MOST_POINTS)
     complete = [trial for trial in subject.complete() if subject.metric.value(trial) is not None]
-    title = f"What {len(subject.trials):,} trials reached{shown_of(shown, len(subject.trials))}"
+    title = f"What {counted(len(subject.trials), 'trial')} reached{shown_of(shown, len(subject.trials))}"
     if len(subject.objectives) == 1 and complete:
         best = subject.metric.best([trial.values[0] for trial in complete])
         number = next(trial.number for trial in complete if trial.values[0] == best)
@@ -138,7 +139,7 @@ def learning_curves(subject: Subject) -> Picture | None:
     panel = Panel(Axis("epoch", limits=padded(first, last, is_log=False), is_whole=True), axis, tuple(marks))
     return Picture(
         "learning_curves",
-        f"{title} in {f'{len(drawn):,} of ' if len(drawn) < len(reporting) else ''}{len(reporting):,} trials",
+        f"{title} in {f'{len(drawn):,} of ' if len(drawn) < len(reporting) else ''}{counted(len(reporting), 'trial')}",
         f"{subject.counts()}. A mark stands at the last epoch of each{at_rungs}.",
         (panel,),
     )

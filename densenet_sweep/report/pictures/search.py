@@ -4,10 +4,11 @@ import math
 import random
 from typing import TYPE_CHECKING
 
+from densenet_sweep.counts import counted
 from densenet_sweep.drawing import theme
 from densenet_sweep.drawing.scene import Axis, Bars, Panel, Picture, Points, Surface
 from densenet_sweep.report.pictures.progress import axis_of, points
-from densenet_sweep.report.pictures.subject import Subject, counted, parameter_axis, shown_of
+from densenet_sweep.report.pictures.subject import Subject, counts_by_state, parameter_axis, shown_of
 from densenet_sweep.results.study import range_of
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def importance(subject: Subject) -> Picture | None:
     panel = Panel(
         Axis("importance (shares, 1 in all)", limits=(0.0, 1.15 * max(shares.values()))), Axis("", ticks=ticks), (bars,)
     )
-    return Picture("importance", title, f"PED-ANOVA over {len(subject.complete()):,} complete trials.", (panel,))
+    return Picture("importance", title, f"PED-ANOVA over {counted(len(subject.complete()), 'complete trial')}.", (panel,))
 
 
 def slices(subject: Subject) -> Picture | None:
@@ -65,11 +66,11 @@ def slices(subject: Subject) -> Picture | None:
         panels.append(Panel(place_axis, axis, marks))
     what = "the searched parameter" if len(names) == 1 else "each searched parameter"
     if len(shown) < len(names):
-        what = f"{len(shown)} of {len(names)} searched parameters"
+        what = f"{len(shown)} of {counted(len(names), 'searched parameter')}"
     title = f"{objective.words.capitalize()} against {what}{shown_of(min(len(valued), _MOST_POINTS), len(valued))}"
     order = "The most important comes first. " if subject.shares and len(names) > 1 else ""
-    note = f"{counted(valued)}. {order}Good trials in one place of a range say that it matters; everywhere, that it does not."
-    return Picture("slices", title, note, tuple(panels))
+    meaning = "Good trials in one place of a range say that it matters; everywhere, that it does not."
+    return Picture("slices", title, f"{counts_by_state(valued)}. {order}{meaning}", tuple(panels))
 
 
 def contour(subject: Subject) -> Picture | None:
@@ -102,7 +103,7 @@ def contour(subject: Subject) -> Picture | None:
     )
     short = [name.rpartition(".")[2].replace("_", " ") for name in pair]
     title = f"{objective.words.capitalize()} over {short[0]} and {short[1]}"
-    note = f"{len(complete):,} complete trials: the best at each place (dots), and straight lines between them."
+    note = f"{counted(len(complete), 'complete trial')}: the best at each place (dots), and straight lines between them."
     return Picture("contour", title, note, (Panel(x_axis, y_axis, (surface, dots, star)),))
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from densenet_sweep.config.metrics import METRICS
+from densenet_sweep.counts import counted
 from densenet_sweep.drawing import theme
 from densenet_sweep.drawing.scene import Axis, Symbol
 from densenet_sweep.results import analysis
@@ -114,7 +115,7 @@ class Subject:
 
     def counts(self) -> str:
         """Return how many trials ended in which state."""
-        return counted(self.trials)
+        return counts_by_state(self.trials)
 
     def about(self, trial: Trial) -> str:
         """Return the facts about `trial` as lines of text."""
@@ -124,7 +125,7 @@ class Subject:
             lines += [] if value is None else [f"{objective.name} = {value:.5g}"]
         lines += [f"{name} = {_shown(value)}" for name, value in sorted(trial.params.items())]
         facts = [
-            f"{trial.num_parameters:,} parameters" if trial.num_parameters else "",
+            counted(trial.num_parameters, "parameter") if trial.num_parameters else "",
             f"{trial.seconds:.4g} s" if trial.seconds else "",
         ]
         return "\n".join([*lines, *filter(None, [", ".join(filter(None, facts))])])
@@ -144,7 +145,7 @@ def read(study: Study) -> Subject:
     return Subject(study.name, objectives, tuple(trials), shares, tuple(varied), study.front)
 
 
-def counted(trials: Sequence[Trial]) -> str:
+def counts_by_state(trials: Sequence[Trial]) -> str:
     """Return how many of `trials` ended in which state, as text."""
     found = Counter("too big" if trial.is_infeasible else trial.state for trial in trials)
     return ", ".join(f"{found[word]:,} {word}" for word in (*STYLES, "too big") if found[word])
@@ -177,7 +178,7 @@ def thinned(trials: Sequence[Trial], objective: Objective, most: int) -> list[Tr
 
 def shown_of(num_shown: int, num_all: int) -> str:
     """Return the remark for a title if not all trials are drawn, else an empty text."""
-    return f" ({num_shown:,} of {num_all:,} trials drawn)" if num_shown < num_all else ""
+    return f" ({num_shown:,} of {counted(num_all, 'trial')} drawn)" if num_shown < num_all else ""
 
 
 def parameter_axis(name: str, trials: Sequence[Trial]) -> tuple[Axis, Callable[[Any], float]]:

@@ -51,7 +51,7 @@ class Budget:
         if len(finished) >= self.n_trials:
             return f"{len(finished)} of {counted(self.n_trials, 'trial')} {'is' if self.n_trials == 1 else 'are'} finished"
         if self.timeout is not None and time.time() - started > self.timeout:
-            return f"hydra.sweeper.timeout={self.timeout:g} seconds are over"
+            return f"hydra.sweeper.timeout={self.timeout:g}: the time is over"
         if len(study.directions) > 1 or (self.target is None and self.patience is None):
             return None
         bests = _best_so_far(study, finished)

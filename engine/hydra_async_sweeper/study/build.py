@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hydra_async_sweeper.errors import SweepError
+from hydra_async_sweeper.readable import counted
 from hydra_async_sweeper.space.search_space import Space
 from hydra_async_sweeper.study.earlier import MOVED_TARGETS
 
@@ -76,7 +77,8 @@ def pruner(section: Mapping[str, Any], num_objectives: int) -> Any:
     name = str(section["_target_"]).rpartition(".")[2]
     if num_objectives > 1 and name != "NopPruner":
         raise SweepError(
-            f"hydra/sweeper/pruner: {name} cannot prune by {num_objectives} objectives; hydra/sweeper/pruner=none is accepted"
+            f"hydra/sweeper/pruner: {name} cannot prune by {counted(num_objectives, 'objective')}; "
+            "hydra/sweeper/pruner=none is accepted"
         )
     return build(section, "hydra.sweeper.pruner")
 

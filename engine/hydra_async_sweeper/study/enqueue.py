@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra_async_sweeper.errors import SweepError
+from hydra_async_sweeper.readable import counted
 from hydra_async_sweeper.space.domain import contains
 from hydra_async_sweeper.space.search_space import Space
 from hydra_async_sweeper.study import study_file
@@ -130,7 +131,11 @@ def begin(
         study.add_trial(trial)
         renew()
     if missing:
-        log.info("taken over: %d finished trials of %s", len(missing), missing[0].user_attrs[WARM_START].rpartition("/")[0])
+        log.info(
+            "taken over: %s of %s",
+            counted(len(missing), "finished trial"),
+            missing[0].user_attrs[WARM_START].rpartition("/")[0],
+        )
 
 
 def is_own(trial: "optuna.trial.FrozenTrial") -> bool:

@@ -3,6 +3,7 @@
 import re
 
 from hydra_async_sweeper.errors import SweepError
+from hydra_async_sweeper.readable import counted
 
 LONGEST = 100
 
@@ -24,6 +25,6 @@ def check_study_name(name: str, key: str = "hydra.sweeper.study_name") -> None:
         SweepError: naming the key, the name and what is accepted.
     """
     if not is_study_name(name):
-        shown = name if len(name) <= LONGEST else f"{name[:20]}... ({len(name)} characters)"
+        shown = name if len(name) <= LONGEST else f"{name[:20]}... ({counted(len(name), 'character')})"
         shown = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in shown)
         raise SweepError(f"{key}={shown}: is no name of a study; {ACCEPTED}")

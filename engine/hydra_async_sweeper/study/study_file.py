@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from hydra_async_sweeper.errors import SweepError
+from hydra_async_sweeper.readable import counted
 from hydra_async_sweeper.study.passwords import redacted
 from hydra_async_sweeper.study.storage import WAYS_ON, open_storage, storage_file
 
@@ -113,11 +114,7 @@ def check_trials(folder: Path, study_name: str, storage: "optuna.storages.BaseSt
         num_trials = 0
     if trials[-1] >= num_trials:
         where = storage_file(url, folder) or redacted(str(url))
-        what = (
-            f"holds {num_trials} trials of the study {study_name}"
-            if num_trials
-            else f"holds no trial of the study {study_name}"
-        )
+        what = f"holds {counted(num_trials, 'trial') if num_trials else 'no trial'} of the study {study_name}"
         raise SweepError(f"{where}: {what}, but {_knows(folder, trials)}; {WAYS_ON}, or name another hydra.sweep.dir")
 
 

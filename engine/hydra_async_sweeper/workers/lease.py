@@ -20,6 +20,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from hydra_async_sweeper.optuna_private import id_of, storage_of
+from hydra_async_sweeper.readable import counted
 from hydra_async_sweeper.study.retry import Outage
 from hydra_async_sweeper.workers.claim import LEASE, mark
 from hydra_async_sweeper.workers.process_identity import is_gone, machine, process_start
@@ -140,7 +141,7 @@ class Lease:
             if self.attempt <= max_retries:
                 on_end(self.number, "interrupted", cause)
                 return
-            times = "once" if self.attempt == 1 else f"{self.attempt} times"
+            times = "once" if self.attempt == 1 else counted(self.attempt, "time")
             reason = f"{cause} {times} (hydra.sweeper.max_retries={max_retries})"
             self._storage.set_trial_user_attr(self._trial_id, "reason", reason)
             self._set_state("FAIL")

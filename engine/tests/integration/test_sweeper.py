@@ -266,7 +266,7 @@ def test_what_was_enqueued_in_part_is_not_completed_twice_alike(toy):
     ("override", "reason"),
     [
         ("hydra.sweeper.target=0.0", "hydra.sweeper.target=0 is reached"),
-        ("hydra.sweeper.timeout=0.0", "hydra.sweeper.timeout=0 seconds are over"),
+        ("hydra.sweeper.timeout=0.0", "hydra.sweeper.timeout=0: the time is over"),
         ("hydra.sweeper.patience=1", "1 trial brought no improvement"),
     ],
 )

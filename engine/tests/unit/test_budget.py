@@ -79,7 +79,7 @@ def test_the_target(direction, target, stops):
 def test_time():
     study = study_of("COMPLETE")
     assert Budget(n_trials=9, timeout=5).reason_to_stop(study, time.time()) is None
-    assert "seconds are over" in Budget(n_trials=9, timeout=5).reason_to_stop(study, time.time() - 6)
+    assert "the time is over" in Budget(n_trials=9, timeout=5).reason_to_stop(study, time.time() - 6)
 
 
 @pytest.mark.parametrize(("n_trials", "reason"), [(1, "1 of 1 trial is finished"), (2, "2 of 2 trials are finished")])

@@ -177,4 +177,4 @@ def test_compare_elsewhere_says_what_mlflow_lacks(config, tmp_path):
     settings = {key: value for key, value in config.tracking.items() if key != "_target_"}
     Path(tmp_path / "study.journal").unlink()
     note = recorded(MlflowConfig(_target_="", keep_checkpoints=3, **settings), "mine")[0].load().user_attrs["origin"]
-    assert note.endswith("MLflow has no run of trial 1. As far as it knows, 1 of 4 trials have ended; the best may be missing.")
+    assert note.endswith("MLflow has no run of trial 1. Ended, as far as it knows: 1 of 4 trials; the best may be missing.")

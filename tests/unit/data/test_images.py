@@ -59,5 +59,5 @@ def test_a_selection_is_what_a_copy_of_its_images_would_be(monkeypatch):
 
 
 def test_rows_must_go_with_labels():
-    with pytest.raises(ValueError, match="3 images do not go with labels"):
+    with pytest.raises(ValueError, match="do not go with 3 images"):
         Images(some().pixels_MCHW, some().labels_N, torch.arange(3))

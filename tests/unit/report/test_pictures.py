@@ -303,7 +303,7 @@ def test_the_front_of_several_objectives_is_the_studys(caplog):
     assert list(found) == ["optimization_history", "slices", "pareto_front"]
     assert len(found["optimization_history"].panels) == 2
     picture = found["pareto_front"]
-    assert picture.title == "3 of 4 complete trials are on the front of validation accuracy and parameters"
+    assert picture.title == "On the front of validation accuracy and parameters: 3 of 4 complete trials"
     assert (picture.panels[0].x.label, picture.panels[0].x.is_log) == ("parameters", True)
     (front,) = [mark for mark in marks(picture, Points) if mark.name == "on the Pareto front"]
     assert sorted(front.x) == [100, 5000, 9000]

@@ -51,7 +51,7 @@ def test_each_of_many_networks_in_a_process_is_compiled(graphs):
 @pytest.mark.parametrize(
     ("eager", "compiled", "num_steps", "said"),
     [
-        (0.5, 0.25, 1000, "took 10.0 s; a step takes 0.25 s instead of 0.5 s, so it pays here: after 40 of 1000 steps"),
+        (0.5, 0.25, 1000, "took 10.0 s; a step takes 0.25 s instead of 0.5 s, so it pays here: after 40 of 1,000 steps"),
         (0.5, 0.25, 30, "so it does not pay here: after 40 of 30 steps"),
         (0.5, 0.75, 30, "a step takes 0.75 s instead of 0.5 s, so it does not pay"),
     ],
