@@ -17,6 +17,9 @@ from hydra_async_sweeper.study.enqueue import is_own
 if TYPE_CHECKING:
     import optuna
 
+# Trial attribute: how many trials of its study had finished before it; orders them without comparing clocks of several hosts.
+FINISHED_BEFORE = "finished_before"
+
 # The failure rate is taken over at least so many trials, so that the first failures do not end a sweep.
 _FEWEST_FOR_A_RATE = 5
 
@@ -98,11 +101,28 @@ def _is_better(study: "optuna.Study", value: float, other: float) -> bool:
     return value > other if study.direction.name == "MAXIMIZE" else value < other
 
 
+def num_finished(study: "optuna.Study") -> int:
+    """Return how many trials of its own the study has finished."""
+    return len(_finished(_own(study)))
+
+
+def _by_end(trial: "optuna.trial.FrozenTrial") -> tuple[int, float, int]:
+    """Return the key that sorts finished trials by their ends.
+
+    A trial that ended after another had ended counted it, so it has a higher `FINISHED_BEFORE`. Those without one are of an
+    older version and come first, by their hosts' clocks.
+    """
+    before = trial.user_attrs.get(FINISHED_BEFORE)
+    if before is not None:
+        return 1, before, trial.number
+    end = trial.datetime_complete or trial.datetime_start
+    return 0, 0.0 if end is None else end.timestamp(), trial.number
+
+
 def _best_so_far(study: "optuna.Study", finished: Sequence["optuna.trial.FrozenTrial"]) -> list[float]:
     """Return the best value after each finished trial, in the order in which they finished, from the first complete one."""
-    ordered = sorted(finished, key=lambda trial: trial.datetime_complete or trial.datetime_start)  # type: ignore[arg-type,return-value]
     bests: list[float] = []
-    for trial in ordered:
+    for trial in sorted(finished, key=_by_end):
         if trial.state.name == "COMPLETE" and trial.value is not None:
             better = not bests or _is_better(study, trial.value, bests[-1])
             bests.append(trial.value if better else bests[-1])

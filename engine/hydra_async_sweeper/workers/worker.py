@@ -30,7 +30,7 @@ from hydra_async_sweeper.optuna_private import id_of, next_waiting, storage_of
 from hydra_async_sweeper.readable import counted, first_line, one_line, unwrapped
 from hydra_async_sweeper.space.search_space import Space
 from hydra_async_sweeper.study import build
-from hydra_async_sweeper.study.budget import Budget
+from hydra_async_sweeper.study.budget import FINISHED_BEFORE, Budget, num_finished
 from hydra_async_sweeper.study.passwords import scrubbed
 from hydra_async_sweeper.study.ranking import best_first
 from hydra_async_sweeper.study.retry import is_full_disk, wait_out
@@ -224,6 +224,7 @@ class Worker:
             handle.check_lease()
             if reason is not None:
                 trial.set_user_attr("reason", reason)
+            trial.set_user_attr(FINISHED_BEFORE, num_finished(study))
             study.tell(trial, result, state=TrialState[state])
         except (TrialLost, UpdateFinishedTrialError) as lost:
             log.warning("%s; what it does counts", lost)

@@ -32,6 +32,7 @@ def test_started_again_it_continues_with_the_remaining_budget(toy):
     assert [line[0] for line in toy.ran()] == ["0", "1", "2", "3", "4"]
     values = [trial.params["x"] for trial in toy.study().trials]
     assert len(set(values)) == 5  # the random start is not replayed
+    assert [trial.user_attrs["finished_before"] for trial in toy.study().trials] == [0, 1, 2, 3, 4]
 
 
 def test_the_same_seed_gives_the_same_trials_even_when_continued(toy):

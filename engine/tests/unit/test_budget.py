@@ -1,3 +1,4 @@
+import datetime
 import time
 
 import optuna
@@ -66,6 +67,31 @@ def test_the_failure_rate(rate, states, stops):
 def test_patience_counts_trials_without_improvement(direction, values, patience, stops):
     study = study_of(*["COMPLETE"] * len(values), values=values, direction=direction)
     assert (Budget(n_trials=99, patience=patience).reason_to_stop(study, time.time()) is not None) is stops
+
+
+def ended(study: optuna.Study, value: float, at: datetime.datetime, **attributes: int) -> None:
+    """Add a complete trial that ended at this local time of its host."""
+    trial = create_trial(state=TrialState.COMPLETE, value=value, user_attrs=attributes)
+    trial.datetime_complete = at
+    study.add_trial(trial)
+
+
+def test_patience_compares_no_clocks_of_hosts_in_different_time_zones():
+    study, noon = optuna.create_study(direction="maximize"), datetime.datetime(2026, 1, 1, 12)
+    ended(study, 2.0, noon + datetime.timedelta(minutes=20), finished_before=2)
+    ended(study, 0.5, noon + datetime.timedelta(hours=9), finished_before=0)
+    ended(study, 1.0, noon + datetime.timedelta(minutes=10), finished_before=1)
+    assert Budget(n_trials=99, patience=1).reason_to_stop(study, time.time()) is None
+    ended(study, 1.5, noon - datetime.timedelta(hours=8), finished_before=3)
+    assert Budget(n_trials=99, patience=1).reason_to_stop(study, time.time()) is not None
+
+
+def test_trials_of_an_older_version_ended_first_and_in_the_order_of_their_clock():
+    study, noon = optuna.create_study(direction="maximize"), datetime.datetime(2026, 1, 1, 12)
+    ended(study, 3.0, noon - datetime.timedelta(hours=9), finished_before=2)
+    ended(study, 2.0, noon)
+    ended(study, 1.0, noon - datetime.timedelta(minutes=10))
+    assert Budget(n_trials=99, patience=1).reason_to_stop(study, time.time()) is None
 
 
 @pytest.mark.parametrize(
