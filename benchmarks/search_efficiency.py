@@ -104,7 +104,7 @@ def section(group: str, name: str) -> Section:
 def _defaults() -> tuple[Section, Section, list[int]]:
     """Return the sampler, the pruner and the rungs of the supplied sweeps."""
     register()
-    with initialize_config_dir(config_dir=str(config_folder()), version_base=VERSION_BASE):
+    with initialize_config_dir(config_dir=str(config_folder()), **VERSION_BASE):
         config = compose(CONFIG_NAME, overrides=["sweep=growth_depth_lr"], return_hydra_config=True)
     chosen: Any = OmegaConf.to_container(OmegaConf.masked_copy(config.hydra.sweeper, ["sampler", "pruner"]))
     return chosen["sampler"], chosen["pruner"], list(config.rungs)

@@ -20,7 +20,7 @@ from omegaconf import DictConfig
 
 from densenet_sweep.commands import completion
 from densenet_sweep.config import composition, errors, runnable, versions
-from densenet_sweep.config.hydra_private import hide_private_options
+from densenet_sweep.config.hydra_private import allowed_in_hydra, hide_private_options, multirun_implied
 from densenet_sweep.run import own_folder
 
 # Each is a module of `commands` whose `main(arguments)` runs it; a `Command` that it returns is run as if it had been typed.
@@ -120,15 +120,17 @@ def _dispatch(arguments: Sequence[str]) -> None:
         command = composition.Command(list(arguments))
     hide_private_options()
     composition.register()
-    runnable.refuse_bad_input(command.arguments, command.config_name)
+    start = runnable.checked(command.arguments, command.config_name)
     application = hydra.main(
         config_path=str(composition.config_folder()),
         config_name=command.config_name,
-        version_base=composition.VERSION_BASE,
+        **composition.VERSION_BASE,
+        **allowed_in_hydra(start.targets),
     )
     failure: Exception | None = None
     try:
-        application(final_task if command.final else task)()
+        with multirun_implied(start.is_multirun):
+            application(final_task if command.final else task)()
     except errors.Failed as failed:
         failure = failed.error
     finally:

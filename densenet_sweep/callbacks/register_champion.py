@@ -95,7 +95,7 @@ def _registered(config: DictConfig, study: "Study", folder: Path, found: "Verdic
     try:
         given, config_dir = _of_the_user(config)
         trained_as = of_a_run.config(artifacts / "config.yaml", given, config_dir=config_dir)
-        examples = train.example_images(trained_as.data, _NUM_EXAMPLES)
+        examples = train.example_images(trained_as.data, _NUM_EXAMPLES, trusted=trained_as.trusted_targets)
         with answering(uri):
             run_id = of_trial(connect(uri), trial.run_id, trial.record_key)
             if run_id is None:

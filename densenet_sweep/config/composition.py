@@ -17,13 +17,13 @@ from omegaconf import MISSING, DictConfig, OmegaConf, open_dict, read_write
 
 from densenet_sweep.config import experiments, own_sections, unknown_keys
 from densenet_sweep.config.checks import check
+from densenet_sweep.config.hydra_private import VERSION_BASE
 from densenet_sweep.config.option_files import config_folder
 from densenet_sweep.config.schema import Config, ConfigError, register
 from densenet_sweep.config.targets import check_targets
 
-__all__ = ["Command", "choices", "compose", "config_folder", "output_dir", "register", "sweep_dir", "typed"]
+__all__ = ["VERSION_BASE", "Command", "choices", "compose", "config_folder", "output_dir", "register", "sweep_dir", "typed"]
 
-VERSION_BASE = "1.3"
 CONFIG_NAME = "config"
 
 
@@ -97,7 +97,7 @@ def config_loader(config_dir: str | None = None) -> Iterator[tuple[ConfigLoader,
         if not Path(config_dir).is_dir():
             raise ConfigError(f"--config-dir={config_dir}: no such folder")
         searchpath = [f"hydra.searchpath=[{quoted(str(Path(config_dir).resolve()))}]"]
-    with _beside_a_running_application(), initialize_config_dir(config_dir=str(config_folder()), version_base=VERSION_BASE):
+    with _beside_a_running_application(), initialize_config_dir(config_dir=str(config_folder()), **VERSION_BASE):
         yield GlobalHydra.instance().config_loader(), searchpath
 
 

@@ -1,13 +1,64 @@
-"""The private parts of Hydra that we need (1.3.2 to 1.3.8)."""
+"""The private parts of Hydra that we need (1.3.2 to 1.3.8, and 1.4), and what the two lines do differently."""
 
+import sys
 from argparse import ArgumentParser
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+import hydra
+import hydra.utils
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.types import Override
+from omegaconf import OmegaConf
+
+# Hydra 1.4 has no choice of behaviour any more, and deprecates the argument.
+VERSION_BASE: Mapping[str, Any] = {"version_base": "1.3"} if hydra.__version__.startswith("1.3.") else {}
+
+# OmegaConf 2.4 gives `register_new_resolver` the name that an older function has in 2.3.
+register_resolver = getattr(OmegaConf, "register_new_resolver" if VERSION_BASE else "register_resolver")
+
+
+def allowed_at_a_call(targets: Sequence[str]) -> Mapping[str, Any]:
+    """Return the argument of `instantiate` that admits these targets alone; Hydra 1.3 has none.
+
+    Args:
+        targets: full names, or modules such as `my_package.*`.
+    """
+    if VERSION_BASE:
+        return {}
+    return {"_execution_whitelist_": vars(hydra.utils)["execution_whitelist"](list(targets), reset=True)}
+
+
+def allowed_in_hydra(targets: Sequence[str] | None) -> Mapping[str, Any]:
+    """Return the argument of `hydra.main` that admits these targets in Hydra's own section; Hydra 1.3 has none.
+
+    Args:
+        targets: as in `allowed_at_a_call`; None: any, which Hydra 1.4 warns about.
+    """
+    return {} if VERSION_BASE else {"execution_whitelist": targets}
+
+
+@contextmanager
+def multirun_implied(is_implied: bool) -> Iterator[None]:
+    """Have Hydra's command line parser read `--multirun` where it was not typed.
+
+    `sys.argv` stays what was typed, which the engine prints and records.
+    """
+    module = sys.modules["hydra.main"]  # the attribute hydra.main is the decorator
+
+    def parser() -> ArgumentParser:
+        arguments = get_args_parser()
+        arguments.set_defaults(multirun=is_implied)
+        return arguments
+
+    module.get_args_parser = parser  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        module.get_args_parser = get_args_parser  # type: ignore[attr-defined]
 
 
 def command_line_parser() -> ArgumentParser:

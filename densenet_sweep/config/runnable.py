@@ -1,6 +1,7 @@
 """Early checks: every job is composed and checked before a folder is made, data is read or torch is imported."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -8,10 +9,11 @@ from hydra.types import RunMode
 from hydra_async_sweeper.best_config import flat_job_config
 from hydra_async_sweeper.study.passwords import refuse_written
 from hydra_async_sweeper.workers.composer import Composer
-from omegaconf import DictConfig, open_dict, read_write
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from densenet_sweep.config import capacity, composition, unknown_keys
 from densenet_sweep.config.hydra_private import command_line_parser, grid, is_grid
+from densenet_sweep.config.targets import admitted, in_hydra
 
 _OUR_SWEEPER = "hydra_plugins.hydra_async_sweeper.sweeper.AsyncOptunaSweeper"
 
@@ -19,7 +21,20 @@ _OUR_SWEEPER = "hydra_plugins.hydra_async_sweeper.sweeper.AsyncOptunaSweeper"
 _LAUNCHERS_HERE = (".BasicLauncher", ".LocalLauncher", ".JoblibLauncher")
 
 
-def refuse_bad_input(arguments: Sequence[str], config_name: str = composition.CONFIG_NAME) -> None:
+@dataclass(frozen=True)
+class Start:
+    """How Hydra starts for a command line.
+
+    Attributes:
+        is_multirun: as a sweep, although neither `--multirun` nor a mode was typed: a sweep file is chosen.
+        targets: what Hydra may call by name; None where the config is not ours.
+    """
+
+    is_multirun: bool = False
+    targets: tuple[str, ...] | None = None
+
+
+def checked(arguments: Sequence[str], config_name: str = composition.CONFIG_NAME) -> Start:
     """Compose and check each job of a command line; a sweep checks its own, through `callbacks.check_trials`.
 
     Raises:
@@ -27,13 +42,19 @@ def refuse_bad_input(arguments: Sequence[str], config_name: str = composition.CO
     """
     parsed = command_line_parser().parse_args(list(arguments))
     if parsed.help or parsed.hydra_help or parsed.cfg or parsed.info or parsed.shell_completion:
-        return
+        return Start()
+    is_decided = parsed.run or parsed.multirun
     if parsed.config_name is not None or parsed.config_path is not None:  # not our config
-        return
+        return Start(is_multirun=not is_decided and any(it.startswith("sweep=") for it in parsed.overrides))
     composition.refuse_typed_passwords(parsed.overrides)
     with composition.config_loader(parsed.config_dir) as (loader, searchpath):
-        for job in _jobs(loader, config_name, [*parsed.overrides, *searchpath], is_multirun=parsed.multirun):
+        overrides = [*parsed.overrides, *searchpath]
+        master = _master(loader, config_name, overrides)
+        is_multirun = parsed.multirun or (not parsed.run and _is_sweep(master))
+        for job in _jobs(loader, master, is_multirun=is_multirun):
             check_job(job)
+    named = in_hydra(OmegaConf.to_container(master.hydra, resolve=False))
+    return Start(is_multirun=is_multirun and not is_decided, targets=(*admitted(master.trusted_targets), *named))
 
 
 def check_job(job: DictConfig) -> None:
@@ -53,9 +74,16 @@ def check_job(job: DictConfig) -> None:
             capacity.check_fits(config)
 
 
-def _jobs(loader: ConfigLoader, config_name: str, overrides: list[str], *, is_multirun: bool) -> Iterator[DictConfig]:
-    """Yield the config of a single run, or of each job of a grid, or the part that all jobs of a foreign sweeper share."""
+def _is_sweep(master: DictConfig) -> bool:
+    """Return whether a composed config starts a sweep by itself: a mode says so, or there is none and a sweep file is chosen.
 
+    Hydra 1.4 takes a mode from the command line and the primary config alone, 1.3 from any file.
+    """
+    mode = master.hydra.mode
+    return bool(mode == RunMode.MULTIRUN or (mode is None and master.hydra.runtime.choices.get("sweep") is not None))
+
+
+def _master(loader: ConfigLoader, config_name: str, overrides: list[str]) -> DictConfig:
     def compose(plain: list[str]) -> DictConfig:
         return loader.load_configuration(config_name, plain, RunMode.MULTIRUN, validate_sweep_overrides=False)
 
@@ -63,13 +91,17 @@ def _jobs(loader: ConfigLoader, config_name: str, overrides: list[str], *, is_mu
     unknown_keys.refuse_added(parser.parse_overrides(overrides), compose, lambda key: bool(loader.get_group_options(key)))
     master = compose(overrides)
     refuse_written(flat_job_config(master, resolve=False))
-    if not is_multirun and master.hydra.mode != RunMode.MULTIRUN:
-        yield master
+    return master
+
+
+def _jobs(loader: ConfigLoader, master: DictConfig, *, is_multirun: bool) -> Iterator[DictConfig]:
+    """Yield the config of a single run, or of each job of a grid, or the part that all jobs of a foreign sweeper share."""
+    if not is_multirun:
+        yield master.copy()
         return
-    with open_dict(master.hydra):
-        master.hydra.mode = RunMode.MULTIRUN
     if str(master.hydra.sweeper._target_) == _OUR_SWEEPER:
         return
+    master.hydra.overrides.hydra.append(f"hydra.mode={RunMode.MULTIRUN.name}")
     parser, composer = OverridesParser.create(config_loader=loader), Composer(loader, master, [])
     typed = [str(override) for override in master.hydra.overrides.task]
     if is_grid(str(master.hydra.sweeper._target_)):

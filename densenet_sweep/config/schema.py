@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
-from omegaconf import MISSING, OmegaConf
+from omegaconf import MISSING
 
+from densenet_sweep.config.hydra_private import register_resolver
 from densenet_sweep.config.metrics import direction_of
 
 
@@ -301,11 +302,13 @@ def _direction_of(objective: Any) -> str | list[str]:
 
 # ${direction_of:${objective}} is the direction in which a sweep optimizes, or a list of them. Registered on import: a process
 # that receives a composed config needs it too.
-OmegaConf.register_new_resolver("direction_of", _direction_of, replace=True)
+register_resolver("direction_of", _direction_of, replace=True)
 
 
 def register() -> None:
-    """Store every schema under the name that the option files in `conf/` start from."""
+    """Store every schema under the name that the option files in `conf/` start from. Again, it does nothing."""
+    if "_config.yaml" in ConfigStore.instance().repo:
+        return
     store = ConfigStore.instance().store
     store(name="_config", node=ComposedConfig)
     for group, name, node in (

@@ -6,7 +6,7 @@ line or in a folder given as `--config-dir`, never by the config that a run has 
 
 import importlib.util
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -38,6 +38,26 @@ def is_ours(section: str, target: str) -> bool:
     """Return whether `target` names a function of ours for this section."""
     module, _, name = target.rpartition(".")
     return name in _OURS.get(section, {}).get(module, ())
+
+
+def admitted(trusted: Sequence[str]) -> tuple[str, ...]:
+    """Return the modules whose functions a config may have called: ours, and the user's `trusted_targets`."""
+    return ("densenet_sweep.*", *trusted)
+
+
+def in_hydra(section: Any) -> Iterator[str]:
+    """Yield what Hydra's own section, plain, names for Hydra to call: callbacks, and handlers of its logging."""
+    if isinstance(section, Mapping):
+        for key, value in section.items():
+            if key in ("_target_", "class", "()") and isinstance(value, str):
+                yield value
+            else:
+                yield from in_hydra(value)
+    elif isinstance(section, list):
+        for value in section:
+            yield from in_hydra(value)
+    elif isinstance(section, str) and section.startswith("ext://"):
+        yield section.removeprefix("ext://")
 
 
 def check_targets(config: Config) -> None:

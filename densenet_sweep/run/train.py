@@ -10,6 +10,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
+from typing import Any
 
 import torch
 from hydra.utils import instantiate
@@ -17,7 +18,9 @@ from hydra_async_sweeper import REPETITION, TrialPruned, current_trial
 from torch import nn
 
 from densenet_sweep.config import capacity, run_config
+from densenet_sweep.config.hydra_private import allowed_at_a_call
 from densenet_sweep.config.schema import Config, ConfigError, DataConfig, OptimizerConfig, TrackingConfig
+from densenet_sweep.config.targets import admitted
 from densenet_sweep.counts import counted
 from densenet_sweep.data.augmentation import Augmentation
 from densenet_sweep.data.batches import EvalBatches, TrainBatches
@@ -73,7 +76,7 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
     if is_complete:
         _check_limits(config, job, dtype)
     capacity.check_fits(config)
-    source, train_images, valid_images = _splits(config.data, device)
+    source, train_images, valid_images = _splits(config.data, device, config.trusted_targets)
     digest = f"{train_images.digest}-{valid_images.digest}"
     trial.hold_to(_read_as(config.data), digest, f"data.root={config.data.root}: the digest of its images is")
     resume.check_images(last, digest, config.data.root, job)
@@ -88,7 +91,7 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
     train_batches = _train_batches(config, train_images, preprocessing)
 
     network = place(build_network(config), device)
-    optimizer = _build_optimizer(config.optimizer, network)
+    optimizer = _build_optimizer(config.optimizer, network, config.trusted_targets)
     untrained = copy.deepcopy((network.state_dict(), optimizer.state_dict()))
     num_trained = len(last.get("history", []))
     if num_trained:
@@ -101,7 +104,7 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
         return fit(
             compiled,
             optimizer,
-            instantiate(asdict(config.schedule)),
+            instantiate(asdict(config.schedule), **_allowed(config.trusted_targets)),
             train_batches=lambda index: progress.of_epoch(train_batches(index), train_batches.num_batches, index, epochs),
             valid_batches=None if job.final else EvalBatches(valid_images, preprocessing, batch_size=_EVAL_BATCH_SIZE),
             num_batches=train_batches.num_batches,
@@ -137,7 +140,8 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
     images = {"training": train_images} if job.final else {"training": train_images, "validation": valid_images}
 
     with recorded(
-        _open_record(config.tracking), job, values=shown, objectives=config.objectives, data=config.data,
+        _open_record(config.tracking, config.trusted_targets), job,
+        values=shown, objectives=config.objectives, data=config.data,
         run_id=last.get("run_id"), device=device, dtype=dtype, numbers={"num_parameters": num_parameters},
         images=images, class_names=source.class_names,
     ) as record, folder.writing(trial.check_lease):  # fmt: skip
@@ -184,17 +188,17 @@ def build_network(config: Config) -> nn.Module:
         raise ConfigError("architecture.num_classes is not known before the pictures are read: give architecture.num_classes=N")
     capacity.check_fits(config, trains=False)
     torch.manual_seed(config.seed)
-    network: nn.Module = instantiate(asdict(config.architecture))
+    network: nn.Module = instantiate(asdict(config.architecture), **_allowed(config.trusted_targets))
     return network
 
 
-def example_images(data: DataConfig, count: int) -> Images:
+def example_images(data: DataConfig, count: int, *, trusted: Sequence[str] = ()) -> Images:
     """Return the first `count` validation images of a data set, on the CPU.
 
     Raises:
         ValueError, OSError: it cannot be read.
     """
-    _, _, valid_images = _splits(data, torch.device("cpu"))
+    _, _, valid_images = _splits(data, torch.device("cpu"), trusted)
     return valid_images.select(torch.arange(min(count, len(valid_images))))
 
 
@@ -227,7 +231,8 @@ def _check_limits(config: Config, job: Job, dtype: torch.dtype) -> None:
         num_parameters = cost_limits.num_parameters(network)
         trial.annotate("num_parameters", num_parameters)
         with recorded(
-            _open_record(config.tracking), job, values=run_config.shown(config), objectives=config.objectives, data=config.data,
+            _open_record(config.tracking, config.trusted_targets), job,
+            values=run_config.shown(config), objectives=config.objectives, data=config.data,
             run_id=None, device=torch.device("cpu"), dtype=dtype, numbers={"num_parameters": num_parameters},
             images={}, class_names=(),
         ):  # fmt: skip
@@ -236,11 +241,11 @@ def _check_limits(config: Config, job: Job, dtype: torch.dtype) -> None:
 
 @functools.lru_cache(maxsize=2)
 def _read(
-    source: str, fraction: float, num_train: int | None, seed: int, device: torch.device
+    source: str, fraction: float, num_train: int | None, seed: int, device: torch.device, trusted: tuple[str, ...]
 ) -> tuple[Source, Images, Images]:
     """Read and split a data set once for all trials of a long-lived worker; `source` is the call of its function as JSON."""
     with progress.log_if_slow(log.info, _READING):
-        loaded: Source = instantiate(json.loads(source))
+        loaded: Source = instantiate(json.loads(source), **_allowed(trusted))
     train_images, valid_images = split(loaded.train, valid_fraction=fraction, num_train=num_train, seed=seed)
     check_classes(train_images, valid_images, loaded.class_names)
     for remark in (loaded.remark, few_images(train_images, valid_images, loaded.class_names)):
@@ -249,9 +254,9 @@ def _read(
     return loaded, train_images.to(device), valid_images.to(device)
 
 
-def _splits(data: DataConfig, device: torch.device) -> tuple[Source, Images, Images]:
+def _splits(data: DataConfig, device: torch.device, trusted: Sequence[str]) -> tuple[Source, Images, Images]:
     source = json.dumps({"_target_": data._target_, **data.source_arguments()}, sort_keys=True)
-    return _read(source, data.valid_fraction, data.num_train, data.split_seed, device)
+    return _read(source, data.valid_fraction, data.num_train, data.split_seed, device, tuple(trusted))
 
 
 def _with_num_threads(config: Config, device: torch.device, before: int | None) -> Config:
@@ -296,16 +301,21 @@ def _train_batches(config: Config, images: Images, preprocessing: Preprocessing)
     return TrainBatches(images, preprocessing, augmentation, batch_size=config.batch_size, seed=config.seed)
 
 
-def _build_optimizer(config: OptimizerConfig, network: nn.Module) -> torch.optim.Optimizer:
+def _allowed(trusted: Sequence[str]) -> Mapping[str, Any]:
+    """Return the allow-list for `instantiate`, where Hydra has one; `check_targets` has read the same targets before."""
+    return allowed_at_a_call(admitted(trusted))
+
+
+def _build_optimizer(config: OptimizerConfig, network: nn.Module, trusted: Sequence[str]) -> torch.optim.Optimizer:
     arguments = asdict(config)
     del arguments["max_grad_norm"]  # belongs to the loop
-    optimizer: torch.optim.Optimizer = instantiate(arguments, network=network)
+    optimizer: torch.optim.Optimizer = instantiate(arguments, network=network, **_allowed(trusted))
     return optimizer
 
 
-def _open_record(config: TrackingConfig) -> Callable[..., Record]:
+def _open_record(config: TrackingConfig, trusted: Sequence[str]) -> Callable[..., Record]:
     # Partial: instantiate resolves its arguments, and an override may hold ${oc.env:PASSWORD}.
     arguments = asdict(config)
     del arguments["keep_checkpoints"]  # belongs to the sweep
-    open_record: Callable[..., Record] = instantiate(arguments, _partial_=True)
+    open_record: Callable[..., Record] = instantiate(arguments, _partial_=True, **_allowed(trusted))
     return open_record

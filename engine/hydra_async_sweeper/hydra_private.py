@@ -1,9 +1,9 @@
-"""Private names of Hydra (1.3.2 to 1.3.8) that the engine needs."""
+"""Private names of Hydra (1.3.2 to 1.3.8, and 1.4) that the engine needs, and what the two lines do differently."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
+from hydra._internal import config_loader_impl
 from hydra.core.override_parser.types import Override
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig
@@ -11,13 +11,19 @@ from omegaconf import DictConfig
 
 def apply_values(overrides: Sequence[Override], config: DictConfig) -> None:
     """Set the values of `overrides` in a composed config, as Hydra does; none of them may choose an option."""
-    ConfigLoaderImpl._apply_overrides_to_config(list(overrides), config)
+    config_loader_impl.ConfigLoaderImpl._apply_overrides_to_config(list(overrides), config)
 
 
-def override_dirname(config: DictConfig, task: Sequence[Override]) -> str:
-    """Return `hydra.job.override_dirname` for these overrides of the job."""
+def set_override_dirname(config: DictConfig, task: Sequence[Override]) -> None:
+    """Make `hydra.job.override_dirname` what these overrides of the job give.
+
+    Hydra 1.3 sets it once, from a function; for 1.4 it is an interpolation that reads `hydra.overrides.task` when it is used.
+    """
+    of_overrides = getattr(config_loader_impl, "get_overrides_dirname", None)
+    if of_overrides is None:
+        return
     settings = config.hydra.job.config.override_dirname
-    return get_overrides_dirname(
+    config.hydra.job.override_dirname = of_overrides(
         overrides=list(task), kv_sep=settings.kv_sep, item_sep=settings.item_sep, exclude_keys=settings.exclude_keys
     )
 

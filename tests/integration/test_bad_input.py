@@ -254,7 +254,7 @@ import sys
 from densenet_sweep.config import runnable
 for arguments in {cases}:
     try:
-        runnable.refuse_bad_input(arguments)
+        runnable.checked(arguments)
     except ValueError:
         print("refused")
 print(*({{"torch", "numpy", "mlflow", "optuna"}} & set(sys.modules)))
@@ -265,9 +265,9 @@ print(*({{"torch", "numpy", "mlflow", "optuna"}} & set(sys.modules)))
 
 def test_what_a_grid_shares_need_not_suit_a_job_that_changes_it():
     """28 px, the default, are too few for this net; no job has them."""
-    runnable.refuse_bad_input(["-m", "architecture=d2l", "data.image_size=32,33"])
+    runnable.checked(["-m", "architecture=d2l", "data.image_size=32,33"])
     with pytest.raises(ConfigError, match=r"data\.image_size=27: this architecture"):
-        runnable.refuse_bad_input(["-m", "architecture=d2l", "data.image_size=32,27"])
+        runnable.checked(["-m", "architecture=d2l", "data.image_size=32,27"])
 
 
 def test_a_misspelt_key_in_a_file_is_refused(command, tmp_path):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobStatus
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.hydra_private import returned_by
@@ -99,7 +99,7 @@ def adapted(config: DictConfig) -> DictConfig:
     """
     master = config.copy()
     typed = [str(line).lstrip("+").partition("=")[0] for line in config.hydra.overrides.hydra]
-    with open_dict(master):
+    with read_write(master.hydra), open_dict(master.hydra):  # Hydra 1.4 makes its section read-only before a sweep
         # Launchers announce every job; here a job is only a worker.
         quiet = {name: {"level": "WARNING"} for name in ("hydra", "hydra_plugins")}
         master.hydra.hydra_logging = OmegaConf.merge(master.hydra.hydra_logging or {}, {"loggers": quiet})

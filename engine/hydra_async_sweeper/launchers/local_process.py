@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import cloudpickle
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, run_job, setup_globals
-from omegaconf import open_dict
+from omegaconf import open_dict, read_write
 
 from hydra_async_sweeper.hydra_private import failed, returned_by
 
@@ -46,7 +46,7 @@ def _run(job: "Job") -> JobReturn:
         config = job.context.config_loader.load_sweep_config(job.config, list(job.overrides))
     except Exception as error:
         return failed(error)
-    with open_dict(config):
+    with read_write(config.hydra), open_dict(config.hydra):
         config.hydra.job.id = f"{job.config.hydra.job.name}_{job.index}"
         config.hydra.job.num = job.index
     return run_job(

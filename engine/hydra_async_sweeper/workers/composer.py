@@ -15,7 +15,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, open_dict, read_write
 
-from hydra_async_sweeper.hydra_private import apply_values, override_dirname
+from hydra_async_sweeper.hydra_private import apply_values, set_override_dirname
 
 
 class Composer:
@@ -67,4 +67,4 @@ class Composer:
             for override in searched:
                 if override.is_hydra_override():
                     config.hydra.overrides.hydra.append(override.input_line)
-            config.hydra.job.override_dirname = override_dirname(config, task)
+            set_override_dirname(config, task)

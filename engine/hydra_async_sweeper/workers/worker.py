@@ -20,7 +20,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus, run_job
 from hydra.types import HydraContext, TaskFunction
 from hydra.utils import get_method
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, open_dict, read_write
 
 from hydra_async_sweeper.best_config import flat_job_config
 from hydra_async_sweeper.errors import SweepError
@@ -258,7 +258,7 @@ class Worker:
             config = composer.compose(overrides)
         except Exception as error:
             return failed(error)
-        with open_dict(config):
+        with read_write(config.hydra), open_dict(config.hydra):
             config.hydra.job.id = str(number)
             config.hydra.job.num = number
             config.hydra.sweep.dir = str(self.settings.sweep_dir)

@@ -14,7 +14,7 @@ FIXED = ["sweep=growth_depth_lr", "epochs=3"]
 def loaded():
     """Hydra's config loader on our own config, and the config of a sweep."""
     composition.register()
-    with initialize_config_dir(str(composition.config_folder()), version_base=composition.VERSION_BASE):
+    with initialize_config_dir(str(composition.config_folder()), **composition.VERSION_BASE):
         loader = GlobalHydra.instance().config_loader()
         yield loader, loader.load_configuration(composition.CONFIG_NAME, overrides=FIXED, run_mode=RunMode.MULTIRUN)
 

@@ -25,7 +25,7 @@ OF_HYDRA = ("mode", "sweep", "sweeper", "launcher")
 def composed(*overrides: str) -> dict[str, Any]:
     """Return the composed values by their keys, interpolations as they are written."""
     composition.register()
-    with initialize_config_dir(config_dir=str(CONF), version_base=composition.VERSION_BASE):
+    with initialize_config_dir(config_dir=str(CONF), **composition.VERSION_BASE):
         whole = compose("config", overrides=list(overrides), return_hydra_config=True)
     config = OmegaConf.to_container(whole, resolve=False, enum_to_str=True)
     assert isinstance(config, dict)
