@@ -11,6 +11,8 @@ import pytest
 import torch
 from hydra.core.global_hydra import GlobalHydra
 
+pytest_plugins = ["simulated_hosts"]
+
 torch.set_num_threads(1)
 
 

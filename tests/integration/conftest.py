@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,22 +50,24 @@ def port() -> int:
 
 @dataclass
 class Server:
-    """`mlflow server` on this machine, its store in `folder`."""
+    """`mlflow server` on this machine, its store in `folder`, which answers at an address of this machine."""
 
     folder: Path
+    host: str = "127.0.0.1"
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
 
     @property
     def uri(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     def start(self) -> None:
         """Start it where it is not running, and wait until it answers."""
         if self.process is not None:
             return
         command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{self.folder}/mlflow.db"]
-        command += ["--artifacts-destination", str(self.folder / "artifacts"), "--workers", "1", "--port", str(self.port)]
+        command += ["--artifacts-destination", str(self.folder / "artifacts"), "--workers", "1"]
+        command += ["--host", self.host, "--port", str(self.port)]
         with (self.folder / "server.log").open("ab") as output:
             self.process = subprocess.Popen(
                 command,
@@ -120,6 +122,24 @@ def server(the_server: Server) -> Server:
     """The server, running; a test may kill it."""
     the_server.start()
     return the_server
+
+
+@pytest.fixture
+def server_at(tmp_path: Path, empty_database: Path) -> Iterator[Callable[[str], Server]]:
+    """Start a server of this test's own at an address of this machine."""
+    folder = tmp_path / "server"
+    folder.mkdir()
+    shutil.copy(empty_database, folder / "mlflow.db")
+    servers: list[Server] = []
+
+    def start(host: str) -> Server:
+        servers.append(Server(folder, host))
+        servers[-1].start()
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.kill()
 
 
 @pytest.fixture

@@ -7,6 +7,57 @@ import pytest
 
 pytestmark = pytest.mark.real("hosts")
 
+APPLICATION = """
+import os, time
+ahead, true_time = float(os.environ.get("CLOCK_AHEAD", 0)), time.time
+time.time = lambda: true_time() + ahead
+import hydra
+from omegaconf import DictConfig
+from hydra_async_sweeper import current_trial
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="config")
+def main(config: DictConfig):
+    trial = current_trial()
+    with open("ran.txt", "a") as file:
+        print(trial.number, config.x, file=file)
+    for step in range(1, config.steps + 1):
+        time.sleep(config.seconds)
+        trial.report(config.x, step)
+    return config.x
+
+if __name__ == "__main__":
+    main()
+"""
+
+CONFIG = """
+defaults:
+  - _self_
+  - override hydra/sweeper: densenet_sweep
+x: 1.0
+steps: 2
+seconds: 0.05
+hydra:
+  mode: MULTIRUN
+  sweep:
+    dir: sweep
+  sweeper:
+    storage: ${oc.env:STUDIES}
+    direction: maximize
+    n_trials: 5
+    lease_seconds: 4
+    ignore_changes: [steps, seconds]
+    params:
+      x: interval(0,1)
+"""
+
+
+@pytest.fixture(autouse=True)
+def _application(hosts) -> None:
+    for host in hosts:
+        (host.folder / "conf").mkdir()
+        (host.folder / "application.py").write_text(APPLICATION)
+        (host.folder / "conf" / "config.yaml").write_text(CONFIG)
+
 
 def wait_for(condition: Callable[[], object], seconds: float = 150.0) -> None:
     deadline = time.monotonic() + seconds
@@ -24,8 +75,15 @@ LEASE_SECONDS = 4
 ENDLESS = ("steps=10000", "seconds=0.3")
 
 
+def ran(host) -> list[tuple[int, str]]:
+    """Return the number and the value of each trial that began there."""
+    path = host.folder / "ran.txt"
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [(int(line.split()[0]), line.split()[1]) for line in lines]
+
+
 def numbers(host) -> list[int]:
-    return [number for number, _ in host.ran()]
+    return [number for number, _ in ran(host)]
 
 
 def test_hosts_that_join_a_new_study_at_once_share_its_budget_and_its_first_trials(between, hosts):
@@ -33,7 +91,7 @@ def test_hosts_that_join_a_new_study_at_once_share_its_budget_and_its_first_tria
     processes = [host.start(*overrides) for host in hosts]
     assert ended(processes) == [0, 0], [host.said() for host in hosts]
     assert [trial.state.name for trial in between.trials("joined")] == ["COMPLETE"] * 5
-    ran = sorted(trial for host in hosts for trial in host.ran())
+    ran = sorted(trial for host in hosts for trial in ran(host))
     assert [number for number, _ in ran] == [0, 1, 2, 3, 4]
     assert [value for _, value in ran[:2]] == ["0.125", "0.875"]
     assert {"0.125", "0.875"}.isdisjoint(value for _, value in ran[2:])
@@ -43,7 +101,7 @@ def test_a_host_ten_minutes_ahead_takes_the_trial_of_a_dead_host_and_of_no_other
     lost, ahead = hosts
     lost.start("hydra.sweeper.study_name=clocks", *ENDLESS)
     wait_for(lambda: numbers(lost) == [0])
-    running = ahead.start("hydra.sweeper.study_name=clocks", clock_ahead=600.0)
+    running = ahead.start("hydra.sweeper.study_name=clocks", CLOCK_AHEAD="600")
     wait_for(lambda: numbers(ahead) == [1, 2, 3, 4])
     time.sleep(1.5 * LEASE_SECONDS)
     assert numbers(ahead) == [1, 2, 3, 4]

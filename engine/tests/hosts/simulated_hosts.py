@@ -1,4 +1,7 @@
-"""Two hosts on one machine: each has its own network, host name, processes and folder; they share a PostgreSQL."""
+"""Two hosts on one machine: each has its own network, host name, processes and folder; they share a PostgreSQL.
+
+Fixtures of the root `conftest.py`, for the engine's tests and those of its host.
+"""
 
 import os
 import shutil
@@ -12,49 +15,6 @@ from pathlib import Path
 
 import optuna
 import pytest
-
-APPLICATION = """
-import os, time
-ahead, true_time = float(os.environ.get("CLOCK_AHEAD", 0)), time.time
-time.time = lambda: true_time() + ahead
-import hydra
-from omegaconf import DictConfig
-from hydra_async_sweeper import current_trial
-
-@hydra.main(version_base="1.3", config_path="conf", config_name="config")
-def main(config: DictConfig):
-    trial = current_trial()
-    with open("ran.txt", "a") as file:
-        print(trial.number, config.x, file=file)
-    for step in range(1, config.steps + 1):
-        time.sleep(config.seconds)
-        trial.report(config.x, step)
-    return config.x
-
-if __name__ == "__main__":
-    main()
-"""
-
-CONFIG = """
-defaults:
-  - _self_
-  - override hydra/sweeper: densenet_sweep
-x: 1.0
-steps: 2
-seconds: 0.05
-hydra:
-  mode: MULTIRUN
-  sweep:
-    dir: sweep
-  sweeper:
-    storage: ${oc.env:STUDIES}
-    direction: maximize
-    n_trials: 5
-    lease_seconds: 4
-    ignore_changes: [steps, seconds]
-    params:
-      x: interval(0,1)
-"""
 
 
 def run(*command: str) -> None:
@@ -70,17 +30,19 @@ class Host:
     link: str
     bridge: str
     environment: dict[str, str]
+    command: tuple[str, ...] = ("application.py",)
     processes: list["subprocess.Popen[bytes]"] = field(default_factory=list)
 
-    def start(self, *overrides: str, clock_ahead: float = 0.0) -> "subprocess.Popen[bytes]":
-        """Start the command; what it prints is in `said`."""
+    def start(self, *overrides: str, **environment: str) -> "subprocess.Popen[bytes]":
+        """Run Python with `command`, the overrides and more environment variables; what it prints is in `said`."""
         command = [
             "ip", "netns", "exec", self.name, "unshare", "--uts", "--pid", "--fork", "--mount-proc", "--kill-child",
-            "sh", "-c", 'hostname "$0"; exec "$@"', self.name, sys.executable, "application.py", *overrides,
+            "sh", "-c", 'hostname "$0"; exec "$@"', self.name, sys.executable, *self.command, *overrides,
         ]  # fmt: skip
-        environment = {**self.environment, "CLOCK_AHEAD": str(clock_ahead)}
         with (self.folder / "said.txt").open("ab") as said:
-            process = subprocess.Popen(command, cwd=self.folder, env=environment, stdout=said, stderr=subprocess.STDOUT)
+            process = subprocess.Popen(
+                command, cwd=self.folder, env={**self.environment, **environment}, stdout=said, stderr=subprocess.STDOUT
+            )
         self.processes.append(process)
         return process
 
@@ -99,12 +61,6 @@ class Host:
 
     def said(self) -> str:
         return (self.folder / "said.txt").read_text()
-
-    def ran(self) -> list[tuple[int, str]]:
-        """Return the number and the value of each trial that began there."""
-        path = self.folder / "ran.txt"
-        lines = path.read_text().splitlines() if path.exists() else []
-        return [(int(line.split()[0]), line.split()[1]) for line in lines]
 
 
 @dataclass
@@ -158,21 +114,9 @@ def _between() -> Iterator[Between | str]:
         run("ip", "link", "set", bridge, "up")
         with tempfile.TemporaryDirectory(prefix="hosts") as name:
             shutil.chown(name, "postgres")
-            data, control = f"{name}/data", ("runuser", "-u", "postgres", "--", str(programs / "pg_ctl"), "-D", f"{name}/data")
-            run(
-                "runuser",
-                "-u",
-                "postgres",
-                "--",
-                str(programs / "initdb"),
-                "-D",
-                data,
-                "-U",
-                "sweep",
-                "-A",
-                "trust",
-                "--no-sync",
-            )
+            data, as_postgres = f"{name}/data", ("runuser", "-u", "postgres", "--")
+            control = (*as_postgres, str(programs / "pg_ctl"), "-D", data)
+            run(*as_postgres, str(programs / "initdb"), "-D", data, "-U", "sweep", "-A", "trust", "--no-sync")
             (Path(data) / "pg_hba.conf").write_text("host all all all trust\nlocal all all trust\n")
             run(*control, "-w", "-l", f"{name}/log", "-o", f"-p 5432 -k {name} -h {subnet}.1", "start")
             try:
@@ -193,15 +137,13 @@ def between(_between: Between | str, unavailable: Callable[[str], None]) -> Betw
 
 @pytest.fixture
 def hosts(between: Between, tmp_path: Path) -> Iterator[list[Host]]:
-    """Two hosts, each with the application in a folder of its own."""
+    """Two hosts, each with an empty folder of its own."""
     made: list[Host] = []
     try:
         for number in (2, 3):
             name = f"{between.bridge}-{number}"
             folder = tmp_path / name
-            (folder / "conf").mkdir(parents=True)
-            (folder / "application.py").write_text(APPLICATION)
-            (folder / "conf" / "config.yaml").write_text(CONFIG)
+            folder.mkdir()
             environment = {**os.environ, "OMP_NUM_THREADS": "1", "STUDIES": between.url}
             host = Host(name, folder, f"{between.bridge}v{number}", between.bridge, environment)
             made.append(host)
