@@ -137,9 +137,9 @@ def _sweep(uri: str, trials: int, epochs: int, growth_rate: int) -> None:
 
         setattr(owner, name, call)
 
-    def metrics(epoch: Any) -> dict[str, float]:
+    def metrics(epoch: Any, reported: str) -> dict[str, float]:
         seconds[-1]["training"] += epoch.seconds
-        return of_epoch(epoch)
+        return of_epoch(epoch, reported)
 
     of_epoch, reporting.metrics_of = reporting.metrics_of, metrics
     counted("whole", Worker, "_run")

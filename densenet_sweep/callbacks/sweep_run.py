@@ -11,6 +11,7 @@ from hydra_async_sweeper.readable import numbered, shown_path
 from hydra_async_sweeper.space.search_space import is_search
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from densenet_sweep.config.metrics import full_name
 from densenet_sweep.tracking import left_behind, run_note
 from densenet_sweep.tracking.configured import in_store
 from densenet_sweep.tracking.run_note import NOTE
@@ -194,7 +195,7 @@ def _is_repeated(config: DictConfig) -> bool:
 
 def _objectives(config: DictConfig) -> list[str]:
     """Return the names of the values that trials return."""
-    return ["test_accuracy"] if _is_repeated(config) else _as_list(config.objective)
+    return ["test_accuracy"] if _is_repeated(config) else [full_name(name) for name in _as_list(config.objective)]
 
 
 def _as_list(one_or_more: Any) -> list[str]:
@@ -256,12 +257,14 @@ def _close_parent(
         client.log_artifact(parent, str(config_of_best))
     tags = {"sweep.ended": redacted(reason)}
     about_best = about_end
-    run = _run_of(client, experiment, parent, best[0]) if best and isinstance(config.objective, str) else None
-    if run is not None and config.objective in run.data.metrics:
-        number, value = run.data.tags["trial.number"], f"{run.data.metrics[config.objective]:.6g}"
+    has_best = best and isinstance(config.objective, str) and not _is_repeated(config)
+    run = _run_of(client, experiment, parent, best[0]) if has_best else None
+    objective = _objectives(config)[0]
+    if run is not None and objective in run.data.metrics:
+        number, value = run.data.tags["trial.number"], f"{run.data.metrics[objective]:.6g}"
         tags |= {"best.trial": number, "best.value": value}
         link = f"[trial {number}](#/experiments/{experiment}/runs/{run.info.run_id})"
-        about_best = f"The best is {link}: {config.objective} {value}."
+        about_best = f"The best is {link}: {objective} {value}."
     if config_of_best.is_file():
         words = ["densenet-sweep", "--config-dir", str(shown_path(Path(sweep_dir))), "experiment=best"]
         about_best += f" Train it again with\n\n{run_note.command(words)}"

@@ -8,7 +8,7 @@ from hydra_async_sweeper.study.passwords import check_password
 
 from densenet_sweep.architectures import geometry
 from densenet_sweep.config.capacity import network_size
-from densenet_sweep.config.metrics import OBJECTIVES
+from densenet_sweep.config.metrics import OBJECTIVES, full_name
 from densenet_sweep.config.schema import (
     AdamWConfig,
     Config,
@@ -80,9 +80,8 @@ def check(config: Config) -> None:
 
 def _check_objective(config: Config) -> None:
     given = config.objective
-    names = [given] if isinstance(given, str) else given
-    is_list = isinstance(names, list) and len(names) > 0 and len(set(map(str, names))) == len(names)
-    if not is_list or not all(name in OBJECTIVES for name in names):
+    names = [full_name(str(name)) for name in ([given] if isinstance(given, str) else given if isinstance(given, list) else [])]
+    if not names or len(set(names)) < len(names) or not all(name in OBJECTIVES for name in names):
         raise ConfigError(f"objective={given}: one of {', '.join(OBJECTIVES)}, or a list of different ones, is accepted")
 
 

@@ -130,6 +130,7 @@ def typed(job: DictConfig) -> Config:
     assert isinstance(config, Config), "conf/config.yaml starts from the schema _config"
     check_targets(config)
     check(config)
+    config.objective = config.objectives[0] if isinstance(config.objective, str) else config.objectives
     return config
 
 

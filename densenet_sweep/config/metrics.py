@@ -6,7 +6,8 @@ A new metric is a row here and its computation.
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["accuracy", "loss", "cost", "pace"]
+Kind = Literal["accuracy", "score", "loss", "error", "cost", "pace"]
+Direction = Literal["maximize", "minimize"]
 
 
 @dataclass(frozen=True)
@@ -18,14 +19,15 @@ class Metric:
         direction: which way is better.
         label: what people call it.
         unit: empty for counts and fractions.
-        kind: an accuracy in [0, 1], a loss, what a trial costs in all, or how fast it trains.
+        kind: an accuracy or another score in [0, 1], a loss, another error, what a trial costs in all, or how fast it
+            trains.
         is_objective: a sweep can optimize it.
         is_column: the leaderboard in MLflow shows it beside the objectives.
         spans_magnitudes: on an axis, thousands and millions are abbreviated, and a logarithmic scale may be used.
     """
 
     name: str
-    direction: Literal["maximize", "minimize"]
+    direction: Direction
     label: str
     unit: str
     kind: Kind
@@ -33,6 +35,22 @@ class Metric:
     is_column: bool = False
     spans_magnitudes: bool = False
 
+    @property
+    def is_fraction(self) -> bool:
+        """Whether it lies in [0, 1]."""
+        return self.kind in ("accuracy", "score")
+
+
+# What `run.class_metrics` computes from the outputs of a network on a split: direction, label, unit and kind by name.
+OF_OUTPUTS: dict[str, tuple[Direction, str, str, Kind]] = {
+    "balanced_accuracy": ("maximize", "balanced accuracy", "", "score"),
+    "macro_f1": ("maximize", "macro F1", "", "score"),
+    "auroc": ("maximize", "AUROC", "", "score"),
+    "average_precision": ("maximize", "average precision", "", "score"),
+    "log_loss": ("minimize", "log loss", "nats per image", "error"),
+    "calibration_error": ("minimize", "calibration error", "", "error"),
+}
+_SPLITS = {"valid": "validation", "test": "test"}
 
 METRICS: dict[str, Metric] = {
     metric.name: metric
@@ -48,14 +66,31 @@ METRICS: dict[str, Metric] = {
         Metric("peak_memory_bytes", "minimize", "peak memory", "bytes", "cost", spans_magnitudes=True),
         Metric("test_accuracy", "maximize", "test accuracy", "", "accuracy", is_objective=False),
         Metric("test_loss", "minimize", "test loss", "nats per image", "loss", is_objective=False),
+        *(
+            Metric(f"{split}_{name}", direction, f"{words} {label}", unit, kind, is_objective=split == "valid")
+            for split, words in _SPLITS.items()
+            for name, (direction, label, unit, kind) in OF_OUTPUTS.items()
+        ),
     )
 }
 
 OBJECTIVES: tuple[str, ...] = tuple(metric.name for metric in METRICS.values() if metric.is_objective)
 
 
-def direction_of(name: str) -> Literal["maximize", "minimize"]:
+def full_name(name: str) -> str:
+    """Return the name that runs record a metric under: `auroc` is that of the validation split, `valid_auroc`."""
+    return f"valid_{name}" if name not in METRICS and f"valid_{name}" in METRICS else name
+
+
+def on_test(objective: str) -> str:
+    """Return the metric of the test set that stands for an objective: its own, or the accuracy where there is none."""
+    name = full_name(objective).replace("valid_", "test_", 1)
+    return name if name.startswith("test_") and name in METRICS else "test_accuracy"
+
+
+def direction_of(name: str) -> Direction:
     """Return the direction of an objective; `maximize` for one that is not in the table."""
+    name = full_name(name)
     return METRICS[name].direction if name in METRICS else "maximize"
 
 

@@ -12,7 +12,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
 from densenet_sweep.config.hydra_private import register_resolver
-from densenet_sweep.config.metrics import direction_of
+from densenet_sweep.config.metrics import direction_of, full_name
 
 
 class ConfigError(ValueError):
@@ -278,7 +278,7 @@ class Config:
     @property
     def objectives(self) -> list[str]:
         """The metrics that a sweep optimizes; the first one selects a run's best epoch and is shown while it runs."""
-        return [self.objective] if isinstance(self.objective, str) else list(self.objective)
+        return [full_name(it) for it in ([self.objective] if isinstance(self.objective, str) else self.objective)]
 
 
 @dataclass

@@ -18,7 +18,7 @@ from hydra_async_sweeper.space.search_space import is_search
 from hydra_async_sweeper.trial import NUM_STEPS, PROMOTED, RUNG_SECONDS, RUNGS, SECONDS
 from hydra_async_sweeper.workers.claim import LEASE
 
-from densenet_sweep.config.metrics import direction_of
+from densenet_sweep.config.metrics import direction_of, full_name
 from densenet_sweep.counts import counted
 from densenet_sweep.results.from_optuna import NOTE
 from densenet_sweep.tracking.mlflow_private import last_step
@@ -84,7 +84,7 @@ def _objectives(runs: "Sequence[Run]") -> list[str]:
     for run in runs:
         text = run.data.params.get("objective", "")
         if text:
-            return [name.strip() for name in text.strip("[]").split(",")]
+            return [full_name(name.strip(" '\"")) for name in text.strip("[]").split(",")]
     return ["valid_accuracy"]
 
 

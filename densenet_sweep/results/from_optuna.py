@@ -8,6 +8,7 @@ from hydra_async_sweeper.best_config import REPEATS
 from hydra_async_sweeper.study.enqueue import WARM_START
 from hydra_async_sweeper.trial import AT_RUNGS, NUM_STEPS, PROMOTED, RUNG_SECONDS, RUNGS, SECONDS, passed_step
 
+from densenet_sweep.config.metrics import full_name
 from densenet_sweep.results.study import Direction, Range, State, Study, Trial
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def _objectives(config: Mapping[str, Any], count: int, *, is_repeated: bool) -> 
     named = config.get("objective")
     names = [named] if isinstance(named, str) else named
     if isinstance(names, list) and len(names) == count:
-        return tuple(map(str, names))
+        return tuple(full_name(str(name)) for name in names)
     return ("value",) if count == 1 else tuple(f"value {index}" for index in range(count))
 
 

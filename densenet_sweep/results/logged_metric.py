@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from densenet_sweep.config.metrics import METRICS
+from densenet_sweep.config.metrics import METRICS, full_name
 from densenet_sweep.config.schema import MlflowConfig
 from densenet_sweep.results.study import Study
 from densenet_sweep.tracking.access import answering, exists
@@ -50,12 +50,13 @@ def is_larger_better(name: str) -> bool:
 def read(study: Study, name: str, tracking: MlflowConfig, top: int) -> Metric:
     """Return the metric of at least the `top` trials of `study`, complete ones before the others.
 
-    Objectives and `num_parameters` come from the study itself, not from MLflow.
+    Objectives and `num_parameters` come from the study itself, not from MLflow. `name` may lack the prefix `valid_`.
 
     Raises:
         ValueError: no run of the study logged it; the message lists the logged ones.
         ConnectionError: the store cannot be used.
     """
+    name = full_name(name)
     known = _known_to_the_study(study, name)
     if known:
         return Metric(name, is_larger_better(name), known)

@@ -2,18 +2,30 @@
 
 from collections.abc import Mapping, Sequence
 
-from densenet_sweep.config.metrics import direction_of
+from densenet_sweep.config.metrics import OF_OUTPUTS, direction_of
+from densenet_sweep.run import class_metrics
+from densenet_sweep.training.evaluation import Evaluation
 from densenet_sweep.training.fit import Epoch
 
 
-def metrics_of(epoch: Epoch) -> dict[str, float]:
-    """Return the numbers of `epoch` under the names that MLflow shows; by default it compares runs by the first."""
+def metrics_of(epoch: Epoch, reported: str = "valid_accuracy") -> dict[str, float]:
+    """Return the numbers of `epoch` under the names that MLflow shows; by default it compares runs by the first.
+
+    Metrics of the outputs, which take longer, are those of the last epoch, and of every epoch the one called `reported`.
+    """
     names = ("train_loss", "train_accuracy", "lr", "images_per_second", "peak_memory_bytes")
     metrics: dict[str, float] = {}
     if epoch.validation is not None:
-        metrics |= {"valid_accuracy": epoch.validation.accuracy, "valid_loss": epoch.validation.loss}
+        wanted = list(OF_OUTPUTS) if epoch.is_last else [reported.removeprefix("valid_")]
+        metrics |= of_split("valid", epoch.validation, wanted)
     measured = {name: getattr(epoch, name) for name in names}
     return {**metrics, **{name: value for name, value in measured.items() if value is not None}, "epoch_seconds": epoch.seconds}
+
+
+def of_split(split: str, evaluation: Evaluation, wanted: Sequence[str] = tuple(OF_OUTPUTS)) -> dict[str, float]:
+    """Return the accuracy, the loss and the metrics `wanted` of a split, `valid` or `test`."""
+    computed = {f"{split}_{name}": value for name, value in class_metrics.compute(evaluation, wanted).items()}
+    return {f"{split}_accuracy": evaluation.accuracy, f"{split}_loss": evaluation.loss, **computed}
 
 
 def is_best(metrics: Mapping[str, float], history: Sequence[Mapping[str, float]], objective: str) -> bool:
@@ -22,10 +34,13 @@ def is_best(metrics: Mapping[str, float], history: Sequence[Mapping[str, float]]
     return all(sign * metrics[objective] > sign * past[objective] for past in history)
 
 
-def line_of(epoch: Epoch, epochs: int) -> str:
-    """Return the log line of one of `epochs` epochs."""
+def line_of(epoch: Epoch, epochs: int, metrics: Mapping[str, float], reported: str) -> str:
+    """Return the log line of one of `epochs` epochs, with the metric called `reported` where it is one of the outputs."""
     validation = epoch.validation
     valid = "" if validation is None else f"valid loss {validation.loss:.4f} accuracy {validation.accuracy:.4f}  "
+    name = reported.removeprefix("valid_")
+    if valid and name in OF_OUTPUTS:
+        valid = f"{valid.rstrip()} {name} {metrics[reported]:.4f}  "
     return (
         f"epoch {epoch.index + 1}/{epochs}  "
         f"train loss {epoch.train_loss:.4f} accuracy {epoch.train_accuracy:.4f}  "

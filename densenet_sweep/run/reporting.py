@@ -7,7 +7,7 @@ from typing import Any
 from hydra_async_sweeper import AT_RUNGS, NUM_STEPS, RUNG_SECONDS, RUNGS, SECONDS, Trial, TrialPruned
 
 from densenet_sweep.counts import counted
-from densenet_sweep.run.epoch_metrics import is_best, line_of, metrics_of
+from densenet_sweep.run.epoch_metrics import is_best, line_of, metrics_of, of_split
 from densenet_sweep.run.folder import RunFolder
 from densenet_sweep.run.recording import RUN_ID
 from densenet_sweep.tracking.record import Record
@@ -129,8 +129,8 @@ class TrainingRun:
         number, epochs = epoch.index + 1, self._epochs
         before = (self.history or self._judged or [{"total_seconds": self._trial.passed_seconds}])[-1]
         seconds = before["total_seconds"] + epoch.seconds
-        metrics = {**metrics_of(epoch), "total_seconds": seconds, "num_parameters": self._num_parameters}
-        log.info("%s%s", self._prefix, line_of(epoch, epochs))
+        metrics = {**metrics_of(epoch, self._reported), "total_seconds": seconds, "num_parameters": self._num_parameters}
+        log.info("%s%s", self._prefix, line_of(epoch, epochs, metrics, self._reported))
         best = epoch.validation if is_best(metrics, self.history, self._reported) else None
         # Rung results follow the first epoch's metrics: MLflow compares runs by the metric recorded first.
         of_rungs = {} if self.history else self._of_rungs()
@@ -149,12 +149,14 @@ class TrainingRun:
         if is_pruned:
             raise TrialPruned(f"after epoch {number} of {epochs}")
 
-    def report_test(self, test: Evaluation, num_images: int) -> None:
-        """Record the test result of a final run; called once."""
+    def report_test(self, test: Evaluation, num_images: int) -> dict[str, float]:
+        """Record the test result of a final run, and return its metrics; called once."""
         self._trial.annotate("num_test", num_images)
-        self._record.epoch({"test_loss": test.loss, "test_accuracy": test.accuracy}, step=len(self.history))
+        metrics = of_split("test", test)
+        self._record.epoch(metrics, step=len(self.history))
         self._folder.keep_test(test)
         log.info("%stest loss %.4f accuracy %.4f on %s", self._prefix, test.loss, test.accuracy, counted(num_images, "image"))
+        return metrics
 
     def _trained(self, rung: int, epochs: Iterable[Epoch]) -> dict[str, float]:
         """Train a rung to its end and return its last epoch's metrics, with the seconds of all its epochs."""
@@ -162,10 +164,12 @@ class TrainingRun:
         seconds = 0.0
         for epoch in epochs:
             self._trial.check_lease()
-            log.info("%srung of %s  %s", self._prefix, counted(rung, "epoch"), line_of(epoch, rung))
+            metrics = metrics_of(epoch, self._reported)
+            line = line_of(epoch, rung, metrics, self._reported)
+            log.info("%srung of %s  %s", self._prefix, counted(rung, "epoch"), line)
             self._trial.check_interruption()
             seconds += epoch.seconds
-        return {"epoch": rung, **metrics_of(epoch), "rung_seconds": seconds, "total_seconds": before + seconds}
+        return {"epoch": rung, **metrics, "rung_seconds": seconds, "total_seconds": before + seconds}
 
     def _of_rungs(self) -> dict[str, float]:
         """Return the rung results of this trial and of the one it was promoted from, as separate metrics."""

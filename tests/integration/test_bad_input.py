@@ -32,6 +32,10 @@ CASES = {
     ),
     "an unknown precision": (["precision=fp8"], "precision=fp8: one of auto, fp32, bf16 is accepted"),
     "an objective that is not logged": (["objective=f1"], "objective=f1: one of valid_accuracy, valid_loss,"),
+    "one objective under two names": (
+        ["objective=[auroc,valid_auroc]"],
+        "objective=['auroc', 'valid_auroc']: one of valid_accu",
+    ),
     "a depth outside the bottleneck family": (
         ["architecture=densenet_bc", "architecture.depth=42"],
         "architecture.depth=42: a depth of 6n+4 is accepted, such as 40 or 46",

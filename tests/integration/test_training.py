@@ -18,6 +18,7 @@ from hydra_async_sweeper import TrialLost
 from hydra_async_sweeper.trial import NullTrial, running
 from torch import nn
 
+from densenet_sweep.config.metrics import OF_OUTPUTS
 from densenet_sweep.run import reporting, train
 from densenet_sweep.training import checkpoint
 
@@ -84,6 +85,21 @@ def test_a_run_leaves_what_is_needed_to_judge_and_repeat_it(command, tmp_path):
     assert best["epoch"] == 1 + accuracies.index(max(accuracies))
 
 
+def test_an_objective_of_the_outputs_is_shown_and_selects_the_best_epoch(command, tmp_path):
+    typed = command(*TINY, *NOTHING, "epochs=2", "data.num_train=200", "objective=log_loss", f"hydra.run.dir={tmp_path}")
+    assert typed.exit_code == 0, typed.err
+    first, last = history(tmp_path)
+    assert [name for name in first if name.startswith("valid_")] == ["valid_accuracy", "valid_loss", "valid_log_loss"]
+    assert {name for name in last if name.startswith("valid_")} == {
+        "valid_accuracy", "valid_loss", *(f"valid_{name}" for name in OF_OUTPUTS)
+    }  # fmt: skip
+    assert last["valid_log_loss"] == pytest.approx(last["valid_loss"], rel=1e-5)
+    assert f"accuracy {first['valid_accuracy']:.4f} log_loss {first['valid_log_loss']:.4f}  lr" in typed.out
+    best = min((first, last), key=lambda epoch: epoch["valid_log_loss"])
+    assert torch.load(tmp_path / "artifacts" / "best.pt", weights_only=True)["epoch"] == best["epoch"]
+    assert "objective: valid_log_loss" in (tmp_path / "artifacts" / "config.yaml").read_text()
+
+
 @pytest.mark.parametrize("recipe", [[], ["optimizer=muon", "data.augment.horizontal_flip=alternating"]])
 def test_an_interrupted_run_gives_the_numbers_of_an_uninterrupted_one(recipe, command, tmp_path, monkeypatch):
     common = [*TINY, *NOTHING, "epochs=4", "architecture.drop_rate=0.2", "data.augment.crop_padding=1", *recipe]
@@ -121,10 +137,10 @@ def test_an_interrupted_run_gives_the_numbers_of_an_uninterrupted_one(recipe, co
 def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_it_taken(damaged, goes_on, command, tmp_path, monkeypatch):
     from densenet_sweep.run import folder as run_folder
 
-    def interrupted(epoch, epochs):
+    def interrupted(epoch, *rest):
         if epoch.index == 3:
             raise KeyboardInterrupt
-        return line_of(epoch, epochs)
+        return line_of(epoch, *rest)
 
     common, run, line_of = [*TINY, *NOTHING, "epochs=4", "data.num_train=200"], tmp_path / "run", reporting.line_of
     command(*common, f"hydra.run.dir={tmp_path / 'whole'}")
@@ -205,14 +221,14 @@ def test_a_folder_belongs_to_one_command_at_a_time(command, tmp_path, monkeypatc
     run, run_again = "hydra.run.dir=run", []
     line_of = reporting.line_of
 
-    def meanwhile(epoch, epochs):
+    def meanwhile(epoch, *rest):
         if not run_again:
             script = [sys.executable, "-m", "densenet_sweep", *TINY, *NOTHING, "epochs=2", "seed=5", run]
             before = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")}
             environment = {**os.environ, "HYDRA_FULL_ERROR": "0"}  # which this process has set for itself
             run_again.append(subprocess.run(script, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False))
             assert {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")} == before
-        return line_of(epoch, epochs)
+        return line_of(epoch, *rest)
 
     monkeypatch.setattr(reporting, "line_of", meanwhile)
     assert command(*TINY, *NOTHING, "epochs=2", run).exit_code == 0
@@ -389,12 +405,12 @@ def test_what_a_killed_process_recorded_is_not_recorded_again(command, tmp_path,
     last = tmp_path / "run" / "last.pt"
     line_of, after_the_first = reporting.line_of, []
 
-    def interrupted(epoch, epochs):
+    def interrupted(epoch, *rest):
         if epoch.index == 1:
             after_the_first.append(last.read_bytes())
         if epoch.index == 3:
             raise KeyboardInterrupt
-        return line_of(epoch, epochs)
+        return line_of(epoch, *rest)
 
     arguments = [*TINY, "epochs=5", "tracking.system_metrics=false", f"hydra.run.dir={tmp_path / 'run'}"]
     with monkeypatch.context() as first:

@@ -49,9 +49,9 @@ class Objective:
         return f"{self.words} ({unit})" if unit else self.words
 
     @property
-    def is_accuracy(self) -> bool:
+    def is_fraction(self) -> bool:
         """Whether it lies between 0 and 1."""
-        return self.name.endswith("accuracy")
+        return METRICS[self.name].is_fraction if self.name in METRICS else self.name.endswith("accuracy")
 
     def value(self, trial: Trial) -> float | None:
         """Return the trial's value, or a pruned trial's last report; None if there is none, or it is not finite."""
@@ -78,7 +78,7 @@ class Objective:
             high = min(high, low + reach)
         pad = 0.05 * (high - low) or 0.05 * abs(high) or 0.5
         limits = (low - pad, high + pad)
-        if self.is_accuracy:
+        if self.is_fraction:
             limits = (max(limits[0], 0.0), min(limits[1], 1.0))
         return Axis(self.label, limits=limits, is_short=is_short)
 

@@ -1,8 +1,9 @@
 from pathlib import Path
 
 import pytest
+import torch
 
-from densenet_sweep.config.metrics import METRICS, OBJECTIVES, direction_of, of_kind
+from densenet_sweep.config.metrics import METRICS, OBJECTIVES, direction_of, full_name, of_kind, on_test
 from densenet_sweep.mlflow_ui import views
 from densenet_sweep.report.pictures.subject import Objective
 from densenet_sweep.results.logged_metric import is_larger_better
@@ -10,6 +11,14 @@ from densenet_sweep.run.epoch_metrics import metrics_of
 from densenet_sweep.training.evaluation import Evaluation
 from densenet_sweep.training.fit import Epoch
 
+EVALUATION = Evaluation(
+    loss=0.4,
+    accuracy=1.0,
+    confusion_KK=torch.eye(2, dtype=torch.int64),
+    is_right_N=torch.ones(2, dtype=torch.bool),
+    logits_NK=torch.eye(2),
+    labels_N=torch.tensor([0, 1]),
+)
 PACKAGE = Path(__file__).parent.parent.parent.parent / "densenet_sweep"
 
 
@@ -32,11 +41,12 @@ def test_the_views_draw_what_the_table_names():
     assert {chart["xaxis"]["key"] for chart in cost.state["compareRunCharts"]} == set(of_kind("cost"))
 
 
-def test_every_objective_is_recorded_for_each_epoch():
+def test_every_objective_is_recorded_for_the_last_epoch():
     recorded = metrics_of(
         Epoch(
-            **{name: 0 for name in Epoch.__dataclass_fields__ if name != "validation"},
-            validation=Evaluation(**dict.fromkeys(Evaluation.__dataclass_fields__, 0)),
+            **{name: 0 for name in Epoch.__dataclass_fields__ if name not in ("validation", "is_last")},
+            is_last=True,
+            validation=EVALUATION,
         )
     )
     of_the_trial = {"num_parameters", "total_seconds"}
@@ -54,3 +64,26 @@ def test_no_other_file_lists_metrics():
 
 def test_the_direction_of_an_unknown_objective_is_up():
     assert (direction_of("valid_loss"), direction_of("mine")) == ("minimize", "maximize")
+
+
+def test_an_epoch_before_the_last_computes_the_objective_alone():
+    values = {name: 0 for name in Epoch.__dataclass_fields__ if name not in ("validation", "is_last")}
+    recorded = metrics_of(Epoch(**values, validation=EVALUATION, is_last=False), "valid_auroc")
+    assert {name for name in recorded if name.startswith("valid_")} == {"valid_accuracy", "valid_loss", "valid_auroc"}
+    assert recorded["valid_auroc"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("typed", "full", "tested", "direction"),
+    [
+        ("auroc", "valid_auroc", "test_auroc", "maximize"),
+        ("valid_log_loss", "valid_log_loss", "test_log_loss", "minimize"),
+        ("calibration_error", "valid_calibration_error", "test_calibration_error", "minimize"),
+        ("accuracy", "valid_accuracy", "test_accuracy", "maximize"),
+        ("valid_loss", "valid_loss", "test_loss", "minimize"),
+        ("num_parameters", "num_parameters", "test_accuracy", "minimize"),
+        ("f2", "f2", "test_accuracy", "maximize"),
+    ],
+)
+def test_a_metric_of_the_validation_split_may_be_named_without_it(typed, full, tested, direction):
+    assert (full_name(typed), on_test(typed), direction_of(typed)) == (full, tested, direction)

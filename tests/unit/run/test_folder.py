@@ -13,7 +13,9 @@ from densenet_sweep.run.folder import RunFolder
 from densenet_sweep.training import checkpoint
 from densenet_sweep.training.evaluation import Evaluation
 
-VALIDATION = Evaluation(0.5, 0.9, torch.eye(2, dtype=torch.int64), torch.ones(2, dtype=torch.bool))
+VALIDATION = Evaluation(
+    0.5, 0.9, torch.eye(2, dtype=torch.int64), torch.ones(2, dtype=torch.bool), torch.eye(2), torch.tensor([0, 1])
+)
 
 
 @pytest.fixture

@@ -25,6 +25,9 @@ def test_unequal_batches_count_by_their_images():
     logits = net.eval()(images)
     assert found.loss == pytest.approx(functional.cross_entropy(logits, labels).item(), rel=1e-5)
     assert found.accuracy == pytest.approx((logits.argmax(1) == labels).float().mean().item())
+    assert torch.allclose(found.logits_NK, logits, atol=1e-6)
+    assert torch.equal(found.labels_N, labels)
+    assert torch.equal(found.is_right_N, logits.argmax(1) == labels)
     for true in range(3):
         for predicted in range(3):
             count = ((labels == true) & (logits.argmax(1) == predicted)).sum()
