@@ -1,9 +1,10 @@
 # make sweep   install, get Fashion-MNIST, run a small sweep and show its leaderboard
 # make check   install, lint, types, import contracts, unit and contract tests
 # make test    install, get Fashion-MNIST, run every check and test, in TEST_WORKERS=2 processes
+# make test-next   the engine's tests and ten commands with pre-releases of Hydra, OmegaConf, Optuna and MLflow
 # make bench   install, get Fashion-MNIST, run the benchmarks of benchmarks/RESULTS.md (up to 40 minutes on two cores)
 .DEFAULT_GOAL := help
-.PHONY: help install data sweep check test lint bench
+.PHONY: help install data sweep check test test-next lint bench
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -48,6 +49,9 @@ check: lint
 test check: export OMP_WAIT_POLICY ?= PASSIVE
 test: data lint
 	$(BIN)/pytest -q -n $(TEST_WORKERS) --dist loadgroup --no-loadscope-reorder --durations=10
+
+test-next: $(INSTALLED)
+	@.ci/next
 
 bench: data
 	$(BIN)/python benchmarks/training_throughput.py --minutes 10
