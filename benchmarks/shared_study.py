@@ -56,7 +56,7 @@ if __name__ == "__main__":
 """
 
 CONFIG = """
-defaults: [_self_, override hydra/sweeper: densenet_sweep, override hydra/launcher: local]
+defaults: [_self_, override hydra/sweeper: async_optuna, override hydra/launcher: local]
 x: 0.5
 hydra:
   sweep: {dir: sweep}

@@ -104,7 +104,7 @@ def main() -> None:
     both += ["hydra/sweeper/sampler=random", "hydra.sweeper.sampler.seed=0"]
     theirs = ["hydra/sweeper=optuna", "hydra/launcher=joblib", *both]
     theirs += [f"hydra.sweeper.n_jobs={asked.workers}", f"hydra.launcher.n_jobs={asked.workers}"]
-    ours = ["hydra/sweeper=densenet_sweep", "hydra/launcher=local", *both, f"hydra.launcher.num_workers={asked.workers}"]
+    ours = ["hydra/sweeper=async_optuna", "hydra/launcher=local", *both, f"hydra.launcher.num_workers={asked.workers}"]
     rounds = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

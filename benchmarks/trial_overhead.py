@@ -33,7 +33,7 @@ if __name__ == "__main__":
 """
 
 CONFIG = """
-defaults: [_self_, override hydra/sweeper: densenet_sweep]
+defaults: [_self_, override hydra/sweeper: async_optuna]
 x: 1.0
 y: 1
 hydra:

@@ -7,6 +7,8 @@ from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.study.grpc_proxy import serve
 from hydra_async_sweeper.study.passwords import check_password, redacted
 
+from densenet_sweep.config.tracking_uri import advice
+
 
 def main(arguments: list[str]) -> None:
     """Serve the storage that `arguments` name until Ctrl-C.
@@ -24,7 +26,7 @@ def main(arguments: list[str]) -> None:
     url = parsed.url or os.environ.get("DENSENET_SWEEP_STORAGE")
     if url is None:
         raise SweepError("serve: no storage; a URL as argument, or in DENSENET_SWEEP_STORAGE, is accepted")
-    check_password(url, "URL")
+    check_password(url, "URL", advice)
 
     def announce() -> None:
         print(f"serving {redacted(url)} on {parsed.host}:{parsed.port}; on each machine:", flush=True)

@@ -24,7 +24,7 @@ from densenet_sweep.config.schema import (
     StepConfig,
     WarmupConfig,
 )
-from densenet_sweep.config.tracking_uri import check_uri, check_uri_password
+from densenet_sweep.config.tracking_uri import advice, check_uri, check_uri_password
 from densenet_sweep.data import known
 
 # Larger values are typing errors.
@@ -73,7 +73,7 @@ def check(config: Config) -> None:
         except ValueError as error:
             raise ConfigError(str(error)) from None
     try:
-        check_password(config.storage.url, "storage.url")
+        check_password(config.storage.url, "storage.url", advice)
     except ValueError as error:
         raise ConfigError(str(error)) from None
 

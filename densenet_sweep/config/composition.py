@@ -21,6 +21,7 @@ from densenet_sweep.config.hydra_private import VERSION_BASE
 from densenet_sweep.config.option_files import config_folder
 from densenet_sweep.config.schema import Config, ConfigError, register
 from densenet_sweep.config.targets import check_targets
+from densenet_sweep.config.tracking_uri import advice
 
 __all__ = ["VERSION_BASE", "Command", "choices", "compose", "config_folder", "output_dir", "register", "sweep_dir", "typed"]
 
@@ -64,7 +65,7 @@ def compose(overrides: Sequence[str], *, config_dir: str | None = None, config_n
             is_group=lambda key: bool(loader.get_group_options(key)),
         )
         job = hydra_compose(config_name, overrides=[*fixed, *searchpath])
-    refuse_written(OmegaConf.to_container(job, resolve=False))
+    refuse_written(OmegaConf.to_container(job, resolve=False), advice=advice)
     return job
 
 
@@ -76,7 +77,7 @@ def refuse_typed_passwords(overrides: Sequence[str]) -> None:
     """
     for override in overrides:
         key, _, value = override.partition("=")
-        refuse_written(value, key.lstrip("+"))
+        refuse_written(value, key.lstrip("+"), advice)
 
 
 def quoted(text: str) -> str:

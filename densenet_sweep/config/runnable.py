@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from densenet_sweep.config import capacity, composition, unknown_keys
 from densenet_sweep.config.hydra_private import command_line_parser, grid, is_grid
 from densenet_sweep.config.targets import admitted, in_hydra
+from densenet_sweep.config.tracking_uri import advice
 
 _OUR_SWEEPER = "hydra_plugins.hydra_async_sweeper.sweeper.AsyncOptunaSweeper"
 
@@ -90,7 +91,7 @@ def _master(loader: ConfigLoader, config_name: str, overrides: list[str]) -> Dic
     parser = OverridesParser.create(config_loader=loader)
     unknown_keys.refuse_added(parser.parse_overrides(overrides), compose, lambda key: bool(loader.get_group_options(key)))
     master = compose(overrides)
-    refuse_written(flat_job_config(master, resolve=False))
+    refuse_written(flat_job_config(master, resolve=False), advice=advice)
     return master
 
 

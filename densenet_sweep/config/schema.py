@@ -11,6 +11,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
+from densenet_sweep.config import sweeper_alias
 from densenet_sweep.config.hydra_private import register_resolver
 from densenet_sweep.config.metrics import direction_of, full_name
 
@@ -307,6 +308,7 @@ register_resolver("direction_of", _direction_of, replace=True)
 
 def register() -> None:
     """Store every schema under the name that the option files in `conf/` start from. Again, it does nothing."""
+    sweeper_alias.register()
     if "_config.yaml" in ConfigStore.instance().repo:
         return
     store = ConfigStore.instance().store

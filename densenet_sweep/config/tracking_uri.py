@@ -4,7 +4,7 @@ import os
 import urllib.parse
 from pathlib import Path
 
-from hydra_async_sweeper.study.passwords import advice_for_mlflow, redacted
+from hydra_async_sweeper.study.passwords import advice_on_storage, redacted
 
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 
@@ -63,6 +63,20 @@ def check_uri_password(uri: str) -> None:
     if redacted(uri) != uri and (is_server(uri) or uri != os.environ.get("MLFLOW_TRACKING_URI")):
         shown = f"tracking.uri={redacted(uri)}"
         raise ValueError(f"{shown}: a password is taken from the environment alone: {advice_for_mlflow(uri)}")
+
+
+def advice(key: str, url: str) -> str:
+    """Return how a URL with a password reaches `key`: MLflow reads variables of its own."""
+    if key.rpartition(".")[0] == "tracking":
+        return advice_for_mlflow(url)
+    return advice_on_storage(key, url, "DENSENET_SWEEP_STORAGE")
+
+
+def advice_for_mlflow(url: str) -> str:
+    """Return advice on the MLflow variables that hold a store's password."""
+    if is_server(url):
+        return "export MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, and give the address without them"
+    return "export MLFLOW_TRACKING_URI=URL, and leave tracking.uri as it is"
 
 
 def is_server(uri: str) -> bool:

@@ -81,7 +81,7 @@ class Trial(Protocol):
         """Allow steps after `step` to be reported again: an earlier attempt saved only their reports."""
 
     def report(self, value: float, step: int) -> None:
-        """Record the objective's value after `step` steps (epochs, from 1); a step reported before is ignored."""
+        """Record the objective's value after `step` steps, from 1; a step reported before is ignored."""
 
     def should_prune(self) -> bool:
         """Return whether to stop the trial, given its reports; the task then raises `TrialPruned`."""

@@ -92,7 +92,7 @@ def test_a_config_of_hydra_optuna_sweeper_needs_only_another_name(tmp_path):
         """
 defaults:
   - _self_
-  - override hydra/sweeper: densenet_sweep
+  - override hydra/sweeper: async_optuna
   - override hydra/sweeper/sampler: tpe
 
 hydra:
@@ -140,7 +140,7 @@ def test_a_custom_search_space_adds_parameters(tmp_path):
         """
 defaults:
   - _self_
-  - override hydra/sweeper: densenet_sweep
+  - override hydra/sweeper: async_optuna
 hydra:
   sweeper:
     n_trials: 4

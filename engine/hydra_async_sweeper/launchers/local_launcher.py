@@ -37,7 +37,7 @@ _POLL_SECONDS = 0.05
 # How long a worker may take to leave at a second Ctrl-C.
 _LEAVING_SECONDS = 3.0
 
-_FOLDER = "densenet-sweep-"
+_FOLDER = "hydra-async-sweeper-"
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ def serve(url: str, host: str, port: int, *, on_ready: Callable[[], None]) -> No
     try:
         import grpc  # noqa: F401 - Optuna imports it late, with a vaguer error if it is missing
     except ImportError:
-        raise SweepError("serve: needs grpcio; pip install 'densenet-sweep[grpc]'") from None
+        raise SweepError("serve: needs grpcio; pip install 'hydra-async-sweeper[grpc]'") from None
     import optuna
 
     storage = open_storage(url, Path.cwd())

@@ -1,4 +1,4 @@
-"""Valid names of a study: safe as a folder, in MLflow's filters and in a URL."""
+"""Valid names of a study: safe as a folder, in a filter and in a URL."""
 
 import re
 
@@ -19,7 +19,7 @@ def is_study_name(name: str) -> bool:
 
 
 def check_study_name(name: str, key: str = "hydra.sweeper.study_name") -> None:
-    """Refuse a name that is unsafe as a folder, in MLflow's filters or in a URL.
+    """Refuse a name that is unsafe as a folder, in a filter or in a URL.
 
     Raises:
         SweepError: naming the key, the name and what is accepted.

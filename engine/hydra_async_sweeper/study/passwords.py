@@ -6,11 +6,14 @@ hidden part extends to the last `@` that can end the password.
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote
 
 from hydra_async_sweeper.errors import SweepError
+
+# What to do instead of writing a password, for a key of the config and its URL.
+Advice = Callable[[str, str], str]
 
 _HIDDEN = "***"
 
@@ -58,46 +61,44 @@ def revealed(url: str) -> str:
     raise SweepError(f"hydra.sweeper.storage={url}: no variable of the environment holds this URL with its password")
 
 
-def check_password(url: str | None, key: str = "hydra.sweeper.storage") -> None:
+def advice_on_storage(key: str, url: str, variable: str = "SWEEP_STORAGE") -> str:  # noqa: ARG001 - the signature of an advice
+    """Return how a URL with a password reaches `key` through a variable of the environment."""
+    return f"export {variable}=URL, and {key}='${{oc.env:{variable}}}'"
+
+
+def check_password(url: str | None, key: str = "hydra.sweeper.storage", advice: Advice = advice_on_storage) -> None:
     """Refuse a password that does not come from the environment: it would end up in Hydra's files and the shell's history.
 
     Raises:
         SweepError: there is one; the message does not show it.
     """
     if url is not None and redacted(url) != url and url not in os.environ.values():
-        raise SweepError(_refusal(key, url))
+        raise SweepError(_refusal(key, url, advice))
 
 
-def refuse_written(values: Any, key: str = "") -> None:
+def refuse_written(values: Any, key: str = "", advice: Advice = advice_on_storage) -> None:
     """Refuse literal passwords in nested `values`, a config with its interpolations unresolved: such values reach files.
+
+    Args:
+        values: plain.
+        key: of `values` in the config.
+        advice: what to do instead, for a key and a URL.
 
     Raises:
         SweepError: there is one; the message does not show it.
     """
     if isinstance(values, Mapping):
         for name, item in values.items():
-            refuse_written(item, f"{key}.{name}" if key else str(name))
+            refuse_written(item, f"{key}.{name}" if key else str(name), advice)
     elif isinstance(values, list | tuple):
         for item in values:
-            refuse_written(item, key)
+            refuse_written(item, key, advice)
     elif isinstance(values, str) and any(not _INTERPOLATION.fullmatch(values[start:end]) for start, end in _secrets(values)):
-        raise SweepError(_refusal(key, values))
+        raise SweepError(_refusal(key, values, advice))
 
 
-def _refusal(key: str, url: str) -> str:
-    if key.rpartition(".")[0] == "tracking":
-        return f"{key}={redacted(url)}: a password is taken from the environment alone: {advice_for_mlflow(url)}"
-    return (
-        f"{key}={redacted(url)}: a password is taken from the environment alone: export DENSENET_SWEEP_STORAGE=URL, "
-        f"and {key}='${{oc.env:DENSENET_SWEEP_STORAGE}}'"
-    )
-
-
-def advice_for_mlflow(url: str) -> str:
-    """Return advice on the MLflow variables that hold a store's password."""
-    if url.startswith(("http://", "https://")):
-        return "export MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, and give the address without them"
-    return "export MLFLOW_TRACKING_URI=URL, and leave tracking.uri as it is"
+def _refusal(key: str, url: str, advice: Advice) -> str:
+    return f"{key}={redacted(url)}: a password is taken from the environment alone: {advice(key, url)}"
 
 
 def _secrets(text: str) -> Iterator[tuple[int, int]]:
@@ -139,10 +140,9 @@ def _password(url: str) -> tuple[int, int] | None:
 
 
 def _pieces_in_the_environment() -> set[str]:
-    """Return the passwords of the environment's URLs and MLflow's own, whole and in the pieces that a parser makes of them."""
+    """Return the passwords of the environment, of URLs and `..._PASSWORD`, whole and in the pieces a parser makes."""
     passwords = [value[start:end] for value in os.environ.values() if "://" in value for start, end in _secrets(value)]
-    if of_server := os.environ.get("MLFLOW_TRACKING_PASSWORD"):
-        passwords.append(of_server)
+    passwords += [value for name, value in os.environ.items() if name.endswith("PASSWORD") and value]
     pieces = {
         piece
         for password in passwords

@@ -134,7 +134,7 @@ def _proxy(url: str) -> "optuna.storages.BaseStorage":
     try:
         import grpc
     except ImportError:
-        raise SweepError(f"hydra.sweeper.storage={url}: needs grpcio; pip install 'densenet-sweep[grpc]'") from None
+        raise SweepError(f"hydra.sweeper.storage={url}: needs grpcio; pip install 'hydra-async-sweeper[grpc]'") from None
     from hydra_async_sweeper.study.retrying_storages import PatientProxy
 
     address = urlsplit(url)
@@ -144,7 +144,7 @@ def _proxy(url: str) -> "optuna.storages.BaseStorage":
             grpc.channel_ready_future(channel).result(timeout=5)
         except grpc.FutureTimeoutError:
             raise StorageAwayError(
-                f"hydra.sweeper.storage={url}: nobody answers there; densenet-sweep serve starts a proxy"
+                f"hydra.sweeper.storage={url}: nobody answers there; python -m hydra_async_sweeper.serve starts a proxy"
             ) from None
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".* is experimental")

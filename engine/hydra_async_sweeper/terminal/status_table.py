@@ -2,7 +2,7 @@
 
 A table is drawn from a snapshot of the study, so it can be redrawn at a later time without reading the storage.
 Only the workers' processes on this machine are checked again.
-It does not depend on where it is shown: the sweep's own terminal (`live_table`) or `densenet-sweep status`.
+It does not depend on where it is shown: the sweep's own terminal (`live_table`) or an application's command.
 """
 
 import datetime
@@ -136,7 +136,7 @@ def _row(trial: "FrozenTrial", snapshot: Snapshot, now: datetime.datetime) -> di
     return {
         "trial": str(trial.number),
         "parameters": " ".join(f"{name}={_parameter(value)}" for name, value in _short(trial.params).items()),
-        "epoch": ("" if step is None else str(step)) if total is None else f"{step or 0}/{total}",
+        "step": ("" if step is None else str(step)) if total is None else f"{step or 0}/{total}",
         "value": "" if step is None else _number(trial.intermediate_values[step]),
         "elapsed": "" if trial.datetime_start is None else _duration((now - trial.datetime_start).total_seconds()),
         "attempt": str(int(trial.user_attrs.get(ATTEMPT, 0)) + 1),

@@ -2,8 +2,8 @@
 
 Optuna's storages set attributes unconditionally, and let any process requeue a running trial. So only the lease defines the
 owner of a trial, and a lease names the one that it `replaces`: our storages check `is_due` and write in one step. The condition
-is part of the value, so it passes through Optuna's gRPC proxy to the storage behind it (`densenet-sweep serve`); if that is a
-storage of Optuna's own, the last writer wins.
+is part of the value, so it passes through Optuna's gRPC proxy to the storage behind it (`hydra_async_sweeper.serve`); if that
+is a storage of Optuna's own, the last writer wins.
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
 """The config of each trial, composed as Hydra composes it, but reading each combination of options once.
 
-Hydra reads and merges all config files for every job, which can cost more than an epoch of a small trial. The files that it
+Hydra reads and merges all config files for every job, which can cost more than a step of a small trial. The files that it
 reads depend only on the chosen group options; single values are set afterwards. So a worker caches the config of each
 combination of options, and sets the values of a trial in a copy. This also keeps a sweep from changing under way: edits to
 config files do not reach a running worker.

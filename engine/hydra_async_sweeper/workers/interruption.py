@@ -48,7 +48,7 @@ class Interruption:
         if self.is_asked_for:
             raise KeyboardInterrupt
         self.is_asked_for = True
-        log.warning("stopping after this epoch; Ctrl-C again stops at once")
+        log.warning("stopping after this step; Ctrl-C again stops at once")
 
     def _around(self, handler: Callable[[int, FrameType | None], Any]) -> Callable[[int, FrameType | None], None]:
         """Return `handler` with its exceptions recorded."""

@@ -120,9 +120,7 @@ _PRUNERS: dict[str, dict[str, Any]] = {
     "threshold": {"_target_": "optuna.pruners.ThresholdPruner", "lower": None, "upper": None, "n_warmup_steps": 0},
 }  # fmt: skip
 
-# densenet_sweep: its name before it was a distribution of its own.
-for _name in ("async_optuna", "densenet_sweep"):
-    ConfigStore.instance().store(group="hydra/sweeper", name=_name, node=AsyncOptunaConf, provider="hydra_async_sweeper")
+ConfigStore.instance().store(group="hydra/sweeper", name="async_optuna", node=AsyncOptunaConf, provider="hydra_async_sweeper")
 for _group, _options in (("sampler", _SAMPLERS), ("pruner", _PRUNERS)):
     for _name, _node in _options.items():
         ConfigStore.instance().store(group=f"hydra/sweeper/{_group}", name=_name, node=_node, provider="hydra_async_sweeper")

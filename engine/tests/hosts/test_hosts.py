@@ -32,7 +32,7 @@ if __name__ == "__main__":
 CONFIG = """
 defaults:
   - _self_
-  - override hydra/sweeper: densenet_sweep
+  - override hydra/sweeper: async_optuna
 x: 1.0
 steps: 2
 seconds: 0.05

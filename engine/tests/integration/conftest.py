@@ -59,7 +59,7 @@ CONFIG = """
 defaults:
   - model: small
   - _self_
-  - override hydra/sweeper: densenet_sweep
+  - override hydra/sweeper: async_optuna
 x: 1.0
 steps: 3
 rungs: []

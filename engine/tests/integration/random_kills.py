@@ -89,7 +89,7 @@ if __name__ == "__main__":
 CONFIG = """
 defaults:
   - _self_
-  - override hydra/sweeper: densenet_sweep
+  - override hydra/sweeper: async_optuna
   - override hydra/launcher: local
 x: 1.0
 seconds: 0.05

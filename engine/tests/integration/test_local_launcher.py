@@ -69,7 +69,7 @@ def test_one_ctrl_c_lets_every_worker_finish_its_step(toy):
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=200)
     assert process.returncode != 0
-    assert output.count("stopping after this epoch") == 2
+    assert output.count("stopping after this step") == 2
     assert "continue with:" in output
     assert toy.states() == ["WAITING"] * 2
     assert all(1 <= len(trial.intermediate_values) < 100 for trial in toy.study().trials)

@@ -206,10 +206,10 @@ def proxy(url: str, environment: Mapping[str, str]) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "densenet_sweep", "serve", "--port", str(port), "--host", "127.0.0.1"]
+    command = [sys.executable, "-m", "hydra_async_sweeper.serve", "--port", str(port), "--host", "127.0.0.1"]
     with subprocess.Popen(
         command,
-        env={**environment, "DENSENET_SWEEP_STORAGE": url},
+        env={**environment, "SWEEP_STORAGE": url},
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

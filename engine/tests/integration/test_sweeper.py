@@ -153,11 +153,11 @@ def test_every_sampler_and_pruner_builds(sampler):
 
 
 def test_a_config_that_depends_on_an_option_of_the_command_line(toy, changed):
-    changed({"  - override hydra/sweeper: densenet_sweep\n": ""})
-    code, output = toy.run("hydra/sweeper=densenet_sweep", "hydra.sweeper.n_trials=2")
+    changed({"  - override hydra/sweeper: async_optuna\n": ""})
+    code, output = toy.run("hydra/sweeper=async_optuna", "hydra.sweeper.n_trials=2")
     assert code == 0, output
-    assert "python application.py --config-dir sweep +experiment=best hydra/sweeper=densenet_sweep" in output
-    _, again = toy.run("--config-dir", "sweep", "+experiment=best", "hydra/sweeper=densenet_sweep", "hydra.mode=RUN")
+    assert "python application.py --config-dir sweep +experiment=best hydra/sweeper=async_optuna" in output
+    _, again = toy.run("--config-dir", "sweep", "+experiment=best", "hydra/sweeper=async_optuna", "hydra.mode=RUN")
     assert float(toy.ran()[-1][1]) == toy.study().best_trial.params["x"], again
 
 
@@ -287,7 +287,7 @@ def test_one_interruption_finishes_the_step_and_the_same_command_continues(toy, 
         process.send_signal(number)
         output, _ = process.communicate(timeout=200)
     assert process.returncode != 0
-    assert "stopping after this epoch" in output
+    assert "stopping after this step" in output
     assert "continue with:" in output
     assert "python application.py steps=40 seconds=0.1" in output
     assert toy.states() == ["WAITING"]

@@ -68,12 +68,12 @@ def test_a_start_removes_the_folders_of_launchers_that_were_killed_and_no_others
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     here = machine().replace("/", ",")
     living = [
-        f"densenet-sweep-{os.getppid()}@{process_start(os.getppid())}@{here}@abc",
-        f"densenet-sweep-{os.getpid()}@1.0@{here}0@abc",  # of another container
-        "densenet-sweep-abc",
-        "densenet-sweep-me@1.0@here@x",
+        f"hydra-async-sweeper-{os.getppid()}@{process_start(os.getppid())}@{here}@abc",
+        f"hydra-async-sweeper-{os.getpid()}@1.0@{here}0@abc",  # of another container
+        "hydra-async-sweeper-abc",
+        "hydra-async-sweeper-me@1.0@here@x",
     ]
-    dead = f"densenet-sweep-{os.getpid()}@1.0@{here}@abc"
+    dead = f"hydra-async-sweeper-{os.getpid()}@1.0@{here}@abc"
     for name in [*living, dead]:
         (tmp_path / name).mkdir()
         (tmp_path / name / "0.job").touch()

@@ -25,6 +25,6 @@ def test_each_entry_point_names_a_plugin_class_that_hydra_has_found(value):
 
 def test_its_options_are_the_only_ones_of_their_names():
     store = ConfigStore.instance()
-    assert {"async_optuna.yaml", "densenet_sweep.yaml"} <= {*store.list("hydra/sweeper")}
+    assert "async_optuna.yaml" in store.list("hydra/sweeper")
     assert "local.yaml" in store.list("hydra/launcher")
     assert "optuna.yaml" not in store.list("hydra/sweeper")  # the other plugin's name

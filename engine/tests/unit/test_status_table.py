@@ -225,9 +225,9 @@ def test_where_the_terminal_is_narrow_columns_that_say_nothing_give_way_to_the_p
 
     add(study, "WAITING")
     add(study, steps=[0.5], num_steps=10, lease=lease(gpu="0"))
-    assert headings() == ["trial", "parameters", "epoch", "value", "elapsed", "worker", "GPU", "ETA"]
+    assert headings() == ["trial", "parameters", "step", "value", "elapsed", "worker", "GPU", "ETA"]
     add(study, steps=[0.5], num_steps=10, attempt=1, lease=lease(gpu="1", process_start=1.0))
-    assert headings() == ["trial", "parameters", "epoch", "value", "elapsed", "attempt", "state", "worker", "GPU", "ETA"]
+    assert headings() == ["trial", "parameters", "step", "value", "elapsed", "attempt", "state", "worker", "GPU", "ETA"]
 
 
 def test_the_time_of_rungs_is_none_of_the_epochs_ahead(study):

@@ -88,7 +88,9 @@ def test_what_has_no_password_may_stand_anywhere(url):
 
 
 def test_a_proxy_that_does_not_answer_is_named(tmp_path):
-    with pytest.raises(SweepError, match=r"storage=grpc://127\.0\.0\.1:9: nobody answers there; densenet-sweep serve"):
+    with pytest.raises(
+        SweepError, match=r"storage=grpc://127\.0\.0\.1:9: nobody answers there; python -m hydra_async_sweeper\.serve"
+    ):
         open_storage("grpc://127.0.0.1:9", tmp_path)
 
 
