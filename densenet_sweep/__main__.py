@@ -5,6 +5,7 @@ Owns the exit code and what the user sees of an error. Imports nothing heavy, so
 
 import importlib
 import os
+import select
 import shlex
 import signal
 import sys
@@ -35,16 +36,31 @@ def main() -> None:
     # SIGTERM (from a scheduler or a closed session) is handled like Ctrl-C, and leaves the same consistent state.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        _dispatch(sys.argv[1:])
+        try:
+            _dispatch(sys.argv[1:])
+        finally:
+            if sys.stdout is not None:  # it is None if the shell has closed it
+                sys.stdout.flush()
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
+        if isinstance(error, BrokenPipeError) and _reader_has_gone():
+            # As Python's documentation advises: at its end Python flushes once more.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
         if wants_traceback:
             raise
         if completion.is_asked(sys.argv[1:]):  # a message would appear in the line being typed
             sys.exit(1)
         print(f"densenet-sweep: error: {passwords.scrubbed(errors.one_line(error))}", file=sys.stderr)
         sys.exit(1)
+
+
+def _reader_has_gone() -> bool:
+    """Return whether what read standard output has ended, as `head` does; a server's connection may break, too."""
+    output = select.poll()
+    output.register(sys.stdout.fileno(), 0)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in output.poll(0))
 
 
 def task(job: DictConfig) -> float | tuple[float, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from densenet_sweep.commands.arguments import names_and_overrides
+from densenet_sweep.config.command_line import Parser
 from densenet_sweep.confirm import finalists, verdict
 from densenet_sweep.confirm import text as confirmation
 from densenet_sweep.report import page as report
@@ -18,6 +19,24 @@ from densenet_sweep.results.study import Study
 from densenet_sweep.tracking.access import mlflow_config, uncollected
 
 
+def parser() -> Parser:
+    """Return the parser of its arguments."""
+    arguments = Parser("compare", __doc__)
+    arguments.add_argument(
+        "studies",
+        nargs="*",
+        metavar="STUDY",
+        help="their names; the study used last unless given; tracking.uri=... for those that another MLflow store knows",
+    )
+    arguments.add_argument("--metric", metavar="M", help="rank by what the runs logged in MLflow, such as valid_loss")
+    arguments.add_argument("--top", type=int, default=10, metavar="N", help="how many trials to show of each (10)")
+    arguments.add_argument("--format", default="table", metavar="FORMAT", help=f"table, {', '.join(FORMATS)}")
+    arguments.add_argument(
+        "--html", type=Path, metavar="FILE", help="write a report with pictures, too: one file, to be mailed"
+    )
+    return arguments
+
+
 def main(arguments: list[str]) -> None:
     """Print the leaderboards of the studies that `arguments` name.
 
@@ -25,18 +44,7 @@ def main(arguments: list[str]) -> None:
         ValueError: no such study, format or metric.
         ConnectionError: MLflow's store is needed, and cannot be used.
     """
-    parser = argparse.ArgumentParser(prog="densenet-sweep compare", description=__doc__)
-    parser.add_argument(
-        "studies",
-        nargs="*",
-        metavar="STUDY",
-        help="their names; the study used last unless given; tracking.uri=... for those that another MLflow store knows",
-    )
-    parser.add_argument("--metric", metavar="M", help="rank by what the runs logged in MLflow, such as valid_loss")
-    parser.add_argument("--top", type=int, default=10, metavar="N", help="how many trials to show of each (10)")
-    parser.add_argument("--format", default="table", metavar="FORMAT", help=f"table, {', '.join(FORMATS)}")
-    parser.add_argument("--html", type=Path, metavar="FILE", help="write a report with pictures, too: one file, to be mailed")
-    parsed = parser.parse_intermixed_args(arguments)
+    parsed = parser().parse_intermixed_args(arguments)
     if parsed.top < 1:
         raise ValueError(f"--top {parsed.top}: a whole number of at least 1 is accepted")
     if parsed.format not in ("table", *FORMATS):

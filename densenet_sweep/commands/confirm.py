@@ -4,7 +4,6 @@ Each of the N best configurations is trained on training and validation images t
 smallest that cannot be told from the best becomes the champion. Started again, it continues.
 """
 
-import argparse
 import shlex
 import tempfile
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from hydra_async_sweeper.study.names import check_study_name
 from densenet_sweep.commands.arguments import separated
 from densenet_sweep.commands.rerun import downloaded_config
 from densenet_sweep.config import composition, of_a_run
+from densenet_sweep.config.command_line import Parser
 from densenet_sweep.confirm import finalists as finalist_files
 from densenet_sweep.results.from_optuna import read_study
 from densenet_sweep.results.studies import AnyStudy, find
@@ -32,18 +32,25 @@ _NAME = "hydra.sweeper.study_name"
 _NOT_OURS = ("num_threads",)
 
 
+def parser() -> Parser:
+    """Return the parser of its arguments."""
+    arguments = Parser("confirm", __doc__)
+    arguments.add_argument(
+        "words", nargs="*", metavar="STUDY key=value", help="the study (the last one unless given); overrides"
+    )
+    arguments.add_argument("--top", type=int, default=3, metavar="N", help="how many of its best configurations (3)")
+    arguments.add_argument("--seeds", type=int, default=5, metavar="N", help="how often each is trained (5)")
+    arguments.add_argument("--config-dir", metavar="FOLDER", help="a further folder of config files, with options of your own")
+    return arguments
+
+
 def main(arguments: list[str]) -> composition.Command:
     """Return the command that trains the finalists, to be run as if it had been typed.
 
     Raises:
         ValueError: no such study, nothing to confirm, or a number out of range.
     """
-    parser = argparse.ArgumentParser(prog="densenet-sweep confirm", description=__doc__)
-    parser.add_argument("words", nargs="*", metavar="STUDY key=value", help="the study (the last one unless given); overrides")
-    parser.add_argument("--top", type=int, default=3, metavar="N", help="how many of its best configurations (3)")
-    parser.add_argument("--seeds", type=int, default=5, metavar="N", help="how often each is trained (5)")
-    parser.add_argument("--config-dir", metavar="FOLDER", help="a further folder of config files, with options of your own")
-    parsed = parser.parse_intermixed_args(arguments)
+    parsed = parser().parse_intermixed_args(arguments)
     names, overrides = separated(parsed.words)
     if len(names) > 1:
         raise ValueError(f"{' '.join(names)}: one study is confirmed at a time")

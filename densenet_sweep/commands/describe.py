@@ -1,9 +1,17 @@
 """`densenet-sweep describe [overrides] [--json]`: what a network is and costs, without data, training or tracking."""
 
-import argparse
 import json
 
 from densenet_sweep.config import composition
+from densenet_sweep.config.command_line import Parser
+
+
+def parser() -> Parser:
+    """Return the parser of its arguments."""
+    arguments = Parser("describe", __doc__)
+    arguments.add_argument("overrides", nargs="*", metavar="key=value", help="overrides, as for a training run")
+    arguments.add_argument("--json", action="store_true", help="print one JSON object")
+    return arguments
 
 
 def main(arguments: list[str]) -> None:
@@ -12,10 +20,7 @@ def main(arguments: list[str]) -> None:
     Raises:
         ValueError: bad overrides; nothing has been printed then.
     """
-    parser = argparse.ArgumentParser(prog="densenet-sweep describe", description=__doc__)
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="overrides, as for a training run")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parsed = parser.parse_args(arguments)
+    parsed = parser().parse_intermixed_args(arguments)
     config = composition.typed(composition.compose(parsed.overrides))
 
     from densenet_sweep.architectures.description import describe, render

@@ -4,7 +4,6 @@ The file takes uint8 images of any number, height and width, and gives a probabi
 compared with the original before it gets its name.
 """
 
-import argparse
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from densenet_sweep.commands.arguments import separated
+from densenet_sweep.config.command_line import Parser
 from densenet_sweep.counts import counted
 from densenet_sweep.tracking.access import mlflow_config
 
@@ -28,18 +28,23 @@ TOLERANCE_RESIZED = 1e-2
 _OTHER_SIZES = ((28, 28), (32, 32), (97, 64), (224, 300))
 
 
+def parser() -> Parser:
+    """Return the parser of its arguments."""
+    arguments = Parser("export", __doc__)
+    arguments.add_argument("model", metavar="MODEL", help="a study (its champion or best trial), a run's id, or models:/...")
+    arguments.add_argument("file", metavar="FILE", help="to write; one that exists is replaced")
+    arguments.add_argument("overrides", nargs="*", metavar="key=value", help="tracking.uri=..., as for a run")
+    arguments.add_argument("--to", required=True, metavar="FORMAT", help="onnx or torch_export")
+    return arguments
+
+
 def main(arguments: list[str]) -> None:
     """Write and check the requested file.
 
     Raises:
         ValueError, OSError: no such model, no weights, or a file that cannot be written or differs from the original.
     """
-    parser = argparse.ArgumentParser(prog="densenet-sweep export", description=__doc__)
-    parser.add_argument("model", metavar="MODEL", help="a study (its champion or best trial), a run's id, or models:/...")
-    parser.add_argument("file", metavar="FILE", help="to write; one that exists is replaced")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="tracking.uri=..., as for a run")
-    parser.add_argument("--to", required=True, metavar="FORMAT", help="onnx or torch_export")
-    parsed = parser.parse_intermixed_args(arguments)
+    parsed = parser().parse_intermixed_args(arguments)
     superfluous, overrides = separated(parsed.overrides)
     if superfluous:
         raise ValueError(f"{superfluous[0]}: one MODEL and one FILE are accepted, and overrides of the form key=value")

@@ -4,7 +4,6 @@ Each picture is cut to a centred square and resized, as training does with pictu
 Fashion-MNIST are light on black: `--invert` turns a dark drawing on white paper into that.
 """
 
-import argparse
 import json
 import re
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from densenet_sweep.config.command_line import Parser
 from densenet_sweep.tracking.access import mlflow_config
 
 if TYPE_CHECKING:
@@ -35,19 +35,24 @@ class Prediction:
     classes: list[tuple[str, float]]
 
 
+def parser() -> Parser:
+    """Return the parser of its arguments."""
+    arguments = Parser("predict", __doc__)
+    arguments.add_argument("model", metavar="MODEL", help="champion, models:/..., a study, a run's id, or a file: .onnx, .pt2")
+    arguments.add_argument("images", nargs="+", metavar="IMAGE", help="pictures; and tracking.uri=..., as for a run")
+    arguments.add_argument("--top", type=int, default=3, metavar="N", help="how many classes to show of each picture (3)")
+    arguments.add_argument("--format", default="table", metavar="FORMAT", help=", ".join(_FORMATS))
+    arguments.add_argument("--invert", action="store_true", help="exchange light and dark first")
+    return arguments
+
+
 def main(arguments: list[str]) -> None:
     """Print the model's classes for the pictures.
 
     Raises:
         ValueError, OSError: no such model, or a file that is no picture; nothing has been printed then.
     """
-    parser = argparse.ArgumentParser(prog="densenet-sweep predict", description=__doc__)
-    parser.add_argument("model", metavar="MODEL", help="champion, models:/..., a study, a run's id, or a file: .onnx, .pt2")
-    parser.add_argument("images", nargs="+", metavar="IMAGE", help="pictures; and tracking.uri=..., as for a run")
-    parser.add_argument("--top", type=int, default=3, metavar="N", help="how many classes to show of each picture (3)")
-    parser.add_argument("--format", default="table", metavar="FORMAT", help=", ".join(_FORMATS))
-    parser.add_argument("--invert", action="store_true", help="exchange light and dark first")
-    parsed = parser.parse_intermixed_args(arguments)
+    parsed = parser().parse_intermixed_args(arguments)
     if parsed.top < 1:
         raise ValueError(f"--top {parsed.top}: a whole number of at least 1 is accepted")
     if parsed.format not in _FORMATS:

@@ -1,6 +1,5 @@
 """`densenet-sweep rerun RUN_ID [key=value ...]`: train again what a run in MLflow was trained with."""
 
-import argparse
 import shlex
 import tempfile
 from collections.abc import Sequence
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from densenet_sweep.config import run_config
+from densenet_sweep.config.command_line import Parser
 from densenet_sweep.config.composition import Command
 from densenet_sweep.config.of_a_run import as_overrides
 from densenet_sweep.config.run_config import OF_THE_MACHINE
@@ -23,19 +23,24 @@ if TYPE_CHECKING:
 _NO_DIFFERENCE = ("tracking", "storage", "hydra", *(f"{key}=" for key in OF_THE_MACHINE))
 
 
+def parser() -> Parser:
+    """Return the parser of its arguments."""
+    arguments = Parser("rerun", __doc__)
+    arguments.add_argument("run", metavar="RUN_ID", help="as MLflow shows it on the run's page")
+    arguments.add_argument(
+        "overrides", nargs="*", default=[], metavar="key=value", help="tracking.uri=..., or what is to be different this time"
+    )
+    arguments.add_argument("--config-dir", metavar="FOLDER", help="a further folder of config files, with options of your own")
+    return arguments
+
+
 def main(arguments: list[str]) -> Command:
     """Return the command that trains the run again, to be run as if it had been typed.
 
     Raises:
         ValueError, ConnectionError: no such run, one that is not ours, or no store.
     """
-    parser = argparse.ArgumentParser(prog="densenet-sweep rerun", description=__doc__)
-    parser.add_argument("run", metavar="RUN_ID", help="as MLflow shows it on the run's page")
-    parser.add_argument(
-        "overrides", nargs="*", metavar="key=value", help="tracking.uri=..., or what is to be different this time"
-    )
-    parser.add_argument("--config-dir", metavar="FOLDER", help="a further folder of config files, with options of your own")
-    parsed = parser.parse_args(arguments)
+    parsed = parser().parse_intermixed_args(arguments)
     tracking = mlflow_config(parsed.overrides, "rerun reads the run from MLflow, and")
     stored, compared, is_final = _stored(tracking.uri, parsed.run, parsed.overrides, parsed.config_dir)
     is_repetition = all(override.lstrip("+~").startswith(_NO_DIFFERENCE) for override in parsed.overrides)

@@ -1,13 +1,24 @@
 """`densenet-sweep serve [URL]`: a proxy before the database of a study, so that many workers need few connections to it."""
 
-import argparse
 import os
 
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.study.grpc_proxy import serve
 from hydra_async_sweeper.study.passwords import check_password, redacted
 
+from densenet_sweep.config.command_line import Parser
 from densenet_sweep.config.tracking_uri import advice
+
+
+def parser() -> Parser:
+    """Return the parser of its arguments."""
+    arguments = Parser("serve", __doc__)
+    arguments.add_argument("url", nargs="?", metavar="URL", help="the database; $DENSENET_SWEEP_STORAGE unless given")
+    arguments.add_argument(
+        "--host", default="localhost", help="where to listen; the proxy asks nobody for a password (localhost)"
+    )
+    arguments.add_argument("--port", type=int, default=13000, help="(13000)")
+    return arguments
 
 
 def main(arguments: list[str]) -> None:
@@ -16,11 +27,7 @@ def main(arguments: list[str]) -> None:
     Raises:
         SweepError: no storage, one that cannot be used, or a port that is taken or invalid.
     """
-    parser = argparse.ArgumentParser(prog="densenet-sweep serve", description=__doc__)
-    parser.add_argument("url", nargs="?", metavar="URL", help="the database; $DENSENET_SWEEP_STORAGE unless given")
-    parser.add_argument("--host", default="localhost", help="where to listen; the proxy asks nobody for a password (localhost)")
-    parser.add_argument("--port", type=int, default=13000, help="(13000)")
-    parsed = parser.parse_args(arguments)
+    parsed = parser().parse_intermixed_args(arguments)
     if not 0 < parsed.port < 2**16:
         raise SweepError(f"--port {parsed.port}: a whole number from 1 to 65535 is accepted")
     url = parsed.url or os.environ.get("DENSENET_SWEEP_STORAGE")

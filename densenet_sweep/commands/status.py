@@ -1,6 +1,5 @@
 """`densenet-sweep status [STUDY] [--watch]`: how far a study is and what its workers are doing, from any shell."""
 
-import argparse
 import contextlib
 import datetime
 import time
@@ -13,6 +12,7 @@ from rich.live import Live
 from rich.text import Text
 
 from densenet_sweep.commands.arguments import names_and_overrides
+from densenet_sweep.config.command_line import Parser
 from densenet_sweep.results.from_optuna import NOTE
 from densenet_sweep.results.studies import AnyStudy, find
 
@@ -24,6 +24,19 @@ _DRAW_SECONDS = 1.0
 _ASK_SECONDS = 5.0
 
 
+def parser() -> Parser:
+    """Return the parser of its arguments."""
+    arguments = Parser("status", __doc__)
+    arguments.add_argument(
+        "study",
+        nargs="*",
+        metavar="STUDY",
+        help="its name; the study used last unless given; tracking.uri=... for one that another MLflow store knows",
+    )
+    arguments.add_argument("--watch", action="store_true", help="every second, until Ctrl-C or until its n_trials are finished")
+    return arguments
+
+
 def main(arguments: list[str]) -> None:
     """Print the state of the study that `arguments` name.
 
@@ -31,15 +44,7 @@ def main(arguments: list[str]) -> None:
         ValueError: no such study.
         ConnectionError: it is only in MLflow, whose store cannot be used.
     """
-    parser = argparse.ArgumentParser(prog="densenet-sweep status", description=__doc__)
-    parser.add_argument(
-        "study",
-        nargs="*",
-        metavar="STUDY",
-        help="its name; the study used last unless given; tracking.uri=... for one that another MLflow store knows",
-    )
-    parser.add_argument("--watch", action="store_true", help="every second, until Ctrl-C or until its n_trials are finished")
-    parsed = parser.parse_intermixed_args(arguments)
+    parsed = parser().parse_intermixed_args(arguments)
     names, overrides = names_and_overrides(parsed.study, "status")
     if len(names) > 1:
         raise ValueError(f"{' '.join(names)}: the name of one study is accepted")

@@ -1,6 +1,5 @@
 """`densenet-sweep ui [STUDY] [tracking.uri=URI] [--port N]`: the MLflow UI on the project's store, for this machine only."""
 
-import argparse
 import os
 import signal
 import socket
@@ -14,6 +13,7 @@ from contextlib import suppress
 from typing import IO
 
 from densenet_sweep.commands.arguments import separated
+from densenet_sweep.config.command_line import Parser
 from densenet_sweep.config.schema import MlflowConfig
 from densenet_sweep.config.tracking_uri import check_uri, is_server
 from densenet_sweep.mlflow_ui import saved_views
@@ -25,6 +25,16 @@ _HOST = "127.0.0.1"
 _GRACE_SECONDS = 5.0
 
 
+def parser() -> Parser:
+    """Return the parser of its arguments."""
+    arguments = Parser("ui", __doc__)
+    arguments.add_argument(
+        "words", nargs="*", metavar="STUDY | tracking.key=value", help="the study begun last unless given; tracking.uri=..."
+    )
+    arguments.add_argument("--port", type=int, default=None, metavar="N", help="5000, or the next free one")
+    return arguments
+
+
 def main(arguments: list[str]) -> None:
     """Serve the UI until Ctrl-C, or print the addresses only, if the runs are on a server already.
 
@@ -32,12 +42,7 @@ def main(arguments: list[str]) -> None:
         ValueError, ConnectionError: no store, no such study, or no free port.
         RuntimeError: the server ended by itself.
     """
-    parser = argparse.ArgumentParser(prog="densenet-sweep ui", description=__doc__)
-    parser.add_argument(
-        "words", nargs="*", metavar="STUDY | tracking.key=value", help="the study begun last unless given; tracking.uri=..."
-    )
-    parser.add_argument("--port", type=int, default=None, metavar="N", help="5000, or the next free one")
-    parsed = parser.parse_args(arguments)
+    parsed = parser().parse_intermixed_args(arguments)
     names, overrides = separated(parsed.words)
     if len(names) > 1:
         raise ValueError(f"{' '.join(names)}: the name of one study is accepted")

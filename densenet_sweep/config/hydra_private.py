@@ -4,7 +4,7 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 import hydra
 import hydra.utils
@@ -13,6 +13,8 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf
+
+from densenet_sweep.config.command_line import in_one_line
 
 # Hydra 1.4 has no choice of behaviour any more, and deprecates the argument.
 VERSION_BASE: Mapping[str, Any] = {"version_base": "1.3"} if hydra.__version__.startswith("1.3.") else {}
@@ -63,7 +65,13 @@ def multirun_implied(is_implied: bool) -> Iterator[None]:
 
 def command_line_parser() -> ArgumentParser:
     """Return Hydra's own command line parser, so that the checks before Hydra starts read what Hydra will read."""
-    return get_args_parser()
+    arguments = get_args_parser()
+
+    def refuse(message: str) -> NoReturn:
+        raise ValueError(in_one_line(message, "densenet-sweep"))
+
+    arguments.error = refuse  # type: ignore[method-assign]
+    return arguments
 
 
 def is_grid(sweeper_target: str) -> bool:

@@ -1,17 +1,17 @@
-"""What TAB offers, as bash asks for it."""
+"""What TAB offers, as shells ask for it: bash, zsh through its bashcompinit, and fish."""
 
 import pytest
 
 
-@pytest.fixture
-def offered(command, monkeypatch, tmp_path):
+@pytest.fixture(params=["bash", "zsh", "fish"])
+def offered(request, command, monkeypatch, tmp_path):
     folder = tmp_path / "outputs" / "sweeps" / "wide"
     folder.mkdir(parents=True)
     (folder / "study.yaml").write_text("study_name: wide\nstorage: null\n")
 
     def offer(line: str) -> list[str]:
         monkeypatch.setenv("COMP_LINE", f"densenet-sweep {line}")
-        typed = command("-sc", "query=bash")
+        typed = command("-sc", f"query={request.param}")
         assert typed.err == ""
         return typed.out.split()
 
@@ -24,9 +24,14 @@ def offered(command, monkeypatch, tmp_path):
         ("comp", ["compare", "compile="]),
         ("compare ", ["wide"]),
         ("compare wi", ["wide"]),
-        ("compare --", []),
+        ("compare --", ["--format", "--help", "--html", "--metric", "--top"]),
+        ("compare wide --t", ["--top"]),
+        ("export model file.onnx --t", ["--to"]),
+        ("final --", []),
+        ("final optimizer=_", []),
         ("rerun schedule=co", ["schedule=constant", "schedule=cosine"]),
         ("confirm wide optimizer=s", ["optimizer=sgd"]),
+        ("optimizer=_", []),
         ("optimizer=", ["optimizer=adamw", "optimizer=muon", "optimizer=nesterov", "optimizer=sgd"]),
         ("optimizer=nope optimizer.l", []),
         ("serve ", []),
@@ -38,3 +43,17 @@ def test_what_a_line_may_go_on_with(offered, line, words):
 
 def test_an_empty_line_goes_on_with_subcommands_and_groups(offered):
     assert {"compare", "ui", "optimizer=", "sweep="} <= set(offered(""))
+
+
+@pytest.mark.parametrize(
+    ("shell", "rule"),
+    [
+        ("bash", "complete -o nospace -o default -F hydra_bash_completion "),
+        ("zsh", "complete -o nospace -o default -F hydra_bash_completion "),
+        ("fish", "complete -c densenet-sweep -x -a '(hydra_fish_completion)'"),
+    ],
+)
+def test_a_shell_is_given_its_rule(command, shell, rule):
+    typed = command("-sc", f"install={shell}")
+    assert (typed.exit_code, typed.err) == (0, "")
+    assert rule in typed.out

@@ -1,0 +1,73 @@
+"""How the command ends, whatever its first word."""
+
+import os
+
+import pytest
+
+from densenet_sweep.__main__ import SUBCOMMANDS
+
+# What else these need before an option that they do not have is looked at.
+NEEDED = {"export": ["model", "file.onnx", "--to", "onnx"], "predict": ["model", "image.png"], "rerun": ["run"]}
+
+
+@pytest.mark.parametrize("subcommand", ["", *SUBCOMMANDS])
+@pytest.mark.parametrize("option", ["--nope", "--nope=3"])
+def test_an_unknown_option_is_refused_in_one_line(command, subcommand, option, tmp_path):
+    typed = command(*filter(None, [subcommand]), *NEEDED.get(subcommand, []), option)
+    assert (typed.exit_code, typed.out) == (1, "")
+    [line] = typed.err.splitlines()
+    assert line.startswith(f"densenet-sweep: error: {option}: densenet-sweep")
+    assert "no such option" in line
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["serve", "--prot", "3"],
+            "--prot: densenet-sweep serve has no such option; did you mean --port?; --help,",
+        ),
+        (["serve", "--port"], "--port: a value is missing"),
+        (["serve", "--port", "x"], "--port x: a whole number is accepted"),
+        (["serve", "one", "two"], "two: one argument too many; densenet-sweep serve --help shows what is accepted"),
+        (["rerun"], "densenet-sweep rerun: RUN_ID missing"),
+        (["export", "model", "file.onnx"], "densenet-sweep export: --to missing"),
+        (["predict", "champion"], "densenet-sweep predict: IMAGE missing"),
+        (["final", "--config-dir"], "--config-dir/-cd: a value is missing"),
+        (["--info", "nope"], "--info/-i nope: one of all, config, defaults,"),
+        (["describe", "--json=1"], "densenet-sweep describe: argument --json: ignored explicit argument '1'"),
+    ],
+)
+def test_wrong_arguments_are_refused_in_one_line(command, arguments, message):
+    typed = command(*arguments)
+    assert (typed.exit_code, typed.out) == (1, "")
+    [line] = typed.err.splitlines()
+    assert line.startswith(f"densenet-sweep: error: {message}")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--version"], ["--help"], ["--cfg", "job"], ["-sc", "query=bash"], *([it, "--help"] for it in SUBCOMMANDS)],
+    ids=" ".join,
+)
+def test_a_reader_that_ends_early_is_no_error(command, monkeypatch, arguments):
+    """As `head -1` ends."""
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w", encoding="utf-8") as output:
+        monkeypatch.setattr("sys.stdout", output)
+        typed = command(*arguments)
+    assert (typed.exit_code, typed.err) == (1, "")
+
+
+def test_a_connection_that_breaks_is_an_error(command, monkeypatch):
+    def broken(_: object) -> None:
+        raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr("densenet_sweep.commands.describe.main", broken)
+    with open(os.devnull, "w", encoding="utf-8") as output:  # noqa: PTH123 - a stream with a file descriptor
+        monkeypatch.setattr("sys.stdout", output)
+        typed = command("describe")
+    assert typed.exit_code == 1
+    assert "Broken pipe" in typed.err
