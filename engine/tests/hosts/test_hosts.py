@@ -91,10 +91,10 @@ def test_hosts_that_join_a_new_study_at_once_share_its_budget_and_its_first_tria
     processes = [host.start(*overrides) for host in hosts]
     assert ended(processes) == [0, 0], [host.said() for host in hosts]
     assert [trial.state.name for trial in between.trials("joined")] == ["COMPLETE"] * 5
-    ran = sorted(trial for host in hosts for trial in ran(host))
-    assert [number for number, _ in ran] == [0, 1, 2, 3, 4]
-    assert [value for _, value in ran[:2]] == ["0.125", "0.875"]
-    assert {"0.125", "0.875"}.isdisjoint(value for _, value in ran[2:])
+    trials = sorted(trial for host in hosts for trial in ran(host))
+    assert [number for number, _ in trials] == [0, 1, 2, 3, 4]
+    assert [value for _, value in trials[:2]] == ["0.125", "0.875"]
+    assert {"0.125", "0.875"}.isdisjoint(value for _, value in trials[2:])
 
 
 def test_a_host_ten_minutes_ahead_takes_the_trial_of_a_dead_host_and_of_no_other(between, hosts):
