@@ -15,6 +15,7 @@ from densenet_sweep.config.schema import (
     ConfigError,
     DecayConfig,
     DenseNetConfig,
+    FocalConfig,
     ImageFolderConfig,
     MlflowConfig,
     MuonConfig,
@@ -25,6 +26,7 @@ from densenet_sweep.config.schema import (
     WarmupConfig,
 )
 from densenet_sweep.config.tracking_uri import advice, check_uri, check_uri_password
+from densenet_sweep.counts import counted
 from densenet_sweep.data import known
 
 # Larger values are typing errors.
@@ -64,6 +66,7 @@ def check(config: Config) -> None:
     _check_optimizer(config)
     _check_schedule(config)
     _check_data(config)
+    _check_loss(config)
     _check_architecture(config)
     _whole(config, "tracking.keep_checkpoints", at_least=0)
     if isinstance(config.tracking, MlflowConfig):
@@ -119,7 +122,28 @@ def _check_schedule(config: Config) -> None:
         _between(config, "schedule.initial_factor", 0.0, 1.0)
 
 
+def _check_loss(config: Config) -> None:
+    weights, num_classes = config.loss.class_weights, config.data.num_classes
+    if weights not in ("none", "balanced"):
+        is_list = isinstance(weights, list) and all(isinstance(it, int | float) and not isinstance(it, bool) for it in weights)
+        if not is_list or not weights or not all(0 < it < math.inf for it in weights):
+            raise ConfigError(class_weights_error(weights, num_classes))
+        if num_classes is not None and len(weights) != num_classes:
+            raise ConfigError(class_weights_error(weights, num_classes))
+    if isinstance(config.loss, FocalConfig):
+        _between(config, "loss.gamma", 0.0, math.inf, open_above=True)
+
+
+def class_weights_error(weights: object, num_classes: int | None) -> str:
+    """Return the message about weights that do not fit."""
+    many = (
+        "a number above 0 for each class" if num_classes is None else f"{counted(num_classes, 'number')} above 0, one a class"
+    )
+    return f"loss.class_weights={weights}: none, balanced or {many}, is accepted"
+
+
 def _check_data(config: Config) -> None:
+    _one_of(config, "data.sampling", ("natural", "balanced"))
     _whole(config, "data.num_channels", at_least=1)
     _whole(config, "data.image_size", at_least=1)
     if config.data.num_classes is not None:

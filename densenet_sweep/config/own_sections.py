@@ -15,10 +15,23 @@ from typing import Any
 
 from omegaconf import MISSING, DictConfig, OmegaConf
 
-from densenet_sweep.config.schema import ArchitectureConfig, ConfigError, DataConfig, OptimizerConfig, ScheduleConfig
+from densenet_sweep.config.schema import (
+    ArchitectureConfig,
+    ConfigError,
+    DataConfig,
+    LossConfig,
+    OptimizerConfig,
+    ScheduleConfig,
+)
 
 # The keys that the rest of the program needs, by group.
-SECTIONS = {"architecture": ArchitectureConfig, "optimizer": OptimizerConfig, "schedule": ScheduleConfig, "data": DataConfig}
+SECTIONS = {
+    "architecture": ArchitectureConfig,
+    "optimizer": OptimizerConfig,
+    "schedule": ScheduleConfig,
+    "loss": LossConfig,
+    "data": DataConfig,
+}
 
 
 def give_schemas(job: DictConfig) -> None:
@@ -40,9 +53,11 @@ def give_schemas(job: DictConfig) -> None:
 
 def _with_schema(name: str, schema: type[Any], section: DictConfig) -> DictConfig:
     ours = [it.name for it in fields(schema)]
-    for key in ours:
+    # A word as its default has a key that came later.
+    needed = [it.name for it in fields(schema) if it.default == MISSING or not isinstance(it.default, str)]
+    for key in needed:
         if key not in section:  # null is a value, and an override needs a key to set
-            raise ConfigError(f"{name}.{key}: has no value; an option file of your own gives one to {', '.join(ours)}")
+            raise ConfigError(f"{name}.{key}: has no value; an option file of your own gives one to {', '.join(needed)}")
     own = [str(key) for key in section if key not in ours]
     for key in own:
         if not key.isidentifier() or keyword.iskeyword(key):

@@ -13,7 +13,10 @@ from densenet_sweep.config.schema import Config, ConfigError
 from densenet_sweep.config.targets import is_ours
 
 # The groups whose options decide which keys exist.
-GROUPS = ("architecture", "optimizer", "schedule", "data")
+GROUPS = ("architecture", "optimizer", "schedule", "loss", "data")
+
+# Those that a run of an earlier version lacks: its options are then the default ones.
+_LATER_GROUPS = {"loss"}
 
 # Keys that depend on the machine, not on the run.
 OF_THE_MACHINE = ("data.root", "data.download")
@@ -98,7 +101,8 @@ def read(path: Path) -> tuple[dict[str, str], dict[str, Any]]:
         entries = {key.removeprefix("override /"): option for entry in content.pop("defaults") for key, option in entry.items()}
     except (yaml.YAMLError, UnicodeDecodeError, AttributeError, KeyError, TypeError):
         entries, content = {}, {}
-    if set(entries) != set(GROUPS) or not set(GROUPS) <= set(content):
+    groups = set(GROUPS) - (_LATER_GROUPS - set(entries))
+    if set(entries) != groups or not groups <= set(content):
         raise ConfigError(f"{path}: is not the config.yaml of a run of this project")
     for group, option in entries.items():
         if not isinstance(option, str) or not _OPTION.fullmatch(option):

@@ -151,6 +151,21 @@ class OneCycleConfig(ScheduleConfig):
 
 
 @dataclass
+class LossConfig:
+    """What training minimizes; `class_weights` is `none`, `balanced` or a list of one number a class."""
+
+    _target_: str = MISSING
+    class_weights: Any = MISSING
+
+
+@dataclass
+class FocalConfig(LossConfig):
+    """The focal loss (Lin et al., 2017) of exponent `gamma`."""
+
+    gamma: float = MISSING
+
+
+@dataclass
 class AugmentConfig:
     """Random changes of a training image, in pixels; 0 and false switch them off.
 
@@ -164,7 +179,10 @@ class AugmentConfig:
 
 @dataclass
 class DataConfig:
-    """One data set and how it is split and presented; sizes in pixels."""
+    """One data set and how it is split and presented; sizes in pixels.
+
+    `sampling` is `natural`, or `balanced` for training epochs that show each class equally often.
+    """
 
     _target_: str = MISSING
     root: str = MISSING
@@ -176,6 +194,7 @@ class DataConfig:
     valid_fraction: float = MISSING
     split_seed: int = MISSING
     normalize: bool = MISSING
+    sampling: str = "natural"  # an option file of a user's own may be older than this key
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
     def source_arguments(self) -> dict[str, Any]:
@@ -271,6 +290,7 @@ class Config:
     architecture: ArchitectureConfig = MISSING
     optimizer: OptimizerConfig = MISSING
     schedule: ScheduleConfig = MISSING
+    loss: LossConfig = MISSING
     data: DataConfig = MISSING
     tracking: TrackingConfig = MISSING
     storage: StorageConfig = MISSING
@@ -292,6 +312,7 @@ class ComposedConfig(Config):
     architecture: Any = MISSING
     optimizer: Any = MISSING
     schedule: Any = MISSING
+    loss: Any = MISSING
     data: Any = MISSING
 
 
@@ -323,6 +344,8 @@ def register() -> None:
         ("schedule", "_step", StepConfig),
         ("schedule", "_warmup", WarmupConfig),
         ("schedule", "_one_cycle", OneCycleConfig),
+        ("loss", "_loss", LossConfig),
+        ("loss", "_focal", FocalConfig),
         ("data", "_data", DataConfig),
         ("data", "_image_folder", ImageFolderConfig),
         ("storage", "_storage", StorageConfig),

@@ -3,7 +3,7 @@
 Shape suffixes: N images of a set, B images in a batch, C channels, H height, W width.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import torch
@@ -31,7 +31,10 @@ class EvalBatches:
 
 
 class TrainBatches:
-    """The images in a new order each epoch, augmented; every image is shown once an epoch.
+    """The images in a new order each epoch, augmented.
+
+    An epoch shows every image once. With `sampling="balanced"` it shows as many images, each class equally often, and within a
+    class each image equally often, both to within one.
 
     All randomness of an epoch follows from (seed, epoch), so epochs can be repeated and a run continued. The last batch is
     smaller where the numbers do not divide; a single image left over joins the batch before, as BatchNorm needs two.
@@ -45,11 +48,13 @@ class TrainBatches:
         *,
         batch_size: int,
         seed: int,
+        sampling: str = "natural",
     ) -> None:
         self._images = images
         self._preprocessing = preprocessing
         self._augmentation = augmentation
         self._seed = seed
+        self._members = _by_class(images.labels_N.cpu()) if sampling == "balanced" else None
         starts = list(range(0, len(images), batch_size))
         if len(starts) > 1 and len(images) - starts[-1] == 1:
             del starts[-1]
@@ -65,7 +70,7 @@ class TrainBatches:
         device = self._images.labels_N.device
         # The order is drawn on the CPU, so that it is the same on every device.
         order = Generator().manual_seed(_mix(self._seed, epoch, 0))
-        order_N = torch.randperm(len(self._images), generator=order).to(device)
+        order_N = _order(len(self._images), self._members, order).to(device)
         generator = Generator(device=device).manual_seed(_mix(self._seed, epoch, 1))
         # The same draw in every epoch, inverted in every second one.
         turn_N = torch.rand(len(self._images), generator=Generator().manual_seed(_mix(self._seed, 0, 2))) < 0.5
@@ -76,6 +81,28 @@ class TrainBatches:
             floats_BCHW = self._augmentation.before_normalizing(floats_BCHW, generator, turn_N[chosen_B])
             floats_BCHW = self._preprocessing.normalize(floats_BCHW)
             yield self._augmentation.after_normalizing(floats_BCHW, generator), self._images.labels_N[chosen_B]
+
+
+def _by_class(labels_N: Tensor) -> list[Tensor]:
+    """Return the indices of each class's images."""
+    counts_K = torch.bincount(labels_N)
+    return list(torch.split(labels_N.argsort(stable=True), counts_K[counts_K > 0].tolist()))
+
+
+def _order(num_images: int, members: Sequence[Tensor] | None, generator: Generator) -> Tensor:
+    """Return order_N, the indices of an epoch; see `TrainBatches`."""
+    if members is None:
+        return torch.randperm(num_images, generator=generator)
+    shares = [num_images // len(members)] * len(members)
+    for index in torch.randperm(len(members), generator=generator)[: num_images % len(members)].tolist():
+        shares[index] += 1
+    chosen = [
+        of_class[torch.randperm(len(of_class), generator=generator)][: share - shown]
+        for of_class, share in zip(members, shares, strict=True)
+        for shown in range(0, share, len(of_class))
+    ]
+    chosen_N = torch.cat(chosen)
+    return chosen_N[torch.randperm(num_images, generator=generator)]
 
 
 def _mix(seed: int, epoch: int, purpose: int) -> int:

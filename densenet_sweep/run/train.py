@@ -28,6 +28,7 @@ from densenet_sweep.data.images import Images, Source
 from densenet_sweep.data.preprocessing import Preprocessing, channel_statistics
 from densenet_sweep.data.split import check_classes, few_images, split
 from densenet_sweep.run import cost_limits, progress, reference, resume
+from densenet_sweep.run.class_weights import class_weights
 from densenet_sweep.run.folder import RunFolder
 from densenet_sweep.run.recording import Job, recorded
 from densenet_sweep.run.reporting import TrainingRun
@@ -36,6 +37,7 @@ from densenet_sweep.training import threads
 from densenet_sweep.training.compilation import Compiled
 from densenet_sweep.training.evaluation import evaluate
 from densenet_sweep.training.fit import Epoch, fit
+from densenet_sweep.training.losses import Loss
 from densenet_sweep.training.malloc import keep_freed_memory, reset_peak
 from densenet_sweep.training.precision import place, resolve_device, resolve_dtype
 
@@ -89,6 +91,7 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
         job = replace(job, tags={**job.tags, "num_valid": str(len(valid_images))})
     preprocessing = _preprocessing(config.data, train_images)
     train_batches = _train_batches(config, train_images, preprocessing)
+    loss = _build_loss(config, train_images, len(source.class_names))
 
     network = place(build_network(config), device)
     optimizer = _build_optimizer(config.optimizer, network, config.trusted_targets)
@@ -113,7 +116,7 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
             max_seconds=config.max_seconds,
             seconds_before=sum(epoch["epoch_seconds"] for epoch in past),
             dtype=dtype,
-            label_smoothing=config.label_smoothing,
+            loss=loss,
             max_grad_norm=config.optimizer.max_grad_norm,
             seed=config.seed,
         )
@@ -298,7 +301,8 @@ def _preprocessing(data: DataConfig, train_images: Images) -> Preprocessing:
 
 def _train_batches(config: Config, images: Images, preprocessing: Preprocessing) -> TrainBatches:
     augmentation = Augmentation(**asdict(config.data.augment))
-    return TrainBatches(images, preprocessing, augmentation, batch_size=config.batch_size, seed=config.seed)
+    sampling = config.data.sampling
+    return TrainBatches(images, preprocessing, augmentation, batch_size=config.batch_size, seed=config.seed, sampling=sampling)
 
 
 def _allowed(trusted: Sequence[str]) -> Mapping[str, Any]:
@@ -311,6 +315,17 @@ def _build_optimizer(config: OptimizerConfig, network: nn.Module, trusted: Seque
     del arguments["max_grad_norm"]  # belongs to the loop
     optimizer: torch.optim.Optimizer = instantiate(arguments, network=network, **_allowed(trusted))
     return optimizer
+
+
+def _build_loss(config: Config, train_images: Images, num_classes: int) -> Loss:
+    assert config.architecture.num_classes is not None, "the images have been read"
+    arguments = asdict(config.loss)
+    del arguments["class_weights"]  # which depend on the images
+    build: Callable[..., Loss] = instantiate(arguments, _partial_=True, **_allowed(config.trusted_targets))
+    weights_K = class_weights(
+        config.loss, train_images.labels_N, num_classes=num_classes, num_outputs=config.architecture.num_classes
+    )
+    return build(class_weights=weights_K, label_smoothing=config.label_smoothing)
 
 
 def _open_record(config: TrackingConfig, trusted: Sequence[str]) -> Callable[..., Record]:

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from densenet_sweep.training import malloc
 from densenet_sweep.training.evaluation import Evaluation, evaluate
+from densenet_sweep.training.losses import Loss
 from densenet_sweep.training.precision import autocast
 from densenet_sweep.training.schedules import Schedule
 
@@ -33,10 +34,10 @@ class Epoch:
     """The results of one pass over the training images.
 
     Losses are nats per image, accuracies fractions in [0, 1]; those of training are means over the epoch's own batches,
-    augmented and in training mode. `lr` is that of the last step. `seconds` spans training and validation,
-    `images_per_second` training alone. `peak_memory_bytes` is that of the tensors on a GPU in this epoch; on a CPU that of the
-    process since this training began, or None where the system does not report it. `validation` is None where nothing is held
-    out. `is_last` marks the last epoch of the training.
+    augmented and in training mode, and its loss is the one that is minimized. `lr` is that of the last step. `seconds` spans
+    training and validation, `images_per_second` training alone. `peak_memory_bytes` is that of the tensors on a GPU in this
+    epoch; on a CPU that of the process since this training began, or None where the system does not report it. `validation` is
+    None where nothing is held out. `is_last` marks the last epoch of the training.
     """
 
     index: int
@@ -63,7 +64,7 @@ def fit(
     max_seconds: float | None = None,
     seconds_before: float = 0.0,
     dtype: torch.dtype = torch.float32,
-    label_smoothing: float = 0.0,
+    loss: Loss = functional.cross_entropy,
     max_grad_norm: float | None = None,
     seed: int = 0,
 ) -> Iterator[Epoch]:
@@ -86,7 +87,7 @@ def fit(
             last validation follows.
         seconds_before: seconds of `max_seconds` that the epochs before `first_epoch` took.
         dtype: of the forward pass (autocast); parameters and loss stay fp32.
-        label_smoothing: mass spread over the wrong classes, in [0, 1).
+        loss: of a batch, which is minimized.
         max_grad_norm: bound of the gradient's global 2-norm, or None.
         seed: of dropout.
 
@@ -124,14 +125,14 @@ def fit(
             with autocast(device, dtype):
                 logits_BK = network(images_BCHW.contiguous(memory_format=torch.channels_last))
             logits_BK = logits_BK.float()
-            loss = functional.cross_entropy(logits_BK, labels_B, label_smoothing=label_smoothing)
-            loss.backward()  # type: ignore[no-untyped-call]  # torch 2.15 has no annotation there
+            batch_loss = loss(logits_BK, labels_B)
+            batch_loss.backward()  # type: ignore[no-untyped-call]  # torch 2.15 has no annotation there
             if max_grad_norm is not None:
                 nn.utils.clip_grad_norm_(network.parameters(), max_grad_norm)
             optimizer.step()
             optimizer.zero_grad()
             with torch.no_grad():
-                loss_sum += loss * len(labels_B)
+                loss_sum += batch_loss * len(labels_B)
                 num_correct += (logits_BK.argmax(dim=1) == labels_B).sum()
             num_images += len(labels_B)
             if step % _STEPS_BETWEEN_LOSS_CHECKS[device.type] == 0:

@@ -36,6 +36,21 @@ CASES = {
         ["objective=[auroc,valid_auroc]"],
         "objective=['auroc', 'valid_auroc']: one of valid_accu",
     ),
+    "too few class weights": (
+        ["loss.class_weights=[1,2]"],
+        "loss.class_weights=[1, 2]: none, balanced or 10 numbers above 0, one a class, is accepted",
+    ),
+    "a class weight of nothing": (
+        ["data=image_folder", "loss.class_weights=[1,0]"],
+        "loss.class_weights=[1, 0]: none, balanced",
+    ),
+    "unknown class weights": (
+        ["loss.class_weights=inverse"],
+        "loss.class_weights=inverse: none, balanced or 10 numbers above 0",
+    ),
+    "an unknown sampling": (["data.sampling=even"], "data.sampling=even: one of natural, balanced is accepted"),
+    "a negative exponent": (["loss=focal", "loss.gamma=-1"], "loss.gamma=-1: a number at least 0 is accepted"),
+    "an exponent that the loss does not have": (["loss.gamma=1"], "unknown key loss.gamma; loss accepts class_weights"),
     "a depth outside the bottleneck family": (
         ["architecture=densenet_bc", "architecture.depth=42"],
         "architecture.depth=42: a depth of 6n+4 is accepted, such as 40 or 46",

@@ -153,7 +153,7 @@ def test_the_first_commands_find_their_files_and_do_not_block_the_next_one():
 
 def test_every_option_of_every_group_is_in_the_table():
     folder = composition.config_folder()
-    for group in ("data", "optimizer", "schedule", "tracking", "storage", "experiment", "sweep"):
+    for group in ("data", "optimizer", "schedule", "loss", "tracking", "storage", "experiment", "sweep"):
         [row] = [line for line in README.splitlines() if line.startswith(f"| `{group}` |")]
         for path in (folder / group).glob("[!_]*.yaml"):
             assert f"`{path.stem}`" in row, (group, path.stem)

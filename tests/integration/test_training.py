@@ -100,7 +100,14 @@ def test_an_objective_of_the_outputs_is_shown_and_selects_the_best_epoch(command
     assert "objective: valid_log_loss" in (tmp_path / "artifacts" / "config.yaml").read_text()
 
 
-@pytest.mark.parametrize("recipe", [[], ["optimizer=muon", "data.augment.horizontal_flip=alternating"]])
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        [],
+        ["optimizer=muon", "data.augment.horizontal_flip=alternating"],
+        ["loss=focal", "loss.class_weights=balanced", "data.sampling=balanced", "objective=macro_f1"],
+    ],
+)
 def test_an_interrupted_run_gives_the_numbers_of_an_uninterrupted_one(recipe, command, tmp_path, monkeypatch):
     common = [*TINY, *NOTHING, "epochs=4", "architecture.drop_rate=0.2", "data.augment.crop_padding=1", *recipe]
     common += ["data.num_train=200", "data.valid_fraction=0.05"]  # two threads on a busy machine take their time

@@ -1,5 +1,6 @@
 import hashlib
 import json
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -138,14 +139,31 @@ def test_an_epoch_shows_every_image_once_and_never_one_alone(count, batch_size, 
     assert all(torch.equal(one, two) for (one, _), (two, _) in zip(shown, again, strict=True))
 
 
+@settings(deadline=None, max_examples=50)
+@given(counts=st.lists(st.integers(1, 40), min_size=2, max_size=5), seed=st.integers(0, 9), epoch=st.integers(0, 99))
+def test_balanced_sampling_shows_each_class_and_each_image_of_a_class_equally_often(counts, seed, epoch):
+    labels = [label for label, count in enumerate(counts) for _ in range(count)]
+    batches = TrainBatches(numbered(labels), PLAIN, Augmentation(), batch_size=7, seed=seed, sampling="balanced")
+    shown = [number for batch, _ in batches(epoch) for number in numbers(batch.round())]
+    assert len(shown) == len(labels)
+    by_class = Counter(labels[number] for number in shown)
+    assert max(by_class.values()) - min(by_class[label] for label in range(len(counts))) <= 1
+    by_image = Counter(shown)
+    for label in range(len(counts)):
+        times = [by_image[number] for number, its in enumerate(labels) if its == label]
+        assert max(times) - min(times) <= 1
+    assert shown == [number for batch, _ in batches(epoch) for number in numbers(batch.round())]
+
+
 def test_epochs_and_seeds_have_their_own_order():
     images = numbered([0] * 200)
 
-    def order(seed: int, epoch: int) -> list[int]:
-        batches = TrainBatches(images, PLAIN, Augmentation(), batch_size=200, seed=seed)
+    def order(seed: int, epoch: int, sampling: str = "natural") -> list[int]:
+        batches = TrainBatches(images, PLAIN, Augmentation(), batch_size=200, seed=seed, sampling=sampling)
         return numbers(next(batches(epoch))[0].round())
 
     orders = [order(0, 0), order(0, 1), order(1, 0), order(1, 1)]
+    assert order(0, 0, "balanced") != order(0, 1, "balanced")
     assert all(orders[i] != orders[j] for i in range(4) for j in range(i))
 
 

@@ -30,6 +30,26 @@ def test_it_gives_the_same_config(kept):
     assert (again.optimizer.lr, again.seed, again.data._target_) == (0.03, 7, "densenet_sweep.data.sources.digits")
 
 
+def test_a_run_of_before_the_losses_has_the_default_one(kept):
+    text = kept.read_text(encoding="utf-8")
+    values = yaml.safe_load(text)
+    del values["loss"], values["data"]["sampling"]
+    kept.write_text("# @package _global_\n" + yaml.safe_dump(values), encoding="utf-8")
+    again = of_a_run.config(kept)
+    assert (again.loss._target_.rpartition(".")[2], again.loss.class_weights, again.data.sampling) == (
+        "cross_entropy", "none", "natural"
+    )  # fmt: skip
+
+
+def test_a_run_keeps_its_loss(tmp_path):
+    path = tmp_path / "config.yaml"
+    typed = ["loss=focal", "loss.gamma=1.5", "loss.class_weights=balanced", "data=digits"]
+    values = run_config.shown(composition.typed(composition.compose(typed)))
+    path.write_text(run_config.text({**CHOICES, "loss": "focal"}, values), encoding="utf-8")
+    loss = of_a_run.config(path).loss
+    assert (loss._target_.rpartition(".")[2], loss.gamma, loss.class_weights) == ("focal", 1.5, "balanced")
+
+
 EVIL = {"_target_": "os.system", "command": "touch /tmp/owned"}
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from densenet_sweep.config import composition, errors
 
@@ -103,6 +104,15 @@ def test_the_keys_of_an_option_file_of_ones_own_are_kept_and_set(mine, monkeypat
     overrides = ["optimizer=lion", "optimizer.beta=0.8", "++optimizer.inner.decoupled=false"]
     optimizer = composition.typed(composition.compose(overrides, config_dir=str(mine))).optimizer
     assert (optimizer.lr, optimizer.beta, optimizer.inner) == (3e-4, 0.8, {"decoupled": False})
+
+
+def test_an_option_file_older_than_a_key_has_its_default(mine, monkeypatch):
+    monkeypatch.setattr("densenet_sweep.config.composition.check_targets", lambda _: None)
+    (mine / "data").mkdir()
+    own = yaml.safe_load((composition.config_folder() / "data" / "fashion_mnist.yaml").read_text(encoding="utf-8"))
+    del own["defaults"], own["sampling"]
+    (mine / "data" / "own.yaml").write_text(yaml.safe_dump({**own, "_target_": "my_package.own"}), encoding="utf-8")
+    assert composition.typed(composition.compose(["data=own"], config_dir=str(mine))).data.sampling == "natural"
 
 
 def test_an_option_file_of_ones_own_has_the_keys_of_its_group(mine):

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from densenet_sweep.training import losses as training_losses
 from densenet_sweep.training import malloc, optimizers, schedules
 from densenet_sweep.training.fit import _STEPS_BETWEEN_LOSS_CHECKS, DivergedError, Epoch, fit
 
@@ -140,7 +141,12 @@ def test_metrics_are_means_over_images_of_unequal_batches():
 def test_label_smoothing_raises_the_loss_of_confident_predictions():
     plain, smoothed = network(), network()
     [one] = run(plain, torch.optim.SGD(plain.parameters(), lr=0.0), epochs=1)
-    [two] = run(smoothed, torch.optim.SGD(smoothed.parameters(), lr=0.0), epochs=1, label_smoothing=0.3)
+    [two] = run(
+        smoothed,
+        torch.optim.SGD(smoothed.parameters(), lr=0.0),
+        epochs=1,
+        loss=training_losses.cross_entropy(label_smoothing=0.3),
+    )
     assert one.train_loss != two.train_loss
     assert one.validation.loss == two.validation.loss  # validation is of the true labels
 

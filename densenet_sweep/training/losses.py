@@ -1,0 +1,48 @@
+"""Training losses: functions of a batch's outputs and labels, made once a run.
+
+Shape suffixes: B images in a batch, K classes.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+# Maps logits_BK and labels_B to the batch's mean, in nats per image.
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+# The gradient of (1 - p)^gamma is infinite at p = 1 for a gamma below 1.
+_LEAST_DOUBT = 1e-6
+
+
+def cross_entropy(*, class_weights: Tensor | None = None, label_smoothing: float = 0.0) -> Loss:
+    """Return the cross entropy, averaged over the images by the weights of their classes.
+
+    Args:
+        class_weights: of K classes, above 0; None: all 1.
+        label_smoothing: mass spread over the wrong classes, in [0, 1).
+    """
+    return partial(functional.cross_entropy, weight=class_weights, label_smoothing=label_smoothing)
+
+
+def focal(*, gamma: float, class_weights: Tensor | None = None, label_smoothing: float = 0.0) -> Loss:
+    """Return the focal loss (Lin et al., 2017): an image's cross entropy times (1 - p)^gamma, p being its class's probability.
+
+    Args:
+        gamma: at least 0; 0 gives the cross entropy.
+        class_weights: as of `cross_entropy`.
+        label_smoothing: as of `cross_entropy`.
+    """
+
+    def loss(logits_BK: Tensor, labels_B: Tensor) -> Tensor:
+        entropy_B = functional.cross_entropy(
+            logits_BK, labels_B, weight=class_weights, label_smoothing=label_smoothing, reduction="none"
+        )
+        log_p_B = functional.log_softmax(logits_BK, dim=1).gather(1, labels_B[:, None]).squeeze(1)
+        doubt_B = -torch.expm1(log_p_B)
+        total = (entropy_B * doubt_B.clamp(min=_LEAST_DOUBT) ** gamma).sum()
+        return total / (len(labels_B) if class_weights is None else class_weights[labels_B].sum())
+
+    return loss

@@ -1,0 +1,49 @@
+import math
+
+import pytest
+import torch
+from torch.nn import functional
+
+from densenet_sweep.training import losses
+
+# Probabilities 0.9 and 0.2 of the true class.
+LOGITS_BK = torch.tensor([[0.9, 0.1], [0.8, 0.2]], dtype=torch.float64).log()
+LABELS_B = torch.tensor([0, 1])
+
+
+def test_the_default_is_torchs_cross_entropy_to_the_bit():
+    logits_BK = torch.randn(32, 5, generator=torch.Generator().manual_seed(0))
+    labels_B = torch.arange(32) % 5
+    assert torch.equal(losses.cross_entropy()(logits_BK, labels_B), functional.cross_entropy(logits_BK, labels_B))
+
+
+def test_class_weights_average():
+    loss = losses.cross_entropy(class_weights=torch.tensor([1.0, 3.0], dtype=torch.float64))(LOGITS_BK, LABELS_B)
+    assert loss.item() == pytest.approx(-(math.log(0.9) + 3 * math.log(0.2)) / 4)
+
+
+@pytest.mark.parametrize(
+    ("weights", "value"),
+    [
+        (None, -(0.1**2 * math.log(0.9) + 0.8**2 * math.log(0.2)) / 2),
+        ([1.0, 3.0], -(0.1**2 * math.log(0.9) + 3 * 0.8**2 * math.log(0.2)) / 4),
+    ],
+)
+def test_the_focal_loss_counts_what_is_certain_less(weights, value):
+    given = None if weights is None else torch.tensor(weights, dtype=torch.float64)
+    assert losses.focal(gamma=2.0, class_weights=given)(LOGITS_BK, LABELS_B).item() == pytest.approx(value)
+
+
+def test_a_focal_loss_of_gamma_zero_is_the_cross_entropy():
+    arguments = {"class_weights": torch.tensor([1.0, 3.0], dtype=torch.float64), "label_smoothing": 0.1}
+    focal = losses.focal(gamma=0.0, **arguments)(LOGITS_BK, LABELS_B)
+    smoothed_B = functional.cross_entropy(
+        LOGITS_BK, LABELS_B, weight=arguments["class_weights"], label_smoothing=0.1, reduction="none"
+    )
+    assert focal.item() == pytest.approx(smoothed_B.sum().item() / 4)
+
+
+def test_a_certain_image_has_a_finite_gradient():
+    logits_BK = torch.tensor([[200.0, 0.0]], requires_grad=True)
+    losses.focal(gamma=0.5)(logits_BK, torch.tensor([0])).backward()
+    assert logits_BK.grad.isfinite().all()
