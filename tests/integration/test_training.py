@@ -364,6 +364,7 @@ def test_a_single_run_in_mlflow(command, tmp_path):
     assert run.data.params["architecture.growth_rate"] == "4"
     assert run.data.params["optimizer.lr"] == "0.1"
     names = {"train_loss", "train_accuracy", "valid_loss", "valid_accuracy", "lr", "epoch_seconds", "images_per_second"}
+    names |= {f"valid_{name}" for name in OF_OUTPUTS}
     assert names | {"num_parameters", "peak_memory_bytes", "total_seconds"} == set(run.data.metrics)
     assert run.data.tags["overrides"].startswith("data=digits architecture.depth=10")
     assert run.data.tags["device.type"] == "cpu"
