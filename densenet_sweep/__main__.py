@@ -85,7 +85,7 @@ def _train(job: DictConfig, *, final: bool) -> float | tuple[float, ...]:
         choices=composition.choices(runtime),
         overrides=composition.task_overrides(runtime),
         final=final,
-        **(_name_and_tags(runtime, job.seed) if final else {}),
+        **(_confirmation(runtime, job.seed) if final else {}),
     )
     if runtime.mode is not RunMode.RUN:
         if current_trial().number is not None:
@@ -107,11 +107,13 @@ def _train(job: DictConfig, *, final: bool) -> float | tuple[float, ...]:
         raise errors.Failed(error) from error
 
 
-def _name_and_tags(runtime: HydraConf, seed: int) -> dict[str, Any]:
-    """Return the name and tags of a confirmation's run; nothing for a single final run."""
+def _confirmation(runtime: HydraConf, seed: int) -> dict[str, Any]:
+    """Return the name and tags of a confirmation's run; and the images of the sweep, also for a final run of its champion."""
     from densenet_sweep.confirm import finalists
 
-    return finalists.described(composition.sweep_dir(runtime), composition.choices(runtime), seed)
+    folder, choices = composition.sweep_dir(runtime), composition.choices(runtime)
+    folders = [folder, *composition.own_config_folders(runtime)]
+    return {**finalists.described(folder, choices, seed), **finalists.images(folders, choices)}
 
 
 def _dispatch(arguments: Sequence[str]) -> None:

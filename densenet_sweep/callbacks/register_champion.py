@@ -9,7 +9,7 @@ from hydra.experimental.callback import Callback
 from hydra_async_sweeper.readable import shown_path
 from omegaconf import DictConfig, OmegaConf
 
-from densenet_sweep.config import of_a_run
+from densenet_sweep.config import composition, of_a_run
 from densenet_sweep.confirm import finalists, verdict
 from densenet_sweep.confirm import text as confirmation
 from densenet_sweep.counts import counted
@@ -120,8 +120,8 @@ def _of_the_user(config: DictConfig) -> tuple[list[str], str | None]:
     """Return what a confirmation received of the user's own: overrides that name code, and `--config-dir`."""
     typed: Any = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
     trusted = f"trusted_targets=[{','.join(config.get('trusted_targets') or [])}]"
-    folders = [it.path for it in config.hydra.runtime.config_sources if it.provider == "command-line"]
-    return [*of_a_run.of_training(typed), trusted], folders[0] if folders else None
+    folders = composition.own_config_folders(config.hydra)
+    return [*of_a_run.of_training(typed), trusted], str(folders[0]) if folders else None
 
 
 def _tag_parent(config: DictConfig, study_name: str, tags: dict[str, str]) -> None:

@@ -156,6 +156,11 @@ def sweep_dir(runtime: HydraConf) -> Path:
     return Path(runtime.sweep.dir)
 
 
+def own_config_folders(runtime: HydraConf) -> list[Path]:
+    """Return the folder of `--config-dir`, if it was given."""
+    return [Path(it.path) for it in runtime.runtime.config_sources if it.provider == "command-line"]
+
+
 def task_overrides(runtime: HydraConf) -> tuple[str, ...]:
     """Return the overrides of the job as they were typed: `${oc.env:PASSWORD}` stays as it is."""
     typed_overrides = OmegaConf.to_container(runtime.overrides.task, resolve=False)

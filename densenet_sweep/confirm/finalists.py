@@ -4,7 +4,7 @@ A confirmation's folder holds these files, the sweep file that repeats them, and
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,9 @@ from densenet_sweep.results.studies import CONFIRMATIONS, OUTPUTS
 from densenet_sweep.results.study import Study
 
 FINALISTS = "finalists.yaml"
+
+# The option of the champion, beside those of the finalists.
+CHAMPION = "champion"
 
 # Most configurations of one confirmation, so that more of them can be added to it later.
 _MOST = 50
@@ -37,12 +40,13 @@ class Finalist:
 
 @dataclass(frozen=True)
 class Finalists:
-    """The complete trials of `study`, best first, when `num_finished` of its trials were finished."""
+    """The complete trials of `study`, best first, when `num_finished` of its trials were finished; `images` are its."""
 
     study: str
     objective: str
     num_finished: int
     trials: tuple[Finalist, ...]
+    images: dict[str, str] = field(default_factory=dict)
 
     def by_option(self) -> dict[str, Finalist]:
         """Return the finalists by the names of their options."""
@@ -59,7 +63,7 @@ def select(study: Study) -> Finalists:
     complete = tuple(Finalist(row.number, row.values[0], row.params, row.num_parameters) for row in rows if row.is_complete)
     if not complete:
         raise ValueError(f"{study.name}: has no complete trial, so there is nothing to confirm")
-    return Finalists(study.name, study.objectives[0], len(study.finished), complete[:_MOST])
+    return Finalists(study.name, study.objectives[0], len(study.finished), complete[:_MOST], dict(study.images))
 
 
 def write(folder: Path, finalists: Finalists, *, top: int, seeds: Sequence[int], command: str) -> None:
@@ -117,3 +121,11 @@ def described(folder: Path, choices: Mapping[str, str], seed: int) -> dict[str, 
         "name": f"trial {finalist.trial}, seed {seed}",
         "tags": {"confirms": finalists.study, "confirms.trial": str(finalist.trial)},
     }
+
+
+def images(folders: Sequence[Path], choices: Mapping[str, str]) -> dict[str, Any]:
+    """Return the name of the sweep and its images, if a confirmation of it in one of `folders` has the chosen experiment."""
+    for finalists in filter(None, map(read, folders)):
+        if choices.get("experiment") in (CHAMPION, *finalists.by_option()):
+            return {"sweep": finalists.study, "images": finalists.images}
+    return {}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from hydra_async_sweeper.best_config import REPEATS
 from hydra_async_sweeper.study.enqueue import WARM_START
-from hydra_async_sweeper.trial import AT_RUNGS, NUM_STEPS, PROMOTED, RUNG_SECONDS, RUNGS, SECONDS, passed_step
+from hydra_async_sweeper.trial import AT_RUNGS, HELD_TO, NUM_STEPS, PROMOTED, RUNG_SECONDS, RUNGS, SECONDS, passed_step
 
 from densenet_sweep.config.metrics import full_name
 from densenet_sweep.results.study import Direction, Range, State, Study, Trial
@@ -44,6 +44,7 @@ def read_study(study: "optuna.Study") -> Study:
         config=config,
         is_repeated=is_repeated,
         front=frozenset(trial.number for trial in study.best_trials) if has_front else frozenset(),
+        images=study.user_attrs.get(HELD_TO, {}),
         note=study.user_attrs.get(NOTE),
     )
 

@@ -133,6 +133,7 @@ class Study:
         config: the values that were not searched, by override path.
         is_repeated: its trials repeat given configurations, so none is the best.
         front: the numbers of the trials on the Pareto front; empty with one objective.
+        images: digests of its images, by how they are read; empty for an older version's, and one read from MLflow.
         note: a sentence about where it was read from and what it lacks; None for a study read from its storage.
     """
 
@@ -143,6 +144,7 @@ class Study:
     config: Mapping[str, Any] = field(default_factory=dict)
     is_repeated: bool = False
     front: frozenset[int] = frozenset()
+    images: Mapping[str, str] = field(default_factory=dict)
     note: str | None = None
 
     @property

@@ -35,7 +35,8 @@ class Job:
     """What a run receives besides its config: the output folder, the user's overrides and choices, and its purpose.
 
     A `final` run trains on the training and the validation images together, and reads the test set once, after its last epoch.
-    `name` replaces the default name of its record, and `tags` are added to the record's.
+    `name` replaces the default name of its record, and `tags` are added to the record's. If it repeats a trial of the study
+    `sweep`, `images` are the digests of that study's images, by how they are read.
     """
 
     output_dir: Path
@@ -44,6 +45,8 @@ class Job:
     final: bool = False
     name: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    sweep: str | None = None
+    images: Mapping[str, str] = field(default_factory=dict)
 
 
 @contextmanager

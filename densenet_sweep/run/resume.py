@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.study.earlier import first_difference, set_stored
 
 from densenet_sweep.config import composition, run_config
@@ -56,6 +57,20 @@ def check_images(last: Mapping[str, Any], digest: str, root: str, job: Job) -> N
         raise ConfigError(
             f"data.root={root}: the digest of its images is {digest}, but {job.output_dir / CHECKPOINT} was "
             f"trained with {then}: put them back, or choose another hydra.run.dir"
+        )
+
+
+def check_images_of_the_sweep(read_as: str, digest: str, root: str, job: Job) -> None:
+    """Refuse to repeat a trial of a sweep on other images, those in `root`; images that are read in another way are others.
+
+    Raises:
+        SweepError: they have changed since the sweep.
+    """
+    then = job.images.get(read_as, digest)
+    if then != digest:
+        raise SweepError(
+            f"data.root={root}: the digest of its images is {digest}, but the study {job.sweep} has {then}: put them back, or "
+            "let a sweep on the new ones choose"
         )
 
 

@@ -80,6 +80,7 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
     capacity.check_fits(config)
     source, train_images, valid_images = _splits(config.data, device, config.trusted_targets)
     digest = f"{train_images.digest}-{valid_images.digest}"
+    resume.check_images_of_the_sweep(_read_as(config.data), digest, config.data.root, job)
     trial.hold_to(_read_as(config.data), digest, f"data.root={config.data.root}: the digest of its images is")
     resume.check_images(last, digest, config.data.root, job)
     config = _with_num_classes(config, len(source.class_names))

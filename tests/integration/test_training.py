@@ -340,6 +340,34 @@ def test_a_study_is_not_continued_on_other_pictures(command, paint):
     assert states() == ["COMPLETE", "COMPLETE", "COMPLETE"]
 
 
+def test_neither_a_confirmation_nor_its_champion_is_trained_on_other_pictures_than_the_sweep(command, paint):
+    searched = ["architecture.depth=choice(10)", "architecture.growth_rate=choice(4,6)", "rungs=[]", "hydra/launcher=basic"]
+    swept = ["sweep=growth_depth_lr", *PICTURES, *searched, "hydra/sweeper/pruner=none", "hydra.sweeper.study_name=pictures"]
+    confirm = ["confirm", "pictures", "--top", "1", "--seeds", "2", "hydra/launcher=basic", "tracking=none"]
+    final = [
+        "final",
+        "--config-dir",
+        "outputs/confirmations/pictures-confirmation-of-1",
+        "experiment=champion",
+        "tracking=none",
+    ]
+    paint(100)
+    assert command(*swept, "hydra.sweeper.n_trials=1").exit_code == 0
+    paint(101)
+    refused = command(*confirm)
+    assert refused.exit_code == 1
+    assert "error: data.root=pictures: the digest of its images is " in refused.err
+    assert ", but the study pictures has " in refused.err
+    paint(100)
+    assert command(*confirm).exit_code == 0
+    paint(101)
+    refused = command(*final)
+    assert refused.exit_code == 1
+    assert "error: data.root=pictures: the digest of its images is " in refused.err
+    paint(100)
+    assert command(*final).exit_code == 0
+
+
 def test_the_test_set_is_not_read(command, monkeypatch):
     from densenet_sweep.data import sources
 
