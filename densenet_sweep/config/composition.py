@@ -12,6 +12,7 @@ from hydra.conf import HydraConf
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra_async_sweeper.study.passwords import refuse_written
 from omegaconf import MISSING, DictConfig, OmegaConf, open_dict, read_write
 
@@ -56,7 +57,7 @@ def compose(overrides: Sequence[str], *, config_dir: str | None = None, config_n
     """
     refuse_typed_passwords(overrides)  # first: an error about a malformed override shows it
     parsed = OverridesParser.create().parse_overrides(list(overrides))
-    experiments.refuse_more(parsed, [*([] if config_dir is None else [Path(config_dir)]), config_folder()])
+    refuse_code_in_experiments(parsed, config_dir)
     fixed = [str(override.input_line) for override in parsed if not override.is_sweep_override()]
     with config_loader(config_dir) as (loader, searchpath):
         unknown_keys.refuse_added(
@@ -67,6 +68,15 @@ def compose(overrides: Sequence[str], *, config_dir: str | None = None, config_n
         job = hydra_compose(config_name, overrides=[*fixed, *searchpath])
     refuse_written(OmegaConf.to_container(job, resolve=False), advice=advice)
     return job
+
+
+def refuse_code_in_experiments(overrides: Sequence[Override], config_dir: str | None) -> None:
+    """Refuse chosen experiments that set more than what is trained; `config_dir` is as for `compose`.
+
+    Raises:
+        ConfigError: naming the file and the key.
+    """
+    experiments.refuse_more(overrides, [*([] if config_dir is None else [Path(config_dir)]), config_folder()])
 
 
 def refuse_typed_passwords(overrides: Sequence[str]) -> None:

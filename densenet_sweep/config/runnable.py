@@ -48,6 +48,7 @@ def checked(arguments: Sequence[str], config_name: str = composition.CONFIG_NAME
     if parsed.config_name is not None or parsed.config_path is not None:  # not our config
         return Start(is_multirun=not is_decided and any(it.startswith("sweep=") for it in parsed.overrides))
     composition.refuse_typed_passwords(parsed.overrides)
+    composition.refuse_code_in_experiments(OverridesParser.create().parse_overrides(parsed.overrides), parsed.config_dir)
     with composition.config_loader(parsed.config_dir) as (loader, searchpath):
         overrides = [*parsed.overrides, *searchpath]
         master = _master(loader, config_name, overrides)

@@ -336,7 +336,8 @@ def test_a_study_is_not_continued_on_other_pictures(command, paint):
     paint(100)
     assert command(*swept, "hydra.sweeper.n_trials=2").exit_code == 0
     paint(101)
-    assert command(*swept, "hydra.sweeper.n_trials=3", "hydra.sweeper.allow_config_change=true").exit_code == 0
+    third = command(*swept, "hydra.sweeper.n_trials=3", "hydra.sweeper.allow_config_change=true")
+    assert third.exit_code == 0, third.err
     assert states() == ["COMPLETE", "COMPLETE", "COMPLETE"]
 
 

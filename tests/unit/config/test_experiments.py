@@ -36,3 +36,34 @@ def test_an_experiment_of_ones_own_composes(tmp_path):
     path.write_text("# @package _global_\ndefaults:\n  - override /optimizer: adamw\nepochs: 3\n", encoding="utf-8")
     typed = composition.typed(composition.compose(["experiment=mine"], config_dir=str(tmp_path)))
     assert (typed.epochs, typed.optimizer._target_.rpartition(".")[2]) == (3, "adamw")
+
+
+CHAMPION = """# @package _global_
+defaults:
+- override /architecture: densenet_bc
+- override /optimizer: nesterov
+- override /schedule: cosine
+- override /data: digits
+seed: 7
+"""
+
+
+@pytest.mark.parametrize("subcommand", [["final"], []])
+@pytest.mark.parametrize(
+    ("added", "message"),
+    [
+        ("optimizer: {_target_: os.system}", "optimizer._target_=os.system: is neither ours nor trusted"),
+        ("trusted_targets: [os.*]", "trusted_targets: an experiment says what is trained"),
+        ("hydra: {callbacks: {x: {_target_: os.system, command: touch owned}}}", "hydra: an experiment says what is trained"),
+        ("hydra: {job_logging: {formatters: {x: {(): os.system}}}}", "hydra: an experiment says what is trained"),
+        ("hydra: {launcher: {_target_: os.system}}", "hydra: an experiment says what is trained"),
+    ],
+)
+def test_a_champion_that_somebody_changed_calls_nothing(command, tmp_path, subcommand, added, message):
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "champion.yaml").write_text(f"{CHAMPION}{added}\n", encoding="utf-8")
+    typed = command(*subcommand, "--config-dir", str(tmp_path), "experiment=champion", "tracking=none")
+    assert (typed.exit_code, typed.out) == (1, "")
+    [line] = typed.err.splitlines()
+    assert message in line
+    assert [path.name for path in tmp_path.iterdir()] == ["experiment"]
