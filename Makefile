@@ -3,8 +3,9 @@
 # make test    install, get Fashion-MNIST, run every check and test, in TEST_WORKERS=2 processes
 # make test-next   the engine's tests and ten commands with pre-releases of Hydra, OmegaConf, Optuna and MLflow
 # make bench   install, get Fashion-MNIST, run the benchmarks of benchmarks/RESULTS.md (up to 40 minutes on two cores)
+# make docs    install what builds them, and build the documents into build/site
 .DEFAULT_GOAL := help
-.PHONY: help install data sweep check test test-next lint bench
+.PHONY: help install data sweep check test test-next lint bench docs
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -64,3 +65,14 @@ bench: data
 	$(BIN)/python benchmarks/search_efficiency.py --epochs 9
 	$(BIN)/python benchmarks/sweep_scheduling.py --rounds 1
 	$(BIN)/python benchmarks/shared_study.py --trials 1000
+
+# The tree of documents as it is, so that links from page to page work in both places.
+DOCUMENTS := README.md CONTRIBUTING.md CHANGELOG.md CITATION.cff LICENSE docs engine/README.md benchmarks/*.md tests/browser/search.png
+
+.venv/.docs: $(INSTALLED)
+	@$(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt -e engine -e '.[dev,docs]'
+	@touch $@
+
+docs: .venv/.docs
+	@rm -rf build/documents && mkdir -p build/documents && cp --parents -r $(DOCUMENTS) build/documents
+	$(BIN)/mkdocs build --strict --quiet

@@ -1,9 +1,10 @@
-"""What the README says can be typed."""
+"""What the README and the pages of docs/ say can be typed."""
 
 import argparse
 import importlib
 import re
 import shlex
+import tomllib
 from collections.abc import Callable
 from itertools import zip_longest
 from pathlib import Path
@@ -17,20 +18,35 @@ from PIL import Image
 
 from densenet_sweep.__main__ import SUBCOMMANDS
 from densenet_sweep.config import composition
-from densenet_sweep.config.metrics import METRICS
+from densenet_sweep.config.metrics import METRICS, full_name
 from densenet_sweep.results.formats import FORMATS
+from densenet_sweep.run import train
+from densenet_sweep.run.recording import Job
 
-README = (Path(__file__).parent.parent.parent / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```\n(.*?)```", README, flags=re.DOTALL)
-COMMANDS = [
-    shlex.split(line.split("  #")[0].rstrip(" &"))[1:]
-    for block in BLOCKS
-    for line in block.replace("\\\n", " ").splitlines()
-    if line.startswith("densenet-sweep")
-    if not line.startswith("densenet-sweep: ")
-]
-# The study that `make sweep` makes, and those that the README's own commands name.
-STUDIES = {"quickstart-fashion_mnist", *re.findall(r"hydra\.sweeper\.study_name=(\w+)", README)}
+ROOT = Path(__file__).parent.parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = {
+    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "engine" / "README.md"]
+}
+
+
+def blocks(language: str) -> dict[str, list[str]]:
+    """Return the code blocks of each page in `language`; those of commands name none."""
+    fence = re.compile(r"^```(\w*)\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
+    return {name: [block for named, block in fence.findall(page) if named == language] for name, page in PAGES.items()}
+
+
+BLOCKS = [block for found in blocks("").values() for block in found]
+LINES = [line.split("  #")[0].rstrip(" &") for block in BLOCKS for line in block.replace("\\\n", " ").splitlines()]
+TYPED = [shlex.split(line)[1:] for line in dict.fromkeys(LINES) if re.match(r"densenet-sweep (?!sweep=\.\.\.)", line)]
+OWN = "trusted_targets=[my_package.*]"  # a command with it takes options that its page defines
+COMMANDS = [words for words in TYPED if OWN not in words]
+OTHERS = [line for line in dict.fromkeys(LINES) if re.match(r"(make|pip|python|export|source|mlflow|curl) ", line)]
+# The study that `make sweep` makes, and those that the pages' own commands name.
+STUDIES = {"quickstart-fashion_mnist", *re.findall(r"hydra\.sweeper\.study_name=(\w+)", "".join(PAGES.values()))}
+# Programs whose commands no test parses, by the page that says what they need.
+NEEDS = {"mlflow": "docs/model.md", "curl": "docs/model.md"}
 
 
 class Parsed(Exception):  # noqa: N818 - no error: it ends a subcommand before it does something
@@ -79,8 +95,8 @@ def check(words: list[str]) -> None:
         typed = [word for value in vars(asked).values() if isinstance(value, list) for word in value]
         if words[0] in ("compare", "confirm", "status", "ui"):
             studies = {word for word in typed if "=" not in word}
-            assert studies <= STUDIES, f"no command of the README makes {studies - STUDIES}"
-        assert getattr(asked, "metric", None) in (None, *METRICS)
+            assert studies <= STUDIES, f"no command of the pages makes {studies - STUDIES}"
+        assert full_name(getattr(asked, "metric", None) or "valid_accuracy") in METRICS
         assert getattr(asked, "format", "table") in ("table", *FORMATS)
         assert getattr(asked, "to", "onnx") in ("onnx", "torch_export")
         overrides = [word for word in typed if "=" in word]
@@ -110,6 +126,57 @@ def test_a_command_could_run(words):
     check(words)
 
 
+@pytest.mark.parametrize("line", OTHERS)
+def test_another_programs_command_names_what_exists(line):
+    program, *words = shlex.split(line.partition(" && ")[0] if "'" not in line else line.split(" -c ")[0])
+    if program == "make":
+        assert set(words) <= set(
+            re.findall(r"^# make (\w+) ", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
+        )
+    elif program == "pip":
+        extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+        assert words[0] == "install"
+        assert {it for word in words for part in re.findall(r"\[(.+)\]", word) for it in part.split(",")} <= set(extras)
+    elif program == "python":
+        assert all((ROOT / word).is_file() for word in words if word.endswith(".py"))
+    elif program == "export":
+        variable = words[0].partition("=")[0]
+        files = [*(ROOT / "conf").rglob("*.yaml"), *(ROOT / "densenet_sweep").rglob("*.py")]
+        assert any(variable in path.read_text(encoding="utf-8") for path in files)
+    elif program == "source":
+        assert words == [".venv/bin/activate"]
+    else:
+        assert line in PAGES[NEEDS[program]]
+
+
+@pytest.mark.parametrize("block", [block for found in blocks("python").values() for block in found])
+def test_a_block_of_python_is_python(block):
+    compile(block, "block", "exec")
+
+
+def test_options_and_functions_of_ones_own_work_as_they_are_printed(tmp_path, monkeypatch):
+    sources = blocks("python")["docs/extend.md"]
+    module = "\n\n".join(source for source in sources if source.startswith("# my_package.py"))
+    lion = "def lion(network, *, lr, beta):\n    return torch.optim.SGD(network.parameters(), lr=lr, momentum=beta)"
+    (tmp_path / "my_package.py").write_text(f"{module}\n\n{lion}\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    options = []
+    for block in blocks("yaml")["docs/extend.md"]:
+        name = re.match(r"# conf/(\S+)\n", block)[1]
+        (tmp_path / "conf" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "conf" / name).write_text(block, encoding="utf-8")
+        options.append("=".join(name.removesuffix(".yaml").rsplit("/", 1)))
+    ours = [option for option in options if not option.startswith("hydra/")]
+    assert {option.partition("=")[0] for option in ours} == {"architecture", "data", "loss", "optimizer", "schedule"}
+    assert {word for words in TYPED if OWN in words for word in words} <= {*options, OWN}
+    overrides = [*ours, OWN, "epochs=1", "batch_size=8", "tracking=none"]
+    config = composition.typed(composition.compose(overrides, config_dir=str(tmp_path / "conf")))
+    job = Job(tmp_path / "run", {}, overrides, final=True)
+    assert 0 <= train.train(config, job) <= 1
+    sampler = [option for option in options if option not in ours]
+    composition.compose(["sweep=quickstart", *sampler], config_dir=str(tmp_path / "conf"))
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -135,16 +202,16 @@ def test_a_command_with_a_mistake_is_found(line):
 
 
 def test_pictures_are_in_the_tree_and_small():
-    pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", README)
+    pictures = {ROOT / picture for picture in re.findall(r"!\[[^\]]+\]\(([^)]+)\)", README)}
+    pictures |= {ROOT / "docs" / it for page in PAGES.values() for it in re.findall(r"!\[[^\]]+\]\((\.\./[^)]+)\)", page)}
     assert pictures
-    for picture in pictures:
-        assert (Path(__file__).parent.parent.parent / picture).stat().st_size < 200_000
+    assert all(picture.stat().st_size < 200_000 for picture in pictures)
 
 
 def test_the_first_commands_find_their_files_and_do_not_block_the_next_one():
     [block] = [block for block in BLOCKS if "densenet-sweep predict champion" in block and "confirm" in block]
     [picture] = re.findall(r"predict champion (\S+)", block)
-    with Image.open(Path(__file__).parent.parent.parent / picture) as image:
+    with Image.open(ROOT / picture) as image:
         assert (image.size, image.mode) == ((28, 28), "L")
     for other in BLOCKS:
         blocking = [line for line in other.splitlines()[:-1] if re.match(r"densenet-sweep (ui|serve)\b(?! \w)", line)]
@@ -154,13 +221,13 @@ def test_the_first_commands_find_their_files_and_do_not_block_the_next_one():
 def test_every_option_of_every_group_is_in_the_table():
     folder = composition.config_folder()
     for group in ("data", "optimizer", "schedule", "loss", "tracking", "storage", "experiment", "sweep"):
-        [row] = [line for line in README.splitlines() if line.startswith(f"| `{group}` |")]
+        [row] = [line for line in PAGES["docs/train.md"].splitlines() if line.startswith(f"| `{group}` |")]
         for path in (folder / group).glob("[!_]*.yaml"):
             assert f"`{path.stem}`" in row, (group, path.stem)
 
 
 def test_numbers_name_their_command_and_commit():
-    rows = [line for line in README.splitlines() if line.startswith("|") and "accuracy" in line]
+    rows = [line for line in PAGES["docs/benchmarks.md"].splitlines() if line.startswith("|") and "accuracy" in line]
     assert rows
     assert all(re.search(r"`(densenet-sweep|python benchmarks/\w+\.py)", row) for row in rows)
     assert all(re.search(r"\b[0-9a-f]{7}\b", row) for row in rows)
