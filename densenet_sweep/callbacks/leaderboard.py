@@ -87,7 +87,7 @@ class ViewedSweepRun(SweepRun):
             trials = _load(config, study_name, Path(sweep_dir)).get_trials(deepcopy=False)
         for trial in trials:
             lease = trial.user_attrs.get(LEASE)
-            if trial.state.name == "RUNNING" and lease is not None and not is_of_dead_process(trial):
+            if trial.state.name == "RUNNING" and lease is not None and not is_of_dead_process(lease):
                 tags = {"host": "host", "process": "pid", "process.start": "process_start", "process.machine": "machine"}
                 return {tag: str(lease.get(key, "")) for tag, key in tags.items()}
         return None

@@ -11,10 +11,9 @@ from densenet_sweep.confirm import finalists, verdict
 from densenet_sweep.confirm import text as confirmation
 from densenet_sweep.report import page as report
 from densenet_sweep.results.formats import FORMATS, render
-from densenet_sweep.results.from_optuna import read_study
 from densenet_sweep.results.leaderboard import show, wide_console
 from densenet_sweep.results.logged_metric import Metric
-from densenet_sweep.results.studies import find
+from densenet_sweep.results.studies import find, values_of
 from densenet_sweep.results.study import Study
 from densenet_sweep.tracking.access import mlflow_config, uncollected
 
@@ -59,7 +58,7 @@ def main(arguments: list[str]) -> None:
 def _compare(parsed: argparse.Namespace, names: Sequence[str], overrides: Sequence[str]) -> None:
     asked_for: list[str | None] = [*dict.fromkeys(names)] or [None]
     found = [find(name, overrides) for name in asked_for]
-    studies = [read_study(it.load()) for it in found]
+    studies = [values_of(it) for it in found]
     confirmations = [it.name for it in found if finalists.read(it.folder) is not None]
     if parsed.html is not None and confirmations:
         raise ValueError(f"--html: {confirmations[0]} is a confirmation; the report of the study that it confirms tells of it")

@@ -17,8 +17,7 @@ from densenet_sweep.commands.rerun import downloaded_config
 from densenet_sweep.config import composition, of_a_run
 from densenet_sweep.config.command_line import Parser
 from densenet_sweep.confirm import finalists as finalist_files
-from densenet_sweep.results.from_optuna import read_study
-from densenet_sweep.results.studies import AnyStudy, find
+from densenet_sweep.results.studies import AnyStudy, find, values_of
 from densenet_sweep.tracking.access import answering, check_exists, mlflow_config
 from densenet_sweep.tracking.store import connect
 
@@ -66,7 +65,7 @@ def main(arguments: list[str]) -> composition.Command:
     composition.typed(
         composition.compose(overrides, config_dir=parsed.config_dir, config_name="confirm")
     )  # a mistake there costs nothing yet
-    study = read_study(found.load())
+    study = values_of(found)
     finalists = finalist_files.select(study)
     typed_name = [override.partition("=")[2] for override in overrides if override.startswith(f"{_NAME}=")]
     name = typed_name[-1] if typed_name else f"{found.name}-confirmation-of-{finalists.num_finished}"

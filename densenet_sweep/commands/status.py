@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from hydra_async_sweeper.terminal import status_table
+from hydra_async_sweeper.terminal.status_table import Snapshot
 from hydra_async_sweeper.workers.lease import Silence
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -13,8 +14,8 @@ from rich.text import Text
 
 from densenet_sweep.commands.arguments import names_and_overrides
 from densenet_sweep.config.command_line import Parser
-from densenet_sweep.results.from_optuna import NOTE
 from densenet_sweep.results.studies import AnyStudy, find
+from densenet_sweep.results.study import Study
 
 if TYPE_CHECKING:
     import optuna
@@ -57,7 +58,7 @@ def main(arguments: list[str]) -> None:
 
 def show(found: AnyStudy, console: Console | None = None) -> None:
     """Print how far the study is, what runs and what ended last."""
-    (console or Console()).print(_drawn(found.load(), found.n_trials, Silence()))
+    (console or Console()).print(_drawn(*_read(found.load(), Silence()), found.n_trials))
 
 
 def watch(found: AnyStudy, console: Console | None = None) -> None:
@@ -66,18 +67,41 @@ def watch(found: AnyStudy, console: Console | None = None) -> None:
     silence = Silence()
     with contextlib.suppress(KeyboardInterrupt), Live(console=console or Console(), auto_refresh=False) as live:
         while True:
-            live.update(_drawn(study, found.n_trials, silence), refresh=True)
-            if found.n_trials is not None and len(status_table.read(study).finished()) >= found.n_trials:
+            seen, note = _read(study, silence)
+            live.update(_drawn(seen, note, found.n_trials), refresh=True)
+            if found.n_trials is not None and len(seen.finished()) >= found.n_trials:
                 return
-            if NOTE in study.user_attrs:  # a copy of MLflow's runs
+            if isinstance(study, Study):  # from MLflow's runs
                 time.sleep(_ASK_SECONDS)
                 study = found.load()
             else:
                 time.sleep(_DRAW_SECONDS)
 
 
-def _drawn(study: "optuna.Study", n_trials: int | None, silence: Silence) -> RenderableType:
-    note = study.user_attrs.get(NOTE)
-    seen = status_table.read(study, None if note else silence)  # a copy of MLflow's runs shows no lease renewals
+def _read(study: "optuna.Study | Study", silence: Silence) -> tuple[Snapshot, str | None]:
+    """Return the study's present state, and a note for one that its runs in MLflow have; these show no renewals of leases."""
+    if not isinstance(study, Study):
+        return status_table.read(study, silence), None
+    best = max(study.complete, key=lambda trial: trial.values[0] * (1 if study.is_maximized else -1), default=None)
+    trials = [
+        status_table.Entry(
+            number=trial.number,
+            state=trial.state,
+            params=trial.params,
+            values=trial.values,
+            reports=trial.reports,
+            num_steps=trial.epochs,
+            seconds=trial.seconds_without_rungs,
+            lease=trial.lease,
+            reason=trial.reason,
+            start=trial.start,
+            end=trial.end,
+        )
+        for trial in study.trials
+    ]
+    return Snapshot(study.name, trials, best.number if best is not None and study.has_one_objective else None), study.note
+
+
+def _drawn(seen: Snapshot, note: str | None, n_trials: int | None) -> RenderableType:
     lines = [Text(note, style="dim")] if note else []
     return Group(Text(f"study {seen.name}"), status_table.render(seen, n_trials, datetime.datetime.now()), *lines)

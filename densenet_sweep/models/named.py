@@ -18,7 +18,6 @@ from densenet_sweep.models import trained
 from densenet_sweep.models.classifier import Classifier, Signature
 from densenet_sweep.models.registry import CHAMPION, REGISTERED_NAME
 from densenet_sweep.results import ranking, studies
-from densenet_sweep.results.from_optuna import read_study
 from densenet_sweep.tracking.access import answering, exists, the_run
 from densenet_sweep.tracking.quiet import quietly
 from densenet_sweep.tracking.run import of_trial, quoted
@@ -164,7 +163,7 @@ def _of_classifier(classifier: Classifier, origin: str) -> Model:
 def _best_of_study(name: str, uri: str, overrides: Sequence[str]) -> Model:
     """Return the model of the best complete trial whose weights are kept, in the study's folder or in MLflow."""
     found = studies.find(name, overrides)
-    study = read_study(found.load())
+    study = studies.values_of(found)
     numbers = [row.number for row in ranking.rows(study) if row.is_complete]
     if not numbers:
         raise ValueError(f"{name}: this study has no complete trial yet; densenet-sweep status {name} shows how far it is")

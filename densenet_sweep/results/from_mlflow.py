@@ -1,12 +1,13 @@
-"""Rebuilds an Optuna study from its runs in MLflow, for use where its storage cannot be read.
+"""Reads a study from its runs in MLflow, for use where its storage cannot be read.
 
-The rebuilt study lacks the values of all epochs but the last, and the trials that had not begun.
+It lacks the values of all epochs but the last, and the trials that had not begun.
 """
 
 import ast
 import contextlib
 import datetime
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,51 +16,60 @@ from hydra_async_sweeper.readable import numbered
 from hydra_async_sweeper.space import search_space as spaces
 from hydra_async_sweeper.space.domain import contains
 from hydra_async_sweeper.space.search_space import is_search
-from hydra_async_sweeper.trial import NUM_STEPS, PROMOTED, RUNG_SECONDS, RUNGS, SECONDS
-from hydra_async_sweeper.workers.claim import LEASE
 
 from densenet_sweep.config.metrics import direction_of, full_name
 from densenet_sweep.counts import counted
-from densenet_sweep.results.from_optuna import NOTE
+from densenet_sweep.results.from_optuna import objective_names, range_from, with_passed_seconds
+from densenet_sweep.results.ranking import pareto_front
+from densenet_sweep.results.study import Direction, Range, State, Study, Trial
 from densenet_sweep.tracking.mlflow_private import last_step
 
 if TYPE_CHECKING:
-    import optuna
     from mlflow.entities import Run
-    from optuna.distributions import BaseDistribution
 
-_STATES = {"complete": "COMPLETE", "pruned": "PRUNED", "failed": "FAIL", "running": "RUNNING"}
+# States by the tag `trial.state`; a run without one counts as waiting.
+_STATES: Mapping[str, State] = {"complete": "complete", "pruned": "pruned", "failed": "failed", "running": "running"}
 
 
-def study(parent: "Run", runs: "Sequence[Run]", why: str) -> "optuna.Study":
-    """Return the study, in memory, with its trials' original numbers.
+def read_study(parent: "Run", runs: "Sequence[Run]", why: str) -> Study:
+    """Return the study, with its trials' original numbers.
 
     Args:
         parent: the sweep's own run.
         runs: of its trials; if a trial has several, the one begun last counts.
         why: the reason for not reading the storage, for the study's note.
     """
-    import optuna
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    name = parent.data.tags["study"]
     by_number = {int(run.data.tags["trial.number"]): run for run in sorted(runs, key=lambda run: run.info.start_time)}
     objectives = parent.data.tags.get("study.objectives", "").split() or _objectives(list(by_number.values()))
     given = parent.data.tags.get("study.directions", "").split()
-    directions: list[Any] = given or [direction_of(it) for it in objectives]
-    rebuilt = optuna.create_study(study_name=name, directions=directions)
-    ranges = {key: text for key, text in parent.data.params.items() if is_search(text)}
-    of_data = {key: value for run in [*by_number.values()][:1] for key, value in _data(run).items() if key not in ranges}
-    rebuilt.set_user_attr("config", {"objective": objectives[0] if len(objectives) == 1 else objectives, **of_data})
+    directions = tuple(map(_direction, given)) or tuple(direction_of(it) for it in objectives)
+    searched = {key: text for key, text in parent.data.params.items() if is_search(text)}
+    of_data = {key: value for run in [*by_number.values()][:1] for key, value in _data(run).items() if key not in searched}
+    config = {"objective": objectives[0] if len(objectives) == 1 else objectives, **of_data}
     note = f"Read from the runs in MLflow, without rank correlations: {why}."
-    rebuilt.set_user_attr(NOTE, " ".join([note, *_incomplete(parent, by_number)]))
-    distributions = {key: _distribution(key, text, list(by_number.values())) for key, text in ranges.items()}
-    waiting = optuna.trial.create_trial(state=optuna.trial.TrialState.WAITING)
-    rebuilt.add_trials(
-        _trial(by_number[number], objectives, distributions) if number in by_number else waiting
+    ranges = {key: _range(key, text, list(by_number.values())) for key, text in searched.items()}
+    trials = [
+        _trial(number, by_number[number], objectives, ranges) if number in by_number else Trial(number, "waiting")
         for number in range(1 + max(by_number, default=-1))
+    ]
+    passed = {
+        trial.number: by_number[trial.number].data.metrics["passed_seconds"]
+        for trial in trials
+        if trial.promoted_from is not None and "passed_seconds" in by_number[trial.number].data.metrics
+    }
+    return Study(
+        name=parent.data.tags["study"],
+        objectives=objective_names(config, len(directions)),
+        directions=directions,
+        trials=with_passed_seconds(trials, passed),
+        config=config,
+        front=pareto_front(trials, directions),
+        note=" ".join([note, *_incomplete(parent, by_number)]),
     )
-    return rebuilt
+
+
+def _direction(text: str) -> Direction:
+    return "maximize" if text == "maximize" else "minimize"
 
 
 def _incomplete(parent: "Run", by_number: "Mapping[int, Run]") -> list[str]:
@@ -97,99 +107,86 @@ def _data(run: "Run") -> dict[str, Any]:
     return found
 
 
-def _trial(
-    run: "Run", objectives: Sequence[str], distributions: "Mapping[str, BaseDistribution]"
-) -> "optuna.trial.FrozenTrial":
-    import optuna
-
-    metrics, tags = run.data.metrics, run.data.tags
-    state = optuna.trial.TrialState[_STATES.get(tags.get("trial.state", ""), "WAITING")]
+def _trial(number: int, run: "Run", objectives: Sequence[str], ranges: Mapping[str, Range]) -> Trial:
+    metrics, tags, params = run.data.metrics, run.data.tags, run.data.params
+    state = _STATES.get(tags.get("trial.state", ""), "waiting")
     epoch = last_step(run)
     first = metrics.get(objectives[0])
-    values = [metrics[name] for name in objectives if name in metrics]
-    is_whole = len(values) == len(objectives)
-    if state.name == "COMPLETE" and not is_whole:  # its metrics were lost on the way
-        state = optuna.trial.TrialState.FAIL
-    searched = _searched(run, distributions)
-    trial = optuna.trial.create_trial(
+    values = tuple(metrics[name] for name in objectives if name in metrics and not math.isnan(metrics[name]))
+    if len(values) < len(objectives):
+        values = ()
+        if state == "complete":  # its metrics were lost on the way
+            state = "failed"
+    searched = _searched(run, ranges)
+    of_rungs = [value for name, value in metrics.items() if re.fullmatch(r"rung_\d+_seconds|passed_seconds", name)]
+    has_seconds = "total_seconds" in metrics or "seconds" in metrics  # an earlier version's name for the seconds of an epoch
+    return Trial(
+        number=number,
         state=state,
-        values=values if is_whole and state.name in ("COMPLETE", "PRUNED") else None,
-        params={name: _value(run.data.params[name], distributions[name]) for name in searched},
-        distributions={name: distributions[name] for name in searched},
-        user_attrs=_attributes(run, epoch),
-        intermediate_values={} if first is None or not epoch else {epoch: first},
+        values=values if state in ("complete", "pruned") else (),
+        params={name: _value(params[name], ranges[name]) for name in searched},
+        ranges={name: ranges[name] for name in searched},
+        reports={} if first is None or not epoch else {epoch: first},
+        num_parameters=int(metrics["num_parameters"]) if "num_parameters" in metrics else None,
+        num_valid=_whole(tags.get("num_valid", "")),
+        epochs=_whole(params.get("epochs", "")) if params.get("max_seconds", "null") == "null" else None,
+        rungs=tuple(json.loads(params.get("rungs", "[]"))),
+        seconds=metrics.get("total_seconds", epoch * metrics.get("seconds", 0.0)) if has_seconds else None,
+        rung_seconds=sum(of_rungs, 0.0),
+        run_id=run.info.run_id,
+        reason=tags.get("trial.reason"),
+        promoted_from=_whole(tags.get("trial.promoted_from", "")),
+        lease=_lease(tags) if state == "running" else None,
+        start=None if state == "waiting" else _time(run.info.start_time),
+        end=_time(run.info.end_time or run.info.start_time) if state in ("complete", "pruned", "failed") else None,
     )
-    if state.name != "WAITING":
-        trial.datetime_start = _time(run.info.start_time)
-    if state.is_finished():
-        trial.datetime_complete = _time(run.info.end_time or run.info.start_time)
-    return trial
 
 
-def _attributes(run: "Run", epoch: int) -> dict[str, Any]:
-    """Return the attributes that a worker sets on its trial, as far as the run has them."""
-    metrics, tags = run.data.metrics, run.data.tags
-    attributes: dict[str, Any] = {"mlflow_run_id": run.info.run_id}
-    if "num_parameters" in metrics:
-        attributes["num_parameters"] = int(metrics["num_parameters"])
-    if run.data.params.get("epochs", "").isdigit() and run.data.params.get("max_seconds", "null") == "null":
-        attributes[NUM_STEPS] = int(run.data.params["epochs"])
-    if run.data.params.get("rungs", "[]") != "[]":
-        attributes[RUNGS] = json.loads(run.data.params["rungs"])
-    if tags.get("trial.promoted_from", "").isdigit():
-        attributes[PROMOTED] = {"trial": int(tags["trial.promoted_from"])}
-        if "passed_seconds" in metrics:
-            attributes[PROMOTED]["seconds"] = metrics["passed_seconds"]
-    if tags.get("num_valid", "").isdigit():
-        attributes["num_valid"] = int(tags["num_valid"])
-    if "total_seconds" in metrics or "seconds" in metrics:  # an earlier version's name for the seconds of an epoch
-        attributes[SECONDS] = metrics.get("total_seconds", epoch * metrics.get("seconds", 0.0))
-    if of_rungs := [value for name, value in metrics.items() if re.fullmatch(r"rung_\d+_seconds|passed_seconds", name)]:
-        attributes[RUNG_SECONDS] = sum(of_rungs)
-    if "trial.reason" in tags:
-        attributes["reason"] = tags["trial.reason"]
-    if tags.get("trial.state") == "running":
-        start = tags.get("process.start", "")
-        attributes[LEASE] = {
-            "host": tags.get("host", ""),
-            "pid": int(tags.get("process", 0)),
-            "process_start": float(start) if start.replace(".", "").isdigit() else None,
-            "machine": tags.get("process.machine"),
-            "gpu": None,
-        }
-    return attributes
+def _whole(text: str) -> int | None:
+    return int(text) if text.isdigit() else None
 
 
-def _searched(run: "Run", distributions: "Mapping[str, BaseDistribution]") -> list[str]:
+def _lease(tags: Mapping[str, str]) -> dict[str, Any]:
+    """Return what a running trial's lease says of its process, as far as the run has it."""
+    start = tags.get("process.start", "")
+    return {
+        "host": tags.get("host", ""),
+        "pid": int(tags.get("process", 0)),
+        "process_start": float(start) if start.replace(".", "").isdigit() else None,
+        "machine": tags.get("process.machine"),
+        "gpu": None,
+    }
+
+
+def _searched(run: "Run", ranges: Mapping[str, Range]) -> list[str]:
     """Return this trial's searched parameters; a conditional one is not among every trial's overrides."""
     overrides = run.data.tags.get("overrides", "")
     typed = {match[1] for match in re.finditer(r"(?:^| )\+*([\w./@]+)=", overrides)}
-    known = [name for name in distributions if name in run.data.params]
+    known = [name for name in ranges if name in run.data.params]
     return [name for name in known if name in typed] or known  # all of them if the run has no overrides
 
 
-def _distribution(name: str, text: str, runs: "Sequence[Run]") -> "BaseDistribution":
-    """Return the distribution that `text` in the sweep's run describes; if that fails, one that holds the tried values."""
-    from optuna.distributions import CategoricalDistribution, FloatDistribution
-
+def _range(name: str, text: str, runs: "Sequence[Run]") -> Range:
+    """Return the range that `text` in the sweep's run describes; if that fails, one that holds the tried values."""
     tried = sorted({run.data.params[name] for run in runs if name in run.data.params})
     with contextlib.suppress(Exception):
         written = ast.literal_eval(text)["search"] if text.startswith("{") else text
         distribution = spaces.read({name: written}, [], None).parameters[name].distribution  # type: ignore[arg-type]
-        if all(contains(distribution, _value(value, distribution)) for value in tried):
-            return distribution
+        found = range_from(distribution)
+        if all(contains(distribution, _value(value, found)) for value in tried):
+            return found
     numbers = [number for value in tried if isinstance(number := _parsed(value), int | float)]
     if len(numbers) == len(tried) and not any(isinstance(number, bool) for number in numbers):
-        return FloatDistribution(min(numbers), max(numbers), log="log" in text and min(numbers) > 0)
-    return CategoricalDistribution([_parsed(value) for value in tried])
+        return Range(float(min(numbers)), float(max(numbers)), is_log="log" in text and min(numbers) > 0)
+    return Range(choices=tuple(_parsed(value) for value in tried))
 
 
-def _value(text: str, distribution: Any) -> Any:
-    """Return the value of the distribution that MLflow stores as `text`."""
-    if hasattr(distribution, "choices"):
-        same = [choice for choice in distribution.choices if _same(choice) == _same(text)]
+def _value(text: str, values: Range) -> Any:
+    """Return the value of the range that MLflow stores as `text`."""
+    if values.choices:
+        same = [choice for choice in values.choices if _same(choice) == _same(text)]
         return same[0] if same else _parsed(text)
-    return int(text) if type(distribution).__name__.startswith("Int") else float(text)
+    return int(text) if values.is_whole else float(text)
 
 
 def _same(value: Any) -> str:

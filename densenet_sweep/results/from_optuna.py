@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from hydra_async_sweeper.best_config import REPEATS
 from hydra_async_sweeper.study.enqueue import WARM_START
 from hydra_async_sweeper.trial import AT_RUNGS, HELD_TO, NUM_STEPS, PROMOTED, RUNG_SECONDS, RUNGS, SECONDS, passed_step
+from hydra_async_sweeper.workers.claim import LEASE
 
 from densenet_sweep.config.metrics import full_name
 from densenet_sweep.results.study import Direction, Range, State, Study, Trial
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
     import optuna
     from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial
-
-# The study's attribute that holds `Study.note`.
-NOTE = "origin"
 
 STATES: Mapping[str, State] = {
     "COMPLETE": "complete",
@@ -34,18 +32,19 @@ def read_study(study: "optuna.Study") -> Study:
     directions = tuple(_direction(direction.name) for direction in study.directions)
     trials = study.get_trials(deepcopy=False)
     config = study.user_attrs.get("config", {})
+    promoted = {trial.number: trial.user_attrs[PROMOTED] for trial in trials if PROMOTED in trial.user_attrs}
+    passed = {number: kept["seconds"] for number, kept in promoted.items() if kept.get("seconds") is not None}
     is_repeated = bool(study.user_attrs.get(REPEATS))
     has_front = len(directions) > 1 and any(trial.state.name == "COMPLETE" for trial in trials)
     return Study(
         name=study.study_name,
-        objectives=_objectives(config, len(directions), is_repeated=is_repeated),
+        objectives=("test_accuracy",) if is_repeated else objective_names(config, len(directions)),
         directions=directions,
-        trials=_with_passed_seconds([_trial(trial, ranges) for trial in trials], trials),
+        trials=with_passed_seconds([_trial(trial, ranges) for trial in trials], passed),
         config=config,
         is_repeated=is_repeated,
         front=frozenset(trial.number for trial in study.best_trials) if has_front else frozenset(),
         images=study.user_attrs.get(HELD_TO, {}),
-        note=study.user_attrs.get(NOTE),
     )
 
 
@@ -53,10 +52,8 @@ def _direction(name: str) -> Direction:
     return "maximize" if name == "MAXIMIZE" else "minimize"
 
 
-def _objectives(config: Mapping[str, Any], count: int, *, is_repeated: bool) -> tuple[str, ...]:
+def objective_names(config: Mapping[str, Any], count: int) -> tuple[str, ...]:
     """Return the objectives' names from `objective` in the swept config, else placeholders."""
-    if is_repeated:  # a confirmation, whose runs are tested
-        return ("test_accuracy",)
     named = config.get("objective")
     names = [named] if isinstance(named, str) else named
     if isinstance(names, list) and len(names) == count:
@@ -87,22 +84,22 @@ def _trial(trial: "FrozenTrial", ranges: dict[int, Range]) -> Trial:
         promoted_from=kept.get(PROMOTED, {}).get("trial"),
         passed_step=passed_step(trial),
         taken_over_from=kept.get(WARM_START),
+        lease=kept.get(LEASE) if trial.state.name == "RUNNING" else None,
         start=trial.datetime_start,
         end=trial.datetime_complete,
     )
 
 
-def _with_passed_seconds(found: Sequence[Trial], trials: "Sequence[FrozenTrial]") -> tuple[Trial, ...]:
-    """Return the trials with `passed_seconds`; for promoted ones of an earlier version, add these to `seconds`."""
+def with_passed_seconds(trials: Sequence[Trial], passed: Mapping[int, float]) -> tuple[Trial, ...]:
+    """Return the trials with `passed_seconds`, known by number; of an earlier version's promoted ones add them to `seconds`."""
     completed: dict[int, Trial] = {}
-    for trial, stored in zip(found, trials, strict=True):
-        seconds = stored.user_attrs.get(PROMOTED, {}).get("seconds")
-        if seconds is not None:
-            trial = replace(trial, passed_seconds=seconds)
+    for trial in trials:
+        if trial.number in passed:
+            trial = replace(trial, passed_seconds=passed[trial.number])
         elif trial.is_own and trial.seconds is not None and trial.promoted_from in completed:
-            passed = completed[trial.promoted_from].seconds or 0.0
+            before = completed[trial.promoted_from].seconds or 0.0
             trial = replace(
-                trial, seconds=trial.seconds + passed, rung_seconds=trial.rung_seconds + passed, passed_seconds=passed
+                trial, seconds=trial.seconds + before, rung_seconds=trial.rung_seconds + before, passed_seconds=before
             )
         completed[trial.number] = trial
     return tuple(completed.values())

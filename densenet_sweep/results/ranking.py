@@ -1,12 +1,14 @@
 """The ranked trials of a study as plain values: the rows of every form of the leaderboard."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from densenet_sweep.results import noise
-from densenet_sweep.results.study import State, Study, Trial
+from densenet_sweep.results.study import Direction, State, Study, Trial
 
 if TYPE_CHECKING:
     from densenet_sweep.results.logged_metric import Metric
@@ -77,6 +79,19 @@ def rows(study: Study, metric: "Metric | None" = None) -> list[Row]:
         )
         for trial in sorted(study.begun, key=key)
     ]
+
+
+def pareto_front(trials: Sequence[Trial], directions: Sequence[Direction]) -> frozenset[int]:
+    """Return the numbers of the complete trials that no other one dominates; none with one objective."""
+    complete = [trial for trial in trials if trial.state == "complete"]
+    if len(directions) < 2 or not complete:
+        return frozenset()
+    losses = np.array([trial.values for trial in complete]) * [-1 if it == "maximize" else 1 for it in directions]
+    return frozenset(
+        trial.number
+        for trial, own in zip(complete, losses, strict=True)
+        if not ((losses <= own).all(axis=1) & (losses < own).any(axis=1)).any()
+    )
 
 
 def _origin(trial: Trial, successors: Mapping[int, int]) -> str:

@@ -8,6 +8,7 @@ from hydra_async_sweeper.study.study_file import FoundStudy
 
 from densenet_sweep.config.schema import MlflowConfig
 from densenet_sweep.results import from_mlflow
+from densenet_sweep.results.study import Study
 from densenet_sweep.tracking.access import answering, exists, uncollected
 from densenet_sweep.tracking.store import connect
 
@@ -48,10 +49,8 @@ class RecordedStudy:
         typed: str | None = self.parent.data.tags.get("command")
         return typed
 
-    def load(self) -> "optuna.Study":
-        """Return the study from its storage if that can be read from here, else rebuilt from its runs.
-
-        A rebuilt study is in memory and says so in its user attribute `from_optuna.NOTE`.
+    def load(self) -> "optuna.Study | Study":
+        """Return the study in its storage if that can be read from here, else the values that its runs have.
 
         Raises:
             ConnectionError: MLflow does not answer any more.
@@ -62,7 +61,7 @@ class RecordedStudy:
             why = " ".join(str(error).split()) or type(error).__name__
         with answering(self.tracking.uri), uncollected():
             runs = trials_of(connect(self.tracking.uri), self.parent)
-            return from_mlflow.study(self.parent, runs, why)
+            return from_mlflow.read_study(self.parent, runs, why)
 
     def _stored(self) -> "optuna.Study":
         """Return the study from its storage.

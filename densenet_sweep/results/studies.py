@@ -10,11 +10,13 @@ from hydra_async_sweeper.study.names import ACCEPTED, is_study_name
 from hydra_async_sweeper.study.study_file import DESCRIPTION, FoundStudy, read
 
 from densenet_sweep.config.schema import MlflowConfig
+from densenet_sweep.results.from_optuna import read_study
 from densenet_sweep.results.recorded import RecordedStudy, recorded, what_run
+from densenet_sweep.results.study import Study
 from densenet_sweep.tracking.access import tracking_config
 from densenet_sweep.tracking.store import redacted
 
-__all__ = ["AnyStudy", "FoundStudy", "find", "found"]
+__all__ = ["AnyStudy", "FoundStudy", "find", "found", "values_of"]
 
 log = logging.getLogger("densenet_sweep")
 
@@ -79,6 +81,16 @@ def find(name: str | None, overrides: Sequence[str] = (), *, outputs: Path = OUT
     close = difflib.get_close_matches(name or "", names, n=1)
     hint = f"; did you mean {close[0]}?" if close else ""
     raise ValueError(f"{name}: no such study{hint}; there are {', '.join(names)}")
+
+
+def values_of(study: AnyStudy) -> Study:
+    """Return the values of a study that was found, as they are now.
+
+    Raises:
+        ConnectionError: MLflow does not answer any more.
+    """
+    loaded = study.load()
+    return loaded if isinstance(loaded, Study) else read_study(loaded)
 
 
 def _what_run(tracking: MlflowConfig, name: str) -> str | None:

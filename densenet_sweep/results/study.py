@@ -1,6 +1,6 @@
 """A study and its trials as frozen values: the currency of every table, picture and verdict.
 
-Knows neither Optuna nor MLflow; `from_optuna` makes these values.
+Knows neither Optuna nor MLflow; `from_optuna` and `from_mlflow` make these values.
 """
 
 import datetime
@@ -67,6 +67,7 @@ class Trial:
         promoted_from: the number of the trial whose rung it continues from.
         passed_step: the last rung that it skips, as that trial has trained it.
         taken_over_from: "study/number" of the trial in another study that it copies.
+        lease: of a running trial's worker: its host, process and GPU.
         start: local time of its first attempt.
         end: local time of its end.
     """
@@ -92,6 +93,7 @@ class Trial:
     promoted_from: int | None = None
     passed_step: int = 0
     taken_over_from: str | None = None
+    lease: Mapping[str, Any] | None = None
     start: datetime.datetime | None = None
     end: datetime.datetime | None = None
 
@@ -104,6 +106,13 @@ class Trial:
     def own_seconds(self) -> float | None:
         """The part of `seconds` that it took itself, so that the sum over trials counts no rung twice."""
         return None if self.seconds is None else self.seconds - self.passed_seconds
+
+    @property
+    def seconds_without_rungs(self) -> float | None:
+        """The seconds of training after the rungs, or those of the rungs if it got no further."""
+        if self.seconds is None:
+            return None
+        return self.seconds - self.rung_seconds if self.seconds > self.rung_seconds else self.seconds
 
     @property
     def is_finished(self) -> bool:

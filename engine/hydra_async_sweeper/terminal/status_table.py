@@ -1,6 +1,6 @@
 """The status table of a sweep: its progress, what each worker runs, and which trials ended last.
 
-A table is drawn from a snapshot of the study, so it can be redrawn at a later time without reading the storage.
+A table is drawn from values of whatever store, so it can be redrawn at a later time without reading the storage.
 Only the workers' processes on this machine are checked again.
 It does not depend on where it is shown: the sweep's own terminal (`live_table`) or an application's command.
 """
@@ -9,8 +9,8 @@ import datetime
 import socket
 import statistics
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rich import box
@@ -46,36 +46,91 @@ _ANY_WIDTH = 10_000
 
 
 @dataclass(frozen=True)
+class Entry:
+    """One trial as the table shows it.
+
+    Attributes:
+        number: in its study.
+        state: complete, pruned, failed, running or waiting.
+        params: the searched values.
+        values: of the objectives, once it has ended.
+        reports: the reported values by step.
+        num_steps: planned; None if unknown.
+        seconds: of training, without those of rungs where it got further; None if unknown.
+        attempt: how many attempts have ended in a death.
+        lease: of its worker; None if unknown.
+        is_silent: its worker was silent for too long.
+        is_own: the study ran it itself.
+        reason: why it failed.
+        start: local time of its first attempt.
+        end: local time of its end.
+    """
+
+    number: int
+    state: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    values: Sequence[float] = ()
+    reports: Mapping[int, float] = field(default_factory=dict)
+    num_steps: int | None = None
+    seconds: float | None = None
+    attempt: int = 0
+    lease: Mapping[str, Any] | None = None
+    is_silent: bool = False
+    is_own: bool = True
+    reason: str | None = None
+    start: datetime.datetime | None = None
+    end: datetime.datetime | None = None
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """A study at one moment.
 
     Attributes:
         name: the study's.
         trials: all of them.
-        best: its best trial, if any: several objectives and repetitions have none.
-        silent: the numbers of the running trials whose workers were silent for too long.
+        best: the number of its best trial, if any: several objectives and repetitions have none.
     """
 
     name: str
-    trials: tuple["FrozenTrial", ...]
-    best: "FrozenTrial | None"
-    silent: frozenset[int] = frozenset()
+    trials: Sequence[Entry]
+    best: int | None = None
 
-    def in_state(self, *states: str) -> list["FrozenTrial"]:
-        """Return the trials in one of `states`, Optuna's names."""
-        return [trial for trial in self.trials if trial.state.name in states]
+    def in_state(self, *states: str) -> list[Entry]:
+        """Return the trials in one of `states`."""
+        return [trial for trial in self.trials if trial.state in states]
 
-    def finished(self) -> list["FrozenTrial"]:
+    def finished(self) -> list[Entry]:
         """Return the trials that count in the budget: complete and pruned ones."""
-        return [trial for trial in self.in_state("COMPLETE", "PRUNED") if is_own(trial)]
+        return [trial for trial in self.in_state("complete", "pruned") if trial.is_own]
 
 
 def read(study: "optuna.Study", silence: Silence | None = None) -> Snapshot:
     """Return the study's present state; with `silence`, also which running trials were silent for too long."""
-    trials = tuple(study.get_trials(deepcopy=False))
-    running = [trial for trial in trials if trial.state.name == "RUNNING"]
-    silent = {trial.number for trial in running if silence is not None and silence.seconds(trial) > _SILENT_SECONDS}
-    return Snapshot(study.study_name, trials, best_trial(study), frozenset(silent))
+    best = best_trial(study)
+    trials = [_entry(trial, silence) for trial in study.get_trials(deepcopy=False)]
+    return Snapshot(study.study_name, trials, None if best is None else best.number)
+
+
+def _entry(trial: "FrozenTrial", silence: Silence | None) -> Entry:
+    kept = trial.user_attrs
+    is_running = trial.state.name == "RUNNING"
+    return Entry(
+        number=trial.number,
+        state=_STATES[trial.state.name],
+        params=trial.params,
+        values=trial.values or (),
+        reports=trial.intermediate_values,
+        num_steps=kept.get(NUM_STEPS),
+        seconds=seconds_without_rungs(trial),
+        attempt=kept.get(ATTEMPT, 0),
+        lease=kept.get(LEASE),
+        is_silent=is_running and silence is not None and silence.seconds(trial) > _SILENT_SECONDS,
+        is_own=is_own(trial),
+        reason=kept.get("reason"),
+        start=trial.datetime_start,
+        end=trial.datetime_complete,
+    )
 
 
 def render(snapshot: Snapshot, n_trials: int | None, now: datetime.datetime) -> RenderableType:
@@ -87,14 +142,14 @@ def render(snapshot: Snapshot, n_trials: int | None, now: datetime.datetime) -> 
         now: local time, as Optuna's.
     """
     parts: list[RenderableType] = [_progress(snapshot, n_trials)]
-    running = snapshot.in_state("RUNNING")
+    running = snapshot.in_state("running")
     if running:
-        rows = [_row(trial, snapshot, now) for trial in running]
+        rows = [_row(trial, now) for trial in running]
         has_gpu = any(row["GPU"] for row in rows)
         parts += ["", _Rows(rows, [heading for heading in rows[0] if heading != "GPU" or has_gpu])]
         if any(row["state"] == "dead" for row in rows):
             parts.append(Text("dead: its worker has died, and the next free one takes the trial up", style="dim"))
-    ended = snapshot.in_state("COMPLETE", "PRUNED", "FAIL")
+    ended = snapshot.in_state("complete", "pruned", "failed")
     if ended:
         parts += ["", _last(ended, snapshot.best)]
     return Group(*parts)
@@ -102,11 +157,11 @@ def render(snapshot: Snapshot, n_trials: int | None, now: datetime.datetime) -> 
 
 def _progress(snapshot: Snapshot, n_trials: int | None) -> RenderableType:
     """Return one line, or two where the terminal is narrow."""
-    counts = Counter(_STATES[trial.state.name] for trial in snapshot.trials)
+    counts = Counter(trial.state for trial in snapshot.trials)
     states = ", ".join(f"{counts[state]} {state}" for state in _STATES.values() if counts[state] or state == "running")
     of_all = "" if n_trials is None else f" of {n_trials}"
     parts = [f"{len(snapshot.finished())}{of_all} finished: {states}"]
-    best = snapshot.best
+    best = next((trial for trial in snapshot.trials if trial.number == snapshot.best), None)
     seconds = _sweep_eta(snapshot, n_trials)
     outlook = [] if best is None else [f"best {_values(best)} (trial {best.number})"]
     outlook += [] if seconds is None else [f"ETA {_duration(seconds)}"]
@@ -118,28 +173,28 @@ def _progress(snapshot: Snapshot, n_trials: int | None) -> RenderableType:
 def _sweep_eta(snapshot: Snapshot, n_trials: int | None) -> float | None:
     """Estimate the seconds for the rest of the budget, from the median trial time and the present number of workers."""
     finished = snapshot.finished()
-    took = [trial.duration.total_seconds() for trial in finished if trial.duration is not None]
-    num_running = sum(_state(trial, snapshot) != "dead" for trial in snapshot.in_state("RUNNING"))
+    took = [(trial.end - trial.start).total_seconds() for trial in finished if trial.start and trial.end]
+    num_running = sum(_state(trial) != "dead" for trial in snapshot.in_state("running"))
     if n_trials is None or not took or not num_running:
         return None
     return max(0, n_trials - len(finished)) * statistics.median(took) / num_running
 
 
-def _row(trial: "FrozenTrial", snapshot: Snapshot, now: datetime.datetime) -> dict[str, str]:
+def _row(trial: Entry, now: datetime.datetime) -> dict[str, str]:
     """Return the cells of a running trial by their headings."""
-    lease: dict[str, Any] = trial.user_attrs.get(LEASE, {})
-    step = max(trial.intermediate_values, default=None)
-    total = trial.user_attrs.get(NUM_STEPS)
-    state = _state(trial, snapshot)
-    eta = _trial_eta(trial, step, total, now) if state == "running" else None
+    lease = trial.lease or {}
+    step = max(trial.reports, default=None)
+    total = trial.num_steps
+    state = _state(trial)
+    eta = _trial_eta(trial, step, now) if state == "running" else None
     host = "" if lease.get("host") == socket.gethostname() else f"{str(lease.get('host')).partition('.')[0]} "
     return {
         "trial": str(trial.number),
         "parameters": " ".join(f"{name}={_parameter(value)}" for name, value in _short(trial.params).items()),
         "step": ("" if step is None else str(step)) if total is None else f"{step or 0}/{total}",
-        "value": "" if step is None else _number(trial.intermediate_values[step]),
-        "elapsed": "" if trial.datetime_start is None else _duration((now - trial.datetime_start).total_seconds()),
-        "attempt": str(int(trial.user_attrs.get(ATTEMPT, 0)) + 1),
+        "value": "" if step is None else _number(trial.reports[step]),
+        "elapsed": "" if trial.start is None else _duration((now - trial.start).total_seconds()),
+        "attempt": str(trial.attempt + 1),
         "state": state,
         "worker": f"{host}{lease.get('pid')}" if lease else "",
         "GPU": "" if lease.get("gpu") is None else str(lease["gpu"]),
@@ -147,23 +202,23 @@ def _row(trial: "FrozenTrial", snapshot: Snapshot, now: datetime.datetime) -> di
     }
 
 
-def _state(trial: "FrozenTrial", snapshot: Snapshot) -> str:
-    if trial.number in snapshot.silent or is_of_dead_process(trial):
+def _state(trial: Entry) -> str:
+    if trial.is_silent or is_of_dead_process(trial.lease):
         return "dead"
-    return "running" if LEASE in trial.user_attrs else "starting"
+    return "starting" if trial.lease is None else "running"
 
 
-def _trial_eta(trial: "FrozenTrial", step: int | None, total: int | None, now: datetime.datetime) -> float | None:
+def _trial_eta(trial: Entry, step: int | None, now: datetime.datetime) -> float | None:
     """Estimate the seconds for the remaining steps at the pace so far.
 
     If the task does not record its seconds, a continued trial has no estimate: the start of its earlier attempts is unknown.
     """
-    if not step or total is None:
+    if not step or trial.num_steps is None:
         return None
-    seconds = seconds_without_rungs(trial)
-    if seconds is None and trial.datetime_start is not None and not trial.user_attrs.get(ATTEMPT):
-        seconds = (now - trial.datetime_start).total_seconds()
-    return None if seconds is None else max(0, total - step) * seconds / step
+    seconds = trial.seconds
+    if seconds is None and trial.start is not None and not trial.attempt:
+        seconds = (now - trial.start).total_seconds()
+    return None if seconds is None else max(0, trial.num_steps - step) * seconds / step
 
 
 @dataclass(frozen=True)
@@ -190,13 +245,13 @@ class _Rows:
         return all(row[heading] == _UNREMARKABLE.get(heading) for row in self.rows)
 
 
-def _last(ended: Sequence["FrozenTrial"], best: "FrozenTrial | None") -> Table:
+def _last(ended: Sequence[Entry], best: int | None) -> Table:
     """Return the trials that ended last, the newest first."""
     table = _empty_table(("trial", "value", "state"), adapts="state")
-    for trial in sorted(ended, key=lambda trial: trial.datetime_complete or datetime.datetime.min, reverse=True)[:_NUM_LAST]:
-        state = _STATES[trial.state.name]
-        reason = trial.user_attrs.get("reason") if state == "failed" else None
-        style = "bold" if best is not None and trial.number == best.number else _STYLES.get(state, "")
+    for trial in sorted(ended, key=lambda trial: trial.end or datetime.datetime.min, reverse=True)[:_NUM_LAST]:
+        state = trial.state
+        reason = trial.reason if state == "failed" else None
+        style = "bold" if trial.number == best else _STYLES.get(state, "")
         outcome = Text(f"{state}: {reason}" if reason else state, style=style, no_wrap=True, overflow="ellipsis")
         table.add_row(Text(str(trial.number), style=style), Text(_values(trial), style=style), outcome)
     return table
@@ -217,15 +272,15 @@ def _empty_table(headings: Sequence[str], *, adapts: str, is_narrow: bool = Fals
     return table
 
 
-def _values(trial: "FrozenTrial") -> str:
+def _values(trial: Entry) -> str:
     """Return what the trial ended with: a pruned one's is the last that it reported."""
     if trial.values:
         return " ".join(map(_number, trial.values))
-    last = max(trial.intermediate_values, default=None)
-    return "" if last is None else _number(trial.intermediate_values[last])
+    last = max(trial.reports, default=None)
+    return "" if last is None else _number(trial.reports[last])
 
 
-def _short(params: dict[str, Any]) -> dict[str, Any]:
+def _short(params: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the parameters by the last parts of their override paths, if these are unique."""
     last = {name.rpartition(".")[2]: value for name, value in params.items()}
     return last if len(last) == len(params) else params

@@ -258,15 +258,14 @@ def reclaim_dead(
 def is_dead(trial: "optuna.trial.FrozenTrial", lease_seconds: float, silence: Silence) -> bool:
     """Return whether the worker of a running trial is known to be dead, or was silent for too long."""
     is_silent = silence.seconds(trial) > lease_seconds
-    return is_silent or is_of_dead_process(trial)
+    return is_silent or is_of_dead_process(trial.user_attrs.get(LEASE))
 
 
-def is_of_dead_process(trial: "optuna.trial.FrozenTrial") -> bool:
-    """Return whether the worker of a running trial was a process of this machine that has ended.
+def is_of_dead_process(lease: Mapping[str, Any] | None) -> bool:
+    """Return whether the worker that has the lease on a running trial was a process of this machine that has ended.
 
     A released lease says nothing: another worker has just pulled the trial from the queue.
     """
-    lease: Mapping[str, Any] | None = trial.user_attrs.get(LEASE)
     if lease is None or lease.get("phase") == _RELEASED:
         return False
     return is_gone(lease["pid"], lease["process_start"], lease.get("machine"))

@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import optuna
@@ -92,8 +93,8 @@ def test_a_password_that_was_typed_is_not_passed_on():
 
 def test_a_study_put_together_from_its_runs_says_what_it_lacks():
     study = optuna.create_study(study_name="it")
-    study.set_user_attr("origin", "Read from the runs in MLflow, without rank correlations: it has gone.")
-    assert "without rank correlations: it has gone" in report.page([Reported(read_study(study))])
+    read = replace(read_study(study), note="Read from the runs in MLflow, without rank correlations: it has gone.")
+    assert "without rank correlations: it has gone" in report.page([Reported(read)])
 
 
 def test_a_metric_that_was_asked_for_ranks_the_trials_and_has_a_column(swept):
