@@ -1,8 +1,10 @@
 """What every record promises, and what MLflow's keeps of a run: on sqlite, in a temporary folder."""
 
+import errno
 import json
 import logging
 import math
+import os
 import shutil
 import subprocess
 import sys
@@ -464,6 +466,45 @@ def test_a_lost_store_costs_one_warning_and_little_time(flaky, client, caplog, m
     assert kept(client, record).info.status == "FINISHED"
     assert sum(line.levelno == logging.WARNING for line in caplog.records) == 1
     assert not list((tmp_path / "run").iterdir())
+
+
+def test_a_full_disk_below_a_lost_store_costs_one_more_line_and_no_trial(flaky, client, caplog, monkeypatch, tmp_path):
+    record, away = flaky(required=False)
+    record.epoch({"loss": 3.0}, step=1)
+    write = Path.write_text
+
+    def full(path: Path, *arguments: Any, **named: Any) -> int:
+        if "mlflow_outbox" in path.name:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        return write(path, *arguments, **named)
+
+    monkeypatch.setattr(Path, "write_text", full)
+    away.is_away = True
+    for step in (2, 3, 4):
+        record.epoch({"loss": 1.0 / step}, step=step)
+        record._rests_until = 0.0
+    assert [line.getMessage() for line in caplog.records if line.levelno == logging.WARNING] == [
+        f"{tmp_path}/run/mlflow_outbox.json: not written (No space left on device)",
+        "tracking.uri=http://away: lost (the store is away); training goes on",
+    ]
+    away.is_away = False
+    record.finish("complete", None)  # what the disk had no room for was kept in memory
+    assert [metric.value for metric in client.get_metric_history(record.run_id, "loss")] == [3.0, 1 / 2, 1 / 3, 1 / 4]
+    assert kept(client, record).info.status == "FINISHED"
+    assert not list((tmp_path / "run").iterdir())
+
+
+def test_a_run_whose_store_and_disk_fail_to_its_end_says_what_is_missing(flaky, caplog, monkeypatch):
+    record, away = flaky(required=False)
+    away.is_away = True
+
+    def full(*_: Any, **__: Any) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_text", full)
+    record.epoch({"loss": 3.0}, step=1)
+    record.finish("complete", None)
+    assert caplog.messages[-1] == "tracking.uri=http://away: what was not delivered of the run is missing there"
 
 
 def _slowly(get: Callable[..., Any], clock: list[float], *, seconds: float) -> Callable[..., Any]:
