@@ -35,6 +35,7 @@ def parser() -> Parser:
     arguments.add_argument("file", metavar="FILE", help="to write; one that exists is replaced")
     arguments.add_argument("overrides", nargs="*", metavar="key=value", help="tracking.uri=..., as for a run")
     arguments.add_argument("--to", required=True, metavar="FORMAT", help="onnx or torch_export")
+    arguments.add_argument("--config-dir", metavar="FOLDER", help="a further folder of config files, with options of your own")
     return arguments
 
 
@@ -56,7 +57,7 @@ def main(arguments: list[str]) -> None:
         from densenet_sweep.models import named as models
 
         exported.check_packages(parsed.to)
-        model = models.find(parsed.model, tracking.uri, overrides)
+        model = models.find(parsed.model, tracking.uri, overrides, config_dir=parsed.config_dir)
         exported.write(unfinished, model.export(), model.signature, parsed.to)
         signature, predictor = exported.read(unfinished)
         assert signature == model.signature

@@ -43,6 +43,7 @@ def parser() -> Parser:
     arguments.add_argument("--top", type=int, default=3, metavar="N", help="how many classes to show of each picture (3)")
     arguments.add_argument("--format", default="table", metavar="FORMAT", help=", ".join(_FORMATS))
     arguments.add_argument("--invert", action="store_true", help="exchange light and dark first")
+    arguments.add_argument("--config-dir", metavar="FOLDER", help="a further folder of config files, with options of your own")
     return arguments
 
 
@@ -64,7 +65,7 @@ def main(arguments: list[str]) -> None:
     for image in images:
         if not image.is_file():
             raise FileNotFoundError(f"{image}: no such file")
-    signature, predictor = _opened(parsed.model, overrides)
+    signature, predictor = _opened(parsed.model, overrides, parsed.config_dir)
     predictions = _predictions(images, signature, predictor, invert=parsed.invert, top=parsed.top)
     if parsed.format == "json":
         print(json.dumps([_as_object(prediction) for prediction in predictions], indent=2, ensure_ascii=False))
@@ -72,7 +73,7 @@ def main(arguments: list[str]) -> None:
         Console().print(_table(predictions))
 
 
-def _opened(name: str, overrides: Sequence[str]) -> "tuple[Signature, Predictor]":
+def _opened(name: str, overrides: Sequence[str], config_dir: str | None) -> "tuple[Signature, Predictor]":
     """Return the signature and the predictor of the model `name`."""
     tracking = mlflow_config(overrides, "predict reads the model from MLflow, and")
     from densenet_sweep.models import exported
@@ -80,7 +81,7 @@ def _opened(name: str, overrides: Sequence[str]) -> "tuple[Signature, Predictor]
 
     if exported.is_exported(name):
         return exported.read(Path(name))
-    model = models.find(name, tracking.uri, overrides)
+    model = models.find(name, tracking.uri, overrides, config_dir=config_dir)
     return model.signature, model
 
 

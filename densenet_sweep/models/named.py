@@ -48,7 +48,7 @@ class Model:
         return probabilities_BK
 
 
-def find(name: str, uri: str, overrides: Sequence[str] = ()) -> Model:
+def find(name: str, uri: str, overrides: Sequence[str] = (), *, config_dir: str | None = None) -> Model:
     """Return the model that `name` names.
 
     Args:
@@ -56,6 +56,7 @@ def find(name: str, uri: str, overrides: Sequence[str] = ()) -> Model:
             confirmed, or the best complete trial whose weights are kept.
         uri: of the MLflow store, as `tracking.uri`.
         overrides: the user's, for finding a study; `trusted_targets` admits a network of the user's own.
+        config_dir: a further folder of config files, with the option of such a network.
 
     Raises:
         ValueError: there is none of that name, or it has no weights; the message says what to do.
@@ -72,14 +73,14 @@ def find(name: str, uri: str, overrides: Sequence[str] = ()) -> Model:
             return (
                 _registered(client, uri, name)
                 if name.startswith("models:/")
-                else _of_run(client, uri, name, f"run {name}", overrides)
+                else _of_run(client, uri, name, f"run {name}", overrides, config_dir)
             )
     if not nothing_recorded:
         with _store(uri) as client:
             version = _champion_of(client, name)
             if version is not None:
                 return _registered(client, uri, f"models:/{REGISTERED_NAME}/{version}", f", champion of study {name}")
-    return _best_of_study(name, uri, overrides)
+    return _best_of_study(name, uri, overrides, config_dir)
 
 
 @contextmanager
@@ -141,7 +142,9 @@ def _located(client: "MlflowClient", address: str) -> tuple[str, str]:
     return f"{name} version {version}", client.get_model_version_download_uri(name, version)
 
 
-def _of_run(client: "MlflowClient", uri: str, run_id: str, origin: str, overrides: Sequence[str]) -> Model:
+def _of_run(
+    client: "MlflowClient", uri: str, run_id: str, origin: str, overrides: Sequence[str], config_dir: str | None
+) -> Model:
     """Return the model that the run trained, from its artifacts in MLflow."""
     the_run(client, uri, run_id)
     kept = {file.path for file in client.list_artifacts(run_id)}
@@ -153,14 +156,14 @@ def _of_run(client: "MlflowClient", uri: str, run_id: str, origin: str, override
     with tempfile.TemporaryDirectory() as folder:
         for name in ("config.yaml", weights[0]):
             client.download_artifacts(run_id, name, folder)
-        return _of_classifier(trained.classifier(Path(folder), overrides), origin)
+        return _of_classifier(trained.classifier(Path(folder), overrides, config_dir=config_dir), origin)
 
 
 def _of_classifier(classifier: Classifier, origin: str) -> Model:
     return Model(origin, classifier.signature, classifier, classifier.export)
 
 
-def _best_of_study(name: str, uri: str, overrides: Sequence[str]) -> Model:
+def _best_of_study(name: str, uri: str, overrides: Sequence[str], config_dir: str | None) -> Model:
     """Return the model of the best complete trial whose weights are kept, in the study's folder or in MLflow."""
     found = studies.find(name, overrides)
     study = studies.values_of(found)
@@ -172,7 +175,7 @@ def _best_of_study(name: str, uri: str, overrides: Sequence[str]) -> Model:
         folder = found.folder / str(number) / "artifacts"
         if any((folder / weights).is_file() for weights in trained.WEIGHTS):
             try:
-                return _of_classifier(trained.classifier(folder, overrides), origin)
+                return _of_classifier(trained.classifier(folder, overrides, config_dir=config_dir), origin)
             except CheckpointError as error:
                 log.warning("%s; the copy in MLflow is taken, or else the next best trial", error)
         trial = study.trials[number]
@@ -183,7 +186,7 @@ def _best_of_study(name: str, uri: str, overrides: Sequence[str]) -> Model:
             if run_id is None:
                 continue
             try:
-                return _of_run(client, uri, run_id, origin, overrides)
+                return _of_run(client, uri, run_id, origin, overrides, config_dir)
             except ValueError:  # not kept there either
                 continue
     raise ValueError(

@@ -170,6 +170,33 @@ def test_every_name_of_a_model_predicts_the_same(command, client, a_run, picture
             assert probabilities[0] == pytest.approx(probabilities[1], abs=1e-4), name
 
 
+def test_a_network_of_ones_own_predicts_and_is_exported(command, client, tmp_path, monkeypatch, pictures):
+    (tmp_path / "own" / "architecture").mkdir(parents=True)
+    (tmp_path / "own" / "architecture" / "flat.yaml").write_text(
+        "_target_: flat_network.flat\nin_channels: ${data.num_channels}\nnum_classes: ${data.num_classes}\n"
+    )
+    (tmp_path / "flat_network.py").write_text(
+        "from torch import nn\n\n\ndef flat(*, in_channels, num_classes):\n"
+        "    return nn.Sequential(nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(16 * in_channels, num_classes))\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    own = ["--config-dir", "own", "trusted_targets=[flat_network.*]"]
+    trains = ["architecture=flat", "data=digits", "epochs=1", "device=cpu", "precision=fp32", "tracking.system_metrics=false"]
+    trained = command("final", *own, *trains)
+    assert trained.exit_code == 0, trained.err
+    [experiment] = client.search_experiments(filter_string="name = 'densenet_sweep'")
+    [run] = client.search_runs([experiment.experiment_id])
+    refused = command("predict", run.info.run_id, *pictures, "--config-dir", "own")
+    assert refused.exit_code == 1
+    assert "architecture._target_=flat_network.flat: is neither ours nor trusted" in refused.err
+    predicted = command("predict", run.info.run_id, *pictures, *own, "--format", "json")
+    assert predicted.exit_code == 0, predicted.err
+    assert command("export", run.info.run_id, "flat.pt2", "--to", "torch_export", *own).exit_code == 0
+    again = command("predict", "flat.pt2", *pictures, "--format", "json")
+    classes = [[[it["class"] for it in one["classes"]] for one in json.loads(typed.out)] for typed in (predicted, again)]
+    assert classes[0] == classes[1]
+
+
 def test_pictures_are_shown_as_a_table(command, a_run, pictures):
     run_id = a_run()
     typed = command("predict", run_id, *pictures, "--top", "2")
