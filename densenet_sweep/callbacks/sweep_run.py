@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-_LOSS = "the sweep goes on, and what is missing there is sent when it is back"
+_LOSS = "the sweep continues, and what is missing there is sent when it is back"
 
 # Matches the engine's reason if an exception or failed trials ended the sweep.
 _FAILED = re.compile(r"^\w+: |trials? failed")

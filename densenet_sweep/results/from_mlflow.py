@@ -82,9 +82,9 @@ def _incomplete(parent: "Run", by_number: "Mapping[int, Run]") -> list[str]:
     if partial := sorted(number for number, run in by_number.items() if INCOMPLETE in run.data.tags):
         said.append(f"Of {numbered(partial)} it has only what the study knew.")
     ended = [run for run in by_number.values() if run.data.tags.get("trial.state") in ("complete", "pruned", "failed")]
-    asked = parent.data.tags.get("n_trials", "")
-    if parent.info.status == "RUNNING" and asked.isdigit() and len(ended) < int(asked):
-        of_all = f"{len(ended)} of {counted(int(asked), 'trial')}"
+    n_trials = parent.data.tags.get("n_trials", "")
+    if parent.info.status == "RUNNING" and n_trials.isdigit() and len(ended) < int(n_trials):
+        of_all = f"{len(ended)} of {counted(int(n_trials), 'trial')}"
         said.append(f"Ended, as far as it knows: {of_all}; the best may be missing.")
     return said
 

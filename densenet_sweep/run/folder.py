@@ -194,4 +194,4 @@ def _warn_on_oserror(path: Path) -> Iterator[None]:
 
 
 def _warn(path: Path, error: OSError) -> None:
-    log.warning("%s: not written (%s); training goes on without it", path, error.strerror or error)
+    log.warning("%s: not written (%s); training continues without it", path, error.strerror or error)

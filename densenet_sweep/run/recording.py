@@ -177,7 +177,7 @@ def _description(values: Mapping[str, Any], data: DataConfig, objectives: Sequen
     if trial.number is not None:
         subject = f"Trial {trial.number} of study `{trial.study_name}`: {_what(job)}, `{' '.join(job.overrides)}`"
     if trial.promoted_from is not None:
-        subject += f"; goes on from trial {trial.promoted_from}, which had stopped after a rung"
+        subject += f"; continues trial {trial.promoted_from}, which had stopped after a rung"
     if job.final:
         subject = f"{_what(job)}, trained on the training and the validation images together, and tested once."
     return Description(

@@ -88,7 +88,7 @@ def _newest(folder: Path) -> tuple[Path | None, dict[str, Any]]:
             path = None
             damaged.append(f"{error}, kept as {_set_aside(found).name}")
     if damaged:
-        log.warning("%s; training goes on from %s", "; ".join(damaged), "the start" if path is None else path.name)
+        log.warning("%s; training continues from %s", "; ".join(damaged), "the start" if path is None else path.name)
     return path, last
 
 

@@ -264,7 +264,7 @@ class MlflowRecord:
             if self._is_refused:
                 log.warning("%s; this run is not recorded", message)
             elif not self._is_lost:
-                log.warning("%s; training goes on", message)
+                log.warning("%s; training continues", message)
             self._is_lost = True
             return False
         if self._is_lost:

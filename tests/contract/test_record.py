@@ -400,7 +400,7 @@ def test_a_file_that_is_no_database(open_mlflow, tmp_path, caplog):
     assert record.run_id is None
     warned = [line for line in caplog.records if line.name == "densenet_sweep" and line.levelno == logging.WARNING]
     assert len(warned) == 1
-    assert warned[0].getMessage().endswith("; training goes on")
+    assert warned[0].getMessage().endswith("; training continues")
 
 
 def test_a_folder_that_cannot_be_made(open_mlflow, tmp_path):
@@ -458,7 +458,7 @@ def test_a_lost_store_costs_one_warning_and_little_time(flaky, client, caplog, m
     record.epoch({"loss": 0.5}, step=4)
     assert away.calls == ["log_batch", "log_batch"]
     assert [line.getMessage() for line in caplog.records if line.levelno == logging.WARNING] == [
-        "tracking.uri=http://away: lost (the store is away); training goes on"
+        "tracking.uri=http://away: lost (the store is away); training continues"
     ]
     away.is_away = False
     record.finish("complete", None)
@@ -580,7 +580,7 @@ def left_in_its_folder(flaky: Any, caplog: pytest.LogCaptureFixture, folder: Pat
     record.artifacts(folder / "artifacts")
     record.finish("complete", None)
     assert [line.getMessage() for line in caplog.records if line.levelno == logging.WARNING] == [
-        "tracking.uri=http://away: lost (the store is away); training goes on",
+        "tracking.uri=http://away: lost (the store is away); training continues",
         f"tracking.uri=http://away: still away; {folder}/mlflow_outbox.json keeps what is missing there until it is back",
     ]
     return str(record.run_id), away

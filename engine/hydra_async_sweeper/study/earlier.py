@@ -22,7 +22,7 @@ NOTHING = "nothing"
 
 
 def first_difference(
-    stored: Mapping[str, Any], asked: Mapping[str, Any], defaults: Callable[[], Mapping[str, Any]] = dict
+    stored: Mapping[str, Any], present: Mapping[str, Any], defaults: Callable[[], Mapping[str, Any]] = dict
 ) -> tuple[str, Any, Any] | None:
     """Return the first key whose values differ, with the stored and the requested value; None if all are the same.
 
@@ -30,14 +30,14 @@ def first_difference(
 
     Args:
         stored: leaves by override path, as an earlier version wrote them.
-        asked: the same for the present config.
+        present: the same for the present config.
         defaults: returns the present config files' values of the keys that `stored` lacks; called only if it lacks some.
     """
     stored = {key: _moved(key, value) for key, value in stored.items()}
-    if asked.keys() - stored.keys():
-        stored = {**{key: value for key, value in defaults().items() if key in asked}, **stored}
-    for key in sorted(stored.keys() | asked.keys()):
-        old, new = stored.get(key, NOTHING), asked.get(key, NOTHING)
+    if present.keys() - stored.keys():
+        stored = {**{key: value for key, value in defaults().items() if key in present}, **stored}
+    for key in sorted(stored.keys() | present.keys()):
+        old, new = stored.get(key, NOTHING), present.get(key, NOTHING)
         if old != new:
             return key, old, new
     return None

@@ -56,7 +56,7 @@ class PromotionPruner(BestSharePruner):
             return False
         rung = _Rung.of(study, step)
         # Without this trial: those that continue, and those that may still begin.
-        if step == rungs[0] and rung.num_going_on - 1 + self.num_left - 1 < self._at_least:
+        if step == rungs[0] and rung.num_continuing - 1 + self.num_left - 1 < self._at_least:
             return False
         return trial.number not in {it.number for it in self._chosen(rung, is_first=step == rungs[0])}
 
@@ -66,7 +66,7 @@ class PromotionPruner(BestSharePruner):
         for step in reversed(rungs):
             rung = _Rung.of(study, step)
             chosen = {it.number for it in self._chosen(rung, is_first=step == rungs[0])}
-            is_last_chance = step == rungs[0] and rung.num_going_on + self.num_left <= self._at_least
+            is_last_chance = step == rungs[0] and rung.num_continuing + self.num_left <= self._at_least
             if rung.stopped and (rung.stopped[0].number in chosen or is_last_chance):
                 return rung.stopped[0]
         return None
@@ -84,7 +84,7 @@ class _Rung:
     stopped: list["FrozenTrial"]
 
     @property
-    def num_going_on(self) -> int:
+    def num_continuing(self) -> int:
         return len(self.judged) - len(self.stopped)
 
     @classmethod
@@ -115,10 +115,10 @@ def promote(study: "Study", pruner: PromotionPruner) -> None:
     with exclusive(storage_of(study), study.study_name):
         trial = pruner.promotable(study)
         if trial is not None:
-            study.add_trial(going_on_from(trial))
+            study.add_trial(promotion_of(trial))
 
 
-def going_on_from(trial: "FrozenTrial") -> "FrozenTrial":
+def promotion_of(trial: "FrozenTrial") -> "FrozenTrial":
     """Return the promotion of a stopped trial, to be added to its study."""
     known = {key: trial.user_attrs[key] for key in (NUM_STEPS, RUNGS, SECONDS) if key in trial.user_attrs}
     step = max(trial.intermediate_values)

@@ -201,7 +201,7 @@ class Worker:
         values = self._all_values(trial)
         before = storage_of(study).get_trial(id_of(trial))
         handle = RunningTrial(study, trial, lease, interruption, before)
-        origin = "" if handle.promoted_from is None else f" goes on from trial {handle.promoted_from}"
+        origin = "" if handle.promoted_from is None else f" continues trial {handle.promoted_from}"
         nth = f" (attempt {lease.attempt + 1})" if lease.attempt else ""
         log.info("trial %d%s%s: %s", trial.number, origin, nth, self.space.searched(values))
         try:

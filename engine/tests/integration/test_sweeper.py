@@ -70,7 +70,7 @@ def test_trials_stop_after_a_rung_and_the_best_go_on_as_others(toy):
     for number, origin in promoted.items():
         assert trials[number].params == trials[origin].params
         assert trials[origin].state.name == "PRUNED"
-        assert f"trial {number} goes on from trial {origin}: " in output
+        assert f"trial {number} continues trial {origin}: " in output
     assert {it.number for it in trials if it.state.name == "COMPLETE"} >= promoted.keys()
     assert len(trials) == 9
     best = max(it.params["x"] for it in trials)
@@ -123,7 +123,7 @@ def test_a_promoted_trial_whose_worker_died_is_continued_as_such(toy):
     [complete] = [it for it in toy.study().trials if it.state.name == "COMPLETE"]
     assert complete.user_attrs["attempt"] == 1
     assert complete.user_attrs["first_step"] == 2
-    assert f"trial {complete.number} goes on from trial {complete.user_attrs['promoted_from']['trial']} (attempt 2)" in output
+    assert f"trial {complete.number} continues trial {complete.user_attrs['promoted_from']['trial']} (attempt 2)" in output
 
 
 def test_groups_choices_and_a_grid(toy):

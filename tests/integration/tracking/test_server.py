@@ -88,7 +88,7 @@ def test_a_server_that_dies_and_comes_back_costs_one_warning_and_no_metric(serve
     record.epoch({"loss": 3.0}, step=2)
     record.epoch({"loss": 2.0}, step=3)
     assert time.monotonic() - began < _PATIENCE_SECONDS
-    assert warnings() == [f"tracking.uri={server.uri}: lost (Connection refused); training goes on"]
+    assert warnings() == [f"tracking.uri={server.uri}: lost (Connection refused); training continues"]
     server.start()
     record.epoch({"loss": 1.0}, step=4)
     record.artifacts(made(tmp_path / "made"))
@@ -116,7 +116,7 @@ def test_a_server_that_stays_dead(server, tmp_path, warnings):
     record.finish("complete", None)
     assert time.monotonic() - began < _PATIENCE_SECONDS
     assert warnings() == [
-        f"tracking.uri={server.uri}: lost (Connection refused); training goes on",
+        f"tracking.uri={server.uri}: lost (Connection refused); training continues",
         f"tracking.uri={server.uri}: still away; {tmp_path}/run/mlflow_outbox.json keeps what is missing there until it is "
         "back",
     ]
@@ -125,7 +125,7 @@ def test_a_server_that_stays_dead(server, tmp_path, warnings):
 def test_a_server_that_is_dead_from_the_beginning(dead_uri, warnings):
     record = opened(dead_uri)
     assert record.run_id is None
-    assert warnings() == [f"tracking.uri={dead_uri}: cannot be used (Connection refused); training goes on"]
+    assert warnings() == [f"tracking.uri={dead_uri}: cannot be used (Connection refused); training continues"]
     message = r": cannot be used \(Connection refused\); tracking\.required=false trains without it$"
     with pytest.raises(ConnectionError, match=message):
         opened(dead_uri, required=True)
@@ -136,4 +136,4 @@ def test_a_server_that_does_not_answer_is_not_waited_for_long(mute_uri, warnings
     began = time.monotonic()
     assert opened(mute_uri).run_id is None
     assert time.monotonic() - began < _PATIENCE_SECONDS
-    assert warnings() == [f"tracking.uri={mute_uri}: cannot be used (no answer); training goes on"]
+    assert warnings() == [f"tracking.uri={mute_uri}: cannot be used (no answer); training continues"]

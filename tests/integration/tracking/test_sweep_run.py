@@ -256,7 +256,7 @@ def test_a_server_that_is_dead_costs_a_warning(config, tmp_path, caplog):
     config.tracking.uri = "http://me:secret@127.0.0.1:9"
     opened(config, tmp_path)
     assert [line.getMessage() for line in caplog.records if line.levelno >= logging.WARNING] == [
-        "tracking.uri=http://me:***@127.0.0.1:9: cannot be used (Connection refused); the sweep goes on, and what is missing "
+        "tracking.uri=http://me:***@127.0.0.1:9: cannot be used (Connection refused); the sweep continues, and what is missing "
         "there is sent when it is back"
     ]
 

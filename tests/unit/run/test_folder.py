@@ -115,4 +115,4 @@ def test_weights_that_found_the_disk_full_are_written_later(folder, monkeypatch,
         assert written(folder) == (None, None)
         folder.keep([], history(2), "run")
     assert written(folder) == (2, 1)
-    assert "best.pt: not written (No space left on device); training goes on without it" in caplog.text
+    assert "best.pt: not written (No space left on device); training continues without it" in caplog.text
