@@ -1,5 +1,6 @@
 """What the subcommands that read finished sweeps take: names of studies, and the same `tracking.key=value` as a run."""
 
+import argparse
 from collections.abc import Sequence
 
 from densenet_sweep.config.schema import ConfigError
@@ -23,3 +24,9 @@ def names_and_overrides(words: Sequence[str], command: str) -> tuple[list[str], 
         if not override.lstrip("+~").startswith("tracking"):
             raise ConfigError(f"{override}: {command} takes names of studies and tracking.key=value")
     return names, overrides
+
+
+def add_studies(parser: argparse.ArgumentParser, which: str) -> None:
+    """Add the argument `studies`, to be split by `names_and_overrides`; `which` says in the help what it names."""
+    description = f"{which}; the study used last unless given; tracking.uri=... for those that another MLflow store knows"
+    parser.add_argument("studies", nargs="*", metavar="STUDY", help=description)

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from densenet_sweep.commands.arguments import names_and_overrides
+from densenet_sweep.commands.arguments import add_studies, names_and_overrides
 from densenet_sweep.config.command_line import Parser
 from densenet_sweep.confirm import finalists, verdict
 from densenet_sweep.confirm import text as confirmation
@@ -21,12 +21,7 @@ from densenet_sweep.tracking.access import mlflow_config, uncollected
 def parser() -> Parser:
     """Return the parser of its arguments."""
     arguments = Parser("compare", __doc__)
-    arguments.add_argument(
-        "studies",
-        nargs="*",
-        metavar="STUDY",
-        help="their names; the study used last unless given; tracking.uri=... for those that another MLflow store knows",
-    )
+    add_studies(arguments, "their names")
     arguments.add_argument("--metric", metavar="M", help="rank by what the runs logged in MLflow, such as valid_loss")
     arguments.add_argument("--top", type=int, default=10, metavar="N", help="how many trials to show of each (10)")
     arguments.add_argument("--format", default="table", metavar="FORMAT", help=f"table, {', '.join(FORMATS)}")
@@ -44,13 +39,13 @@ def main(arguments: list[str]) -> None:
         ConnectionError: MLflow's store is needed, and cannot be used.
     """
     parsed = parser().parse_intermixed_args(arguments)
+    names, overrides = names_and_overrides(parsed.studies, "compare")
     if parsed.top < 1:
         raise ValueError(f"--top {parsed.top}: a whole number of at least 1 is accepted")
     if parsed.format not in ("table", *FORMATS):
         raise ValueError(f"--format {parsed.format}: one of table, {', '.join(FORMATS)} is accepted")
     if parsed.html is not None:
         report.check(parsed.html)
-    names, overrides = names_and_overrides(parsed.studies, "compare")
     with uncollected():
         _compare(parsed, names, overrides)
 

@@ -12,7 +12,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from densenet_sweep.commands.arguments import names_and_overrides
+from densenet_sweep.commands.arguments import add_studies, names_and_overrides
 from densenet_sweep.config.command_line import Parser
 from densenet_sweep.results.studies import AnyStudy, find
 from densenet_sweep.results.study import Study
@@ -28,12 +28,7 @@ _ASK_SECONDS = 5.0
 def parser() -> Parser:
     """Return the parser of its arguments."""
     arguments = Parser("status", __doc__)
-    arguments.add_argument(
-        "study",
-        nargs="*",
-        metavar="STUDY",
-        help="its name; the study used last unless given; tracking.uri=... for one that another MLflow store knows",
-    )
+    add_studies(arguments, "its name")
     arguments.add_argument("--watch", action="store_true", help="every second, until Ctrl-C or until its n_trials are finished")
     return arguments
 
@@ -46,7 +41,7 @@ def main(arguments: list[str]) -> None:
         ConnectionError: it is only in MLflow, whose store cannot be used.
     """
     parsed = parser().parse_intermixed_args(arguments)
-    names, overrides = names_and_overrides(parsed.study, "status")
+    names, overrides = names_and_overrides(parsed.studies, "status")
     if len(names) > 1:
         raise ValueError(f"{' '.join(names)}: the name of one study is accepted")
     found = find(names[0] if names else None, overrides)

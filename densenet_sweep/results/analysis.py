@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from densenet_sweep.counts import counted
 from densenet_sweep.results import noise, validated_on
+from densenet_sweep.results.formatting import duration
 from densenet_sweep.results.importance import param_importances
 from densenet_sweep.results.study import Study, Trial
 
@@ -94,7 +95,7 @@ def sentences(study: Study) -> list[str]:
     if saved is not None:
         lines.append(
             f"Pruned trials trained {saved.num_trained} of {counted(saved.num_planned, 'epoch')}, "
-            f"which saved about {_duration(saved.seconds)}."
+            f"which saved about {duration(saved.seconds, in_words=True)}."
         )
     correlations = rank_correlations(study)
     if correlations:
@@ -106,9 +107,3 @@ def sentences(study: Study) -> list[str]:
 
 def _rungs(trials: Sequence[Trial]) -> list[int]:
     return sorted({rung for trial in trials for rung in trial.rungs})
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 119.5:
-        return counted(round(seconds), "second")
-    return counted(round(seconds / 60), "minute") if seconds < 7200 else f"{seconds / 3600:.1f} hours"

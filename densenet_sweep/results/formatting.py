@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from densenet_sweep.counts import counted
+
 
 def short_names(names: Sequence[str]) -> list[str]:
     """Return the last part of each override path if these are unique, else the whole paths."""
@@ -13,6 +15,17 @@ def short_names(names: Sequence[str]) -> list[str]:
 def value(number: float) -> str:
     """Return an objective's value as text: four decimals, or none if it is large."""
     return f"{number:.4f}" if abs(number) < 1000 else f"{number:,.0f}"
+
+
+def duration(seconds: float | None, *, in_words: bool = False) -> str:
+    """Return a duration such as "45 s", "3 min" or "1.5 h", or in words, rounded: "3 minutes"; empty for None."""
+    if seconds is None:
+        return ""
+    if seconds < 119.5:
+        return counted(round(seconds), "second") if in_words else f"{seconds:.3g} s"
+    if seconds < 7200:
+        return counted(round(seconds / 60), "minute") if in_words else f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} {'hours' if in_words else 'h'}"
 
 
 def cell(content: Any) -> str:

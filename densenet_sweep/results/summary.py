@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from densenet_sweep.results import noise, ranking
-from densenet_sweep.results.formatting import cell, short_names, value
+from densenet_sweep.results.formatting import cell, duration, short_names, value
 from densenet_sweep.results.study import Study
 
 # Studies per table; at 80 columns a fourth still has room for its name.
@@ -92,15 +92,7 @@ def _table(studies: Sequence[Study]) -> Table:
         table.add_row(escape(short), *(escape(cell(one.params.get(name))) for one in summaries))
     table.add_row("weights", *(cell(one.num_parameters) for one in summaries))
     table.add_section()
-    table.add_row("a complete trial, median", *(_duration(one.median_seconds) for one in summaries))
-    table.add_row("all training", *(_duration(one.total_seconds) for one in summaries))
-    table.add_row("first start to last end", *(_duration(one.span_seconds) for one in summaries))
+    table.add_row("a complete trial, median", *(duration(one.median_seconds) for one in summaries))
+    table.add_row("all training", *(duration(one.total_seconds) for one in summaries))
+    table.add_row("first start to last end", *(duration(one.span_seconds) for one in summaries))
     return table
-
-
-def _duration(seconds: float | None) -> str:
-    if seconds is None:
-        return ""
-    if seconds < 120:
-        return f"{seconds:.3g} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -3,14 +3,13 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +17,6 @@ import pytest
 from mlflow import MlflowClient
 
 from densenet_sweep.tracking import store
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 @pytest.fixture(scope="session")
@@ -42,19 +34,13 @@ def final_artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "artifacts"
 
 
-@pytest.fixture
-def port() -> int:
-    """An unused port of this machine."""
-    return free_port()
-
-
 @dataclass
 class Server:
     """`mlflow server` on this machine, its store in `folder`, which answers at an address of this machine."""
 
     folder: Path
+    port: int
     host: str = "127.0.0.1"
-    port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -109,10 +95,12 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def the_server(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Iterator[Server]:
+def the_server(
+    tmp_path_factory: pytest.TempPathFactory, empty_database: Path, free_port: Callable[[], int]
+) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("server")
     shutil.copy(empty_database, folder / "mlflow.db")
-    server = Server(folder)
+    server = Server(folder, free_port())
     yield server
     server.kill()
 
@@ -125,7 +113,7 @@ def server(the_server: Server) -> Server:
 
 
 @pytest.fixture
-def server_at(tmp_path: Path, empty_database: Path) -> Iterator[Callable[[str], Server]]:
+def server_at(tmp_path: Path, empty_database: Path, free_port: Callable[[], int]) -> Iterator[Callable[[str], Server]]:
     """Start a server of this test's own at an address of this machine."""
     folder = tmp_path / "server"
     folder.mkdir()
@@ -133,7 +121,7 @@ def server_at(tmp_path: Path, empty_database: Path) -> Iterator[Callable[[str], 
     servers: list[Server] = []
 
     def start(host: str) -> Server:
-        servers.append(Server(folder, host))
+        servers.append(Server(folder, free_port(), host))
         servers[-1].start()
         return servers[-1]
 

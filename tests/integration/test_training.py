@@ -140,8 +140,8 @@ def test_an_interrupted_run_gives_the_numbers_of_an_uninterrupted_one(recipe, co
     assert "num_threads=1, but this run began with 2: its numbers will be others" in typed.out
 
 
-@pytest.mark.parametrize(("damaged", "continues_from"), [(["last.pt"], "previous.pt"), (["last.pt", "previous.pt"], "the start")])
-def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_it_taken(damaged, continues_from, command, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("damaged", "origin"), [(["last.pt"], "previous.pt"), (["last.pt", "previous.pt"], "the start")])
+def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_it_taken(damaged, origin, command, tmp_path, monkeypatch):
     from densenet_sweep.run import folder as run_folder
 
     def interrupted(epoch, *rest):
@@ -163,8 +163,8 @@ def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_it_taken(damaged, 
     typed = command(*common, f"hydra.run.dir={run}")
     assert typed.exit_code == 0, typed.err
     [line] = [line for line in typed.out.splitlines() if "its checksum is wrong" in line]
-    assert line.endswith(f"training continues from {continues_from}")
-    assert ("continuing after epoch 2 of 4" in typed.out) == (continues_from == "previous.pt")
+    assert line.endswith(f"training continues from {origin}")
+    assert ("continuing after epoch 2 of 4" in typed.out) == (origin == "previous.pt")
     assert numbers(run) == numbers(tmp_path / "whole")
     left = [path.name for path in run.iterdir() if ".pt" in path.name]
     assert sorted(left) == sorted(["last.pt", *(f"{name}.damaged{end}" for name in damaged for end in ("", "-2"))])

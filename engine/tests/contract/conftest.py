@@ -3,7 +3,6 @@
 import importlib.util
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import threading
@@ -13,15 +12,8 @@ from pathlib import Path
 import pytest
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
-
-
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[str | None]:
+def postgres_server(free_port: Callable[[], int]) -> Iterator[str | None]:
     """The URL of a PostgreSQL of our own, or None where the programs or the driver are missing."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     on_path = shutil.which("initdb")
@@ -65,7 +57,7 @@ def postgres_url(postgres_server: str | None, unavailable: Callable[[str], None]
 
 
 @pytest.fixture
-def grpc_url(tmp_path: Path) -> Iterator[str]:
+def grpc_url(tmp_path: Path, free_port: Callable[[], int]) -> Iterator[str]:
     """The URL of Optuna's proxy in front of a database file, served by a thread of this process."""
     from optuna.storages import RDBStorage
     from optuna.storages._grpc.server import make_server

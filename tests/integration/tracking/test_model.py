@@ -86,7 +86,8 @@ def test_it_loads_without_this_package(tracking, tmp_path, capfd):
         assert np.allclose(found["pyfunc"], expected_BK, atol=1e-6)
 
 
-def test_it_is_served_from_an_mlflow_server(server, tmp_path, port):
+def test_it_is_served_from_an_mlflow_server(server, tmp_path, free_port):
+    port = free_port()
     ours = registered(server.uri, tmp_path)
     words = [sys.executable, "-m", "mlflow", "models", "serve", "-m", f"models:/{REGISTERED_NAME}@{CHAMPION}"]
     words += ["--env-manager", "local", "--port", str(port), "--workers", "1"]
