@@ -50,6 +50,10 @@ OF_OUTPUTS: dict[str, tuple[Direction, str, str, Kind]] = {
     "log_loss": ("minimize", "log loss", "nats per image", "error"),
     "calibration_error": ("minimize", "calibration error", "", "error"),
 }
+
+# What follows an objective's name in the name of its standard deviation.
+DEVIATION = "_sd"
+
 _SPLITS = {"valid": "validation", "test": "test"}
 
 METRICS: dict[str, Metric] = {

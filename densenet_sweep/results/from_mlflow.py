@@ -17,7 +17,7 @@ from hydra_async_sweeper.space import search_space as spaces
 from hydra_async_sweeper.space.domain import contains
 from hydra_async_sweeper.space.search_space import is_search
 
-from densenet_sweep.config.metrics import direction_of, full_name
+from densenet_sweep.config.metrics import DEVIATION, direction_of, full_name
 from densenet_sweep.counts import counted
 from densenet_sweep.results.from_optuna import objective_names, range_from, with_passed_seconds
 from densenet_sweep.results.ranking import pareto_front
@@ -129,6 +129,7 @@ def _trial(number: int, run: "Run", objectives: Sequence[str], ranges: Mapping[s
         reports={} if first is None or not epoch else {epoch: first},
         num_parameters=int(metrics["num_parameters"]) if "num_parameters" in metrics else None,
         num_valid=_whole(tags.get("num_valid", "")),
+        deviation=metrics.get(f"{objectives[0]}{DEVIATION}"),
         epochs=_whole(params.get("epochs", "")) if params.get("max_seconds", "null") == "null" else None,
         rungs=tuple(json.loads(params.get("rungs", "[]"))),
         seconds=metrics.get("total_seconds", epoch * metrics.get("seconds", 0.0)) if has_seconds else None,

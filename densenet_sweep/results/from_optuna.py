@@ -63,6 +63,7 @@ def objective_names(config: Mapping[str, Any], count: int) -> tuple[str, ...]:
 
 def _trial(trial: "FrozenTrial", ranges: dict[int, Range]) -> Trial:
     kept = trial.user_attrs
+    uncertainty = kept.get("uncertainty", {})
     return Trial(
         number=trial.number,
         state=STATES[trial.state.name],
@@ -74,6 +75,8 @@ def _trial(trial: "FrozenTrial", ranges: dict[int, Range]) -> Trial:
         num_parameters=kept.get("num_parameters"),
         num_valid=kept.get("num_valid"),
         num_test=kept.get("num_test"),
+        deviation=uncertainty.get("deviation"),
+        interval=(uncertainty["low"], uncertainty["high"]) if "low" in uncertainty else None,
         epochs=kept.get(NUM_STEPS),
         rungs=tuple(kept.get(RUNGS, ())),
         seconds=kept.get(SECONDS),

@@ -1,15 +1,19 @@
 """Trials not significantly worse than the best, given the number of validation images, and the bias of picking the best.
 
-Only the images count here; the seeds add to the uncertainty.
+The uncertainty of an accuracy is binomial; that of another metric of the outputs is the bootstrap's, which runs record. Only
+the images count here; the seeds add to the uncertainty.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from densenet_sweep.config.metrics import METRICS
 from densenet_sweep.counts import counted
 from densenet_sweep.results import validated_on
 from densenet_sweep.results.study import Study
+
+_ACCURACY = "valid_accuracy"
 
 # The least probability that the truly best trial is among those that are not ruled out.
 CONFIDENCE = 0.95
@@ -21,11 +25,13 @@ class Noise:
 
     Attributes:
         best: number of the best trial.
-        deviation: standard deviation of its accuracy.
+        deviation: standard deviation of its accuracy, or of another objective.
         num_valid: images in the validation split.
         num_candidates: complete trials, including the best.
         tied: numbers of the others that are not significantly worse, better ones first.
         selection_bias: how much better than it is the best of these looks on average, if all are equally good.
+        objective: the metric.
+        interval: the middle 95 % of the bootstrap of the best trial; None for an accuracy.
     """
 
     best: int
@@ -34,56 +40,81 @@ class Noise:
     num_candidates: int
     tied: tuple[int, ...]
     selection_bias: float
+    objective: str = _ACCURACY
+    interval: tuple[float, float] | None = None
 
 
 def estimate(study: Study) -> Noise | None:
-    """Return the noise of a study that maximizes validation accuracy; None for any other, or without a complete trial."""
+    """Return the noise of a study; None without a complete trial, or where the uncertainty of its objective is unknown."""
     candidates = accuracies(study)
     if not candidates or not candidates[0].num_valid:
         return None
     best = candidates[0]
     tied = [other for other in candidates[1:] if not is_significantly_worse(best, other, len(candidates))]
+    deviation = _binomial(best) if best.deviation is None else best.deviation
+    bias = expected_maximum(1 + len(tied)) * deviation
+    numbers = tuple(other.number for other in tied)
+    objective = study.objectives[0]
+    interval = study.trials[best.number].interval
+    return Noise(best.number, deviation, best.num_valid, len(candidates), numbers, bias, objective, interval)
+
+
+def _binomial(best: "Accuracy") -> float:
     # Capped as if two more were right and two more wrong (Agresti and Coull, 1998): an accuracy of 1 is not certain.
     accuracy = min(best.accuracy, (best.num_valid + 2) / (best.num_valid + 4))
-    deviation = math.sqrt(accuracy * (1 - accuracy) / best.num_valid)
-    selection_bias = expected_maximum(1 + len(tied)) * deviation
-    return Noise(best.number, deviation, best.num_valid, len(candidates), tuple(other.number for other in tied), selection_bias)
+    return math.sqrt(accuracy * (1 - accuracy) / best.num_valid)
 
 
 @dataclass(frozen=True)
 class Accuracy:
-    """The accuracy of a complete trial on `num_valid` images; `num_valid` is 0 if unknown."""
+    """The accuracy of a complete trial on `num_valid` images; `num_valid` is 0 if unknown.
+
+    Of another objective, `deviation` is its standard deviation; of one that is minimized, `accuracy` is negative.
+    """
 
     number: int
     accuracy: float
     num_valid: int
+    deviation: float | None = None
 
 
 def accuracies(study: Study) -> list[Accuracy]:
-    """Return the complete trials' accuracies, best first; empty for another objective, or if the images differ."""
-    if study.objectives != ("valid_accuracy",) or validated_on.searched(study):
+    """Return the complete trials' accuracies, best first; empty if their uncertainty is unknown, or if the images differ."""
+    if not study.has_one_objective or validated_on.searched(study):
         return []
-    found = [Accuracy(trial.number, trial.values[0], trial.num_valid or 0) for trial in study.complete]
-    if not all(0 <= one.accuracy <= 1 for one in found):
-        return []
+    if study.objectives == (_ACCURACY,):
+        found = [Accuracy(trial.number, trial.values[0], trial.num_valid or 0) for trial in study.complete]
+        if not all(0 <= one.accuracy <= 1 for one in found):
+            return []
+    else:
+        sign = 1 if study.is_maximized else -1
+        found = [
+            Accuracy(trial.number, sign * trial.values[0], trial.num_valid or 0, trial.deviation) for trial in study.complete
+        ]
+        if any(one.deviation is None for one in found):
+            return []
     return sorted(found, key=lambda one: (-one.accuracy, one.number))
 
 
 def is_significantly_worse(best: Accuracy, other: Accuracy, num_candidates: int) -> bool:
     """Return whether `other` is significantly worse than `best`, which was selected because it looks best.
 
-    A one-sided test of two proportions at the 5 % level, divided by the number of other candidates (Bonferroni). The truly
-    best trial is ruled out only if one of the `num_candidates` - 1 others, which are no better, beats it by that much; so
-    the remaining trials include it with at least 95 % probability, whatever the accuracies are. Trials usually share their
-    images, so that differences by chance are smaller than assumed: the test keeps too many trials, not too few.
+    A one-sided test of two proportions (or of two values with a standard deviation each) at the 5 % level, divided by the
+    number of other candidates (Bonferroni). The truly best trial is ruled out only if one of the `num_candidates` - 1 others,
+    which are no better, beats it by that much; so the remaining trials include it with at least 95 % probability, whatever the
+    accuracies are. Trials usually share their images, so that differences by chance are smaller than assumed: the test keeps
+    too many trials, not too few.
     """
     from scipy.special import ndtri
 
     if not best.num_valid or not other.num_valid:
         return False
-    right = best.accuracy * best.num_valid + other.accuracy * other.num_valid
-    pooled = right / (best.num_valid + other.num_valid)
-    deviation = math.sqrt(pooled * (1 - pooled) * (1 / best.num_valid + 1 / other.num_valid))
+    if best.deviation is not None and other.deviation is not None:
+        deviation = math.hypot(best.deviation, other.deviation)
+    else:
+        right = best.accuracy * best.num_valid + other.accuracy * other.num_valid
+        pooled = right / (best.num_valid + other.num_valid)
+        deviation = math.sqrt(pooled * (1 - pooled) * (1 / best.num_valid + 1 / other.num_valid))
     critical = float(ndtri(1 - (1 - CONFIDENCE) / max(1, num_candidates - 1)))
     return best.accuracy - other.accuracy > critical * deviation
 
@@ -102,9 +133,12 @@ def expected_maximum(count: int) -> float:
 
 def sentence(noise: Noise) -> str:
     """Return the noise as a sentence."""
+    interval = ""
+    if noise.interval is not None:
+        interval = f"; the best's is between {noise.interval[0]:.4f} and {noise.interval[1]:.4f} with 95 %, by bootstrap"
     line = (
-        f"One accuracy on {counted(noise.num_valid, 'validation image')} is uncertain by {noise.deviation:.4f} "
-        "(one standard deviation, from the number of images alone)"
+        f"One {_words(noise.objective)} on {counted(noise.num_valid, 'validation image')} is uncertain by "
+        f"{noise.deviation:.4f} (one standard deviation, from the number of images alone{interval})"
     )
     if noise.num_candidates == 1:
         return f"{line}."
@@ -120,19 +154,29 @@ def sentence(noise: Noise) -> str:
     )
 
 
+def _words(objective: str) -> str:
+    return METRICS[objective].label.removeprefix("validation ") if objective in METRICS else objective
+
+
 def across(studies: Sequence[Study]) -> list[str]:
     """Return sentences on whether the best trials of several studies differ beyond the noise; empty for fewer than two.
 
-    Only studies validated on the same images are compared; if there are others, a sentence says so.
+    Only studies of one objective that are validated on the same images are compared; if there are others, a sentence says so.
     """
-    known = [study for study in studies if (best := accuracies(study)[:1]) and best[0].num_valid]
+    return [line for name in dict.fromkeys(study.objectives for study in studies) for line in _across(studies, name)]
+
+
+def _across(studies: Sequence[Study], objectives: tuple[str, ...]) -> list[str]:
+    of_these = [study for study in studies if study.objectives == objectives]
+    known = [study for study in of_these if (best := accuracies(study)[:1]) and best[0].num_valid]
     groups = validated_on.alike(known)
     lines = []
     if len(groups) > 1:
         what = _listed(validated_on.differences(known))
         within = " Within each:" if any(len(group) > 1 for group in groups) else ""
         names = " | ".join(_listed([study.name for study in group]) for group in groups)
-        lines = [f"Accuracies on different {what} do not compare: {names}.{within}"]
+        values = "Accuracies" if objectives == (_ACCURACY,) else f"Values of {_words(objectives[0])}"
+        lines = [f"{values} on different {what} do not compare: {names}.{within}"]
     return lines + [_ranked(group) for group in groups if len(group) > 1]
 
 

@@ -56,6 +56,8 @@ class Trial:
         num_parameters: of its network.
         num_valid: validation images.
         num_test: test images, of a final run.
+        deviation: standard deviation of the first of `values` from the number of images, by bootstrap; None if unknown.
+        interval: the middle 95 % of the bootstrap; None if unknown.
         epochs: planned; None if only a time limit applies.
         rungs: lengths of the short trainings before it, in epochs.
         seconds: of training over all attempts, with its rungs and those of the trial it continues from.
@@ -82,6 +84,8 @@ class Trial:
     num_parameters: int | None = None
     num_valid: int | None = None
     num_test: int | None = None
+    deviation: float | None = None
+    interval: tuple[float, float] | None = None
     epochs: int | None = None
     rungs: tuple[int, ...] = ()
     seconds: float | None = None

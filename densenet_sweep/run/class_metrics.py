@@ -25,9 +25,19 @@ def compute(evaluation: Evaluation, names: Collection[str]) -> dict[str, float]:
         return {}
     labels_N = evaluation.labels_N.numpy()
     probabilities_NK = probabilities(evaluation)
+    return {name: value(name, labels_N, probabilities_NK) for name in wanted}
+
+
+def is_computed(name: str) -> bool:
+    """Return whether the metric `name` is computed here."""
+    return name in _COMPUTATIONS
+
+
+def value(name: str, labels_N: np.ndarray, probabilities_NK: np.ndarray) -> float:
+    """Return the metric `name`; NaN where `compute` says so."""
     if not np.isfinite(probabilities_NK).all():
-        return dict.fromkeys(wanted, math.nan)
-    return {name: float(_COMPUTATIONS[name](labels_N, probabilities_NK)) for name in wanted}
+        return math.nan
+    return float(_COMPUTATIONS[name](labels_N, probabilities_NK))
 
 
 def probabilities(evaluation: Evaluation) -> np.ndarray:

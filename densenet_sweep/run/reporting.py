@@ -2,17 +2,23 @@
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from hydra_async_sweeper import AT_RUNGS, NUM_STEPS, RUNG_SECONDS, RUNGS, SECONDS, Trial, TrialPruned
 
+from densenet_sweep.config.metrics import DEVIATION
 from densenet_sweep.counts import counted
+from densenet_sweep.run import bootstrap
 from densenet_sweep.run.epoch_metrics import is_best, line_of, metrics_of, of_split
 from densenet_sweep.run.folder import RunFolder
 from densenet_sweep.run.recording import RUN_ID
 from densenet_sweep.tracking.record import Record
 from densenet_sweep.training.evaluation import Evaluation
 from densenet_sweep.training.fit import Epoch
+
+# A trial's annotation: the uncertainty of its first objective from the number of images, where the outputs give it.
+UNCERTAINTY = "uncertainty"
 
 log = logging.getLogger("densenet_sweep")
 
@@ -131,12 +137,13 @@ class TrainingRun:
         seconds = before["total_seconds"] + epoch.seconds
         metrics = {**metrics_of(epoch, self._reported), "total_seconds": seconds, "num_parameters": self._num_parameters}
         log.info("%s%s", self._prefix, line_of(epoch, epochs, metrics, self._reported))
+        of_images = self._uncertainty(epoch)
         best = epoch.validation if is_best(metrics, self.history, self._reported) else None
         # Rung results follow the first epoch's metrics: MLflow compares runs by the metric recorded first.
         of_rungs = {} if self.history else self._of_rungs()
         self.history.append({"epoch": number, **metrics})
         self._folder.keep(self._judged, self.history, self._record.run_id, best=best)
-        self._record.epoch({**metrics, **of_rungs}, step=number)
+        self._record.epoch({**metrics, **of_rungs, **of_images}, step=number)
         self._annotate_run()
         self._trial.annotate(SECONDS, seconds)
         self._trial.report(metrics[self._reported], step=number)
@@ -157,6 +164,16 @@ class TrainingRun:
         self._folder.keep_test(test)
         log.info("%stest loss %.4f accuracy %.4f on %s", self._prefix, test.loss, test.accuracy, counted(num_images, "image"))
         return metrics
+
+    def _uncertainty(self, epoch: Epoch) -> dict[str, float]:
+        """Annotate the trial with the uncertainty of its last value, and return the deviation as a metric."""
+        if epoch.validation is None or not epoch.is_last:
+            return {}
+        found = bootstrap.uncertainty(epoch.validation, self._reported.removeprefix("valid_"))
+        if found is None:
+            return {}
+        self._trial.annotate(UNCERTAINTY, asdict(found))
+        return {f"{self._reported}{DEVIATION}": found.deviation}
 
     def _trained(self, rung: int, epochs: Iterable[Epoch]) -> dict[str, float]:
         """Train a rung to its end and return its last epoch's metrics, with the seconds of all its epochs."""

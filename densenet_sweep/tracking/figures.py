@@ -35,10 +35,15 @@ def write_evaluation(folder: Path, confusion_KK: np.ndarray, class_names: Sequen
         table.writerows([name, *row] for name, row in zip(class_names, named_KK.tolist(), strict=True))
     with (folder / "class_accuracy.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
-        table.writerow(["class", "num_images", "accuracy"])
-        for name, row, correct in zip(class_names, confusion_KK, confusion_KK.diagonal(), strict=False):
+        table.writerow(["class", "num_images", "accuracy", "recall", "precision"])
+        predicted_K = confusion_KK.sum(axis=0)
+        for name, row, correct, num_predicted in zip(
+            class_names, confusion_KK, confusion_KK.diagonal(), predicted_K, strict=False
+        ):
             num_images = int(row.sum())
-            table.writerow([name, num_images, f"{correct / num_images:.4f}" if num_images else ""])
+            recall = f"{correct / num_images:.4f}" if num_images else ""
+            precision = f"{correct / num_predicted:.4f}" if num_predicted else ""
+            table.writerow([name, num_images, recall, recall, precision])  # an earlier version called the recall accuracy
     draw_confusion(folder / "confusion.png", confusion_KK, class_names, split=split)
 
 

@@ -132,3 +132,40 @@ def test_of_two_trials_the_other_is_named_in_the_singular():
     assert "the other complete trial (~) cannot be told from the best, trial 0." in noise.sentence(
         noise.estimate(study_of(0.95, 0.949))
     )
+
+
+def study_of_another(objective: str, direction: str, *values: float, deviation: float | None = 0.01) -> Study:
+    study = optuna.create_study(study_name=objective, direction=direction)
+    study.set_user_attr("config", {"objective": objective})
+    known = {} if deviation is None else {"uncertainty": {"deviation": deviation, "low": 0.81, "high": 0.85}}
+    for value in values:
+        study.add_trial(create_trial(state=TrialState.COMPLETE, value=value, user_attrs={"num_valid": 200, **known}))
+    return read_study(study)
+
+
+@pytest.mark.parametrize(
+    ("objective", "direction", "values"),
+    [("auroc", "maximize", (0.83, 0.81, 0.80)), ("log_loss", "minimize", (0.40, 0.42, 0.43))],
+)
+def test_another_objective_has_the_uncertainty_of_its_bootstrap(objective, direction, values):
+    # A difference has a deviation of 0.0141; of three trials it must exceed 1.96 of these, 0.0277.
+    found = noise.estimate(study_of_another(objective, direction, *values))
+    assert (found.best, found.tied, found.deviation, found.objective) == (0, (1,), 0.01, f"valid_{objective}")
+    assert found.selection_bias == pytest.approx(0.01 / math.sqrt(math.pi))
+
+
+def test_the_sentence_names_the_metric_and_its_interval():
+    text = noise.sentence(noise.estimate(study_of_another("auroc", "maximize", 0.83)))
+    assert text == (
+        "One AUROC on 200 validation images is uncertain by 0.0100 (one standard deviation, from the number of images alone; "
+        "the best's is between 0.8100 and 0.8500 with 95 %, by bootstrap)."
+    )
+
+
+def test_a_study_of_before_the_bootstrap_has_no_uncertainty():
+    assert noise.estimate(study_of_another("valid_loss", "minimize", 0.4, 0.5, deviation=None)) is None
+
+
+def test_only_bests_of_one_objective_are_compared():
+    studies = [study_of_another("auroc", "maximize", 0.83), study_of_another("log_loss", "minimize", 0.4), study_of(0.9, 0.8)]
+    assert noise.across(studies) == []

@@ -31,10 +31,10 @@ def test_the_tables(tmp_path):
         ["owl", "0", "0", "0"],
     ]
     assert rows(tmp_path / "class_accuracy.csv") == [
-        ["class", "num_images", "accuracy"],
-        ["cat", "10", "0.8000"],
-        ["dog, large", "5", "1.0000"],
-        ["owl", "0", ""],
+        ["class", "num_images", "accuracy", "recall", "precision"],
+        ["cat", "10", "0.8000", "0.8000", "1.0000"],
+        ["dog, large", "5", "1.0000", "1.0000", "0.7143"],
+        ["owl", "0", "", "", ""],
     ]
 
 
@@ -52,7 +52,7 @@ def test_outputs_without_a_class_are_errors_without_a_column(tmp_path):
     wide[0, 3] = 10
     write_evaluation(tmp_path, wide, NAMES)
     assert [len(row) for row in rows(tmp_path / "confusion.csv")] == [4] * 4
-    assert rows(tmp_path / "class_accuracy.csv")[1] == ["cat", "20", "0.4000"]
+    assert rows(tmp_path / "class_accuracy.csv")[1] == ["cat", "20", "0.4000", "0.4000", "1.0000"]
 
 
 @pytest.mark.parametrize("num_classes", [1, 2, 20, 21, 100])
