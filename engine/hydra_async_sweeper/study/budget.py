@@ -3,7 +3,8 @@
 The budget counts finished trials, complete or pruned, of the study in total, however many starts and workers it took. It is
 exact without a coordinator: a worker that has begun a trial checks its rank among those that are finished or may still
 finish, and puts one beyond the budget back into the queue. Every storage numbers trials in order, so of two workers that
-begin at once at least the later one sees the other.
+begin at once at least the later one sees the other. In the same way
+no more than `n_trials` fail where `max_failure_rate` is 1.
 """
 
 import time
@@ -34,6 +35,11 @@ class Budget:
     patience: int | None = None
     max_failure_rate: float = 0.5
 
+    @property
+    def _limits_failures(self) -> bool:
+        """Whether failures are counted, since a failure rate of 1 would never end a sweep."""
+        return self.max_failure_rate >= 1
+
     def reason_to_stop(
         self, study: "optuna.Study", started: float, seen: "Sequence[optuna.trial.FrozenTrial] | None" = None
     ) -> str | None:
@@ -51,6 +57,8 @@ class Budget:
         if len(failed) > self.max_failure_rate * max(ended, _FEWEST_FOR_A_RATE):
             share = f"{len(failed)} of {counted(ended, 'trial')}"
             return f"{share} failed (hydra.sweeper.max_failure_rate={self.max_failure_rate:g})"
+        if self._limits_failures and len(failed) >= self.n_trials:
+            return f"{counted(len(failed), 'trial')} failed, as many as may finish (hydra.sweeper.n_trials={self.n_trials})"
         if len(finished) >= self.n_trials:
             return f"{len(finished)} of {counted(self.n_trials, 'trial')} {'is' if self.n_trials == 1 else 'are'} finished"
         if self.timeout is not None and time.time() - started > self.timeout:
@@ -67,18 +75,22 @@ class Budget:
     def num_left(self, study: "optuna.Study", seen: "Sequence[optuna.trial.FrozenTrial] | None" = None) -> int:
         """Return how many further trials may be begun beside those that are running; `seen` as for `reason_to_stop`."""
         trials = _own(study, seen)
-        return self.n_trials - len(_finished(trials)) - len(_in(trials, "RUNNING"))
+        return self.n_trials - self._num_used(trials) - len(_in(trials, "RUNNING"))
 
     def admits(self, study: "optuna.Study", number: int) -> bool:
         """Return whether trial `number`, just begun, is within the budget; if not, it must be given back.
 
         Among trials that run to their end, consider the one with the highest number: when it was admitted every other was
         finished already, or running or queued with a lower number, and all of these were counted. So never more than
-        `n_trials` finish.
+        `n_trials` finish. The same holds for trials that fail.
         """
         trials = _own(study)
         before = sum(trial.number < number for trial in _in(trials, "RUNNING", "WAITING"))
-        return len(_finished(trials)) + before < self.n_trials
+        return self._num_used(trials) + before < self.n_trials
+
+    def _num_used(self, trials: "Sequence[optuna.trial.FrozenTrial]") -> int:
+        """Return how much of the budget is used: each running trial may finish or fail, and needs room for both."""
+        return max(len(_finished(trials)), len(_in(trials, "FAIL")) if self._limits_failures else 0)
 
 
 def _own(study: "optuna.Study", seen: "Sequence[optuna.trial.FrozenTrial] | None" = None) -> list["optuna.trial.FrozenTrial"]:

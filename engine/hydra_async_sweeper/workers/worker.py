@@ -299,11 +299,10 @@ def _outcome(returned: JobReturn, num_objectives: int) -> tuple[str, Any, str | 
     value = returned_by(returned)
     value = unwrapped(value) if isinstance(value, Exception) else value
     if returned.status is JobStatus.COMPLETED:
-        listed = list(value) if isinstance(value, list | tuple) else [value]
-        numbers = [float(item) for item in listed if isinstance(item, int | float) and math.isfinite(item)]
-        if len(numbers) == len(listed) == num_objectives:
+        numbers = _numbers(value, num_objectives)
+        if len(numbers) == num_objectives and not any(map(math.isnan, numbers)):
             return "COMPLETE", numbers[0] if num_objectives == 1 else numbers, None
-        return "FAIL", None, f"returned {value!r} instead of {counted(num_objectives, 'finite number')}"
+        return "FAIL", None, f"returned {_shown(value)} instead of {counted(num_objectives, 'number')}"
     if isinstance(value, TrialPruned) or type(value).__name__ == "TrialPruned":
         return "PRUNED", None, str(value)
     reason = textwrap.shorten(scrubbed(one_line(value)), _LONGEST_REASON, placeholder=" ...")
@@ -313,3 +312,20 @@ def _outcome(returned: JobReturn, num_objectives: int) -> tuple[str, Any, str | 
         returned.return_value = value = None
         gc.collect()
     return "FAIL", None, reason
+
+
+def _numbers(value: Any, num_objectives: int) -> list[float]:
+    """Return the numbers in what a task returned: all that `float` takes, such as tensors, 0-d arrays and numeric text.
+
+    An infinity is a value, as in Optuna. Anything else gives no numbers.
+    """
+    try:
+        if num_objectives == 1 and not isinstance(value, list | tuple):
+            return [float(value)]
+        return [] if isinstance(value, str | bytes | Mapping) else [float(item) for item in value]
+    except (TypeError, ValueError, RuntimeError, OverflowError):  # RuntimeError: a tensor of several values
+        return []
+
+
+def _shown(value: Any) -> str:
+    return textwrap.shorten(repr(value), _LONGEST_REASON // 2, placeholder=" ...")

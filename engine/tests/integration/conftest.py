@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import hydra
 import optuna
 import pytest
+from hydra.core.global_hydra import GlobalHydra
 
 APPLICATION = """
 import json, os, signal, sys, time
@@ -29,7 +31,7 @@ def main(config: DictConfig):
     if config.exit_above is not None and config.x > config.exit_above:
         sys.exit("enough")
     if config.returns is not None:
-        return {"infinity": float("inf"), "text": "hello", "pair": (1.0, 2.0), "oom": None}[config.returns]
+        return {"nothing": float("nan"), "text": "hello", "pair": (1.0, 2.0), "oom": None}[config.returns]
     state = folder / "state.json"
     first = json.loads(state.read_text()) if state.exists() else 0
     if config.rungs:
@@ -128,6 +130,74 @@ class Toy:
 
     def ran(self) -> list[list[str]]:
         return [line.split() for line in (self.folder / "ran.txt").read_text().splitlines()]
+
+
+@dataclass
+class Application:
+    """A Hydra application whose task is a function of the test; it runs in this process, with the basic launcher."""
+
+    folder: Path
+    monkeypatch: pytest.MonkeyPatch
+    version_base: str = "1.3"
+
+    def write(self, path: str, text: str) -> None:
+        """Write a file of its `conf` folder."""
+        file = self.folder / "conf" / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+    def run(self, task: Callable[[Any], Any], *overrides: str) -> None:
+        """Type `python src/app.py` with these overrides.
+
+        Raises:
+            Exception: what Hydra would print.
+        """
+        GlobalHydra.instance().clear()
+        script = self.folder / "src" / "app.py"
+        self.monkeypatch.setattr(sys, "argv", ["src/app.py", *overrides])
+        self.monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+        self.monkeypatch.chdir(self.folder)
+        conf = str(self.folder / "conf")
+
+        def main(config: Any) -> Any:
+            return task(config)
+
+        main.__module__ = "app"
+        hydra.main(version_base=self.version_base, config_path=conf, config_name="config")(main)()
+        assert Path.cwd() == script.parent.parent
+
+    def study(self, sweep: str = "sweep", name: str | None = None) -> optuna.Study:
+        """Return the study in the folder of a sweep."""
+        from hydra_async_sweeper.study import study_file
+
+        return study_file.read(self.folder / sweep).load()
+
+
+@pytest.fixture
+def application(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Application:
+    """An application with a group `model` and two numbers, whose sweeps are in `sweep`."""
+    application = Application(tmp_path, monkeypatch)
+    application.write(
+        "config.yaml",
+        """
+defaults:
+  - model: small
+  - _self_
+  - override hydra/sweeper: async_optuna
+  - override hydra/sweeper/sampler: random
+  - override hydra/job_logging: none
+x: 1.0
+y: 0
+twice: ${x}${x}
+hydra:
+  mode: MULTIRUN
+  sweep: {dir: sweep}
+  sweeper: {n_trials: 3}
+""",
+    )
+    application.write("model/small.yaml", "width: 1\n")
+    application.write("model/large.yaml", "width: 2\ndepth: 3\n")
+    return application
 
 
 @pytest.fixture

@@ -179,7 +179,7 @@ def test_too_many_failures_end_the_sweep(toy):
 
 
 @pytest.mark.parametrize(
-    ("returns", "reason"), [("infinity", "returned inf"), ("text", "returned 'hello'"), ("pair", "(1.0, 2.0)")]
+    ("returns", "reason"), [("nothing", "returned nan"), ("text", "returned 'hello'"), ("pair", "(1.0, 2.0)")]
 )
 def test_a_value_that_is_none_fails_the_trial(toy, returns, reason):
     code, _ = toy.run(f"returns={returns}", "hydra.sweeper.max_failure_rate=0")

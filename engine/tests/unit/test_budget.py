@@ -54,6 +54,16 @@ def test_the_failure_rate(rate, states, stops):
     assert ("failed (" in str(reason)) is stops
 
 
+def test_where_every_trial_may_fail_as_many_fail_as_may_finish():
+    budget = Budget(n_trials=3, max_failure_rate=1.0)
+    assert budget.reason_to_stop(study_of("FAIL", "FAIL"), time.time()) is None
+    reason = "3 trials failed, as many as may finish (hydra.sweeper.n_trials=3)"
+    assert budget.reason_to_stop(study_of(*["FAIL"] * 3), time.time()) == reason
+    assert budget.num_left(study_of("FAIL", "FAIL", "COMPLETE")) == 1
+    assert budget.admits(study_of("FAIL", "FAIL", "RUNNING"), 2)
+    assert not budget.admits(study_of("FAIL", "FAIL", "RUNNING", "RUNNING"), 3)  # the one before it may fail
+
+
 @pytest.mark.parametrize(
     ("direction", "values", "patience", "stops"),
     [

@@ -1,7 +1,10 @@
+import math
 import weakref
 from contextlib import nullcontext
 
+import numpy as np
 import pytest
+import torch
 from hydra import utils
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.errors import InstantiationException
@@ -25,10 +28,24 @@ class OutOfMemoryError(RuntimeError):
         (0.5, 1, ("COMPLETE", 0.5, None)),
         (3, 1, ("COMPLETE", 3.0, None)),
         ((1.0, 2.0), 2, ("COMPLETE", [1.0, 2.0], None)),
-        (float("nan"), 1, ("FAIL", None, "returned nan instead of 1 finite number")),
-        (None, 1, ("FAIL", None, "returned None instead of 1 finite number")),
-        ((1.0, float("inf")), 2, ("FAIL", None, "returned (1.0, inf) instead of 2 finite numbers")),
-        (1.0, 2, ("FAIL", None, "returned 1.0 instead of 2 finite numbers")),
+        ("0.25", 1, ("COMPLETE", 0.25, None)),
+        (np.float32(0.5), 1, ("COMPLETE", 0.5, None)),
+        (np.array(0.5), 1, ("COMPLETE", 0.5, None)),
+        (torch.tensor([0.5]), 1, ("COMPLETE", 0.5, None)),
+        ([torch.tensor(0.5)], 1, ("COMPLETE", 0.5, None)),
+        (torch.tensor([1.0, 2.0]), 2, ("COMPLETE", [1.0, 2.0], None)),
+        (("1", np.int64(2)), 2, ("COMPLETE", [1.0, 2.0], None)),
+        (float("-inf"), 1, ("COMPLETE", -math.inf, None)),
+        ((1.0, float("inf")), 2, ("COMPLETE", [1.0, math.inf], None)),
+        (float("nan"), 1, ("FAIL", None, "returned nan instead of 1 number")),
+        ("nan", 1, ("FAIL", None, "returned 'nan' instead of 1 number")),
+        (None, 1, ("FAIL", None, "returned None instead of 1 number")),
+        ("good", 1, ("FAIL", None, "returned 'good' instead of 1 number")),
+        ({1: 2}, 1, ("FAIL", None, "returned {1: 2} instead of 1 number")),
+        (torch.tensor([1.0, 2.0]), 1, ("FAIL", None, "returned tensor([1., 2.]) instead of 1 number")),
+        ((1.0, math.nan), 2, ("FAIL", None, "returned (1.0, nan) instead of 2 numbers")),
+        ("12", 2, ("FAIL", None, "returned '12' instead of 2 numbers")),
+        (1.0, 2, ("FAIL", None, "returned 1.0 instead of 2 numbers")),
         (TrialPruned("after 3"), 1, ("PRUNED", None, "after 3")),
         (KeyError("x"), 1, ("FAIL", None, "KeyError: 'x'")),
         (ValueError("no data:\n  do this"), 1, ("FAIL", None, "no data: do this")),
