@@ -1,8 +1,13 @@
 """Errors for the user of the engine, each a one-line message."""
 
+from hydra.errors import CompactHydraException
 
-class SweepError(ValueError):
-    """The sweep cannot start or continue; the message names the key, the value and what is accepted."""
+
+class SweepError(CompactHydraException, ValueError):
+    """The sweep cannot start or continue; the message names the key, the value and what is accepted.
+
+    Hydra prints an error of its own compact kind without a traceback.
+    """
 
 
 class StorageAwayError(SweepError):

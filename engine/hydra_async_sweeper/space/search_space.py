@@ -1,8 +1,8 @@
 """Hydra's sweep grammar as Optuna distributions, and suggested values back as overrides.
 
-`choice(a,b)` and `a,b` are categorical; `range` excludes its stop, as in Hydra; `interval` is continuous,
-`int(interval(a,b))` whole numbers from a to b; `tag(log, ...)` searches on a log scale. `sort` and `shuffle` have no effect:
-a distribution has no order.
+`choice(a,b)`, `a,b` and, in `hydra.sweeper.params`, the YAML list `[a,b]` are categorical; `range` excludes its stop, as in
+Hydra; `interval` is continuous, `int(interval(a,b))` whole numbers from a to b; `tag(log, ...)` searches on a log scale. `sort`
+and `shuffle` have no effect: a distribution has no order.
 
 A parameter in `hydra.sweeper.params` may be conditional:
 
@@ -23,12 +23,13 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, Quote, QuotedString, RangeSweep
+from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, QuotedString, RangeSweep, Transformer
 from hydra.errors import HydraException
 
 from hydra_async_sweeper.errors import SweepError
-from hydra_async_sweeper.hydra_private import element_text
 from hydra_async_sweeper.space import conditions as conditional
+from hydra_async_sweeper.space.domain import contains
+from hydra_async_sweeper.space.override_text import choice_text, override_text
 
 if TYPE_CHECKING:
     import optuna
@@ -52,6 +53,27 @@ class Parameter:
         """Return whether the parameter is searched, given these `values` of the others."""
         return all(key in values and values[key] in accepted for key, accepted in self.when.items())
 
+    def suggested(self, value: Any) -> Any:
+        """Return a value of the config as Optuna keeps it, such as a list, whose text is a choice.
+
+        Raises:
+            ValueError: it lies outside of the parameter.
+            TypeError: it is no number, and the parameter takes numbers.
+        """
+        distribution: Any = self.distribution
+        if not hasattr(distribution, "choices"):
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise TypeError(value)
+            if not contains(distribution, value):
+                raise ValueError(value)
+            return int(value) if isinstance(distribution.low, int) else float(value)
+        texts = {override_text(value), str(value)}
+        same = [it for it in distribution.choices if _identity(it) == _identity(value)] if _is_scalar(value) else []
+        same += [it for it in distribution.choices if it == value or self.texts.get(_identity(it)) in texts]
+        if not same:
+            raise ValueError(value)
+        return same[0]
+
     def override(self, value: Any) -> str:
         """Return the override that sets the parameter to this suggested value."""
         return f"{self.key}={self.texts.get(_identity(value), repr(value))}"
@@ -72,7 +94,8 @@ class Space:
     def overrides(self, values: Mapping[str, Any]) -> list[str]:
         """Return the overrides of a trial: the fixed ones and the suggested `values`, in the order of the space."""
         ours = [parameter.override(values[name]) for name, parameter in self.parameters.items() if name in values]
-        return [*self.fixed, *ours, *(f"{name}={value}" for name, value in values.items() if name not in self.parameters)]
+        others = [f"{name}={override_text(value)}" for name, value in values.items() if name not in self.parameters]
+        return [*self.fixed, *ours, *others]
 
     def searched(self, values: Mapping[str, Any]) -> str:
         """Return the suggested part of a trial's overrides, as typed."""
@@ -135,7 +158,7 @@ def read(
     """
     parser = OverridesParser.create(config_loader=config_loader)
     texts, conditions = conditional.separate(params)
-    lines = [f"{key}={'null' if value is None else value}" for key, value in texts.items()]
+    lines = [f"{key}={_text_in_params(key, value)}" for key, value in texts.items()]
     try:
         overrides = [*parser.parse_overrides(lines), *parser.parse_overrides(list(arguments))]
     except Exception as error:
@@ -144,14 +167,28 @@ def read(
     fixed: list[str] = []
     for position, override in enumerate(overrides):
         if override.is_sweep_override():
-            by_name[override.key_or_group] = override
+            by_name[_name(override)] = override
             continue
         assert override.input_line is not None
         # A fixed value on the command line ends the search of that parameter; one in params is a default below it.
-        by_name.pop(override.key_or_group, None)
+        by_name.pop(_name(override), None)
         fixed.insert(position if position < len(lines) else len(fixed), override.input_line)
     parameters = {name: _parameter(override) for name, override in by_name.items()}
     return Space(tuple(fixed), conditional.applied(parameters, conditions, fixed, look_up))
+
+
+def _name(override: Override) -> str:
+    """Return the name of a parameter: its key without `+`; a group in a package keeps it, since several may be searched."""
+    return override.key_or_group if override.package is None else f"{override.key_or_group}@{override.package}"
+
+
+def _text_in_params(key: str, value: Any) -> str:
+    """Return the text of a parameter as an override: a YAML list is a choice, and a text is Hydra's grammar already."""
+    if isinstance(value, list):
+        if not value:
+            raise SweepError(f"hydra.sweeper.params.{key}=[]: a list of at least one value to choose from is accepted")
+        return choice_text(value)
+    return "null" if value is None else str(value)
 
 
 def _parameter(override: Override) -> Parameter:
@@ -172,7 +209,7 @@ def _choice(override: Override) -> "tuple[BaseDistribution, dict[str, str]]":
         elements = [element for element in override.sweep_iterator() if not str(element).startswith("_")]
     if not elements:
         raise SweepError(f"{override.input_line}: no option to choose from")
-    texts = [_typed(element) for element in elements]
+    texts = [override_text(element) for element in elements]
     values: list[Any] = [_scalar(element, text) for element, text in zip(elements, texts, strict=True)]
     if any(values[i] == values[j] for i in range(len(values)) for j in range(i)):
         values = list(texts)  # 1, 1.0 and true are equal to Optuna
@@ -184,7 +221,7 @@ def _choice(override: Override) -> "tuple[BaseDistribution, dict[str, str]]":
 
 
 def _range(override: Override) -> "tuple[BaseDistribution, dict[str, str]]":
-    from optuna.distributions import FloatDistribution, IntDistribution
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     sweep = override.value()
     assert isinstance(sweep, RangeSweep)
@@ -194,6 +231,9 @@ def _range(override: Override) -> "tuple[BaseDistribution, dict[str, str]]":
         or not sweep.step
     ):
         raise SweepError(f"{override.input_line}: finite numbers, and a step other than 0, are accepted")
+    if getattr(sweep, "transformers", ()):  # of Hydra 1.4, which casts the values and not the bounds
+        cast: list[Any] = list(dict.fromkeys(islice(override.sweep_iterator(transformer=Transformer.identity), _MOST_FLOATS)))
+        return CategoricalDistribution(cast), {_identity(value): repr(value) for value in cast}
     found = sweep.range()
     if isinstance(found, range):
         values: Sequence[Any] = found if found.step > 0 else found[::-1]
@@ -242,24 +282,15 @@ def _check_tags(override: Override, tags: set[str]) -> None:
         raise SweepError(f"{override.input_line}: unknown tag {unknown[0]}; log is accepted")
 
 
-def _typed(element: Any) -> str:
-    """Return the override text that Hydra parses to exactly `element`; `choice('1')` has lost its quotes by now."""
-    text = element_text(element)
-    if isinstance(element, str):
-        try:
-            [parsed] = OverridesParser.create().parse_overrides([f"x={text}"])
-            is_kept = parsed.is_sweep_override() is False and parsed.value() == element
-        except HydraException:
-            is_kept = False
-        return text if is_kept else QuotedString(element, Quote.single).with_quotes()
-    return text
-
-
 def _scalar(element: Any, text: str) -> Any:
     """Return what Optuna keeps for one choice: a scalar as it is, anything else as its text."""
     if isinstance(element, QuotedString):
         return element.text
-    return element if element is None or isinstance(element, bool | int | float | str) else text
+    return element if _is_scalar(element) else text
+
+
+def _is_scalar(value: Any) -> bool:
+    return value is None or isinstance(value, bool | int | float | str)
 
 
 def _identity(value: Any) -> str:

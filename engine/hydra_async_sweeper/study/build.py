@@ -5,18 +5,25 @@ import importlib
 import inspect
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.readable import counted
-from hydra_async_sweeper.space.search_space import Space
+from hydra_async_sweeper.space.search_space import Parameter, Space
 from hydra_async_sweeper.study.earlier import MOVED_TARGETS
 
 log = logging.getLogger("hydra_async_sweeper")
 
 # Arguments of our pruners, by their former names.
 _RENAMED = {"one_in": "reduction_factor"}
+
+# Hydra's own keywords, which are no arguments.
+_OF_HYDRA = ("_target_", "_partial_", "_convert_", "_recursive_")
+
+# An argument of the default sampler that stays where a config only names another class.
+_OF_THE_DEFAULT = {"n_startup_trials": 10}
 
 # These samplers' seed defines the sequence that all workers share, so it must not change.
 _SEED_IS_THE_SEQUENCE = (".GridSampler", ".QMCSampler")
@@ -30,7 +37,7 @@ def sampler(section: Mapping[str, Any], space: Space) -> Any:
     """
     name = str(section["_target_"]).rpartition(".")[2]
     if name == "GridSampler":
-        return build(section, "hydra.sweeper.sampler", search_space=grid(space))
+        return build(section, "hydra.sweeper.sampler", search_space=grid(space, section.get("search_space") or {}))
     if name == "TPESampler" and space.conditional:
         # Jointly within each group of parameters that occur together, instead of each conditional one on its own.
         return build({"multivariate": True, "group": True, **section}, "hydra.sweeper.sampler")
@@ -107,19 +114,29 @@ def build(section: Mapping[str, Any], key: str, **extra: Any) -> Any:
     except (ImportError, AttributeError, ValueError):
         raise SweepError(f"{key}._target_={target}: no such class") from None
     accepted = list(inspect.signature(factory).parameters)
-    arguments = _by_present_names({argument: value for argument, value in section.items() if argument != "_target_"}, key)
-    for argument, value in arguments.items():
+    arguments = _by_present_names({argument: value for argument, value in section.items() if argument not in _OF_HYDRA}, key)
+    for argument, value in list(arguments.items()):
         if argument not in accepted:
+            if _OF_THE_DEFAULT.get(argument) == value:
+                del arguments[argument]
+                continue
             close = difflib.get_close_matches(argument, accepted, n=1)
             hint = f"; did you mean {close[0]}?" if close else ""
             raise SweepError(f"{key}.{argument}: unknown argument of {name}{hint}; it accepts {', '.join(accepted) or 'none'}")
         if isinstance(value, Mapping) and "_target_" in value:
             arguments[argument] = build(value, f"{key}.{argument}")
     arguments |= {argument: value for argument, value in extra.items() if argument in accepted}
+    if isinstance(arguments.get("reference_points"), list):  # of NSGA-III, which takes an array
+        import numpy as np
+
+        arguments["reference_points"] = np.asarray(arguments["reference_points"], dtype=float)
     try:
         with warnings.catch_warnings():
             # Optuna calls several of its samplers and pruners experimental; naming one in the config is a choice.
             warnings.filterwarnings("ignore", category=UserWarning, module="optuna")
+            # And of arguments that hydra-optuna-sweeper sets in every config, some are deprecated.
+            warnings.filterwarnings("ignore", category=FutureWarning, module="optuna")
+            warnings.filterwarnings("ignore", message=".*deprecated")
             warnings.filterwarnings("ignore", message=".*experimental")
             return factory(**arguments)
     except SweepError:  # from our own classes, with a message of its own
@@ -128,18 +145,24 @@ def build(section: Mapping[str, Any], key: str, **extra: Any) -> Any:
         raise SweepError(f"{key}: {name} refuses its arguments ({error})") from error
 
 
-def grid(space: Space) -> dict[str, list[Any]]:
+def grid(space: Space, given: Mapping[str, Sequence[Any]] = MappingProxyType({})) -> dict[str, list[Any]]:
     """Return every value of every parameter, as Optuna's grid sampler takes them.
 
+    Args:
+        space: what is searched.
+        given: the values to take of some parameters; of the others all are taken.
+
     Raises:
-        SweepError: a parameter without a finite number of values.
+        SweepError: a parameter without a finite number of values, or a value that it does not have.
     """
     if space.conditional:
         raise SweepError("hydra/sweeper/sampler=grid: a grid has no conditions; hydra/sweeper/sampler=brute_force is accepted")
     values: dict[str, list[Any]] = {}
     for name, parameter in space.parameters.items():
         distribution: Any = parameter.distribution
-        if hasattr(distribution, "choices"):
+        if name in given:
+            values[name] = [_on_the_grid(parameter, value) for value in given[name]]
+        elif hasattr(distribution, "choices"):
             values[name] = list(distribution.choices)
         elif distribution.step is not None and not distribution.log:
             count = round((distribution.high - distribution.low) / distribution.step) + 1
@@ -147,3 +170,11 @@ def grid(space: Space) -> dict[str, list[Any]]:
         else:
             raise SweepError(f"{name}={parameter.text}: the grid sampler takes choice(...) and range(...)")
     return values
+
+
+def _on_the_grid(parameter: Parameter, value: Any) -> Any:
+    try:
+        return parameter.suggested(value)
+    except (TypeError, ValueError):
+        key = f"hydra.sweeper.sampler.search_space.{parameter.key}"
+        raise SweepError(f"{key}: {value} is outside of {parameter.text}") from None

@@ -15,6 +15,9 @@ MOVED_TARGETS: dict[str, str] = {
         ("pruners", "BestSharePruner"),
         ("pruners", "TopKAfterOneEpochPruner"),
     )
+} | {
+    f"hydra_plugins.hydra_optuna_sweeper._impl.create_{name.lower()}_sampler": f"optuna.samplers.{name}Sampler"
+    for name in ("NSGAII", "NSGAIII")
 }
 
 # Stands for the value of a key that one side does not have.

@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.readable import counted
-from hydra_async_sweeper.space.domain import contains
 from hydra_async_sweeper.space.search_space import Space
 from hydra_async_sweeper.study import study_file
 from hydra_async_sweeper.study.exclusive import is_lock
@@ -37,28 +38,23 @@ def checked(values: Any, space: Space) -> dict[str, Any] | None:
             f"hydra.sweeper.enqueue: {values} is no configuration; a list such as [{{{key}:VALUE}}] is accepted, "
             "which a shell leaves alone in quotes"
         )
-    fixed = {line.partition("=")[0].lstrip("+"): line.partition("=")[2] for line in space.fixed}
+    fixed = {it.key_or_group: it for it in OverridesParser.create().parse_overrides(list(space.fixed)) if not it.is_delete()}
     kept = {}
-    for key, value in values.items():
+    for typed, value in values.items():
+        key = str(typed).lstrip("+")
         if key in space.parameters:
             parameter = space.parameters[key]
-            distribution: Any = parameter.distribution
             try:
-                is_inside = contains(distribution, value)
-            except (ValueError, TypeError):
-                is_inside = False
-                if not hasattr(distribution, "choices"):
-                    raise SweepError(
-                        f"hydra.sweeper.enqueue: {key}={value}: a number of {parameter.text} is accepted"
-                    ) from None
-            if not is_inside:
+                kept[key] = parameter.suggested(value)
+            except TypeError:
+                raise SweepError(f"hydra.sweeper.enqueue: {key}={value}: a number of {parameter.text} is accepted") from None
+            except ValueError:
                 log.info("hydra.sweeper.enqueue: left out, since %s=%s is outside of %s", key, value, parameter.text)
                 return None
-            kept[key] = value
         elif key not in fixed:
             raise SweepError(f"hydra.sweeper.enqueue: {key} is not searched; {', '.join(space.parameters)} can be given")
-        elif fixed[key] != str(value):
-            log.info("hydra.sweeper.enqueue: left out, since %s=%s is fixed, not %s", key, fixed[key], value)
+        elif fixed[key].value() != value:
+            log.info("hydra.sweeper.enqueue: left out, since %s is fixed, not %s", fixed[key].input_line, value)
             return None
     return kept
 

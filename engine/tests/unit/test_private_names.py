@@ -23,6 +23,7 @@ OPTUNA = [
 ]
 HYDRA = [
     ("hydra._internal.config_loader_impl:ConfigLoaderImpl", "_apply_overrides_to_config"),
+    ("hydra._internal.config_loader_impl:ConfigLoaderImpl", "get_search_path"),
     ("hydra.core.override_parser.types:Override", "_get_value_element_as_str"),
 ]
 
