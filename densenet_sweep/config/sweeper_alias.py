@@ -5,8 +5,8 @@ from hydra.core.config_store import ConfigStore
 
 def register() -> None:
     """Store the sweeper's options under the earlier name, too; again, it does nothing."""
-    from hydra_plugins.hydra_async_sweeper.sweeper import AsyncOptunaConf
+    from hydra_plugins.hydra_async_sweeper.sweeper import sweeper_config
 
     store = ConfigStore.instance()
     if "densenet_sweep.yaml" not in store.repo.get("hydra", {}).get("sweeper", {}):
-        store.store(group="hydra/sweeper", name="densenet_sweep", node=AsyncOptunaConf, provider="densenet_sweep")
+        store.store(group="hydra/sweeper", name="densenet_sweep", node=sweeper_config(), provider="densenet_sweep")

@@ -1,12 +1,9 @@
-"""The best trial of a study, and its config as a file that runs again on its own."""
+"""The best trial of a study, and its config beside the application's own: leaves, chosen options, defaults."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-import yaml
 from hydra.core.config_loader import ConfigLoader
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -17,8 +14,8 @@ if TYPE_CHECKING:
 # Study attribute: its trials are repetitions, so none of them is the best.
 REPEATS = "repeats"
 
-# Groups whose options set other groups' keys. The values show their effect; naming them again would start a sweep.
-_COMPOSING_GROUPS = ("experiment", "sweep")
+# Groups whose options set other groups' keys, in any application; `best_file` finds others.
+COMPOSING_GROUPS = ("experiment", "sweep")
 
 
 def best_trial(study: "optuna.Study") -> "optuna.trial.FrozenTrial | None":
@@ -28,6 +25,9 @@ def best_trial(study: "optuna.Study") -> "optuna.trial.FrozenTrial | None":
     with suppress(ValueError):  # none is complete, or none keeps the constraints
         return study.best_trial
     return None
+
+
+ABSENT: Any = object()
 
 
 def flat_job_config(config: DictConfig, *, resolve: bool = True) -> dict[str, Any]:
@@ -42,43 +42,60 @@ def flat_job_config(config: DictConfig, *, resolve: bool = True) -> dict[str, An
     return _flat(container)
 
 
-def needed_options(config_loader: ConfigLoader, config: DictConfig) -> list[str]:
-    """Return the command line's launcher and sweeper if the application's config does not compose without them."""
-    try:
-        config_loader.load_configuration(config_name=config.hydra.job.config_name, overrides=[], run_mode=RunMode.RUN)
-    except Exception:  # it sets keys that only they have
-        given = [str(line) for line in config.hydra.overrides.hydra]
-        return [line for line in given if line.startswith(("hydra/launcher=", "hydra/sweeper="))]
-    return []
+def default_config(config_loader: ConfigLoader, config: DictConfig) -> tuple[DictConfig, list[str]]:
+    """Return the application's config without overrides, and the typed options without which it does not compose.
+
+    These are its launcher and sweeper, if it sets keys that only they have, and options of groups that have no default.
+
+    Raises:
+        Exception: Hydra's, if it does not compose with them either.
+    """
+    typed = [str(line) for line in config.hydra.overrides.hydra]
+    plugins = [line for line in typed if line.startswith(("hydra/launcher=", "hydra/sweeper="))]
+    options = [str(line) for line in config.hydra.overrides.task if is_option(config_loader, str(line))]
+    for needed in ([], plugins):
+        with suppress(Exception):
+            return composed(config_loader, config, needed), needed
+    return composed(config_loader, config, [*plugins, *options]), [*plugins, *options]
+
+
+def is_option(config_loader: ConfigLoader, override: str) -> bool:
+    """Return whether `override` chooses an option of a config group."""
+    group, is_assignment, _ = override.lstrip("+").partition("=")
+    return bool(is_assignment and config_loader.get_group_options(group.partition("@")[0].lstrip("/")))
 
 
 def chosen_options(config: DictConfig, ignored: Sequence[str] = ()) -> dict[str, str]:
     """Return the chosen option of each application group, except groups whose options set other groups' keys."""
-    chosen = OmegaConf.select(config, "hydra.runtime.choices", default={})
     return {
         group: option
-        for group, option in chosen.items()
-        if option is not None and not group.startswith("hydra/") and group not in _COMPOSING_GROUPS and "@" not in group
-        if not is_below(group, ignored)
+        for group, option in choices_of(config).items()
+        if option is not None and group not in COMPOSING_GROUPS and not is_below(group, ignored)
     }
 
 
-def plain_config(config_loader: ConfigLoader, config: DictConfig, choices: Mapping[str, str]) -> DictConfig:
+def plain_config(config_loader: ConfigLoader, config: DictConfig, choices: Mapping[str, str | None]) -> DictConfig:
     """Return the config that these group options give, without value overrides.
 
     Args:
         config_loader: Hydra's.
         config: of the command, composed, with Hydra's part.
-        choices: by group.
+        choices: by group; those of the application's defaults may be missing.
 
     Raises:
         Exception: Hydra's, for an option that does not exist.
     """
-    return config_loader.load_configuration(
-        config_name=config.hydra.job.config_name,
-        overrides=[*needed_options(config_loader, config), *(f"{group}={option}" for group, option in choices.items())],
-        run_mode=RunMode.RUN,
-    )
+    default, needed = default_config(config_loader, config)
+    return composed(config_loader, config, [*needed, *option_overrides(choices, choices_of(default))])
+
+
+def option_overrides(choices: Mapping[str, str | None], before: Mapping[str, str | None]) -> list[str]:
+    """Return the overrides that change the options `before` into `choices`."""
+    return [
+        f"~{group}" if option is None else f"{'' if group in before else '+'}{group}={option}"
+        for group, option in choices.items()
+        if before.get(group) != option
+    ]
 
 
 def is_below(key: str, sections: Sequence[str]) -> bool:
@@ -86,42 +103,17 @@ def is_below(key: str, sections: Sequence[str]) -> bool:
     return any(key == section or key.startswith(f"{section}.") for section in sections)
 
 
-def write(
-    path: Path,
-    config_loader: ConfigLoader,
-    config: DictConfig,
-    header: str,
-    ignored: Sequence[str] = (),
-    *,
-    repetition: Mapping[str, Any] = MappingProxyType({}),
-) -> None:
-    """Write the job part of `config` to `path` as an option file: the chosen groups, and what differs from them.
+def composed(config_loader: ConfigLoader, config: DictConfig, overrides: Sequence[str]) -> DictConfig:
+    """Return what the application of `config` gives with these overrides alone."""
+    return config_loader.load_configuration(
+        config_name=config.hydra.job.config_name, overrides=list(overrides), run_mode=RunMode.RUN
+    )
 
-    Args:
-        path: `.../experiment/best.yaml`; the folder above `experiment` is the `--config-dir`.
-        config_loader: Hydra's, to compose what the chosen groups give by themselves.
-        config: of the trial, composed, with Hydra's part.
-        header: a comment for the top of the file, without its `#`.
-        ignored: keys and sections to leave out, such as where results are written.
-        repetition: further values by override path that repeat the trial exactly; written even if ignored.
 
-    Raises:
-        OSError: the folder cannot be written.
-    """
-    choices = chosen_options(config, ignored)
-    unset = object()
-    given = flat_job_config(plain_config(config_loader, config, choices))
-    differing = {
-        key: value
-        for key, value in flat_job_config(config).items()
-        if given.get(key, unset) != value and not is_below(key, ignored)
-    } | dict(repetition)
-    lines = ["# @package _global_", *(f"# {line}".rstrip() for line in header.splitlines()), "defaults:"]
-    lines += [f"  - override /{group}: {option}" for group, option in choices.items()]
-    body = yaml.safe_dump(_nested(differing), sort_keys=False) if differing else ""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = "\n".join(lines if choices else [line for line in lines if line != "defaults:"])
-    path.write_text(f"{text}\n\n{body}", encoding="utf-8")
+def choices_of(config: DictConfig) -> dict[str, str | None]:
+    """Return the option of each of the application's groups, as the composed config records it."""
+    choices = OmegaConf.select(config, "hydra.runtime.choices", default={})
+    return {str(group): option for group, option in choices.items() if not str(group).startswith("hydra/")}
 
 
 def _flat(section: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
@@ -132,14 +124,3 @@ def _flat(section: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
         else:
             leaves[f"{prefix}{key}"] = value
     return leaves
-
-
-def _nested(leaves: Mapping[str, Any]) -> dict[str, Any]:
-    root: dict[str, Any] = {}
-    for path, value in leaves.items():
-        *sections, last = path.split(".")
-        node = root
-        for section in sections:
-            node = node.setdefault(section, {})
-        node[last] = value
-    return root

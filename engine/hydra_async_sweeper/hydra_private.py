@@ -1,9 +1,13 @@
 """Private names of Hydra (1.3.2 to 1.3.8, and 1.4) that the engine needs, and what the two lines do differently."""
 
+import copy
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from hydra._internal import config_loader_impl
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.override_parser.types import Override
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig
@@ -41,3 +45,10 @@ def failed(error: Exception) -> JobReturn:
 def element_text(element: Any) -> str:
     """Return one value of a sweep override as override text, as Hydra writes it into `.hydra/overrides.yaml`."""
     return str(Override._get_value_element_as_str(element))
+
+
+def with_folder(config_loader: ConfigLoader, folder: Path) -> ConfigLoader:
+    """Return a config loader that also reads `folder`, as with `--config-dir`."""
+    path = copy.deepcopy(config_loader.get_search_path())
+    path.prepend(provider="command-line", path=f"file://{folder}", anchor=SearchPathQuery("schema", None))
+    return config_loader_impl.ConfigLoaderImpl(config_search_path=path)

@@ -17,6 +17,7 @@ _ACCEPTED: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "patience": ("a whole number of at least 1, or null,", lambda number: number >= 1),
     "lease_seconds": ("a number of seconds above 0", lambda seconds: 0 < seconds < math.inf),
     "target": ("a number, or null,", lambda value: not math.isnan(value)),
+    "trial_timeout": ("a number of seconds above 0, or null,", lambda seconds: 0 < seconds < math.inf),
     "max_retries": ("a whole number of at least 0", lambda number: number >= 0),
 }
 

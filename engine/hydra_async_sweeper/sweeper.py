@@ -9,7 +9,7 @@ import shlex
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,14 +19,18 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from hydra_async_sweeper import best_config
+from hydra_async_sweeper.best_file import BestFile, add_header
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.events import consult, emit
 from hydra_async_sweeper.launchers import launching
 from hydra_async_sweeper.options import check_options
-from hydra_async_sweeper.readable import shown_path
+from hydra_async_sweeper.peer import results_file
+from hydra_async_sweeper.peer.options import translated
+from hydra_async_sweeper.program import program
+from hydra_async_sweeper.readable import counted, one_line, shown_path
 from hydra_async_sweeper.space import conditions
 from hydra_async_sweeper.space import search_space as spaces
-from hydra_async_sweeper.study import build, enqueue, passwords, rehearsal, study_file, trust
+from hydra_async_sweeper.study import build, enqueue, other_space, passwords, rehearsal, study_file, trust
 from hydra_async_sweeper.study import definition as studies
 from hydra_async_sweeper.study import storage as storages
 from hydra_async_sweeper.study.budget import Budget
@@ -60,6 +64,8 @@ def sweep(
         SweepError: the sweep cannot run, and nothing was written; or too many trials failed.
         KeyboardInterrupt: the user stopped; the same command continues.
     """
+    options = translated(options)
+    options["storage"] = storages.located(options["storage"], Path(config.hydra.runtime.cwd))
     check_options(options)
     directions = studies.directions(options["direction"])
     passwords.check_password(options["storage"])
@@ -92,9 +98,20 @@ def sweep(
         only_enqueued=options["repeats"],
     )
 
-    command = options["command"] or f"{_program()} {shlex.join(sys.argv[1:])}".strip()
+    def fit(source: "optuna.Study") -> "list[optuna.trial.FrozenTrial]":
+        """Return the finished trials of `source` that lie in this space; an added parameter has its stated value."""
+        before: dict[str, Any] = {**source.user_attrs.get("config", {}), **source.user_attrs.get("choices", {})}
+        look_up = _look_up_in(context, config)
+        return other_space.fitted(
+            enqueue.copies(source),
+            space,
+            lambda it: before[it] if it in before else look_up(it, space.fixed),
+            keeps_others=options["custom_search_space"] is not None,
+        )
+
+    command = options["command"] or f"{program()} {shlex.join(sys.argv[1:])}".strip()
     with _leaving_nothing(sweep_dir):
-        study = _opened(options, name, sweep_dir, definition, first, _reread_with(context, config))
+        study = _opened(options, name, sweep_dir, definition, first, _reread_with(context, config), fit)
         study_file.write(sweep_dir, study, storage=options["storage"], n_trials=options["n_trials"], command=command)
         event_arguments = {"config": config, "study_name": study.study_name, "sweep_dir": str(sweep_dir)}
         emit(context, "on_study_open", command=command, **event_arguments)
@@ -175,6 +192,7 @@ def _opened(
     definition: studies.Definition,
     first: Sequence[Mapping[str, Any]],
     reread: studies.Reread,
+    fit: "Callable[[optuna.Study], list[optuna.trial.FrozenTrial]]",
 ) -> "optuna.Study":
     """Return the study, with its first trials if it is new; commands open it one at a time."""
     study_file.check_file(sweep_dir, options["storage"])
@@ -185,8 +203,11 @@ def _opened(
     held_to: Mapping[str, str] = {}
     if options["warm_start_from"] is not None:
         source = enqueue.source_of_warm_start(options["warm_start_from"], storage, sweep_dir)
-        studies.check_same(source, definition, reread=reread, allow_change=allow_change)
-        earlier = enqueue.copies(source)
+        studies.check_comparable(source, definition, reread=reread, allow_change=allow_change)
+        earlier = fit(source)
+        left_out = len(enqueue.copies(source)) - len(earlier)
+        if left_out:
+            log.info("hydra.sweeper.warm_start_from: left out %s outside of the space", counted(left_out, "trial"))
         held_to = {} if allow_change else source.user_attrs.get(HELD_TO, {})
     sweep_dir.mkdir(parents=True, exist_ok=True)
     with exclusive(storage, name) as renew:
@@ -217,6 +238,7 @@ def _settings(options: Mapping[str, Any], study_name: str, sweep_dir: Path, base
         started=time.time(),
         lease_seconds=options["lease_seconds"],
         max_retries=options["max_retries"],
+        trial_timeout=options["trial_timeout"],
         custom_search_space=options["custom_search_space"],
         repeats=options["repeats"],
         base=best_config.flat_job_config(base, resolve=False),
@@ -231,7 +253,10 @@ def _report_best(
     sweep_dir: Path,
     ignored: Sequence[str],
 ) -> Any:
-    """Log the best trial, write it as an option file that runs again, and return its value (or values)."""
+    """Log the best trial, write it as an option file that runs again, and return its value (or values).
+
+    Whatever goes wrong with the files is a warning, after all the training that was done.
+    """
     complete = [trial for trial in study.get_trials(deepcopy=False) if trial.state.name == "COMPLETE"]
     if not complete:
         log.warning("no trial is complete%s", "" if study.user_attrs.get(best_config.REPEATS) else ", so there is no best one")
@@ -239,27 +264,20 @@ def _report_best(
     found = _best_in_the_first(study) if len(study.directions) > 1 else best_config.best_trial(study)
     if found is None:
         return None
-    composed = context.config_loader.load_sweep_config(config, space.overrides(found.params))
     values = ", ".join(f"{value:.6g}" for value in found.values)
-    path = sweep_dir / "experiment" / "best.yaml"
-    groups = context.config_loader.get_group_options("experiment")
-    option = "experiment=best" if groups else "+experiment=best"
-    shown = shown_path(path.parent.parent)
-    command = " ".join(
-        [
-            _program(),
-            "--config-dir",
-            shlex.quote(str(shown)),
-            option,
-            *best_config.needed_options(context.config_loader, config),
-        ]
-    )
-    header = f"The best of study {study.study_name}: trial {found.number}, value {values}.\n\n  {command}"
-    best_config.write(path, context.config_loader, composed, header, ignored, repetition=found.user_attrs.get(REPETITION, {}))
     front = f"the first of {len(study.best_trials)} on the Pareto front by the first objective"
     kind = front if len(study.directions) > 1 else "the best trial"
     log.info("%s: number %d, value %s\n  %s", kind, found.number, values, space.searched(found.params))
-    log.info("run it again with\n  %s", command)
+    try:
+        results_file.write(sweep_dir, study, space)
+        composed = context.config_loader.load_sweep_config(config, space.overrides(found.params))
+        best = BestFile(context.config_loader, composed, ignored, found.user_attrs.get(REPETITION, {}))
+        overrides = best.write(sweep_dir)
+        command = f"{program()} --config-dir {shlex.join([str(shown_path(sweep_dir)), *overrides])}"
+        add_header(sweep_dir, f"The best of study {study.study_name}: trial {found.number}, value {values}.\n\n  {command}")
+        log.info("run it again with\n  %s", command)
+    except Exception as error:
+        log.warning("the best trial's config is not written: %s", one_line(error))
     return list(found.values) if len(study.directions) > 1 else found.value
 
 
@@ -267,14 +285,6 @@ def _best_in_the_first(study: "optuna.Study") -> "optuna.trial.FrozenTrial":
     """Return the trial of the Pareto front that is best in the first objective."""
     sign = 1 if study.directions[0].name == "MAXIMIZE" else -1
     return max(study.best_trials, key=lambda trial: (sign * trial.values[0], -trial.number))
-
-
-def _program() -> str:
-    """Return what the user typed before the arguments: an installed command, a script or a module."""
-    path = Path(sys.argv[0])
-    if path.name == "__main__.py":
-        return f"python -m {path.parent.name}"
-    return f"python {path.name}" if path.suffix == ".py" else path.name
 
 
 def _states(study: "optuna.Study") -> dict[int, tuple[str, str | None]]:

@@ -29,6 +29,8 @@ from omegaconf import DictConfig
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.launchers.child_output import Relay, streams
 from hydra_async_sweeper.options import MOST_WORKERS
+from hydra_async_sweeper.workers import trial_clock
+from hydra_async_sweeper.workers.lease import mark_overtime
 from hydra_async_sweeper.workers.process_identity import is_gone, machine, process_start
 from hydra_async_sweeper.workers.worker import Worker
 
@@ -36,6 +38,9 @@ _POLL_SECONDS = 0.05
 
 # How long a worker may take to leave at a second Ctrl-C.
 _LEAVING_SECONDS = 3.0
+
+# How long a trial whose time is over may take to end by the exception that its worker raises.
+_OVERTIME_SECONDS = 3.0
 
 _FOLDER = "hydra-async-sweeper-"
 
@@ -94,6 +99,7 @@ class _Launch:
                     self.running.remove(ended)
                     free.append(ended.slot)
                     self._collect(ended)
+                self._end_overdue()
                 time.sleep(_POLL_SECONDS)
         finally:
             for number, handler in before.items():
@@ -102,6 +108,22 @@ class _Launch:
         if self.is_interrupted:
             raise KeyboardInterrupt
         return [self.returns[index] for index in range(len(self.jobs))]
+
+    def _end_overdue(self) -> None:
+        """Kill the worker whose trial runs too long and did not end by itself: it hangs, perhaps outside of Python."""
+        for job in self.running:
+            worker = self.jobs[job.index].task_function
+            limit = worker.settings.trial_timeout if isinstance(worker, Worker) else None
+            seconds = None if limit is None else trial_clock.seconds_running(self._clock(job.index))
+            if isinstance(worker, Worker) and limit is not None and seconds is not None and seconds > limit + _OVERTIME_SECONDS:
+                with suppress(Exception):  # the storage is away; then it died, as far as the study shows
+                    mark_overtime(worker.settings.open_study(), job.process.pid, limit)
+                with suppress(ProcessLookupError):
+                    os.killpg(job.process.pid, signal.SIGKILL)  # with what the task has started
+                job.process.wait()
+
+    def _clock(self, index: int) -> Path:
+        return self.folder / f"{index}.trial"
 
     def _end_now(self) -> None:
         """End the running jobs: by a second Ctrl-C, on which a worker puts its trial back into the queue, then by SIGKILL."""
@@ -118,10 +140,16 @@ class _Launch:
 
     def _start(self, slot: Slot, index: int, num_deaths: int) -> _Running:
         payload, result = self.folder / f"{index}.job", self.folder / f"{index}.{num_deaths}.return"
+        self._clock(index).unlink(missing_ok=True)
         payload.write_bytes(cloudpickle.dumps(self.jobs[index]))
         process = subprocess.Popen(
             [sys.executable, "-m", "hydra_async_sweeper.launchers.local_process", str(payload), str(result), str(os.getpid())],
-            env={**os.environ, **slot.environment, "PYTHONUNBUFFERED": "1"},
+            env={
+                **os.environ,
+                **slot.environment,
+                "PYTHONUNBUFFERED": "1",
+                trial_clock.VARIABLE: str(self._clock(index)),
+            },
             **streams(),
             start_new_session=True,  # the terminal's Ctrl-C reaches the parent alone, which passes it on once
         )

@@ -132,19 +132,53 @@ def check_same(
     Raises:
         SweepError: other directions, another space or, unless `allow_change`, another config.
     """
-    name = study.study_name
-    elsewhere = f"another hydra.sweeper.study_name starts a new study beside {name}"
+    _check_directions(study, definition)
+    subject = f"the study {study.study_name} searches"
+    _refuse(first_difference(study.user_attrs.get("space", {}), definition.space), subject, _elsewhere(study))
+    if not allow_change:
+        _check_config(study, definition, reread)
+
+
+def check_comparable(
+    study: "optuna.Study",
+    definition: Definition,
+    *,
+    reread: Reread = _as_stored,
+    allow_change: bool = False,
+) -> None:
+    """Refuse a study whose trials do not compare, although another space may have been searched.
+
+    Raises:
+        SweepError: other directions or, unless `allow_change`, another config beside what either of them searches.
+    """
+    _check_directions(study, definition)
+    if not allow_change:
+        _check_config(study, definition, reread, searched=[*study.user_attrs.get("space", {}), *definition.space])
+
+
+def _check_directions(study: "optuna.Study", definition: Definition) -> None:
     before = [direction.name.lower() for direction in study.directions]
     if before != definition.directions:
         now = ",".join(definition.directions)
-        raise SweepError(f"hydra.sweeper.direction={now}: the study {name} has {','.join(before)}; {elsewhere}")
+        which = f"the study {study.study_name} has {','.join(before)}; {_elsewhere(study)}"
+        raise SweepError(f"hydra.sweeper.direction={now}: {which}")
+
+
+def _check_config(study: "optuna.Study", definition: Definition, reread: Reread, searched: Sequence[str] = ()) -> None:
     attributes = study.user_attrs
-    _refuse(first_difference(attributes.get("space", {}), definition.space), f"the study {name} searches", elsewhere)
-    if not allow_change:
-        hint = f"{elsewhere}, hydra.sweeper.allow_config_change=true mixes the two"
-        stored, choices = attributes.get("config", {}), attributes.get("choices", definition.choices)
-        difference = first_difference(stored, definition.config, lambda: reread(choices, stored))
-        _refuse(difference, f"the study {name} has", hint)
+    stored, choices = attributes.get("config", {}), attributes.get("choices", definition.choices)
+    # A searched group sets the keys of its package.
+    sections = [name.partition("@")[2] or name.replace("/", ".") for name in searched]
+    before, now = (
+        {key: value for key, value in config.items() if not is_below(key, sections)} for config in (stored, definition.config)
+    )
+    difference = first_difference(before, now, lambda: reread(choices, stored))
+    hint = f"{_elsewhere(study)}, hydra.sweeper.allow_config_change=true mixes the two"
+    _refuse(difference, f"the study {study.study_name} has", hint)
+
+
+def _elsewhere(study: "optuna.Study") -> str:
+    return f"another hydra.sweeper.study_name starts a new study beside {study.study_name}"
 
 
 def _refuse(difference: tuple[str, Any, Any] | None, subject: str, hint: str) -> None:

@@ -64,6 +64,20 @@ def open_storage(url: str | None, sweep_dir: Path) -> "optuna.storages.BaseStora
     return _database(url)
 
 
+def located(url: str | None, folder: Path) -> str | None:
+    """Return `url` with a relative path in it made absolute, from `folder`, since jobs may change theirs."""
+    if url is None or not url.startswith(("journal:", "sqlite")):
+        return url
+    path = storage_file(url, Path())
+    if path is None or path.is_absolute() or url == "sqlite":
+        return url
+    if url.startswith("journal:"):
+        return f"journal:{folder / path}"
+    from sqlalchemy.engine import make_url
+
+    return make_url(url).set(database=str(folder / path)).render_as_string(hide_password=False)
+
+
 def wait_for_storage(url: str | None, sweep_dir: Path) -> "optuna.storages.BaseStorage":
     """Return the storage at `url`, waiting while it does not answer: it existed when the sweep began.
 

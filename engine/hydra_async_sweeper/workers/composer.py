@@ -38,7 +38,7 @@ class Composer:
         self._is_group: dict[str, bool] = {}
 
     def compose(self, overrides: Sequence[str]) -> DictConfig:
-        """Return what `ConfigLoader.load_sweep_config` returns for the fixed overrides followed by these.
+        """Return what `ConfigLoader.load_sweep_config` returns, in the command's folder, for the fixed overrides and these.
 
         Raises:
             Exception: Hydra's and OmegaConf's, for an override that does not fit.
@@ -47,6 +47,7 @@ class Composer:
         options = tuple(str(override.input_line) for override in parsed if self._chooses_an_option(override))
         if options not in self._composed:
             composed = self._config_loader.load_sweep_config(self._master, [*self._fixed, *options])
+            composed.hydra.runtime.cwd = self._master.hydra.runtime.cwd  # a worker may be in a folder of its own (job.chdir)
             self._composed[options] = cloudpickle.dumps(composed)
         config: DictConfig = pickle.loads(self._composed[options])
         apply_values([it for it in parsed if not self._chooses_an_option(it)], config)

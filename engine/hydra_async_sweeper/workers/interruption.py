@@ -11,6 +11,14 @@ from typing import Any
 log = logging.getLogger("hydra_async_sweeper")
 
 
+class TrialOvertime(BaseException):
+    """Raised in a task that runs longer than `hydra.sweeper.trial_timeout`; it ends the attempt, not the worker."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+
+
 class Interruption:
     """A request to stop this process.
 
@@ -25,6 +33,8 @@ class Interruption:
     def __init__(self) -> None:
         self.is_asked_for = False
         self.raised: BaseException | None = None
+        self._is_in_task = False
+        self._overtime: float | None = None
 
     @contextmanager
     def watched(self) -> Iterator["Interruption"]:
@@ -44,7 +54,26 @@ class Interruption:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
+    @contextmanager
+    def in_task(self) -> Iterator[None]:
+        """Let `end_task` end what runs inside the context."""
+        self._is_in_task = True
+        try:
+            yield
+        finally:
+            self._is_in_task, self._overtime = False, None
+
+    def end_task(self, seconds: float) -> None:
+        """Raise `TrialOvertime` in the task of the main thread; called in another one. It sends itself a signal of ours."""
+        main = threading.main_thread().ident
+        if self._is_in_task and main is not None:
+            self._overtime = seconds
+            signal.pthread_kill(main, signal.SIGINT)
+
     def _on_signal(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature of a handler
+        if number == signal.SIGINT and self._overtime is not None:
+            seconds, self._overtime = self._overtime, None
+            raise TrialOvertime(seconds)
         if self.is_asked_for:
             raise KeyboardInterrupt
         self.is_asked_for = True

@@ -10,6 +10,7 @@ On the same machine a dead process is noticed at once; elsewhere, when its lease
 own clock. Optuna's own heartbeat is not recorded under ask and tell, and exists for databases only.
 """
 
+import math
 import os
 import socket
 import threading
@@ -17,6 +18,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hydra_async_sweeper.optuna_private import id_of, storage_of
@@ -36,6 +38,23 @@ ATTEMPT = "attempt"
 _RUNNING, _RECLAIMING, _RELEASED = "running", "reclaiming", "released"
 
 
+# In a lease: the seconds for which its trial might run, and which are over.
+_OVERTIME = "overtime"
+
+
+@dataclass(frozen=True)
+class Limit:
+    """How long a trial may run, and what is called, in another thread, when that is over."""
+
+    seconds: float
+    on_overtime: Callable[[float], None]
+
+
+def cause_of_overtime(seconds: float) -> str:
+    """Return why an attempt ended that took longer than these seconds."""
+    return f"it ran longer than hydra.sweeper.trial_timeout={seconds:g} seconds"
+
+
 class Lease:
     """This worker's claim to one running trial; renewed by its own thread until it is released.
 
@@ -45,7 +64,12 @@ class Lease:
     """
 
     def __init__(
-        self, study: "optuna.Study", trial: "optuna.trial.FrozenTrial", seconds: float, content: dict[str, Any]
+        self,
+        study: "optuna.Study",
+        trial: "optuna.trial.FrozenTrial",
+        seconds: float,
+        content: dict[str, Any],
+        limit: "Limit | None" = None,
     ) -> None:
         """Do not call this: `take` and `succeed` return a lease that is held."""
         self.number = trial.number
@@ -53,23 +77,25 @@ class Lease:
         self._trial_id = id_of(trial)
         self._seconds = seconds
         self._content = content
+        self._limit = limit
         self._writing = threading.Lock()
         self._released = threading.Event()
         self._thread = threading.Thread(target=self._renew, name=f"lease-{self._trial_id}", daemon=True)
 
     @classmethod
-    def take(cls, study: "optuna.Study", trial_id: int, seconds: float) -> "Lease | None":
+    def take(cls, study: "optuna.Study", trial_id: int, seconds: float, limit: "Limit | None" = None) -> "Lease | None":
         """Return the lease on a trial just begun or pulled from the queue, or None if another worker holds it.
 
         Args:
             study: of the trial.
             trial_id: Optuna's.
             seconds: how long its owner may be silent before another worker may take the trial over.
+            limit: how long it may run.
         """
         trial = storage_of(study).get_trial(trial_id)
         if trial.user_attrs.get(LEASE, {}).get("phase", _RELEASED) != _RELEASED:
             return None
-        return cls._replacing(study, trial, seconds, _RUNNING, _attempt(trial))
+        return cls._replacing(study, trial, seconds, _RUNNING, _attempt(trial), limit)
 
     @classmethod
     def succeed(cls, study: "optuna.Study", trial: "optuna.trial.FrozenTrial", seconds: float) -> "Lease | None":
@@ -83,7 +109,13 @@ class Lease:
 
     @classmethod
     def _replacing(
-        cls, study: "optuna.Study", trial: "optuna.trial.FrozenTrial", seconds: float, phase: str, attempt: int
+        cls,
+        study: "optuna.Study",
+        trial: "optuna.trial.FrozenTrial",
+        seconds: float,
+        phase: str,
+        attempt: int,
+        limit: "Limit | None" = None,
     ) -> "Lease | None":
         """Replace the lease that `trial` shows, and return the new one if it is held afterwards."""
         content = {
@@ -98,7 +130,7 @@ class Lease:
             "process_start": process_start(os.getpid()),
             "gpu": os.environ.get("CUDA_VISIBLE_DEVICES") or None,
         }
-        lease = cls(study, trial, seconds, content)
+        lease = cls(study, trial, seconds, content, limit)
         return lease if lease.begin() else None
 
     def begin(self) -> bool:
@@ -162,10 +194,15 @@ class Lease:
         return not trial.state.is_finished() and trial.user_attrs.get(LEASE, {}).get("token") == self._content["token"]
 
     def _renew(self) -> None:
-        while not self._released.wait(self._seconds / 3):
+        limit = self._limit
+        end = math.inf if limit is None else time.monotonic() + limit.seconds
+        while not self._released.wait(max(0.0, min(self._seconds / 3, end - time.monotonic()))):
             with suppress(Exception):
-                self._write()
+                self._write(**({_OVERTIME: limit.seconds} if limit is not None and time.monotonic() >= end else {}))
                 self._keep_running()
+            if limit is not None and time.monotonic() >= end:
+                limit.on_overtime(limit.seconds)
+                return  # if that does not end the trial, its silence does
 
     def _keep_running(self) -> None:
         """Take the trial out of the queue again if a worker that was silent for long has put it there."""
@@ -251,8 +288,19 @@ def reclaim_dead(
             lease = Lease.succeed(study, trial, lease_seconds)
             if lease is not None:
                 with _unless_finished():  # its owner was only slow, and has finished it
-                    lease.end_attempt("its worker died", max_retries, on_reclaimed)
+                    overtime = trial.user_attrs.get(LEASE, {}).get(_OVERTIME)
+                    cause = "its worker died" if overtime is None else cause_of_overtime(overtime)
+                    lease.end_attempt(cause, max_retries, on_reclaimed)
     return found
+
+
+def mark_overtime(study: "optuna.Study", pid: int, seconds: float) -> None:
+    """Note in the lease of process `pid` of this machine, which is about to be killed, that its trial ran too long."""
+    for trial in study.get_trials(deepcopy=False):
+        lease: Mapping[str, Any] = trial.user_attrs.get(LEASE, {})
+        is_its = lease.get("pid") == pid and lease.get("machine") == machine() and lease.get("phase", _RUNNING) == _RUNNING
+        if trial.state.name == "RUNNING" and is_its and _OVERTIME not in lease:
+            storage_of(study).set_trial_user_attr(id_of(trial), LEASE, {**lease, _OVERTIME: seconds})
 
 
 def is_dead(trial: "optuna.trial.FrozenTrial", lease_seconds: float, silence: Silence) -> bool:

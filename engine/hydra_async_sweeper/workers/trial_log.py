@@ -10,6 +10,9 @@ from hydra_async_sweeper.readable import shown_path
 if TYPE_CHECKING:
     import optuna
 
+# Attribute of a trial: its folder below the sweep's, where that is not its number.
+FOLDER = "folder"
+
 log = logging.getLogger("hydra_async_sweeper")
 
 
@@ -17,7 +20,12 @@ def end(study: "optuna.Study", trial: "optuna.trial.FrozenTrial", sweep_dir: Pat
     """Log one line: the state with value and incumbent, or with the reason and, for a failure, the trial's folder."""
     reason = trial.user_attrs.get("reason", "")
     if trial.state.name == "FAIL":
-        log.warning("trial %d failed: %s (%s)", trial.number, reason, shown_path(sweep_dir / str(trial.number)))
+        log.warning(
+            "trial %d failed: %s (%s)",
+            trial.number,
+            reason,
+            shown_path(sweep_dir / trial.user_attrs.get(FOLDER, str(trial.number))),
+        )
     elif trial.state.name == "PRUNED":
         log.info("trial %d pruned %s", trial.number, reason)
     else:

@@ -36,10 +36,10 @@ from hydra_async_sweeper.study.ranking import best_first
 from hydra_async_sweeper.study.retry import is_full_disk, wait_out
 from hydra_async_sweeper.study.storage import open_storage, wait_for_storage
 from hydra_async_sweeper.trial import TrialLost, TrialPruned, running
-from hydra_async_sweeper.workers import trial_log
+from hydra_async_sweeper.workers import trial_clock, trial_log
 from hydra_async_sweeper.workers.composer import Composer
-from hydra_async_sweeper.workers.interruption import Interruption
-from hydra_async_sweeper.workers.lease import Lease, Silence, reclaim_dead
+from hydra_async_sweeper.workers.interruption import Interruption, TrialOvertime
+from hydra_async_sweeper.workers.lease import Lease, Limit, Silence, cause_of_overtime, reclaim_dead
 from hydra_async_sweeper.workers.optuna_trial import RunningTrial
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ class Settings:
     started: float
     lease_seconds: float
     max_retries: int
+    trial_timeout: float | None
     custom_search_space: str | None
     repeats: bool
     base: Mapping[str, Any]  # the config without any searched value, unresolved, by override path
@@ -133,7 +134,8 @@ class Worker:
                         return "no configuration is left" if settings.repeats else "the sampler has tried every combination"
                     time.sleep(_POLL_SECONDS)  # a running trial may still come back
                     continue
-                lease = Lease.take(study, id_of(trial), settings.lease_seconds)
+                limit = None if settings.trial_timeout is None else Limit(settings.trial_timeout, interruption.end_task)
+                lease = Lease.take(study, id_of(trial), settings.lease_seconds, limit)
                 if lease is None:  # it was in the queue by mistake: another worker runs it
                     continue
                 if settings.budget.admits(study, trial.number):
@@ -205,7 +207,9 @@ class Worker:
         nth = f" (attempt {lease.attempt + 1})" if lease.attempt else ""
         log.info("trial %d%s%s: %s", trial.number, origin, nth, self.space.searched(values))
         try:
-            returned = self._job(trial.number, composer, self.space.overrides(values)[len(self.space.fixed) :], handle)
+            overrides = self.space.overrides(values)[len(self.space.fixed) :]
+            with interruption.in_task(), trial_clock.running():
+                returned = self._job(study, trial, composer, overrides, handle)
             if interruption.raised is not None:  # Hydra has taken it for the task's own
                 raise interruption.raised
         except BaseException as left:
@@ -239,6 +243,8 @@ class Worker:
             return
         lease.count_attempt()
         cause = f"its task raised {type(raised).__name__}"
+        if isinstance(raised, TrialOvertime):
+            cause = cause_of_overtime(raised.seconds)
         if isinstance(raised, SystemExit):
             cause = f"its task called sys.exit({'' if raised.code is None else repr(raised.code)})"
         log.warning("trial %d: %s", lease.number, cause)
@@ -252,17 +258,24 @@ class Worker:
             values |= {name: value for name, value in trial.params.items() if name not in self.space.parameters}
         return values
 
-    def _job(self, number: int, composer: Composer, overrides: Sequence[str], handle: RunningTrial) -> JobReturn:
+    def _job(
+        self,
+        study: "optuna.Study",
+        trial: "optuna.Trial",
+        composer: Composer,
+        overrides: Sequence[str],
+        handle: RunningTrial,
+    ) -> JobReturn:
         """Compose the trial's config and run it as Hydra runs the jobs of a grid."""
         try:
             config = composer.compose(overrides)
+            with read_write(config.hydra), open_dict(config.hydra):
+                config.hydra.job.id = str(trial.number)
+                config.hydra.job.num = trial.number
+                config.hydra.sweep.dir = str(self.settings.sweep_dir)
+                config.hydra.sweep.subdir = _folder(study, trial, str(config.hydra.sweep.subdir))
         except Exception as error:
             return failed(error)
-        with read_write(config.hydra), open_dict(config.hydra):
-            config.hydra.job.id = str(number)
-            config.hydra.job.num = number
-            config.hydra.sweep.dir = str(self.settings.sweep_dir)
-            config.hydra.sweep.subdir = str(number)
 
         def run() -> JobReturn:
             with running(handle):
@@ -292,6 +305,19 @@ class Worker:
             reason=reason,
             best=best_first(study),
         )
+
+
+def _folder(study: "optuna.Study", trial: "optuna.Trial", wanted: str) -> str:
+    """Return the trial's folder below the sweep's: `hydra.sweep.subdir`, which every attempt keeps and no two trials share."""
+    if wanted == str(trial.number):
+        return wanted
+    if trial_log.FOLDER in trial.user_attrs:
+        return str(trial.user_attrs[trial_log.FOLDER])
+    others = (it for it in study.get_trials(deepcopy=False) if it.number != trial.number)
+    is_taken = wanted in {it.user_attrs.get(trial_log.FOLDER) for it in others}
+    folder = f"{wanted}-{trial.number}" if is_taken else wanted
+    trial.set_user_attr(trial_log.FOLDER, folder)
+    return folder
 
 
 def _outcome(returned: JobReturn, num_objectives: int) -> tuple[str, Any, str | None]:

@@ -12,6 +12,8 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from hydra_async_sweeper.peer.target import OURS, Target
+
 
 class AsyncOptunaSweeper(Sweeper):
     """Passes Hydra's arguments to the engine in `hydra_async_sweeper`."""
@@ -37,7 +39,7 @@ class AsyncOptunaSweeper(Sweeper):
 class AsyncOptunaConf:
     """`hydra.sweeper`; the keys of hydra-optuna-sweeper, and ours."""
 
-    _target_: str = "hydra_plugins.hydra_async_sweeper.sweeper.AsyncOptunaSweeper"
+    _target_: Target = OURS
     _recursive_: bool = False
     defaults: list[Any] = field(default_factory=lambda: ["_self_", {"sampler": "tpe"}, {"pruner": "none"}])
     sampler: Any = None
@@ -45,7 +47,8 @@ class AsyncOptunaConf:
     # minimize or maximize, or a list of them, one per objective
     direction: Any = "minimize"
     # null or journal: study.journal in hydra.sweep.dir; sqlite: study.db there; journal:PATH; a database URL; grpc://HOST:PORT
-    storage: str | None = None
+    # or one of Optuna's storages as a _target_
+    storage: Any = None
     # null: the name of hydra.sweep.dir
     study_name: str | None = None
     # finished trials (complete or pruned) of the study, in total
@@ -56,7 +59,9 @@ class AsyncOptunaConf:
     max_failure_rate: float = 0.5
     # key: the text of a sweep override, such as choice(12,24,36) or tag(log,interval(0.01,1)); or, if it is
     # searched only beside certain values of others, {search: the text, when: {another key: a value or a list of them}}
-    params: dict[str, Any] | None = None
+    params: dict[str, Any] = field(default_factory=dict)
+    # the form of hydra-optuna-sweeper 1.1; deprecated
+    search_space: Any = None
     # dotted path of a function (config, trial) that suggests further parameters
     custom_search_space: str | None = None
     # modules besides Optuna's whose samplers and pruners may be named, such as my_package.*
@@ -73,7 +78,7 @@ class AsyncOptunaConf:
     repeats: bool = False
     # the command printed to continue the sweep; null: the one that was typed
     command: str | None = None
-    # a new study starts with the finished trials of this study of the same space: its name, or the folder of its sweep
+    # a new study starts with the finished trials of this study that lie in its space: its name, or the folder of its sweep
     warm_start_from: str | None = None
     # keys (or sections) of the job config in which a continued study may differ
     ignore_changes: list[str] = field(default_factory=list)
@@ -81,6 +86,8 @@ class AsyncOptunaConf:
     allow_config_change: bool = False
     # seconds of silence after which a worker on another host counts as dead
     lease_seconds: float = 60.0
+    # seconds after which a trial that hangs is ended, and restarted like one whose worker died; null: never
+    trial_timeout: float | None = None
     # how often a trial whose worker died is restarted
     max_retries: int = 2
 
@@ -93,6 +100,7 @@ _SAMPLERS: dict[str, dict[str, Any]] = {
     "qmc": {"_target_": "optuna.samplers.QMCSampler", "qmc_type": "sobol", "scramble": True, "seed": 0},
     "grid": {"_target_": "optuna.samplers.GridSampler", "seed": 0},
     "nsgaii": {"_target_": "optuna.samplers.NSGAIISampler", "seed": 0, "population_size": 50},
+    "nsgaiii": {"_target_": "optuna.samplers.NSGAIIISampler", "seed": 0, "population_size": 50},
     "brute_force": {"_target_": "optuna.samplers.BruteForceSampler", "seed": 0},
 }  # fmt: skip
 
@@ -120,7 +128,17 @@ _PRUNERS: dict[str, dict[str, Any]] = {
     "threshold": {"_target_": "optuna.pruners.ThresholdPruner", "lower": None, "upper": None, "n_warmup_steps": 0},
 }  # fmt: skip
 
-ConfigStore.instance().store(group="hydra/sweeper", name="async_optuna", node=AsyncOptunaConf, provider="hydra_async_sweeper")
+
+def sweeper_config() -> DictConfig:
+    """Return the section with `params` open, so that `hydra.sweeper.params.x=...` may be typed in any application."""
+    config: DictConfig = OmegaConf.structured(AsyncOptunaConf)
+    OmegaConf.set_struct(config.params, False)
+    return config
+
+
+ConfigStore.instance().store(group="hydra/sweeper", name="async_optuna", node=sweeper_config(), provider="hydra_async_sweeper")
 for _group, _options in (("sampler", _SAMPLERS), ("pruner", _PRUNERS)):
     for _name, _node in _options.items():
-        ConfigStore.instance().store(group=f"hydra/sweeper/{_group}", name=_name, node=_node, provider="hydra_async_sweeper")
+        # Any argument may be typed without `+`; the sweep refuses an unknown one by name.
+        _open = OmegaConf.create(_node, flags={"struct": False})
+        ConfigStore.instance().store(group=f"hydra/sweeper/{_group}", name=_name, node=_open, provider="hydra_async_sweeper")

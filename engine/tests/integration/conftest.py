@@ -30,6 +30,9 @@ def main(config: DictConfig):
         raise RuntimeError("too much")
     if config.exit_above is not None and config.x > config.exit_above:
         sys.exit("enough")
+    if config.x > config.get("hang_above", 1):
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # as a call that does not return to Python
+        time.sleep(600)
     if config.returns is not None:
         return {"nothing": float("nan"), "text": "hello", "pair": (1.0, 2.0), "oom": None}[config.returns]
     state = folder / "state.json"
@@ -166,7 +169,7 @@ class Application:
         hydra.main(version_base=self.version_base, config_path=conf, config_name="config")(main)()
         assert Path.cwd() == script.parent.parent
 
-    def study(self, sweep: str = "sweep", name: str | None = None) -> optuna.Study:
+    def study(self, sweep: str = "sweep") -> optuna.Study:
         """Return the study in the folder of a sweep."""
         from hydra_async_sweeper.study import study_file
 

@@ -151,3 +151,14 @@ def test_on_a_terminal_the_workers_lines_stand_above_a_table(toy):
     for number in range(4):
         assert text.count(f"trial {number} complete: ") == 1
     assert text.index("trial 3 complete: ") < text.index("the best trial: number")
+
+
+def test_a_trial_that_does_not_end_by_itself_is_ended_from_outside(toy):
+    code, output = toy.run(
+        LOCAL, "hydra.launcher.num_workers=1", "x=interval(0.7,1)", "+hang_above=0.6", "hydra.sweeper.trial_timeout=0.5",
+        "hydra.sweeper.max_retries=0", "hydra.sweeper.max_failure_rate=0",
+    )  # fmt: skip
+    assert code == 1
+    reason = "it ran longer than hydra.sweeper.trial_timeout=0.5 seconds once (hydra.sweeper.max_retries=0)"
+    assert f"1 of 1 trial failed (hydra.sweeper.max_failure_rate=0); the last one: {reason}" in output
+    assert toy.states() == ["FAIL"]

@@ -50,7 +50,6 @@ def test_a_study_that_does_not_compare_is_not_taken_over(toy):
     overrides = ("hydra.sweep.dir=sweeps/second", "hydra.sweeper.study_name=second", "hydra.sweeper.warm_start_from=first")
     for change, message in (
         ("steps=4", "steps: now 4, but the study first has 3"),
-        ("x=interval(0,2)", "x: now float"),
         ("hydra.sweeper.direction=minimize", "the study first has maximize"),
     ):
         code, output = toy.run(*overrides, change)

@@ -132,7 +132,7 @@ def test_groups_choices_and_a_grid(toy):
     assert sorted((x, width) for _, x, width, _ in toy.ran()) == [("0.25", "1"), ("0.25", "2"), ("0.5", "1"), ("0.5", "2")]
     assert "the sampler has tried every combination" in output
     best = yaml.safe_load((toy.folder / "sweep" / "experiment" / "best.yaml").read_text())
-    assert best["defaults"] == [{"override /model": "large"}]
+    assert best["defaults"] == ["_self_", {"override /model": "large"}]
     assert best["x"] == 0.5
     assert "model" not in best  # the option gives the width
     _, again = toy.run("hydra.mode=RUN", "--config-dir", "sweep", "+experiment=best")

@@ -1,6 +1,8 @@
+import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 
@@ -10,7 +12,7 @@ from hydra_async_sweeper.study.retry import Outage
 from hydra_async_sweeper.study.storage import open_storage
 from hydra_async_sweeper.workers import process_identity
 from hydra_async_sweeper.workers.claim import LEASE
-from hydra_async_sweeper.workers.lease import ATTEMPT, Lease, Silence, reclaim_dead
+from hydra_async_sweeper.workers.lease import ATTEMPT, Lease, Limit, Silence, mark_overtime, reclaim_dead
 from hydra_async_sweeper.workers.process_identity import machine
 
 
@@ -331,3 +333,20 @@ def test_a_process_is_known_by_its_number_and_its_start():
         ):  # nobody has waited for it yet
             time.sleep(0.01)
         assert process_identity.is_gone(living.pid, start, machine())
+
+
+def test_a_launcher_says_why_it_kills_a_worker(study):
+    trial = study.ask()
+    taken(study, trial).release()
+    mark_overtime(study, os.getpid(), 9)
+    as_if(study, trial, pid=dead_process())
+    assert reclaim(study, max_retries=0)[0][2].startswith("it ran longer than hydra.sweeper.trial_timeout=9 seconds once")
+
+
+def test_a_trial_whose_time_is_over_is_ended_and_then_no_longer_renewed(study):
+    trial, over = study.ask(), threading.Event()
+    lease_of_it = Lease.take(study, trial._trial_id, 60, Limit(0.05, lambda _: over.set()))
+    assert over.wait(60)
+    lease_of_it._thread.join(60)
+    assert not lease_of_it._thread.is_alive()
+    assert lease(study, trial.number)["overtime"] == 0.05

@@ -1,0 +1,1 @@
+"""What configs and scripts of hydra-optuna-sweeper expect."""
