@@ -10,7 +10,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hydra
 from hydra.conf import HydraConf
@@ -23,6 +23,9 @@ from densenet_sweep.commands import completion
 from densenet_sweep.config import composition, errors, runnable, versions
 from densenet_sweep.config.hydra_private import allowed_in_hydra, hide_private_options, multirun_implied
 from densenet_sweep.run import own_folder
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # Each is a module of `commands` whose `main(arguments)` runs it; a `Command` that it returns is run as if it had been typed.
 SUBCOMMANDS = ("compare", "confirm", "describe", "export", "final", "predict", "rerun", "serve", "status", "ui")
@@ -76,6 +79,7 @@ def final_task(job: DictConfig) -> float | tuple[float, ...]:
 def _train(job: DictConfig, *, final: bool) -> float | tuple[float, ...]:
     from hydra_async_sweeper import current_trial
 
+    from densenet_sweep.models import named
     from densenet_sweep.run import train
     from densenet_sweep.run.recording import Job
 
@@ -87,17 +91,22 @@ def _train(job: DictConfig, *, final: bool) -> float | tuple[float, ...]:
         final=final,
         **(_confirmation(runtime, job.seed) if final else {}),
     )
+    where_from = [it for it in described.overrides if it.lstrip("+~").startswith(("tracking", "trusted_targets="))]
+
+    def find_model(name: str, uri: str) -> "dict[str, Tensor]":
+        return named.tensors(name, uri, where_from)
+
     if runtime.mode is not RunMode.RUN:
         if current_trial().number is not None:
-            return train.train(composition.typed(job), described)
+            return train.train(composition.typed(job), described, find_model)
         own_folder.claim(described.output_dir)  # a plain grid's job
         try:
-            return train.train(composition.typed(job), described)
+            return train.train(composition.typed(job), described, find_model)
         finally:
             own_folder.release()
     try:
         own_folder.claim(described.output_dir)  # already claimed, unless only a running job can resolve its path
-        return train.train(composition.typed(job), described)
+        return train.train(composition.typed(job), described, find_model)
     except KeyboardInterrupt:
         where = f"hydra.run.dir={described.output_dir}"
         again = f"  densenet-sweep {shlex.join([*described.overrides, where])}"

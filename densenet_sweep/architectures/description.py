@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from densenet_sweep.architectures.parts import parts
 from densenet_sweep.counts import counted
 
 # Two images: in training BatchNorm needs more than one value per channel, even where a map has shrunk to 1x1.
@@ -74,7 +75,7 @@ def describe(network: nn.Module, *, image_size: int, batch_size: int) -> Descrip
             num_parameters=sum(parameter.numel() for parameter in module.parameters()),
             num_macs=sum(count for inner, count in macs.items() if inner == name or inner.startswith(f"{name}.")),
         )
-        for name, module in _top_level(network)
+        for name, module in parts(network)
         if name in shapes
     )
     return Description(
@@ -111,15 +112,6 @@ def render(description: Description) -> str:
         "about half in bf16",
     ]
     return "\n".join(lines)
-
-
-def _top_level(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Yield the parts of `network` in order, those of its `features` one by one."""
-    for name, module in network.named_children():
-        if name == "features":
-            yield from ((f"features.{inner}", part) for inner, part in module.named_children())
-        else:
-            yield name, module
 
 
 @contextmanager

@@ -38,6 +38,8 @@ def check_fits(config: Config, *, trains: bool = True, memory_bytes: int | None 
     found = network_size(config.architecture, config.data)
     if found is None:
         return
+    if config.finetune.freeze != "none" and config.finetune.unfreeze_after is None:
+        trains = False  # a lower bound: what is frozen keeps nothing for a backward pass
     available = memory_bytes if memory_bytes is not None else machine_memory(config.device)
     copies = 2 + (config.optimizer.states_per_weight or 0) if trains else 1
     weights = _FP32_BYTES * found.num_parameters * copies

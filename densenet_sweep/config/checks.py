@@ -8,19 +8,17 @@ from hydra_async_sweeper.study.passwords import check_password
 
 from densenet_sweep.architectures import geometry
 from densenet_sweep.config.capacity import network_size
+from densenet_sweep.config.finetuning import check_finetuning
 from densenet_sweep.config.metrics import OBJECTIVES, full_name
+from densenet_sweep.config.optimizer_schema import AdamWConfig, DecayConfig, MuonConfig, SGDConfig
 from densenet_sweep.config.schema import (
-    AdamWConfig,
     Config,
     ConfigError,
-    DecayConfig,
     DenseNetConfig,
     FocalConfig,
     ImageFolderConfig,
     MlflowConfig,
-    MuonConfig,
     OneCycleConfig,
-    SGDConfig,
     StemConfig,
     StepConfig,
     WarmupConfig,
@@ -68,6 +66,7 @@ def check(config: Config) -> None:
     _check_data(config)
     _check_loss(config)
     _check_architecture(config)
+    check_finetuning(config)
     _whole(config, "tracking.keep_checkpoints", at_least=0)
     if isinstance(config.tracking, MlflowConfig):
         try:

@@ -15,14 +15,8 @@ from typing import Any
 
 from omegaconf import MISSING, DictConfig, OmegaConf
 
-from densenet_sweep.config.schema import (
-    ArchitectureConfig,
-    ConfigError,
-    DataConfig,
-    LossConfig,
-    OptimizerConfig,
-    ScheduleConfig,
-)
+from densenet_sweep.config.optimizer_schema import OptimizerConfig
+from densenet_sweep.config.schema import ArchitectureConfig, ConfigError, DataConfig, LossConfig, ScheduleConfig
 
 # The keys that the rest of the program needs, by group.
 SECTIONS = {

@@ -12,6 +12,7 @@ from hydra_async_sweeper.workers.composer import Composer
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from densenet_sweep.config import capacity, composition, unknown_keys
+from densenet_sweep.config.finetuning import check_file
 from densenet_sweep.config.hydra_private import command_line_parser, grid, is_grid
 from densenet_sweep.config.targets import admitted, in_hydra
 from densenet_sweep.config.tracking_uri import advice
@@ -71,6 +72,7 @@ def check_job(job: DictConfig) -> None:
         del job["hydra"]
     config = composition.typed(job)
     if is_here:
+        check_file(config.architecture)
         capacity.check_device(config.device)
         if not (is_trial and config.limits.is_set):  # a trial that exceeds a limit is not an error; it is not run
             capacity.check_fits(config)

@@ -5,7 +5,7 @@ refused in milliseconds. `register()` puts the schemas where Hydra finds them: e
 `defaults: [_schema, _self_]` and thereby refuses unknown keys and types.
 """
 
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -14,6 +14,7 @@ from omegaconf import MISSING
 from densenet_sweep.config import sweeper_alias
 from densenet_sweep.config.hydra_private import register_resolver
 from densenet_sweep.config.metrics import direction_of, full_name
+from densenet_sweep.config.optimizer_schema import AdamWConfig, MuonConfig, OptimizerConfig, SGDConfig
 
 
 class ConfigError(ValueError):
@@ -28,13 +29,27 @@ class ArchitectureConfig:
     in_channels: int | None = None
     num_classes: int | None = None
 
+    def network_arguments(self) -> dict[str, Any]:
+        """Return the section as `_target_` takes it."""
+        return asdict(self)
+
 
 @dataclass
 class StemConfig(ArchitectureConfig):
-    """The stem of our networks, and how their weights are initialized."""
+    """The stem of our networks, how their weights are initialized, and the `weights` that take their place.
+
+    A user's own network may have a `weights` of its own, which is its business.
+    """
 
     stem: str = MISSING
     initialization: str = MISSING
+    weights: str | None = None
+
+    def network_arguments(self) -> dict[str, Any]:
+        """Return the section without what belongs to the training."""
+        arguments = super().network_arguments()
+        del arguments["weights"]
+        return arguments
 
 
 @dataclass
@@ -55,67 +70,6 @@ class DenseNetConfig(StemConfig):
 @dataclass
 class ResNetConfig(StemConfig):
     """torchvision's ResNet-18, for comparison."""
-
-
-@dataclass
-class OptimizerConfig:
-    """`lr` is the peak that the schedule scales; `max_grad_norm` clips the global 2-norm of the gradient."""
-
-    _target_: str = MISSING
-    lr: float = MISSING
-    max_grad_norm: float | None = None
-
-    @property
-    def states_per_weight(self) -> int | None:
-        """How many numbers the optimizer keeps for each weight, for estimates of memory; None where that is not known."""
-        return None
-
-
-@dataclass
-class DecayConfig(OptimizerConfig):
-    """Weight decay, of all weights or without norms and biases."""
-
-    weight_decay: float = MISSING
-    decay_norm_and_bias: bool = MISSING
-
-
-@dataclass
-class SGDConfig(DecayConfig):
-    """Stochastic gradient descent, plain or with (Nesterov) momentum."""
-
-    momentum: float = MISSING
-    nesterov: bool = MISSING
-
-    @property
-    def states_per_weight(self) -> int:
-        """The momentum, where there is one."""
-        return int(self.momentum > 0)
-
-
-@dataclass
-class AdamWConfig(DecayConfig):
-    """AdamW (Loshchilov and Hutter, 2019)."""
-
-    betas: tuple[float, float] = MISSING
-    eps: float = MISSING
-
-    @property
-    def states_per_weight(self) -> int:
-        """Two moments."""
-        return 2
-
-
-@dataclass
-class MuonConfig(DecayConfig):
-    """Muon (Jordan et al., 2024) for kernels; `ns_steps` of its Newton-Schulz iteration."""
-
-    momentum: float = MISSING
-    ns_steps: int = MISSING
-
-    @property
-    def states_per_weight(self) -> int:
-        """The momentum."""
-        return 1
 
 
 @dataclass
@@ -260,6 +214,20 @@ class LimitsConfig:
 
 
 @dataclass
+class FinetuneConfig:
+    """What becomes of starting weights: `freeze` holds parts, for `unfreeze_after` epochs if that is given.
+
+    `lr_factor` scales the learning rate of what came with the weights. `statistics` says whose mean and deviation normalize the
+    pictures: those that the `weights` were trained with, or those of the `data`.
+    """
+
+    freeze: str = MISSING
+    unfreeze_after: int | None = MISSING
+    lr_factor: float = MISSING
+    statistics: str = MISSING
+
+
+@dataclass
 class ReferenceConfig:
     """The numbers of the run that this one repeats, compared at its end; `of` names that run."""
 
@@ -285,6 +253,7 @@ class Config:
     num_threads: int | None = MISSING
     compile: bool = MISSING
     objective: Any = MISSING
+    finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
     reference: ReferenceConfig = field(default_factory=ReferenceConfig)
     architecture: ArchitectureConfig = MISSING

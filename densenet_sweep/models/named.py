@@ -83,6 +83,12 @@ def find(name: str, uri: str, overrides: Sequence[str] = (), *, config_dir: str 
     return _best_of_study(name, uri, overrides, config_dir)
 
 
+def tensors(name: str, uri: str, overrides: Sequence[str] = ()) -> dict[str, Tensor]:
+    """Return all tensors of the model that `name` names, by their names in `Classifier`; raises as `find`."""
+    state: dict[str, Tensor] = find(name, uri, overrides).module.state_dict()
+    return state
+
+
 @contextmanager
 def _store(uri: str) -> Iterator["MlflowClient"]:
     with answering(uri):

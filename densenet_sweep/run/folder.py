@@ -41,6 +41,7 @@ class RunFolder:
         *,
         fingerprint: str,
         digest: str,
+        weights: str | None,
         num_threads: int | None,
         preprocessing: Preprocessing,
         class_names: Sequence[str],
@@ -54,6 +55,7 @@ class RunFolder:
             optimizer: of the network.
             fingerprint: the settings that a continued run must keep.
             digest: of its images.
+            weights: the digest of its starting weights.
             num_threads: in use on a CPU.
             preprocessing: with the statistics of the training images.
             class_names: of the data set.
@@ -67,7 +69,7 @@ class RunFolder:
         self._last = folder / CHECKPOINT
         self._network = network
         self._optimizer = optimizer
-        self._same = {"config": fingerprint, "images": digest, "num_threads": num_threads}
+        self._same = {"config": fingerprint, "images": digest, "weights": weights, "num_threads": num_threads}
         self._preprocessing = preprocessing
         self._class_names = class_names
         self._confusion_KK = confusion_KK

@@ -74,6 +74,20 @@ def check_images_of_the_sweep(read_as: str, digest: str, root: str, job: Job) ->
         )
 
 
+def check_weights(last: Mapping[str, Any], digest: str, name: str, job: Job) -> None:
+    """Refuse to continue from other starting weights, those that `name` names, than those of the checkpoint `last`.
+
+    Raises:
+        ConfigError: they have changed.
+    """
+    then = last.get("weights", digest)
+    if then != digest:
+        raise ConfigError(
+            f"architecture.weights={name}: the digest of its weights is {digest}, but {job.output_dir / CHECKPOINT} began "
+            f"with {then}: put them back, or choose another hydra.run.dir"
+        )
+
+
 def _newest(folder: Path) -> tuple[Path | None, dict[str, Any]]:
     """Return the path and the content of the newest undamaged checkpoint in `folder`."""
     damaged = []

@@ -17,25 +17,31 @@ from hydra.utils import instantiate
 from hydra_async_sweeper import REPETITION, TrialPruned, current_trial
 from torch import nn
 
+from densenet_sweep.architectures import parts
 from densenet_sweep.config import capacity, run_config
+from densenet_sweep.config.finetuning import published_name, weights_name
 from densenet_sweep.config.hydra_private import allowed_at_a_call
-from densenet_sweep.config.schema import Config, ConfigError, DataConfig, OptimizerConfig, TrackingConfig
+from densenet_sweep.config.optimizer_schema import OptimizerConfig
+from densenet_sweep.config.schema import Config, ConfigError, DataConfig, MlflowConfig, TrackingConfig
 from densenet_sweep.config.targets import admitted
 from densenet_sweep.counts import counted
 from densenet_sweep.data.augmentation import Augmentation
 from densenet_sweep.data.batches import EvalBatches, TrainBatches
 from densenet_sweep.data.images import Images, Source
-from densenet_sweep.data.preprocessing import Preprocessing, channel_statistics
+from densenet_sweep.data.preprocessing import Preprocessing
 from densenet_sweep.data.split import check_classes, few_images, split
-from densenet_sweep.run import cost_limits, progress, reference, resume
+from densenet_sweep.run import cost_limits, progress, reference, resume, starting_weights
 from densenet_sweep.run.class_weights import class_weights
 from densenet_sweep.run.folder import RunFolder
+from densenet_sweep.run.identity import read_as, set_num_threads
 from densenet_sweep.run.recording import Job, recorded
 from densenet_sweep.run.reporting import TrainingRun
+from densenet_sweep.run.starting_weights import FindModel, StartingWeights
 from densenet_sweep.tracking.record import Record
 from densenet_sweep.training import threads
 from densenet_sweep.training.compilation import Compiled
 from densenet_sweep.training.evaluation import evaluate
+from densenet_sweep.training.finetuning import freeze, regroup
 from densenet_sweep.training.fit import Epoch, fit
 from densenet_sweep.training.losses import Loss
 from densenet_sweep.training.malloc import keep_freed_memory, reset_peak
@@ -50,11 +56,11 @@ _READING = "reading the data set; what must be decoded is decoded once, by one p
 
 
 @threads.restored()
-def train(config: Config, job: Job) -> float | tuple[float, ...]:
+def train(config: Config, job: Job, find_model: FindModel | None = None) -> float | tuple[float, ...]:
     """Train one network from `config` and return the objective's value after the last epoch, or each objective's.
 
     If `job.output_dir` holds a checkpoint of the same config, training continues from it. Only a final run reads the test set;
-    it returns the test accuracy.
+    it returns the test accuracy. `find_model` finds the weights of an earlier run, where `architecture.weights` names one.
 
     Raises:
         ValueError, OSError: bad input, in one line, before the first epoch.
@@ -73,15 +79,18 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
         threads.keep_to_the_job(os.environ)
     fingerprint = run_config.fingerprint(config, is_final=job.final)
     last = resume.last_checkpoint(job, fingerprint)
-    config = _with_num_threads(config, device, last.get("num_threads"))
+    config = replace(config, num_threads=set_num_threads(config.num_threads, device, last.get("num_threads")))
     is_complete = config.architecture.num_classes is not None
     if is_complete:
         _check_limits(config, job, dtype)
     capacity.check_fits(config)
+    weights = _starting_weights(config, find_model)  # refused before pictures are decoded, which may take hours
+    if weights is not None:
+        resume.check_weights(last, weights.digest, weights.name, job)
     source, train_images, valid_images = _splits(config.data, device, config.trusted_targets)
     digest = f"{train_images.digest}-{valid_images.digest}"
-    resume.check_images_of_the_sweep(_read_as(config.data), digest, config.data.root, job)
-    trial.hold_to(_read_as(config.data), digest, f"data.root={config.data.root}: the digest of its images is")
+    resume.check_images_of_the_sweep(read_as(config.data), digest, config.data.root, job)
+    trial.hold_to(read_as(config.data), digest, f"data.root={config.data.root}: the digest of its images is")
     resume.check_images(last, digest, config.data.root, job)
     config = _with_num_classes(config, len(source.class_names))
     if not is_complete:
@@ -90,12 +99,19 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
         train_images = train_images.joined(valid_images)
     else:
         job = replace(job, tags={**job.tags, "num_valid": str(len(valid_images))})
-    preprocessing = _preprocessing(config.data, train_images)
+    of_weights = weights if config.finetune.statistics == "weights" else None
+    preprocessing = starting_weights.preprocessing(config.data, train_images, of_weights)
     train_batches = _train_batches(config, train_images, preprocessing)
     loss = _build_loss(config, train_images, len(source.class_names))
 
-    network = place(build_network(config), device)
+    network = build_network(config)
+    loaded = None if weights is None else weights.load(network)
+    network = place(network, device)
+    frozen = freeze(parts.frozen(network, config.finetune.freeze), config.finetune.unfreeze_after)
     optimizer = _build_optimizer(config.optimizer, network, config.trusted_targets)
+    regroup(optimizer, frozen, [] if loaded is None else loaded.parameters(network), config.finetune.lr_factor)
+    if loaded is not None:
+        job = replace(job, tags={**job.tags, **loaded.tags()})
     untrained = copy.deepcopy((network.state_dict(), optimizer.state_dict()))
     num_trained = len(last.get("history", []))
     if num_trained:
@@ -119,6 +135,7 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
             dtype=dtype,
             loss=loss,
             max_grad_norm=config.optimizer.max_grad_norm,
+            frozen=frozen,
             seed=config.seed,
         )
 
@@ -134,6 +151,7 @@ def train(config: Config, job: Job) -> float | tuple[float, ...]:
         optimizer,
         fingerprint=fingerprint,
         digest=digest,
+        weights=None if weights is None else weights.digest,
         num_threads=config.num_threads,
         preprocessing=preprocessing,
         class_names=source.class_names,
@@ -192,7 +210,7 @@ def build_network(config: Config) -> nn.Module:
         raise ConfigError("architecture.num_classes is not known before the pictures are read: give architecture.num_classes=N")
     capacity.check_fits(config, trains=False)
     torch.manual_seed(config.seed)
-    network: nn.Module = instantiate(asdict(config.architecture), **_allowed(config.trusted_targets))
+    network: nn.Module = instantiate(config.architecture.network_arguments(), **_allowed(config.trusted_targets))
     return network
 
 
@@ -263,28 +281,6 @@ def _splits(data: DataConfig, device: torch.device, trusted: Sequence[str]) -> t
     return _read(source, data.valid_fraction, data.num_train, data.split_seed, device, tuple(trusted))
 
 
-def _with_num_threads(config: Config, device: torch.device, before: int | None) -> Config:
-    """Set torch's number of threads as configured, or to that of an earlier start; return `config` with the number used.
-
-    A CPU splits its sums over the threads, so the last digits depend on their number.
-    """
-    if device.type != "cpu":
-        return config
-    if before is not None and config.num_threads not in (None, before):
-        log.warning("num_threads=%s, but this run began with %d: its numbers will be others", config.num_threads, before)
-    wanted = config.num_threads or before
-    if wanted is not None:
-        torch.set_num_threads(wanted)
-    return replace(config, num_threads=torch.get_num_threads())
-
-
-def _read_as(data: DataConfig) -> str:
-    """Return how the images are read and split, without their location; trials that search this have different images."""
-    arguments = {key: value for key, value in data.source_arguments().items() if key not in ("root", "download")}
-    split_as = {"valid_fraction": data.valid_fraction, "num_train": data.num_train, "split_seed": data.split_seed}
-    return json.dumps({"_target_": data._target_, **arguments, **split_as}, sort_keys=True)
-
-
 def _with_num_classes(config: Config, num_classes: int) -> Config:
     """Return `config` with the number of classes found, unless it sets one."""
     given = config.architecture.num_classes
@@ -295,9 +291,21 @@ def _with_num_classes(config: Config, num_classes: int) -> Config:
     return replace(config, architecture=replace(config.architecture, num_classes=given or num_classes))
 
 
-def _preprocessing(data: DataConfig, train_images: Images) -> Preprocessing:
-    mean_C, std_C = channel_statistics(train_images, normalize=data.normalize)
-    return Preprocessing(data.image_size, mean_C, std_C)
+def _starting_weights(config: Config, find_model: FindModel | None) -> StartingWeights | None:
+    """Return the weights to start from, if any; the network of the config takes them, whatever its number of classes.
+
+    Raises:
+        ValueError, OSError: they cannot be had, or are another network's or, in a study, no longer those of its first trials.
+    """
+    name = weights_name(config.architecture)
+    if name is None:
+        return None
+    uri = config.tracking.uri if isinstance(config.tracking, MlflowConfig) else ""
+    weights = starting_weights.read(name, published=published_name(config.architecture), uri=uri, find_model=find_model)
+    with torch.device("meta"):
+        weights.matched(build_network(_with_num_classes(config, 1)))
+    current_trial().hold_to(f"weights {name}", weights.digest, f"architecture.weights={name}: the digest of its weights is")
+    return weights
 
 
 def _train_batches(config: Config, images: Images, preprocessing: Preprocessing) -> TrainBatches:

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from densenet_sweep.training import malloc
 from densenet_sweep.training.evaluation import Evaluation, evaluate
+from densenet_sweep.training.finetuning import Frozen
 from densenet_sweep.training.losses import Loss
 from densenet_sweep.training.precision import autocast
 from densenet_sweep.training.schedules import Schedule
@@ -66,6 +67,7 @@ def fit(
     dtype: torch.dtype = torch.float32,
     loss: Loss = functional.cross_entropy,
     max_grad_norm: float | None = None,
+    frozen: Frozen = Frozen(()),  # noqa: B008 - immutable
     seed: int = 0,
 ) -> Iterator[Epoch]:
     """Train `network` in place and yield after each epoch.
@@ -89,6 +91,7 @@ def fit(
         dtype: of the forward pass (autocast); parameters and loss stay fp32.
         loss: of a batch, which is minimized.
         max_grad_norm: bound of the gradient's global 2-norm, or None.
+        frozen: parts of `network` that are not trained, or not yet.
         seed: of dropout.
 
     Raises:
@@ -109,6 +112,7 @@ def fit(
             torch.cuda.reset_peak_memory_stats(device)
         start = time.perf_counter()
         network.train()
+        frozen.set_for(index)
         loss_sum = torch.zeros((), device=device)
         num_correct = torch.zeros((), dtype=torch.int64, device=device)
         num_images = 0

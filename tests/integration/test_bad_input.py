@@ -155,6 +155,51 @@ CASES = {
         ["data.augment.cutout_size=100000"],
         "data.augment.cutout_size=100000: a whole number of at most 56 is accepted",
     ),
+    "torchvision's weights of a net that it has none of": (
+        ["architecture.weights=torchvision"],
+        "architecture.weights=torchvision: has weights of densenet121, densenet161, densenet169 and densenet201, and",
+    ),
+    "weights that are not there": (["architecture.weights=none.pth"], "architecture.weights=none.pth: no such file"),
+    "weights of no possible name": (
+        ["architecture.weights='*'"],
+        "architecture.weights=*: torchvision, a file (.pth, .pt, .safetensors, .ckpt, .bin, .tar), models:/..., a run id or",
+    ),
+    "a model without a store": (
+        ["tracking=none", "architecture.weights=champion"],
+        "architecture.weights=champion: a run, model or study is looked for in MLflow, which needs tracking=mlflow",
+    ),
+    "drawn weights, frozen": (
+        ["finetune.freeze=features"],
+        "finetune.freeze=features: would hold weights as they were drawn; architecture.weights gives others",
+    ),
+    "everything frozen": (
+        ["architecture.weights=champion", "finetune.freeze=classifier"],
+        "finetune.freeze=classifier: would freeze everything; one of none, features, conv0, denseblock1, transition1,",
+    ),
+    "a block that is not there, frozen": (
+        ["architecture.weights=champion", "finetune.freeze=denseblock4"],
+        "finetune.freeze=denseblock4: one of none, features, conv0, denseblock1, transition1, denseblock2, transition2,",
+    ),
+    "nothing to release": (
+        ["finetune.unfreeze_after=2"],
+        "finetune.unfreeze_after=2: nothing is frozen, as finetune.freeze=none",
+    ),
+    "a release after the end": (
+        ["architecture.weights=champion", "finetune.freeze=features", "finetune.unfreeze_after=10"],
+        "finetune.unfreeze_after=10: a number of epochs of at least 1 and below epochs=10 is accepted; null: what is frozen",
+    ),
+    "a factor for nothing": (
+        ["finetune.lr_factor=0.1"],
+        "finetune.lr_factor=0.1: scales the rate of what came with architecture",
+    ),
+    "a factor of nothing": (
+        ["architecture.weights=champion", "finetune.lr_factor=0"],
+        "finetune.lr_factor=0: a number above 0 is accepted; finetune.freeze holds parts",
+    ),
+    "statistics of nothing": (
+        ["finetune.statistics=imagenet"],
+        "finetune.statistics=imagenet: one of weights, data is accepted",
+    ),
     "a transition that keeps nothing": (
         ["architecture.compression=1e-9"],
         "architecture.compression=1e-09: a transition would keep none of 60 channels; at least 0.017 is accepted",

@@ -1,7 +1,8 @@
 import pytest
 
 from densenet_sweep.config import capacity, composition
-from densenet_sweep.config.schema import ConfigError, OptimizerConfig
+from densenet_sweep.config.optimizer_schema import OptimizerConfig
+from densenet_sweep.config.schema import ConfigError
 from densenet_sweep.run import cost_limits
 from densenet_sweep.run.train import build_network
 
@@ -61,3 +62,12 @@ def test_a_processor_is_always_there():
     capacity.check_device("auto")
     capacity.check_device("cpu")
     assert capacity.machine_memory("cpu") > 2**20
+
+
+def test_what_is_frozen_for_good_need_not_fit_a_backward_pass():
+    common = ["architecture=densenet121", "data=cifar10", "architecture.weights=torchvision", "device=cpu"]
+    frozen = [*common, "finetune.freeze=features"]
+    capacity.check_fits(config(*frozen), memory_bytes=2**26)
+    for overrides in (common, [*frozen, "finetune.unfreeze_after=1"]):
+        with pytest.raises(ConfigError, match="in training"):
+            capacity.check_fits(config(*overrides), memory_bytes=2**26)
