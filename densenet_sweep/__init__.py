@@ -1,28 +1,29 @@
-"""Hydra-configured hyperparameter sweeps for DenseNets: Optuna searches, MLflow records."""
+"""Hydra-configured hyperparameter sweeps for DenseNets: Optuna searches, MLflow records.
 
-from typing import TYPE_CHECKING
+The public Python API is what `__all__` lists; everything else may change without notice.
+"""
 
-if TYPE_CHECKING:  # torch takes seconds to import, and most commands do not need it
-    from torch import nn
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from densenet_sweep.python_api.model import Model, load_model
+    from densenet_sweep.python_api.network import build
+    from densenet_sweep.python_api.run import Run, train
+    from densenet_sweep.python_api.study import Study, load_study, run_sweep
 
 __version__ = "0.1.0"
-__all__ = ["build"]
+__all__ = ["Model", "Run", "Study", "build", "load_model", "load_study", "run_sweep", "train"]
+
+# Imported when first used: torch takes seconds to import, and most commands do not need it.
+_MODULES = {"Model": "model", "load_model": "model", "build": "network", "Run": "run", "train": "run"}
 
 
-def build(overrides: list[str] | None = None) -> "nn.Module":
-    """Return the freshly initialised network that the same overrides on the command line would train, on the CPU.
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"densenet_sweep.python_api.{_MODULES.get(name, 'study')}"), name)
 
-    Example:
-        >>> network = densenet_sweep.build(["architecture=densenet_bc", "architecture.depth=40", "data=cifar10"])
 
-    Raises:
-        ValueError: an override that the command would refuse, in one line.
-    """
-    from densenet_sweep.config import composition, errors
-    from densenet_sweep.run import train
-
-    try:
-        config = composition.typed(composition.compose(overrides or []))
-        return train.build_network(config)
-    except Exception as error:
-        raise ValueError(errors.one_line(error)) from error
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

@@ -40,7 +40,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         try:
-            _dispatch(sys.argv[1:])
+            dispatch(sys.argv[1:])
         finally:
             if sys.stdout is not None:  # it is None if the shell has closed it
                 sys.stdout.flush()
@@ -125,7 +125,8 @@ def _confirmation(runtime: HydraConf, seed: int) -> dict[str, Any]:
     return {**finalists.described(folder, choices, seed), **finalists.images(folders, choices)}
 
 
-def _dispatch(arguments: Sequence[str]) -> None:
+def dispatch(arguments: Sequence[str]) -> None:
+    """Run a subcommand, or Hydra with `sys.argv`, whose words after the first are `arguments`."""
     first = arguments[0] if arguments else ""
     if "--version" in arguments:
         print("\n".join(versions.lines()))

@@ -16,7 +16,7 @@ from densenet_sweep.results.study import Study
 from densenet_sweep.tracking.access import tracking_config
 from densenet_sweep.tracking.store import redacted
 
-__all__ = ["AnyStudy", "FoundStudy", "find", "found", "values_of"]
+__all__ = ["AnyStudy", "FoundStudy", "find", "found", "in_folder", "values_of"]
 
 log = logging.getLogger("densenet_sweep")
 
@@ -36,6 +36,18 @@ def found(outputs: Path = OUTPUTS) -> list[FoundStudy]:
         except (OSError, ValueError) as error:
             log.warning("%s", error)
     return studies
+
+
+def in_folder(folder: Path) -> FoundStudy:
+    """Return the study of the sweep in `folder`.
+
+    Raises:
+        ValueError: there is none.
+    """
+    try:
+        return read(folder)
+    except OSError:
+        raise ValueError(f"{folder}: holds no {DESCRIPTION}; the folder of a sweep is accepted, or a study's name") from None
 
 
 def find(name: str | None, overrides: Sequence[str] = (), *, outputs: Path = OUTPUTS) -> AnyStudy:

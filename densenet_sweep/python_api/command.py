@@ -1,0 +1,43 @@
+"""Runs a command line within this process, as if it had been typed, except that errors are raised."""
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from hydra.core.global_hydra import GlobalHydra
+
+from densenet_sweep.config import errors
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Run `densenet-sweep` with these arguments.
+
+    Raises:
+        ValueError: what the command would have printed, in one line.
+        KeyboardInterrupt: interrupted; the same call continues a sweep.
+    """
+    from densenet_sweep.__main__ import dispatch
+
+    with _as_typed(arguments):
+        try:
+            dispatch(arguments)
+        except Exception as error:
+            raise ValueError(errors.one_line(error)) from error
+
+
+@contextmanager
+def _as_typed(arguments: Sequence[str]) -> Iterator[None]:
+    """Hydra reads `sys.argv`, and exits after an error unless HYDRA_FULL_ERROR is set."""
+    typed, full_error = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
+    sys.argv, os.environ["HYDRA_FULL_ERROR"] = ["densenet-sweep", *arguments], "1"
+    GlobalHydra.instance().clear()
+    try:
+        yield
+    finally:
+        GlobalHydra.instance().clear()
+        sys.argv = typed
+        if full_error is None:
+            del os.environ["HYDRA_FULL_ERROR"]
+        else:
+            os.environ["HYDRA_FULL_ERROR"] = full_error

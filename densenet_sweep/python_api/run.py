@@ -1,0 +1,69 @@
+"""`train`: one training run from Python."""
+
+import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from densenet_sweep.python_api import command
+from densenet_sweep.python_api.model import Model, of_run
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished training run.
+
+    Attributes:
+        folder: with its checkpoint, its log and, below `artifacts`, its weights, config and pictures.
+        epochs: the metrics of each epoch, by name, as MLflow has them.
+        run_id: of its run in MLflow; None without one.
+    """
+
+    folder: Path
+    epochs: Sequence[Mapping[str, float]]
+    run_id: str | None
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """The metrics of the last epoch, such as `valid_accuracy`."""
+        return self.epochs[-1]
+
+    def model(self) -> Model:
+        """Return the network of the epoch that was best on the validation images.
+
+        Raises:
+            ValueError, FileNotFoundError: its weights are not kept.
+        """
+        return of_run(self.folder / "artifacts")
+
+
+def train(overrides: Sequence[str] = ()) -> Run:
+    """Train one network, as `densenet-sweep` with the same overrides does, in this process.
+
+    Example:
+        >>> run = densenet_sweep.train(["data=digits", "epochs=2"])
+        >>> run.metrics["valid_accuracy"]
+
+    Args:
+        overrides: in Hydra's grammar; `hydra.run.dir=FOLDER` names the folder, and continues the run that is there.
+
+    Raises:
+        ValueError: what the command would refuse or fail with, in one line.
+        KeyboardInterrupt: interrupted; the same call with the run's folder continues.
+    """
+    given = [override.partition("=")[2] for override in overrides if override.startswith("hydra.run.dir=")]
+    folder = Path(given[-1]) if given else _new_folder()
+    command.run([*overrides, *([] if given else [f"hydra.run.dir={folder}"])])
+
+    from densenet_sweep.run.artifacts import CHECKPOINT
+    from densenet_sweep.training import checkpoint
+
+    last = checkpoint.load(folder / CHECKPOINT)
+    return Run(folder, tuple(last["history"]), last["run_id"])
+
+
+def _new_folder() -> Path:
+    """Return a folder that does not exist, named like those of the command."""
+    now = datetime.datetime.now()
+    folder = Path("outputs", "runs", f"{now:%Y-%m-%d}", f"{now:%H-%M-%S-%f}")
+    return folder.absolute()
