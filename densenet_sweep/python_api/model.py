@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from densenet_sweep.config import errors
+from densenet_sweep.counts import counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,7 +35,7 @@ class Model:
         self._predictor = predictor
 
     def __repr__(self) -> str:
-        return f"<Model {self.origin}: {len(self.class_names)} classes, {self.num_channels}-channel images>"
+        return f"<Model {self.origin}: {counted(len(self.class_names), 'class')}, {counted(self.num_channels, 'channel')}>"
 
     def __call__(self, images: Any) -> "np.ndarray[Any, Any]":
         """Return the probabilities_NK of images of any number, height and width.

@@ -61,7 +61,10 @@ def test_a_sweep_is_a_table_a_picture_and_a_model():
     ("call", "message"),
     [
         (lambda: densenet_sweep.train(["optimizer.lrr=1"]), "^unknown key optimizer.lrr"),
-        (lambda: densenet_sweep.run_sweep(["data=digits"], {"optimizer.lr": "choice(0.1,fast)"}), "^optimizer.lr: Value .fast."),
+        (
+            lambda: densenet_sweep.run_sweep(["data=digits"], {"optimizer.lr": "choice(0.1,fast)"}),
+            "^optimizer.lr: Value .fast.",
+        ),
         (lambda: densenet_sweep.load_study("a/folder"), "holds no study.yaml"),
         (lambda: densenet_sweep.load_study("nothing"), "no such study|no study"),
         (lambda: densenet_sweep.load_model("nothing", ["tracking.uri=sqlite:///none.db"]), "^no study in"),
