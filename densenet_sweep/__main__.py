@@ -16,7 +16,7 @@ import hydra
 from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from hydra_async_sweeper.study import passwords
+from hydra_async_sweeper.application import scrubbed
 from omegaconf import DictConfig
 
 from densenet_sweep.commands import completion
@@ -55,7 +55,7 @@ def main() -> None:
             raise
         if completion.is_asked(sys.argv[1:]):  # a message would appear in the line being typed
             sys.exit(1)
-        print(f"densenet-sweep: error: {passwords.scrubbed(errors.one_line(error))}", file=sys.stderr)
+        print(f"densenet-sweep: error: {scrubbed(errors.one_line(error))}", file=sys.stderr)
         sys.exit(1)
 
 

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.experimental.callback import Callback
+from hydra_async_sweeper.application import LEASE, is_of_dead_process
 from hydra_async_sweeper.readable import numbered, shown_path
-from hydra_async_sweeper.workers.claim import LEASE
-from hydra_async_sweeper.workers.lease import is_of_dead_process
 from omegaconf import DictConfig, OmegaConf
 
 from densenet_sweep.callbacks.sweep_run import SweepRun

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
+from hydra_async_sweeper.application import is_search
 from hydra_async_sweeper.readable import numbered, shown_path
-from hydra_async_sweeper.space.search_space import is_search
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from densenet_sweep.config.metrics import full_name

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hydra_async_sweeper.study.names import check_study_name
+from hydra_async_sweeper.application import check_study_name
 
 from densenet_sweep.commands.arguments import separated
 from densenet_sweep.commands.rerun import downloaded_config

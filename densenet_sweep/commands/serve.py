@@ -2,9 +2,8 @@
 
 import os
 
-from hydra_async_sweeper.errors import SweepError
-from hydra_async_sweeper.study.grpc_proxy import serve
-from hydra_async_sweeper.study.passwords import check_password, redacted
+from hydra_async_sweeper.application import SweepError, check_password, redacted
+from hydra_async_sweeper.serve import serve
 
 from densenet_sweep.config.command_line import Parser
 from densenet_sweep.config.tracking_uri import advice

@@ -5,9 +5,9 @@ import datetime
 import time
 from typing import TYPE_CHECKING
 
+from hydra_async_sweeper.application import Silence
 from hydra_async_sweeper.terminal import status_table
 from hydra_async_sweeper.terminal.status_table import Snapshot
-from hydra_async_sweeper.workers.lease import Silence
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text

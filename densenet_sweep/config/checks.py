@@ -4,7 +4,7 @@ import math
 import re
 from typing import Any
 
-from hydra_async_sweeper.study.passwords import check_password
+from hydra_async_sweeper.application import check_password
 
 from densenet_sweep.architectures import geometry
 from densenet_sweep.config.capacity import network_size

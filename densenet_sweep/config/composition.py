@@ -13,7 +13,7 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra_async_sweeper.study.passwords import refuse_written
+from hydra_async_sweeper.application import refuse_written
 from omegaconf import MISSING, DictConfig, OmegaConf, open_dict, read_write
 
 from densenet_sweep.config import experiments, own_sections, unknown_keys

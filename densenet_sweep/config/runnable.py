@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
-from hydra_async_sweeper.best_config import flat_job_config
-from hydra_async_sweeper.study.passwords import refuse_written
-from hydra_async_sweeper.workers.composer import Composer
+from hydra_async_sweeper.application import Composer, flat_job_config, refuse_written
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from densenet_sweep.config import capacity, composition, unknown_keys

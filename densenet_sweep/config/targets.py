@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from hydra_async_sweeper.study.trust import is_trusted
+from hydra_async_sweeper.application import is_trusted
 
 from densenet_sweep.config.schema import Config, ConfigError
 
@@ -42,8 +42,12 @@ def is_ours(section: str, target: str) -> bool:
 
 
 def admitted(trusted: Sequence[str]) -> tuple[str, ...]:
-    """Return the modules whose functions a config may have called: ours, and the user's `trusted_targets`."""
-    return ("densenet_sweep.*", *trusted)
+    """Return the modules whose functions a config may have called: ours, and the user's `trusted_targets`.
+
+    Hydra 1.4 also reads what a function returns that can be called in turn: a network or a loss may be PyTorch's own. As a
+    `_target_` those are refused before, by `check_targets`.
+    """
+    return ("densenet_sweep.*", "torch.*", "torchvision.*", *trusted)
 
 
 def in_hydra(section: Any) -> Iterator[str]:

@@ -4,7 +4,7 @@ import os
 import urllib.parse
 from pathlib import Path
 
-from hydra_async_sweeper.study.passwords import advice_on_storage, redacted
+from hydra_async_sweeper.application import advice_on_storage, redacted
 
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 

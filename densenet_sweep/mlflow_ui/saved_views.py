@@ -10,7 +10,7 @@ import urllib.parse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from hydra_async_sweeper.space.search_space import is_search
+from hydra_async_sweeper.application import is_search
 
 from densenet_sweep.mlflow_ui import views
 from densenet_sweep.tracking.run import find_parent, quoted

@@ -12,10 +12,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from hydra_async_sweeper.application import (
+    contains,
+    is_search,
+    read_space,
+)
 from hydra_async_sweeper.readable import numbered
-from hydra_async_sweeper.space import search_space as spaces
-from hydra_async_sweeper.space.domain import contains
-from hydra_async_sweeper.space.search_space import is_search
 
 from densenet_sweep.config.metrics import DEVIATION, direction_of, full_name
 from densenet_sweep.counts import counted
@@ -172,7 +174,7 @@ def _range(name: str, text: str, runs: "Sequence[Run]") -> Range:
     tried = sorted({run.data.params[name] for run in runs if name in run.data.params})
     with contextlib.suppress(Exception):
         written = ast.literal_eval(text)["search"] if text.startswith("{") else text
-        distribution = spaces.read({name: written}, [], None).parameters[name].distribution  # type: ignore[arg-type]
+        distribution = read_space({name: written}, [], None).parameters[name].distribution  # type: ignore[arg-type]
         found = range_from(distribution)
         if all(contains(distribution, _value(value, found)) for value in tried):
             return found

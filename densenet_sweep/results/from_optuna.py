@@ -4,10 +4,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from hydra_async_sweeper.best_config import REPEATS
-from hydra_async_sweeper.study.enqueue import WARM_START
-from hydra_async_sweeper.trial import AT_RUNGS, HELD_TO, NUM_STEPS, PROMOTED, RUNG_SECONDS, RUNGS, SECONDS, passed_step
-from hydra_async_sweeper.workers.claim import LEASE
+from hydra_async_sweeper.application import (
+    AT_RUNGS,
+    HELD_TO,
+    LEASE,
+    NUM_STEPS,
+    PROMOTED,
+    REPEATS,
+    RUNG_SECONDS,
+    RUNGS,
+    SECONDS,
+    WARM_START,
+    passed_step,
+)
 
 from densenet_sweep.config.metrics import full_name
 from densenet_sweep.results.study import Direction, Range, State, Study, Trial

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hydra_async_sweeper.study.study_file import FoundStudy
+from hydra_async_sweeper.application import FoundStudy
 
 from densenet_sweep.config.schema import MlflowConfig
 from densenet_sweep.results import from_mlflow

@@ -6,8 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from hydra_async_sweeper.study.names import ACCEPTED, is_study_name
-from hydra_async_sweeper.study.study_file import DESCRIPTION, FoundStudy, read
+from hydra_async_sweeper.application import ACCEPTED, DESCRIPTION, FoundStudy, is_study_name, read_study_file
 
 from densenet_sweep.config.schema import MlflowConfig
 from densenet_sweep.results.from_optuna import read_study
@@ -32,7 +31,7 @@ def found(outputs: Path = OUTPUTS) -> list[FoundStudy]:
     studies = []
     for path in sorted(outputs.glob(f"**/{DESCRIPTION}"), key=_last_use, reverse=True):
         try:
-            studies.append(read(path.parent))
+            studies.append(read_study_file(path.parent))
         except (OSError, ValueError) as error:
             log.warning("%s", error)
     return studies

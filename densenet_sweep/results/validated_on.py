@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hydra_async_sweeper.study.earlier import MOVED_TARGETS
+from hydra_async_sweeper.application import MOVED_TARGETS
 
 from densenet_sweep.results.study import Study
 

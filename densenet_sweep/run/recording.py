@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import torch
 from hydra_async_sweeper import Trial, TrialLost, TrialPruned, current_trial
-from hydra_async_sweeper.study.passwords import scrubbed
+from hydra_async_sweeper.application import scrubbed
 
 from densenet_sweep.config import run_config
 from densenet_sweep.config.errors import one_line

@@ -8,8 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from hydra_async_sweeper.errors import SweepError
-from hydra_async_sweeper.study.earlier import first_difference, set_stored
+from hydra_async_sweeper.application import SweepError, first_difference, set_stored
 
 from densenet_sweep.config import composition, run_config
 from densenet_sweep.config.schema import ConfigError

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from hydra_async_sweeper.errors import SweepError
+from hydra_async_sweeper.application import SweepError
 from omegaconf import DictConfig, OmegaConf
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import psutil
-from hydra_async_sweeper.workers.process_identity import is_gone
+from hydra_async_sweeper.application import is_gone
 
 from densenet_sweep.tracking.run import close_run, quoted
 

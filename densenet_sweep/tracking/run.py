@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hydra_async_sweeper.workers.process_identity import machine, process_start
+from hydra_async_sweeper.application import machine, process_start
 
 from densenet_sweep.tracking.record import DataUsed
 from densenet_sweep.tracking.run_note import NOTE

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock
-from hydra_async_sweeper.study.passwords import redacted as redacted
-from hydra_async_sweeper.study.passwords import scrubbed
+from hydra_async_sweeper.application import redacted as redacted
+from hydra_async_sweeper.application import scrubbed
 
 from densenet_sweep.config.tracking_uri import check_uri, is_server, sqlite_file, sqlite_uri
 from densenet_sweep.tracking import new_database

@@ -8,6 +8,8 @@ from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.study.grpc_proxy import serve
 from hydra_async_sweeper.study.passwords import redacted, scrubbed
 
+__all__ = ["main", "serve"]
+
 
 def main() -> None:
     """Serve until Ctrl-C; workers use `hydra.sweeper.storage=grpc://HOST:PORT`."""

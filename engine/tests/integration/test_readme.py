@@ -43,11 +43,11 @@ def test_one_line_makes_an_applications_sweep_parallel_pruned_and_continued(tmp_
         ).stdout
 
     typed(alone)
-    assert not (tmp_path / "multirun").exists()
+    assert not (tmp_path / "sweeps").exists()
     trials = []
     for words in sweeps:
-        typed([*words, "hydra.sweep.dir=sweep"])
-        backend = optuna.storages.journal.JournalFileBackend(str(tmp_path / "sweep" / "study.journal"))
+        typed(words)
+        backend = optuna.storages.journal.JournalFileBackend(str(tmp_path / "sweeps" / "lr_width" / "study.journal"))
         [study] = optuna.get_all_study_summaries(optuna.storages.JournalStorage(backend))
         storage = optuna.storages.JournalStorage(backend)
         trials.append(optuna.load_study(study_name=study.study_name, storage=storage).get_trials(deepcopy=False))

@@ -1,0 +1,62 @@
+"""What a program that is built around a study may use of the engine, besides a task's interface and Hydra's events.
+
+The config of a trial, the folder and the records of a study, the words of its messages. Imports no Optuna.
+"""
+
+from hydra_async_sweeper.best_config import REPEATS, flat_job_config
+from hydra_async_sweeper.errors import SweepError
+from hydra_async_sweeper.space.domain import contains
+from hydra_async_sweeper.space.search_space import is_search
+from hydra_async_sweeper.space.search_space import read as read_space
+from hydra_async_sweeper.study.earlier import MOVED_TARGETS, first_difference, set_stored
+from hydra_async_sweeper.study.enqueue import WARM_START
+from hydra_async_sweeper.study.names import ACCEPTED, check_study_name, is_study_name
+from hydra_async_sweeper.study.passwords import advice_on_storage, check_password, redacted, refuse_written, scrubbed
+from hydra_async_sweeper.study.study_file import DESCRIPTION, FoundStudy
+from hydra_async_sweeper.study.study_file import read as read_study_file
+from hydra_async_sweeper.study.trust import is_trusted
+from hydra_async_sweeper.trial import AT_RUNGS, HELD_TO, NUM_STEPS, PROMOTED, RUNG_SECONDS, RUNGS, SECONDS, passed_step
+from hydra_async_sweeper.workers.claim import LEASE
+from hydra_async_sweeper.workers.composer import Composer
+from hydra_async_sweeper.workers.lease import Silence, is_of_dead_process
+from hydra_async_sweeper.workers.process_identity import is_gone, machine, process_start
+
+__all__ = [
+    "ACCEPTED",
+    "AT_RUNGS",
+    "DESCRIPTION",
+    "HELD_TO",
+    "LEASE",
+    "MOVED_TARGETS",
+    "NUM_STEPS",
+    "PROMOTED",
+    "REPEATS",
+    "RUNGS",
+    "RUNG_SECONDS",
+    "SECONDS",
+    "WARM_START",
+    "Composer",
+    "FoundStudy",
+    "Silence",
+    "SweepError",
+    "advice_on_storage",
+    "check_password",
+    "check_study_name",
+    "contains",
+    "first_difference",
+    "flat_job_config",
+    "is_gone",
+    "is_of_dead_process",
+    "is_search",
+    "is_study_name",
+    "is_trusted",
+    "machine",
+    "passed_step",
+    "process_start",
+    "read_space",
+    "read_study_file",
+    "redacted",
+    "refuse_written",
+    "scrubbed",
+    "set_stored",
+]
