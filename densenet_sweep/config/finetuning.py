@@ -4,7 +4,7 @@ import math
 import re
 from pathlib import Path
 
-from hydra_async_sweeper.study.names import is_study_name
+from hydra_async_sweeper.application import is_study_name
 
 from densenet_sweep.architectures import geometry, published
 from densenet_sweep.config.schema import ArchitectureConfig, Config, ConfigError, DenseNetConfig, MlflowConfig, StemConfig

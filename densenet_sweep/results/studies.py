@@ -44,7 +44,7 @@ def in_folder(folder: Path) -> FoundStudy:
         ValueError: there is none.
     """
     try:
-        return read(folder)
+        return read_study_file(folder)
     except OSError:
         raise ValueError(f"{folder}: holds no {DESCRIPTION}; the folder of a sweep is accepted, or a study's name") from None
 
