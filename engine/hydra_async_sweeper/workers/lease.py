@@ -52,7 +52,7 @@ class Limit:
 
 def cause_of_overtime(seconds: float) -> str:
     """Return why an attempt ended that took longer than these seconds."""
-    return f"it ran longer than hydra.sweeper.trial_timeout={seconds:g} seconds"
+    return f"it ran longer than hydra.sweeper.trial_timeout={seconds:g} s"
 
 
 class Lease:

@@ -5,10 +5,7 @@ interrupted or died leaves it in the queue, and the next continues it, in the sa
 """
 
 import functools
-import gc
 import logging
-import math
-import textwrap
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.utils import JobReturn, JobStatus, run_job
+from hydra.core.utils import JobReturn, run_job
 from hydra.types import HydraContext, TaskFunction
 from hydra.utils import get_method
 from omegaconf import DictConfig, open_dict, read_write
@@ -27,20 +24,19 @@ from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.events import emit
 from hydra_async_sweeper.hydra_private import failed, returned_by
 from hydra_async_sweeper.optuna_private import id_of, next_waiting, storage_of
-from hydra_async_sweeper.readable import counted, first_line, one_line, unwrapped
 from hydra_async_sweeper.space.search_space import Space
 from hydra_async_sweeper.study import build
 from hydra_async_sweeper.study.budget import FINISHED_BEFORE, Budget, num_finished
-from hydra_async_sweeper.study.passwords import scrubbed
 from hydra_async_sweeper.study.ranking import best_first
 from hydra_async_sweeper.study.retry import is_full_disk, wait_out
 from hydra_async_sweeper.study.storage import open_storage, wait_for_storage
-from hydra_async_sweeper.trial import TrialLost, TrialPruned, running
+from hydra_async_sweeper.trial import TrialLost, running
 from hydra_async_sweeper.workers import trial_clock, trial_log
 from hydra_async_sweeper.workers.composer import Composer
 from hydra_async_sweeper.workers.interruption import Interruption, TrialOvertime
 from hydra_async_sweeper.workers.lease import Lease, Limit, Silence, cause_of_overtime, reclaim_dead
 from hydra_async_sweeper.workers.optuna_trial import RunningTrial
+from hydra_async_sweeper.workers.outcome import outcome_of
 
 if TYPE_CHECKING:
     import optuna
@@ -48,7 +44,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("hydra_async_sweeper")
 
 _POLL_SECONDS = 0.5
-_LONGEST_REASON = 500  # characters; it appears in tables and tags
 
 # Study attribute: its sampler has nothing left to suggest.
 _EXHAUSTED = "exhausted"
@@ -222,7 +217,7 @@ class Worker:
         if isinstance(refused, SweepError):  # see `Trial.hold_to`
             lease.give_back()
             raise refused
-        state, result, reason = _outcome(returned, len(study.directions))
+        state, result, reason = outcome_of(returned, len(study.directions))
         lease.release()
         try:
             handle.check_lease()
@@ -318,40 +313,3 @@ def _folder(study: "optuna.Study", trial: "optuna.Trial", wanted: str) -> str:
     folder = f"{wanted}-{trial.number}" if is_taken else wanted
     trial.set_user_attr(trial_log.FOLDER, folder)
     return folder
-
-
-def _outcome(returned: JobReturn, num_objectives: int) -> tuple[str, Any, str | None]:
-    """Return the state, the value and the reason of a trial from what its job returned."""
-    value = returned_by(returned)
-    value = unwrapped(value) if isinstance(value, Exception) else value
-    if returned.status is JobStatus.COMPLETED:
-        numbers = _numbers(value, num_objectives)
-        if len(numbers) == num_objectives and not any(map(math.isnan, numbers)):
-            return "COMPLETE", numbers[0] if num_objectives == 1 else numbers, None
-        return "FAIL", None, f"returned {_shown(value)} instead of {counted(num_objectives, 'number')}"
-    if isinstance(value, TrialPruned) or type(value).__name__ == "TrialPruned":
-        return "PRUNED", None, str(value)
-    reason = textwrap.shorten(scrubbed(one_line(value)), _LONGEST_REASON, placeholder=" ...")
-    if type(value).__name__ == "OutOfMemoryError" or "out of memory" in str(value).lower():
-        reason = f"out of memory: {scrubbed(first_line(value))}"
-        # The error's traceback holds the tensors that filled the memory.
-        returned.return_value = value = None
-        gc.collect()
-    return "FAIL", None, reason
-
-
-def _numbers(value: Any, num_objectives: int) -> list[float]:
-    """Return the numbers in what a task returned: all that `float` takes, such as tensors, 0-d arrays and numeric text.
-
-    An infinity is a value, as in Optuna. Anything else gives no numbers.
-    """
-    try:
-        if num_objectives == 1 and not isinstance(value, list | tuple):
-            return [float(value)]
-        return [] if isinstance(value, str | bytes | Mapping) else [float(item) for item in value]
-    except (TypeError, ValueError, RuntimeError, OverflowError):  # RuntimeError: a tensor of several values
-        return []
-
-
-def _shown(value: Any) -> str:
-    return textwrap.shorten(repr(value), _LONGEST_REASON // 2, placeholder=" ...")

@@ -377,6 +377,6 @@ def test_a_trial_that_hangs_is_ended_with_its_reason(application):
             time.sleep(60)
 
     limits = ["hydra.sweeper.trial_timeout=0.5", "hydra.sweeper.max_retries=1", "hydra.sweeper.max_failure_rate=0"]
-    with pytest.raises(SweepError, match=r"it ran longer than hydra\.sweeper\.trial_timeout=0\.5 seconds 2 times \(hydra\.sw"):
+    with pytest.raises(SweepError, match=r"it ran longer than hydra\.sweeper\.trial_timeout=0\.5 s 2 times \(hydra\.sw"):
         application.run(hangs, "x=interval(0,1)", *limits)
     assert [trial.state.name for trial in application.study().trials] == ["FAIL"]

@@ -159,6 +159,6 @@ def test_a_trial_that_does_not_end_by_itself_is_ended_from_outside(toy):
         "hydra.sweeper.max_retries=0", "hydra.sweeper.max_failure_rate=0",
     )  # fmt: skip
     assert code == 1
-    reason = "it ran longer than hydra.sweeper.trial_timeout=0.5 seconds once (hydra.sweeper.max_retries=0)"
+    reason = "it ran longer than hydra.sweeper.trial_timeout=0.5 s once (hydra.sweeper.max_retries=0)"
     assert f"1 of 1 trial failed (hydra.sweeper.max_failure_rate=0); the last one: {reason}" in output
     assert toy.states() == ["FAIL"]

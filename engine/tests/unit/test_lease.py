@@ -340,7 +340,7 @@ def test_a_launcher_says_why_it_kills_a_worker(study):
     taken(study, trial).release()
     mark_overtime(study, os.getpid(), 9)
     as_if(study, trial, pid=dead_process())
-    assert reclaim(study, max_retries=0)[0][2].startswith("it ran longer than hydra.sweeper.trial_timeout=9 seconds once")
+    assert reclaim(study, max_retries=0)[0][2].startswith("it ran longer than hydra.sweeper.trial_timeout=9 s once")
 
 
 def test_a_trial_whose_time_is_over_is_ended_and_then_no_longer_renewed(study):

@@ -10,7 +10,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from hydra_async_sweeper.trial import TrialPruned, current_trial, running
-from hydra_async_sweeper.workers.worker import _outcome
+from hydra_async_sweeper.workers.outcome import outcome_of
 
 
 def returned(value: object) -> JobReturn:
@@ -55,13 +55,13 @@ class OutOfMemoryError(RuntimeError):
     ],
 )  # fmt: skip
 def test_what_a_job_returned_says_what_became_of_the_trial(value, num_objectives, outcome):
-    assert _outcome(returned(value), num_objectives) == outcome
+    assert outcome_of(returned(value), num_objectives) == outcome
 
 
 def test_optunas_own_way_to_prune_is_understood():
     import optuna
 
-    assert _outcome(returned(optuna.TrialPruned("enough")), 1) == ("PRUNED", None, "enough")
+    assert outcome_of(returned(optuna.TrialPruned("enough")), 1) == ("PRUNED", None, "enough")
 
 
 def nothing_there(**_: object) -> None:
@@ -89,11 +89,11 @@ def test_what_was_raised_inside_instantiate_is_the_reason(function, state, reaso
     allowed = getattr(utils, "execution_whitelist", nullcontext)([f"{__name__}.*", "builtins.dict"])
     with pytest.raises((InstantiationException, FileNotFoundError, TrialPruned, RuntimeError)) as caught, allowed:
         instantiate({"_target_": f"{__name__}.{function.__name__}", "inner": {"_target_": "builtins.dict"}})
-    assert _outcome(returned(caught.value), 1) == (state, None, reason)
+    assert outcome_of(returned(caught.value), 1) == (state, None, reason)
 
 
 def test_a_reason_is_short():
-    _, _, reason = _outcome(returned(RuntimeError("word " * 1000)), 1)
+    _, _, reason = outcome_of(returned(RuntimeError("word " * 1000)), 1)
     assert len(reason) <= 500
     assert reason.startswith("RuntimeError: word word")
     assert reason.endswith(" ...")
@@ -113,7 +113,7 @@ def test_memory_is_freed_after_it_ran_out():
 
     job, large = failing()
     assert large() is not None
-    _outcome(job, 1)
+    outcome_of(job, 1)
     assert large() is None
 
 

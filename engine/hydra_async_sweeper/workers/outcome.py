@@ -1,0 +1,53 @@
+"""What became of a trial, from what its job returned or raised."""
+
+import gc
+import math
+import textwrap
+from collections.abc import Mapping
+from typing import Any
+
+from hydra.core.utils import JobReturn, JobStatus
+
+from hydra_async_sweeper.hydra_private import returned_by
+from hydra_async_sweeper.readable import counted, first_line, one_line, unwrapped
+from hydra_async_sweeper.study.passwords import scrubbed
+from hydra_async_sweeper.trial import TrialPruned
+
+_LONGEST_REASON = 500  # characters; it appears in tables and tags
+
+
+def outcome_of(returned: JobReturn, num_objectives: int) -> tuple[str, Any, str | None]:
+    """Return the state, the value and the reason of a trial from what its job returned."""
+    value = returned_by(returned)
+    value = unwrapped(value) if isinstance(value, Exception) else value
+    if returned.status is JobStatus.COMPLETED:
+        numbers = _numbers(value, num_objectives)
+        if len(numbers) == num_objectives and not any(map(math.isnan, numbers)):
+            return "COMPLETE", numbers[0] if num_objectives == 1 else numbers, None
+        return "FAIL", None, f"returned {_shown(value)} instead of {counted(num_objectives, 'number')}"
+    if isinstance(value, TrialPruned) or type(value).__name__ == "TrialPruned":
+        return "PRUNED", None, str(value)
+    reason = textwrap.shorten(scrubbed(one_line(value)), _LONGEST_REASON, placeholder=" ...")
+    if type(value).__name__ == "OutOfMemoryError" or "out of memory" in str(value).lower():
+        reason = f"out of memory: {scrubbed(first_line(value))}"
+        # The error's traceback holds the tensors that filled the memory.
+        returned.return_value = value = None
+        gc.collect()
+    return "FAIL", None, reason
+
+
+def _numbers(value: Any, num_objectives: int) -> list[float]:
+    """Return the numbers in what a task returned: all that `float` takes, such as tensors, 0-d arrays and numeric text.
+
+    An infinity is a value, as in Optuna. Anything else gives no numbers.
+    """
+    try:
+        if num_objectives == 1 and not isinstance(value, list | tuple):
+            return [float(value)]
+        return [] if isinstance(value, str | bytes | Mapping) else [float(item) for item in value]
+    except (TypeError, ValueError, RuntimeError, OverflowError):  # RuntimeError: a tensor of several values
+        return []
+
+
+def _shown(value: Any) -> str:
+    return textwrap.shorten(repr(value), _LONGEST_REASON // 2, placeholder=" ...")
