@@ -20,6 +20,7 @@ from hydra_async_sweeper.application import scrubbed
 from omegaconf import DictConfig
 
 from densenet_sweep.commands import completion
+from densenet_sweep.commands.arguments import with_home
 from densenet_sweep.config import composition, errors, runnable, versions
 from densenet_sweep.config.hydra_private import allowed_in_hydra, hide_private_options, multirun_implied
 from densenet_sweep.run import own_folder
@@ -40,6 +41,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         try:
+            sys.argv[1:] = with_home(sys.argv[1:])
             dispatch(sys.argv[1:])
         finally:
             if sys.stdout is not None:  # it is None if the shell has closed it

@@ -3,7 +3,7 @@
 Knows networks as `torch.nn.Module`s only; needs no data.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from densenet_sweep.architectures.parts import parts
 from densenet_sweep.counts import counted
+from densenet_sweep.picture_size import sides
 
 # Two images: in training BatchNorm needs more than one value per channel, even where a map has shrunk to 1x1.
 _PROBE_BATCH = 2
@@ -44,7 +45,7 @@ class Description:
         return asdict(self)
 
 
-def describe(network: nn.Module, *, image_size: int, batch_size: int) -> Description:
+def describe(network: nn.Module, *, image_size: int | Sequence[int], batch_size: int) -> Description:
     """Measure `network` with one forward pass of two random images on the CPU.
 
     Multiply-accumulates are those of convolutions and linear layers without biases, as in published figures. Activation
@@ -53,11 +54,11 @@ def describe(network: nn.Module, *, image_size: int, batch_size: int) -> Descrip
 
     Args:
         network: maps images_BCHW to logits_BK; left unchanged.
-        image_size: height and width in pixels.
+        image_size: height and width in pixels, or one number for both.
         batch_size: of the training step.
     """
     first = next(module for module in network.modules() if isinstance(module, nn.Conv2d))
-    image_shape = (first.in_channels, image_size, image_size)
+    image_shape = (first.in_channels, *sides(image_size))
     buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
     was_training = network.training
     shapes: dict[str, tuple[int, ...]] = {}

@@ -6,6 +6,7 @@ Owns the depth formula of the paper's families and the shrinking of an image thr
 from collections.abc import Sequence
 
 from densenet_sweep.counts import counted
+from densenet_sweep.picture_size import sides
 
 STEMS = ("small", "imagenet")
 INITIALIZATIONS = ("he", "xavier", "torch")
@@ -53,22 +54,22 @@ def num_init_features(given: int | None, *, growth_rate: int, bn_size: int | Non
     return 16 if bn_size is None else 2 * growth_rate
 
 
-def stage_sizes(image_size: int, stem: str, num_blocks: int) -> list[int]:
-    """Return the height (and width) in pixels inside each dense block; 0 once an image has shrunk to nothing."""
-    size = image_size
+def stage_sizes(side: int, stem: str, num_blocks: int) -> list[int]:
+    """Return what a height or width of `side` pixels is inside each dense block; 0 once an image has shrunk to nothing."""
+    size = side
     if stem == "imagenet":  # 7x7/2 convolution with padding 3, then 3x3/2 max pool with padding 1
         size = (size - 1) // 2 + 1
         size = (size - 1) // 2 + 1
     return [size // 2**index for index in range(num_blocks)]
 
 
-def check_image_size(image_size: int, stem: str, num_blocks: int) -> None:
+def check_image_size(image_size: int | Sequence[int], stem: str, num_blocks: int) -> None:
     """Refuse an image that the transitions would shrink below 1x1.
 
     Raises:
         ValueError: naming the smallest image that fits.
     """
-    if stage_sizes(image_size, stem, num_blocks)[-1] < 1:
+    if stage_sizes(min(sides(image_size)), stem, num_blocks)[-1] < 1:
         smallest = 2 ** (num_blocks - 1)
         if stem == "imagenet":  # the inverse of what `stage_sizes` does
             smallest = 4 * (smallest - 1) + 1

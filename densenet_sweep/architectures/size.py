@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from densenet_sweep.architectures import geometry
 from densenet_sweep.counts import counted
+from densenet_sweep.picture_size import sides
 
 # torchvision's ResNet-18 without its first convolution and its classifier.
 _RESNET18_MIDDLE = 11_167_104
@@ -26,7 +27,7 @@ def densenet(
     *,
     in_channels: int,
     num_classes: int,
-    image_size: int,
+    image_size: int | Sequence[int],
     growth_rate: int,
     block_config: Sequence[int],
     num_init_features: int | None,
@@ -45,27 +46,29 @@ def densenet(
     channels = geometry.num_init_features(num_init_features, growth_rate=growth_rate, bn_size=bn_size)
     kernel = 9 if stem == "small" else 49
     parameters = kernel * in_channels * channels + bias * channels
-    activations = in_channels * image_size**2
-    sizes = geometry.stage_sizes(image_size, stem, len(block_config))
+    height, width = sides(image_size)
+    activations = in_channels * height * width
+    heights, widths = (geometry.stage_sizes(side, stem, len(block_config)) for side in (height, width))
+    areas = [rows * columns for rows, columns in zip(heights, widths, strict=True)]
     if stem == "imagenet":
         parameters += 2 * channels
         # The outputs of the convolution and its norm at half the size, and the pool's 8-byte indices at a quarter.
-        activations += 2 * channels * ((image_size - 1) // 2 + 1) ** 2 + 2 * channels * sizes[0] ** 2
-    for index, (num_layers, size) in enumerate(zip(block_config, sizes, strict=True)):
+        activations += 2 * channels * (_halved(height) * _halved(width) + areas[0])
+    for index, (num_layers, area) in enumerate(zip(block_config, areas, strict=True)):
         # Channels that all layers together read.
         read = num_layers * channels + growth_rate * (num_layers * (num_layers - 1) // 2)
         if bn_size is None:
             parameters += 2 * read + 9 * read * growth_rate + bias * num_layers * growth_rate
             inside = 0
         else:
-            width = bn_size * growth_rate
-            parameters += 2 * read + read * width + num_layers * (2 * width + 9 * width * growth_rate)
-            parameters += bias * num_layers * (width + growth_rate)
-            inside = num_layers * width
+            maps = bn_size * growth_rate
+            parameters += 2 * read + read * maps + num_layers * (2 * maps + 9 * maps * growth_rate)
+            parameters += bias * num_layers * (maps + growth_rate)
+            inside = num_layers * maps
         channels += num_layers * growth_rate
-        activations += (channels + inside if memory_efficient else 2 * read + 2 * inside) * size**2
+        activations += (channels + inside if memory_efficient else 2 * read + 2 * inside) * area
         parameters += 2 * channels  # of the norm in the transition, or after the last block
-        activations += (1 if memory_efficient else 2) * channels * size**2
+        activations += (1 if memory_efficient else 2) * channels * area
         if index + 1 < len(block_config):
             kept = int(channels * compression)
             if kept < 1:
@@ -74,26 +77,32 @@ def densenet(
                     f"{counted(channels, 'channel')}; at least {1 / channels:.2g} is accepted"
                 )
             parameters += channels * kept + bias * kept
-            activations += kept * size**2
+            activations += kept * area
             channels = kept
     parameters += channels * num_classes + num_classes
     return Size(parameters, activations)
 
 
-def resnet18(*, in_channels: int, num_classes: int, image_size: int, stem: str) -> Size:
+def resnet18(*, in_channels: int, num_classes: int, image_size: int | Sequence[int], stem: str) -> Size:
     """Return the size of what `densenet_sweep.architectures.resnet.resnet18` builds."""
     kernel = 9 if stem == "small" else 49
     parameters = _RESNET18_MIDDLE + kernel * in_channels * 64 + 512 * num_classes + num_classes
-    size, activations = image_size, in_channels * image_size**2
+    height, width = sides(image_size)
+    activations = in_channels * height * width
     if stem == "imagenet":
-        size = (size - 1) // 2 + 1
-        activations += 2 * 64 * size**2
-        size = (size - 1) // 2 + 1
-        activations += 3 * 64 * size**2
+        height, width = _halved(height), _halved(width)
+        activations += 2 * 64 * height * width
+        height, width = _halved(height), _halved(width)
+        activations += 3 * 64 * height * width
     else:
-        activations += 2 * 64 * size**2
-    for index, width in enumerate(_RESNET18_WIDTHS):
+        activations += 2 * 64 * height * width
+    for index, channels in enumerate(_RESNET18_WIDTHS):
         # Two blocks of two convolutions, each kept before and after its norm; plus the shortcut where the width changes.
-        activations += (9 if index else 8) * width * size**2
-        size = (size - 1) // 2 + 1
+        activations += (9 if index else 8) * channels * height * width
+        height, width = _halved(height), _halved(width)
     return Size(parameters, activations)
+
+
+def _halved(side: int) -> int:
+    """Return a side after a layer of stride 2 whose padding keeps the corners."""
+    return (side - 1) // 2 + 1

@@ -1,9 +1,20 @@
 """What the subcommands that read finished sweeps take: names of studies, and the same `tracking.key=value` as a run."""
 
 import argparse
+import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from densenet_sweep.config.schema import ConfigError
+
+# A shell replaces no ~ after `key=`, and Hydra's grammar has none in a plain value.
+_IN_HOME = re.compile(r"(\+*data\.(?:root|table)=)(~(?:/.*)?)")
+
+
+def with_home(words: Sequence[str]) -> list[str]:
+    """Return `words` with `~` replaced in the places of data sets."""
+    found = [(_IN_HOME.fullmatch(word), word) for word in words]
+    return [f"{match[1]}{Path(match[2]).expanduser()}" if match else word for match, word in found]
 
 
 def separated(words: Sequence[str]) -> tuple[list[str], list[str]]:

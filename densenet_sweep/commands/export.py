@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from densenet_sweep.commands.arguments import separated
 from densenet_sweep.config.command_line import Parser
 from densenet_sweep.counts import counted
+from densenet_sweep.picture_size import sides
 from densenet_sweep.tracking.access import mlflow_config
 
 if TYPE_CHECKING:
@@ -65,6 +66,9 @@ def main(arguments: list[str]) -> None:
     kind = {1: "grey", 3: "colour"}.get(signature.num_channels, f"{signature.num_channels}-channel")
     print(f"{path}: {model.origin}, {path.stat().st_size / 1e6:.2f} MB")
     print(f"in: uint8 images ({kind}) of any size; out: probabilities of {counted(len(signature.class_names), 'class')}")
+    if signature.value_range is not None:
+        low, high = signature.value_range
+        print(f"values of pictures such as 16-bit ones become levels from {low:g} (0) to {high:g} (255), as its metadata says")
     print(report)
 
 
@@ -105,7 +109,7 @@ def _compared(original: "Predictor", predictor: "Predictor", signature: "Signatu
     import torch
 
     generator = torch.Generator().manual_seed(0)
-    size = signature.image_size
+    height, width = sides(signature.image_size)
 
     def difference(sizes: Sequence[tuple[int, int, int]]) -> float:
         largest = 0.0
@@ -118,9 +122,10 @@ def _compared(original: "Predictor", predictor: "Predictor", signature: "Signatu
         return largest
 
     words = []
+    shown = f"of {height} px" if height == width else f"of {height}x{width} px"
     for what, tolerance, sizes in (
-        (f"of {size} px", TOLERANCE, [(1, size, size), (16, size, size)]),
-        ("that are resized", TOLERANCE_RESIZED, [(8, height, width) for height, width in _OTHER_SIZES]),
+        (shown, TOLERANCE, [(1, height, width), (16, height, width)]),
+        ("that are resized", TOLERANCE_RESIZED, [(8, *size) for size in _OTHER_SIZES]),
     ):
         found = difference(sizes)
         words.append(f"{found:.1g} for images {what} (at most {tolerance:g} is accepted)")

@@ -1,7 +1,7 @@
 """`densenet-sweep predict MODEL image.png ...`: the classes of pictures, with their probabilities.
 
-Each picture is cut to a centred square and resized, as training does with pictures in folders. Data sets such as MNIST and
-Fashion-MNIST are light on black: `--invert` turns a dark drawing on white paper into that.
+Each picture is read and resized as training does with pictures in folders, 16- and 32-bit grey by the training's range of
+values. Data sets such as MNIST and Fashion-MNIST are light on black: `--invert` turns a dark drawing on white paper into that.
 """
 
 import json
@@ -88,11 +88,14 @@ def _opened(name: str, overrides: Sequence[str], config_dir: str | None) -> "tup
 def _predictions(
     images: Sequence[Path], signature: "Signature", predictor: "Predictor", *, invert: bool, top: int
 ) -> list[Prediction]:
+    import numpy as np
     import torch
 
-    from densenet_sweep.data.image_folder import decode
+    from densenet_sweep.data import picture
 
-    decoded_BCHW = torch.stack([decode(path, signature.image_size, signature.num_channels) for path in images])
+    with picture.quietly():
+        decoded = [picture.levels_of(path, signature.reading) for path in images]
+    decoded_BCHW = torch.from_numpy(np.stack(decoded))
     if invert:
         decoded_BCHW = 255 - decoded_BCHW
     probabilities_BK = torch.cat([predictor(batch_BCHW) for batch_BCHW in torch.split(decoded_BCHW, _BATCH_SIZE)])

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from densenet_sweep.architectures import geometry, size
-from densenet_sweep.config.schema import ArchitectureConfig, Config, ConfigError, DataConfig, DenseNetConfig, ResNetConfig
+from densenet_sweep.config.data_sections import DataConfig
+from densenet_sweep.config.schema import ArchitectureConfig, Config, ConfigError, DenseNetConfig, ResNetConfig
 from densenet_sweep.counts import counted
 from densenet_sweep.data.known import facts
 

@@ -8,6 +8,7 @@ from hydra_async_sweeper.application import check_password
 
 from densenet_sweep.architectures import geometry
 from densenet_sweep.config.capacity import network_size
+from densenet_sweep.config.data_sections import PicturesConfig
 from densenet_sweep.config.finetuning import check_finetuning
 from densenet_sweep.config.metrics import OBJECTIVES, full_name
 from densenet_sweep.config.optimizer_schema import AdamWConfig, DecayConfig, MuonConfig, SGDConfig
@@ -16,7 +17,6 @@ from densenet_sweep.config.schema import (
     ConfigError,
     DenseNetConfig,
     FocalConfig,
-    ImageFolderConfig,
     MlflowConfig,
     OneCycleConfig,
     StemConfig,
@@ -26,6 +26,7 @@ from densenet_sweep.config.schema import (
 from densenet_sweep.config.tracking_uri import advice, check_uri, check_uri_password
 from densenet_sweep.counts import counted
 from densenet_sweep.data import known
+from densenet_sweep.picture_size import sides
 
 # Larger values are typing errors.
 _MOST = 1_000_000
@@ -144,22 +145,21 @@ def class_weights_error(weights: object, num_classes: int | None) -> str:
 def _check_data(config: Config) -> None:
     _one_of(config, "data.sampling", ("natural", "balanced"))
     _whole(config, "data.num_channels", at_least=1)
-    _whole(config, "data.image_size", at_least=1)
+    _check_image_size(config)
+    _one_of(config, "data.on_device", ("auto", True, False))
     if config.data.num_classes is not None:
         _whole(config, "data.num_classes", at_least=2)
     if config.data.num_train is not None:
         _whole(config, "data.num_train", at_least=1, at_most=None)
     _between(config, "data.valid_fraction", 0.0, 1.0, open_below=True, open_above=True)
     _whole(config, "data.split_seed", at_least=0, at_most=_SEEDS[1])
-    _whole(config, "data.augment.crop_padding", at_least=0, at_most=config.data.image_size)
-    _whole(config, "data.augment.cutout_size", at_least=0, at_most=2 * config.data.image_size)
+    _whole(config, "data.augment.crop_padding", at_least=0, at_most=min(sides(config.data.image_size)))
+    _whole(config, "data.augment.cutout_size", at_least=0, at_most=2 * max(sides(config.data.image_size)))
     if config.data.augment.horizontal_flip not in (False, True, "alternating"):
         flip = config.data.augment.horizontal_flip
         raise ConfigError(f"data.augment.horizontal_flip={flip}: one of false, true, alternating is accepted")
-    if isinstance(config.data, ImageFolderConfig):
-        _between(config, "data.test_fraction", 0.0, 1.0, open_below=True, open_above=True)
-        if config.data.num_channels not in (1, 3):
-            raise ConfigError(f"data.num_channels={config.data.num_channels}: 1 (grey) or 3 (colour) is accepted")
+    if isinstance(config.data, PicturesConfig):
+        _check_pictures(config)
     _check_known_data(config)
     for ours, theirs in (("in_channels", "num_channels"), ("num_classes", "num_classes")):
         given, actual = getattr(config.architecture, ours), getattr(config.data, theirs)
@@ -167,6 +167,43 @@ def _check_data(config: Config) -> None:
             continue
         if (given != actual) if ours == "in_channels" else (given < actual):
             raise ConfigError(f"architecture.{ours}={given} does not fit the data set, which has data.{theirs}={actual}")
+
+
+def _check_image_size(config: Config) -> None:
+    """Refuse what is neither a side nor height and width."""
+    given = config.data.image_size
+    pair = given if isinstance(given, list | tuple) else [given]
+    whole = all(isinstance(side, int) and not isinstance(side, bool) for side in pair)
+    if not whole or len(pair) not in (1, 2) or (len(pair) == 1 and pair is given):
+        raise ConfigError(f"data.image_size={given}: a whole number of pixels or [height,width] is accepted")
+    if min(pair) < 1:
+        raise ConfigError(f"data.image_size={given}: a whole number of at least 1 is accepted")
+    if max(pair) > _MOST:
+        raise ConfigError(f"data.image_size={given}: a whole number of at most {_MOST:,} is accepted")
+
+
+def _check_pictures(config: Config) -> None:
+    """Refuse what no picture can be read with."""
+    from densenet_sweep.data.reading import as_reading
+
+    data = config.data
+    assert isinstance(data, PicturesConfig)
+    _between(config, "data.test_fraction", 0.0, 1.0, open_below=True, open_above=True)
+    if data.num_channels not in (1, 3):
+        raise ConfigError(f"data.num_channels={data.num_channels}: 1 (grey) or 3 (colour) is accepted")
+    _one_of(config, "data.on_bad_picture", ("fail", "skip"))
+    if data.max_pixels is not None:
+        _whole(config, "data.max_pixels", at_least=1, at_most=None)
+    try:
+        as_reading(
+            image_size=data.image_size,
+            num_channels=data.num_channels,
+            background=data.background,
+            resize=data.resize,
+            value_range=data.value_range,
+        )
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
 
 
 def _check_known_data(config: Config) -> None:
@@ -240,7 +277,8 @@ def _between(config: Config, key: str, low: float, high: float, *, open_below: b
         raise ConfigError(f"{key}={value:g}: a number {accepted} is accepted")
 
 
-def _one_of(config: Config, key: str, accepted: tuple[str, ...]) -> None:
+def _one_of(config: Config, key: str, accepted: tuple[str | bool, ...]) -> None:
     value = _value(config, key)
     if value not in accepted:
-        raise ConfigError(f"{key}={value}: one of {', '.join(accepted)} is accepted")
+        shown = ", ".join(str(it).lower() if isinstance(it, bool) else it for it in accepted)
+        raise ConfigError(f"{key}={value}: one of {shown} is accepted")

@@ -15,8 +15,9 @@ from typing import Any
 
 from omegaconf import MISSING, DictConfig, OmegaConf
 
+from densenet_sweep.config.data_sections import DataConfig
 from densenet_sweep.config.optimizer_schema import OptimizerConfig
-from densenet_sweep.config.schema import ArchitectureConfig, ConfigError, DataConfig, LossConfig, ScheduleConfig
+from densenet_sweep.config.schema import ArchitectureConfig, ConfigError, LossConfig, ScheduleConfig
 
 # The keys that the rest of the program needs, by group.
 SECTIONS = {

@@ -19,7 +19,7 @@ GROUPS = ("architecture", "optimizer", "schedule", "loss", "data")
 _LATER_GROUPS = {"loss"}
 
 # Keys that depend on the machine, not on the run.
-OF_THE_MACHINE = ("data.root", "data.download")
+OF_THE_MACHINE = ("data.root", "data.download", "data.on_device")
 
 # Words that Hydra does not parse as strings.
 _NO_WORDS = ("true", "false", "null", "nan", "inf")
@@ -32,7 +32,7 @@ _SAYS_WHAT_IS_TRAINED = {it.name for it in fields(Config)} - set(WHERE_IT_IS_WRI
 # Beginnings of the keys that may change when a run continues.
 _MAY_CHANGE = (
     *("tracking.", "storage.", "limits.", "rungs", "trusted_targets", "reference."),
-    *("device", "num_threads", "data.root", "data.download", "architecture.num_classes"),
+    *("device", "num_threads", "data.table", *OF_THE_MACHINE, "architecture.num_classes"),
 )
 
 # Patterns of an option and of a key, and the keys that name a function.

@@ -5,13 +5,14 @@ refused in milliseconds. `register()` puts the schemas where Hydra finds them: e
 `defaults: [_schema, _self_]` and thereby refuses unknown keys and types.
 """
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
 from densenet_sweep.config import sweeper_alias
+from densenet_sweep.config.data_sections import DataConfig, ImageFolderConfig, ImageTableConfig, NpzConfig
 from densenet_sweep.config.hydra_private import register_resolver
 from densenet_sweep.config.metrics import direction_of, full_name
 from densenet_sweep.config.optimizer_schema import AdamWConfig, MuonConfig, OptimizerConfig, SGDConfig
@@ -117,61 +118,6 @@ class FocalConfig(LossConfig):
     """The focal loss (Lin et al., 2017) of exponent `gamma`."""
 
     gamma: float = MISSING
-
-
-@dataclass
-class AugmentConfig:
-    """Random changes of a training image, in pixels; 0 and false switch them off.
-
-    `horizontal_flip` is true for a random flip, or `alternating` for a flip every second epoch.
-    """
-
-    crop_padding: int = MISSING
-    horizontal_flip: bool | str = MISSING
-    cutout_size: int = MISSING
-
-
-@dataclass
-class DataConfig:
-    """One data set and how it is split and presented; sizes in pixels.
-
-    `sampling` is `natural`, or `balanced` for training epochs that show each class equally often.
-    """
-
-    _target_: str = MISSING
-    root: str = MISSING
-    download: bool = MISSING
-    num_channels: int = MISSING
-    num_classes: int | None = None
-    image_size: int = MISSING
-    num_train: int | None = None
-    valid_fraction: float = MISSING
-    split_seed: int = MISSING
-    normalize: bool = MISSING
-    sampling: str = "natural"  # an option file of a user's own may be older than this key
-    augment: AugmentConfig = field(default_factory=AugmentConfig)
-
-    def source_arguments(self) -> dict[str, Any]:
-        """Return the arguments of the source function `_target_`; a user's own also takes the other keys of its section."""
-        own = {it.name: getattr(self, it.name) for it in fields(self) if it.name not in DataConfig.__dataclass_fields__}
-        return {"root": self.root, "download": self.download, **own}
-
-
-@dataclass
-class ImageFolderConfig(DataConfig):
-    """A user's own pictures, one folder a class; decoded once into a file beside them."""
-
-    test_fraction: float = MISSING
-
-    def source_arguments(self) -> dict[str, Any]:
-        """Return what `image_folder` takes."""
-        return {
-            "root": self.root,
-            "image_size": self.image_size,
-            "num_channels": self.num_channels,
-            "test_fraction": self.test_fraction,
-            "split_seed": self.split_seed,
-        }
 
 
 @dataclass
@@ -317,6 +263,8 @@ def register() -> None:
         ("loss", "_focal", FocalConfig),
         ("data", "_data", DataConfig),
         ("data", "_image_folder", ImageFolderConfig),
+        ("data", "_image_table", ImageTableConfig),
+        ("data", "_npz", NpzConfig),
         ("storage", "_storage", StorageConfig),
         ("tracking", "_none", TrackingConfig),
         ("tracking", "_mlflow", MlflowConfig),

@@ -26,6 +26,8 @@ _OURS: dict[str, dict[str, tuple[str, ...]]] = {
     "data": {
         "densenet_sweep.data.sources": ("fashion_mnist", "mnist", "kmnist", "cifar10", "cifar100", "svhn", "digits"),
         "densenet_sweep.data.image_folder": ("image_folder",),
+        "densenet_sweep.data.image_table": ("image_table",),
+        "densenet_sweep.data.npz": ("npz",),
     },
     "tracking": {
         "densenet_sweep.tracking.mlflow_record": ("open_record",),

@@ -12,22 +12,26 @@ from torch import Generator, Tensor
 from densenet_sweep.data.augmentation import Augmentation
 from densenet_sweep.data.images import Images
 from densenet_sweep.data.preprocessing import Preprocessing
+from densenet_sweep.data.streaming import batches
 
 
 class EvalBatches:
     """The images in their order, without augmentation; each call starts from the first."""
 
-    def __init__(self, images: Images, preprocessing: Preprocessing, *, batch_size: int) -> None:
+    def __init__(
+        self, images: Images, preprocessing: Preprocessing, *, batch_size: int, device: torch.device | None = None
+    ) -> None:
+        """Take the images, and the device that computes, unless it is where they are."""
         self._images = images
+        self._device = device or images.labels_N.device
         self._preprocessing = preprocessing
         self._batch_size = batch_size
 
     def __call__(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield (images_BCHW of float32, labels_B)."""
-        for start in range(0, len(self._images), self._batch_size):
-            rows = slice(start, start + self._batch_size)
-            floats_BCHW = self._preprocessing.resize(self._images.pixels(rows))
-            yield self._preprocessing.normalize(floats_BCHW), self._images.labels_N[rows]
+        chosen = (slice(start, start + self._batch_size) for start in range(0, len(self._images), self._batch_size))
+        for images_BCHW, labels_B in batches(self._images, chosen, self._device):
+            yield self._preprocessing.normalize(self._preprocessing.resize(images_BCHW)), labels_B
 
 
 class TrainBatches:
@@ -49,8 +53,11 @@ class TrainBatches:
         batch_size: int,
         seed: int,
         sampling: str = "natural",
+        device: torch.device | None = None,
     ) -> None:
+        """Take the images, how they change and in which order, and the device that computes, unless it is where they are."""
         self._images = images
+        self._device = device or images.labels_N.device
         self._preprocessing = preprocessing
         self._augmentation = augmentation
         self._seed = seed
@@ -67,20 +74,24 @@ class TrainBatches:
 
     def __call__(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield (images_BCHW of float32, labels_B) of the epoch with this index."""
-        device = self._images.labels_N.device
+        device = self._device
         # The order is drawn on the CPU, so that it is the same on every device.
         order = Generator().manual_seed(_mix(self._seed, epoch, 0))
-        order_N = _order(len(self._images), self._members, order).to(device)
+        drawn_N = _order(len(self._images), self._members, order)
+        order_N, there_N = drawn_N.to(device), drawn_N.to(self._images.labels_N.device)
         generator = Generator(device=device).manual_seed(_mix(self._seed, epoch, 1))
         # The same draw in every epoch, inverted in every second one.
         turn_N = torch.rand(len(self._images), generator=Generator().manual_seed(_mix(self._seed, 0, 2))) < 0.5
         turn_N = (turn_N ^ (epoch % 2 == 1)).to(device)
-        for start, stop in pairwise(self._bounds):
+        chosen = (there_N[start:stop] for start, stop in pairwise(self._bounds))
+        for (start, stop), (images_BCHW, labels_B) in zip(
+            pairwise(self._bounds), batches(self._images, chosen, device), strict=True
+        ):
             chosen_B = order_N[start:stop]
-            floats_BCHW = self._preprocessing.resize(self._images.pixels(chosen_B))
+            floats_BCHW = self._preprocessing.resize(images_BCHW)
             floats_BCHW = self._augmentation.before_normalizing(floats_BCHW, generator, turn_N[chosen_B])
             floats_BCHW = self._preprocessing.normalize(floats_BCHW)
-            yield self._augmentation.after_normalizing(floats_BCHW, generator), self._images.labels_N[chosen_B]
+            yield self._augmentation.after_normalizing(floats_BCHW, generator), labels_B
 
 
 def _by_class(labels_N: Tensor) -> list[Tensor]:

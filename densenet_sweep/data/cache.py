@@ -16,10 +16,11 @@ import shutil
 import time
 import uuid
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,6 +29,8 @@ from densenet_sweep.checksum import crc32
 from densenet_sweep.data.images import Images, as_tensor
 
 FOLDER = ".densenet_sweep"
+# In that folder, what has been decoded of data sets whose decoding was interrupted.
+PARTS = "parts"
 
 # A file unused for this long is deleted when another is written: each change of the pictures leaves one behind.
 _KEPT_DAYS = 30
@@ -35,12 +38,25 @@ _KEPT_DAYS = 30
 
 @dataclass(frozen=True, eq=False)
 class Decoding:
-    """A data set to be decoded: `blocks()` yields its images in order as arrays of BCHW, and raises no OSError."""
+    """A data set to be decoded.
+
+    Attributes:
+        class_names: by label.
+        labels: of the images.
+        shape_CHW: of an image.
+        blocks: yields the images in order as arrays of BCHW, from the first one at each call; raises no OSError.
+        about: what else is kept, in JSON's types.
+        name: of the file, where `load_or_decode` was given several.
+        kept: is called when the images are in a file.
+    """
 
     class_names: Sequence[str]
     labels: Sequence[int]
     shape_CHW: tuple[int, ...]
     blocks: Callable[[], Iterable[np.ndarray]]
+    about: Mapping[str, Any] = field(default_factory=dict)
+    name: str | None = None
+    kept: Callable[[], None] = lambda: None
 
     @classmethod
     def of(cls, class_names: Sequence[str], images: Images) -> "Decoding":
@@ -56,11 +72,12 @@ class Decoding:
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """A data set, and a remark for the user on where it is kept."""
+    """A data set, a remark for the user on where it is kept, and what else its decoding has found."""
 
     class_names: tuple[str, ...]
     images: Images
     remark: str = ""
+    about: Mapping[str, Any] = field(default_factory=dict)
 
 
 def file_name(stem: str, *described: object) -> str:
@@ -71,8 +88,8 @@ def file_name(stem: str, *described: object) -> str:
     return f"{stem}-{content.hexdigest()[:16]}.npy"
 
 
-def load_or_decode(name: str, root: Path, decode: Callable[[], Decoding]) -> Decoded:
-    """Return the data set kept under `name`; decode and keep it now if it is missing or damaged.
+def load_or_decode(name: str | Sequence[str], root: Path, decode: Callable[[], Decoding]) -> Decoded:
+    """Return the data set kept under `name`, or under the first of several; decode and keep it now if it is missing or damaged.
 
     If several processes call this at once, one decodes and the others wait. Where no file can be written, this process holds
     the images in its memory and the remark says why; the remark also reports a damaged file.
@@ -82,12 +99,13 @@ def load_or_decode(name: str, root: Path, decode: Callable[[], Decoding]) -> Dec
         ValueError: `decode` raised it.
     """
     folders = _folders(root)
+    names = [name] if isinstance(name, str) else list(name)
     damaged = []
-    for folder in folders:
-        if found := _read(folder / name):
+    for path in (folder / it for folder in folders for it in names):
+        if found := _read(path):
             return found
-        if (folder / name).exists():
-            damaged.append(f"{folder / name}: was damaged, and is decoded anew")
+        if path.exists():
+            damaged.append(f"{path}: was damaged, and is decoded anew")
     decoding, reasons = None, []
     for folder in folders:
         try:
@@ -97,18 +115,30 @@ def load_or_decode(name: str, root: Path, decode: Callable[[], Decoding]) -> Dec
             reasons.append(f"{folder}: {error.strerror}")
             continue
         with lock, _alone(folder, lock.fileno()):
-            if found := _read(folder / name):
-                return found
+            for it in names:
+                if found := _read(folder / it):
+                    return found
             decoding = decoding or decode()
+            path = folder / (decoding.name or names[0])
             try:
-                _write(folder / name, decoding)
+                _write(path, decoding)
             except OSError as error:
                 reasons.append(f"{folder}: {error.strerror}")
                 continue
-            if found := _read(folder / name):
+            if found := _read(path):
+                decoding.kept()
                 return replace(found, remark="; ".join(damaged))
             reasons.append(f"{folder}: what was written cannot be read")
     return _in_memory(decoding or decode(), "; ".join([*damaged, *reasons]))
+
+
+def parts_folder(root: Path) -> Path | None:
+    """Return a folder for parts of a data set that is being decoded; None where nothing can be written."""
+    for folder in _folders(root):
+        with suppress(OSError):
+            (folder / PARTS).mkdir(parents=True, exist_ok=True)
+            return folder / PARTS
+    return None
 
 
 def _folders(root: Path) -> list[Path]:
@@ -129,7 +159,7 @@ def _alone(folder: Path, lock: int) -> Iterator[None]:
         fcntl.flock(lock, fcntl.LOCK_EX)  # released with the open file, however the process ends
         for left_by_a_dead_process in folder.glob("*.partial"):
             left_by_a_dead_process.unlink()
-        for unused in folder.glob("*.npy"):
+        for unused in (*folder.glob("*.npy"), *folder.glob(f"{PARTS}/*")):
             if unused.stat().st_mtime < time.time() - _KEPT_DAYS * 24 * 3600:
                 unused.unlink()  # existing mappings stay valid
     yield
@@ -142,20 +172,20 @@ def _read(path: Path) -> Decoded | None:
         with path.open("rb") as file:  # through the mapping, all of it would count as this process's memory
             checksum = crc32(file, array_NCHW.offset + array_NCHW.nbytes)
             about = json.loads(file.read())
-        class_names, labels = about["class_names"], about["labels"]
+        class_names, labels, more = about["class_names"], about["labels"], about.get("about", {})
         # An older version wrote none.
-        if about.get("crc32") not in (None, zlib.crc32(_as_bytes(class_names, labels), checksum)):
+        if about.get("crc32") not in (None, zlib.crc32(_as_bytes(class_names, labels, more), checksum)):
             return None
         labels_N = torch.tensor(labels, dtype=torch.int64)
         with suppress(OSError):  # another user's
             os.utime(path)
-        return Decoded(tuple(class_names), Images(as_tensor(array_NCHW), labels_N))
+        return Decoded(tuple(class_names), Images(as_tensor(array_NCHW), labels_N), about=more)
     except Exception:  # NumPy parses the header as Python, and a damaged one can raise anything
         return None
 
 
-def _as_bytes(class_names: Sequence[str], labels: Sequence[int]) -> bytes:
-    return json.dumps([list(class_names), list(labels)]).encode()
+def _as_bytes(class_names: Sequence[str], labels: Sequence[int], about: Mapping[str, Any]) -> bytes:
+    return json.dumps([list(class_names), list(labels), *([about] if about else [])]).encode()
 
 
 def _write(path: Path, decoding: Decoding) -> None:
@@ -177,8 +207,9 @@ def _write(path: Path, decoding: Decoding) -> None:
                 pixels = np.ascontiguousarray(block_BCHW).data
                 file.write(pixels)
                 checksum = zlib.crc32(pixels, checksum)
-            checksum = zlib.crc32(_as_bytes(decoding.class_names, decoding.labels), checksum)
+            checksum = zlib.crc32(_as_bytes(decoding.class_names, decoding.labels, decoding.about), checksum)
             about = {"class_names": list(decoding.class_names), "labels": list(decoding.labels), "crc32": checksum}
+            about |= {"about": decoding.about} if decoding.about else {}
             file.write(json.dumps(about).encode())
             file.flush()
             os.fsync(file.fileno())  # or after a power failure the name could exist without the pixels
@@ -199,4 +230,4 @@ def _in_memory(decoding: Decoding, reason: str) -> Decoded:
         start += len(block_BCHW)
     images = Images(torch.from_numpy(images_NCHW), torch.tensor(decoding.labels, dtype=torch.int64))
     remark = f"the decoded images ({size}) are held in the memory of each process, as no file can be written ({reason})"
-    return Decoded(tuple(decoding.class_names), images, remark)
+    return Decoded(tuple(decoding.class_names), images, remark, decoding.about)

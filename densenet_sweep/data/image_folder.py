@@ -1,148 +1,174 @@
-"""A user's own pictures: one folder a class, decoded once into a file beside them."""
+"""A user's own pictures: one folder a class; or a folder for each split, with one folder a class in each."""
 
-from collections.abc import Collection, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-from PIL import Image, UnidentifiedImageError
-from torch import Tensor
-from torchvision.transforms.functional import center_crop, pil_to_tensor, resize
+from densenet_sweep.data import picture, picture_set
+from densenet_sweep.data.images import Source
+from densenet_sweep.data.picture_set import Listed
+from densenet_sweep.data.reading import as_reading
 
-from densenet_sweep.data.cache import Decoded, Decoding, file_name, load_or_decode
-from densenet_sweep.data.images import BLOCK_BYTES, HeldBack, Images, Source
-from densenet_sweep.data.split import split
+# The names of split folders in small letters.
+SPLIT_NAMES = {
+    "train": "train", "training": "train",
+    "val": "valid", "valid": "valid", "validation": "valid",
+    "test": "test", "testing": "test",
+}  # fmt: skip
 
-_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
-_MODES = {1: "L", 3: "RGB"}
 
+def image_folder(root: str, *, test_fraction: float, split_seed: int, on_bad_picture: str = "fail", **reading: Any) -> Source:
+    """Return the pictures below `root`, each resized to the same size.
 
-def image_folder(root: str, *, image_size: int, num_channels: int, test_fraction: float, split_seed: int) -> Source:
-    """Return the pictures below `root`, each cut to a centred square and resized to `image_size` pixels.
+    `root` holds one folder a class; or `train` and possibly `val` and `test`, in any capitalisation and under usual other
+    names, each with the same class folders. Without them, a stratified `test_fraction` is set apart. The decoded pictures are
+    kept in a file (see `cache.load_or_decode`), and decoded again when a picture's name, size or time has changed. Neither
+    decoding nor use needs memory for all of them.
 
-    `root` holds one folder a class; or `train` and `test`, each with the same class folders. Without a test folder, a
-    stratified `test_fraction` is set apart. The decoded pictures are kept in a file (see `cache.load_or_decode`), and decoded
-    again when a picture's name, size or time has changed. Neither decoding nor use needs memory for all of them.
+    Args:
+        root: of the pictures.
+        test_fraction: in (0, 1).
+        split_seed: of the choice of test pictures.
+        on_bad_picture: `fail`, or `skip` to leave them out.
+        reading: how pictures are read; see `reading.as_reading`.
 
     Raises:
         FileNotFoundError: no such folder, or no pictures in it.
-        ValueError: a picture that cannot be decoded (by name), a class of test that train does not have, or another number of
-            channels than 1 and 3.
-        OSError: the decoded pictures fit neither on a disk nor into memory.
+        ValueError: pictures that cannot be decoded (all, by name); a class of a split that train does not have; folders that
+            cannot be told apart, or links that lead back.
+        OSError: a folder cannot be read, or the decoded pictures fit neither on a disk nor into memory.
     """
+    how = as_reading(**reading)
     folder = Path(root)
-    if num_channels not in _MODES:
-        raise ValueError(f"data.num_channels={num_channels}: 1 (grey) or 3 (colour) is accepted for pictures")
     if not folder.is_dir():
         raise FileNotFoundError(f"data.root={root}: no such folder; a folder with one folder of pictures a class is accepted")
-    if not (folder / "train").is_dir():
-        classes = _classes(folder)
-        everything = _decoded(folder, folder, classes, image_size, num_channels)
-        train, test = split(
-            everything.images,
-            valid_fraction=test_fraction,
-            num_train=None,
-            seed=split_seed,
-            key="data.test_fraction",
-            num_left=2,  # one for training and one for validation come first
-        )
-        tested = {classes[label] for label in set(test.labels_N.tolist())}
-        return Source(tuple(classes), train, HeldBack(lambda: test), _joined(everything.remark, _untested(classes, tested)))
-    classes = _classes(folder / "train")
-
-    remark = _remark_on_test(folder / "test", classes)  # from file names alone: reads no test picture
-
-    def load_test() -> Images:
-        return _decoded(folder, folder / "test", classes, image_size, num_channels).images
-
-    decoded = _decoded(folder, folder / "train", classes, image_size, num_channels)
-    return Source(tuple(classes), decoded.images, HeldBack(load_test), _joined(decoded.remark, remark))
-
-
-def _remark_on_test(folder: Path, classes: Sequence[str]) -> str:
-    """Return a remark on the classes without test pictures; an empty one where the test folder does not exist yet.
-
-    Raises:
-        ValueError: the test folder has a class that the training folder lacks.
-    """
-    if not folder.is_dir():
-        return ""
-    unknown = [path.name for path in _class_folders(folder) if path.name not in classes]
-    if unknown:
-        raise ValueError(
-            f"{folder / unknown[0]}: there is no class {unknown[0]} in {folder.parent / 'train'}; remove or add it"
-        )
-    return _untested(classes, {name for name in classes if next(_pictures(folder / name), None) is not None})
-
-
-def _untested(classes: Sequence[str], tested: Collection[str]) -> str:
-    """Return a sentence that names the classes without test pictures; empty if each has some."""
-    untested = [name for name in classes if name not in tested]
-    return f"no test pictures of {', '.join(untested)}: a test says nothing of it" if untested else ""
-
-
-def _joined(*remarks: str) -> str:
-    return "; ".join(remark for remark in remarks if remark)
-
-
-def _classes(folder: Path) -> list[str]:
-    classes = [path.name for path in _class_folders(folder)]
-    if len(classes) < 2:
-        found = "only one class folder" if classes else "no class folders"
-        raise FileNotFoundError(f"data.root={folder}: has {found}; at least 2 are accepted")
-    return classes
-
-
-def _class_folders(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-
-
-def _pictures(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES)
-
-
-def _decoded(root: Path, folder: Path, classes: Sequence[str], image_size: int, num_channels: int) -> Decoded:
-    """Return the pictures in the class folders of `folder`, from the file in `root` where it is current."""
-    # As strings: there may be millions, and a Path is several times as large.
-    files = [(str(path), label) for label, name in enumerate(classes) for path in sorted(_pictures(folder / name))]
-    if not files:
-        raise FileNotFoundError(f"{folder}: no pictures in its class folders; {', '.join(_SUFFIXES)} are read")
-    name = file_name(f"{folder.name}-{image_size}px", num_channels, *_identities(folder, files))
-    shape_CHW = (num_channels, image_size, image_size)
-    labels = [label for _, label in files]
-    paths = [path for path, _ in files]
-    return load_or_decode(
-        name, root, lambda: Decoding(classes, labels, shape_CHW, lambda: _blocks(paths, image_size, num_channels))
+    listed = _listed(folder)
+    if not listed.paths:
+        raise FileNotFoundError(f"data.root={folder}: no pictures in its class folders; {_SUFFIXES_SHOWN} and others are read")
+    return picture_set.load(
+        listed,
+        how,
+        stem=f"{folder.name}-{how.height}x{how.width}px",
+        test_fraction=test_fraction,
+        split_seed=split_seed,
+        skips_bad=on_bad_picture == "skip",
     )
 
 
-def _blocks(paths: Sequence[str], image_size: int, num_channels: int) -> Iterator[np.ndarray]:
-    """Yield the decoded pictures in arrays of about `BLOCK_BYTES`."""
-    size = max(1, BLOCK_BYTES // (num_channels * image_size**2))
-    with ThreadPoolExecutor() as threads:  # PIL decodes outside Python's lock
-        for start in range(0, len(paths), size):
-            some = paths[start : start + size]
-            yield np.stack(list(threads.map(lambda path: decode(Path(path), image_size, num_channels).numpy(), some)))
+_SUFFIXES_SHOWN = ".png, .jpg, .tif, .webp, .dcm"
 
 
-def decode(path: Path, image_size: int, num_channels: int) -> Tensor:
-    """Return one picture as uint8 of (num_channels, image_size, image_size), cut to a centred square.
+def _listed(root: Path) -> Listed:
+    """Return the pictures of a folder by its layout."""
+    skipped: Counter[str] = Counter()
+    folders = _folders(root, skipped)
+    by_split: dict[str, list[str]] = {}
+    for name in folders:
+        if name.lower() in SPLIT_NAMES:
+            by_split.setdefault(SPLIT_NAMES[name.lower()], []).append(name)
+    named = [name for names in by_split.values() for name in names]
+    for split, names in by_split.items():
+        if len(names) > 1 and len(named) > 1 and (split == "train" or "train" in by_split):
+            raise ValueError(f"data.root={root}: {' and '.join(names)} are both folders for {split}; one is accepted")
+    if "train" not in by_split and len(named) > 1:
+        raise ValueError(
+            f"data.root={root}: {' and '.join(named)} are folders of splits, and there is none for training; "
+            "a folder named train is accepted beside them"
+        )
+    if "train" not in by_split:
+        classes = _classes(root, folders)
+        pairs = [(path, label) for label, name in enumerate(classes) for path in _pictures(root / name, skipped)]
+        return Listed(root, classes, [path for path, _ in pairs], [label for _, label in pairs], skipped=skipped)
+    train = root / by_split["train"][0]
+    classes = _classes(train, _folders(train, skipped))
+    paths: list[str] = []
+    labels: list[int] = []
+    splits: list[str] = []
+    for split in picture_set.SPLITS:
+        if split not in by_split:
+            continue
+        folder = root / by_split[split][0]
+        present = classes if folder == train else _folders(folder, skipped)
+        _refuse_unknown(folder, train, present, classes)
+        for label, name in enumerate(classes):
+            found = list(_pictures(folder / name, skipped)) if name in present else []
+            paths += found
+            labels += [label] * len(found)
+            splits += [split] * len(found)
+    for name in folders:
+        if name not in named:
+            skipped[f"folder beside {train.name}: {name}"] += 1
+    untested = f"data.root={root}: has no test pictures in class folders; a folder test with those of {train.name} is accepted"
+    return Listed(root, classes, paths, labels, splits, skipped=skipped, untested=untested)
+
+
+def _refuse_unknown(folder: Path, train: Path, present: Sequence[str], classes: Sequence[str]) -> None:
+    unknown = [name for name in present if name not in classes]
+    if unknown:
+        raise ValueError(f"{folder / unknown[0]}: there is no class {unknown[0]} in {train}; remove or add it")
+
+
+def _classes(folder: Path, names: list[str]) -> list[str]:
+    if len(names) < 2:
+        found = "only one class folder" if names else "no class folders"
+        raise FileNotFoundError(f"data.root={folder}: has {found}; at least 2 are accepted")
+    return names
+
+
+def is_hidden(name: str) -> bool:
+    """Return whether a file or folder is none of the user's: hidden, or what a Mac leaves beside copied files."""
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def _folders(folder: Path, skipped: Counter[str]) -> list[str]:
+    """Return the names of the folders in `folder`, sorted; files beside them are counted as skipped."""
+    names = []
+    for entry in _entries(folder):
+        if is_hidden(entry.name):
+            skipped["hidden"] += entry.name != ".densenet_sweep"
+        elif entry.is_dir():
+            names.append(entry.name)
+        else:
+            skipped["beside class folders"] += 1
+    return sorted(names)
+
+
+def _pictures(folder: Path, skipped: Counter[str]) -> list[str]:
+    """Return the paths of the pictures in `folder` and below, as strings: there may be millions, and a Path is larger."""
+    return [str(path) for path in sorted(map(Path, _below(str(folder), (), skipped, picture.suffixes())))]
+
+
+def _below(folder: str, above: tuple[tuple[int, int], ...], skipped: Counter[str], suffixes: frozenset[str]) -> Iterator[str]:
+    """Yield the pictures in `folder` and below; `above` identifies the folders that it lies in.
 
     Raises:
-        ValueError: it cannot be decoded.
+        ValueError: a link leads to a folder that it lies in.
+    """
+    stat = os.stat(folder)  # noqa: PTH116 - a Path for each of a million folders takes time
+    here = (stat.st_dev, stat.st_ino)
+    if here in above:
+        raise ValueError(f"{folder}: is a link to a folder that it lies in, so there is no end of pictures; remove it")
+    for entry in _entries(folder):
+        if is_hidden(entry.name):
+            skipped["hidden"] += 1
+        elif entry.is_dir():
+            yield from _below(entry.path, (*above, here), skipped, suffixes)
+        elif Path(entry.name).suffix.lower() in suffixes:
+            yield entry.path
+        else:
+            skipped[f"{Path(entry.name).suffix.lower() or 'without suffix'}"] += 1
+
+
+def _entries(folder: str | Path) -> list["os.DirEntry[str]"]:
+    """Return what is in a folder.
+
+    Raises:
+        OSError: it cannot be read.
     """
     try:
-        with Image.open(path) as picture:
-            converted = picture.convert(_MODES[num_channels])
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
-        raise ValueError(f"{path}: cannot be decoded as a picture ({error}); remove or replace it") from None
-    square = center_crop(converted, [min(converted.size)] * 2)
-    tensor: Tensor = pil_to_tensor(resize(square, [image_size, image_size], antialias=True))
-    return tensor
-
-
-def _identities(folder: Path, files: Sequence[tuple[str, int]]) -> Iterator[tuple[str, int, int, int]]:
-    """Yield name, label, size and time of each file."""
-    for path, label in files:
-        stat = Path(path).stat()
-        yield path.removeprefix(str(folder)), label, stat.st_size, stat.st_mtime_ns
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError as error:
+        raise OSError(f"{folder}: cannot be read ({error.strerror})") from None

@@ -6,7 +6,7 @@ Shape suffixes: M images of a data set, N images of a set of them, B images of a
 import functools
 import hashlib
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -110,13 +110,49 @@ class HeldBack:
 
 
 @dataclass(frozen=True, eq=False)
+class Found:
+    """What was found of a user's own pictures, by which the splits are described.
+
+    Attributes:
+        names: of the pictures' files, by the rows of the pixels.
+        contents: equal where two files are, by the same rows.
+        test_rows: of the test pictures.
+        test_labels: of the same.
+        skipped: what was left out and why, in words.
+    """
+
+    names: Sequence[str]
+    contents: np.ndarray
+    test_rows: np.ndarray
+    test_labels: np.ndarray
+    skipped: str = ""
+
+
+@dataclass(frozen=True, eq=False)
 class Source:
-    """A data set: training images, test images behind a call, and a remark for the user."""
+    """A data set: training images, test images behind a call, and a remark for the user.
+
+    Attributes:
+        class_names: by label.
+        train: the training images; and those for validation, unless `valid` has them.
+        load_test: reads the test images.
+        remark: for the user.
+        valid: the images for validation, where the data set itself says which they are.
+        groups_N: a number for each of the images of `train`; images of one group are kept in one split.
+        value_range: the values that are black and white in pictures that hold values instead of levels.
+        untested: why there are no test images; empty where there are.
+        found: of a user's own pictures.
+    """
 
     class_names: tuple[str, ...]
     train: Images
     load_test: HeldBack
     remark: str = ""
+    valid: Images | None = None
+    groups_N: np.ndarray | None = None
+    value_range: tuple[float, float] | None = None
+    untested: str = ""
+    found: Found | None = None
 
 
 def as_tensor(array: np.ndarray) -> Tensor:

@@ -3,6 +3,7 @@
 Shape suffixes: B images in a batch, C channels, H height, W width, V the 256 levels of a pixel.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,15 +11,19 @@ from torch import Tensor
 from torch.nn import functional
 
 from densenet_sweep.data.images import Images
+from densenet_sweep.picture_size import sides
 
 _NUM_LEVELS = 256
 
 
 @dataclass(frozen=True, eq=False)
 class Preprocessing:
-    """Preprocessing for training and evaluation: resize to `image_size` squared pixels, then normalise each channel."""
+    """Preprocessing for training and evaluation: resize, then normalise each channel.
 
-    image_size: int
+    `image_size` is the side of squares, or height and width, in pixels.
+    """
+
+    image_size: int | Sequence[int]
     mean_C: Tensor
     std_C: Tensor
 
@@ -27,9 +32,12 @@ class Preprocessing:
 
         Bilinear with antialiasing, rounded to whole levels; equals PIL's `Resize` to within one level.
         """
-        if images_BCHW.shape[2:] == (self.image_size, self.image_size):
+        height, width = sides(self.image_size)
+        if images_BCHW.shape[2:] == (height, width):
             return images_BCHW.float()
-        shrinks = max(images_BCHW.shape[2:]) > self.image_size  # antialiasing changes nothing when enlarging, and costs
+        shrinks = (
+            images_BCHW.shape[2] > height or images_BCHW.shape[3] > width
+        )  # antialiasing changes nothing when enlarging, and costs
         return self._resized(images_BCHW, antialias=shrinks)
 
     def resize_any(self, images_BCHW: Tensor) -> Tensor:
@@ -41,9 +49,8 @@ class Preprocessing:
         return self._resized(images_BCHW, antialias=True)
 
     def _resized(self, images_BCHW: Tensor, *, antialias: bool) -> Tensor:
-        size = (self.image_size, self.image_size)
         resized_BCHW = functional.interpolate(
-            images_BCHW.float(), size, mode="bilinear", align_corners=False, antialias=antialias
+            images_BCHW.float(), sides(self.image_size), mode="bilinear", align_corners=False, antialias=antialias
         )
         return resized_BCHW.round_().clamp_(0, _NUM_LEVELS - 1)
 
@@ -66,10 +73,11 @@ def channel_statistics(images: Images, *, normalize: bool) -> tuple[Tensor, Tens
     for block_BCHW in images.blocks():
         for index in range(channels):
             counts_CV[index] += torch.bincount(block_BCHW[:, index].flatten(), minlength=_NUM_LEVELS)
-    levels_V = torch.arange(_NUM_LEVELS, device=device, dtype=torch.float64) / (_NUM_LEVELS - 1)
+    counts_CV = counts_CV.cpu()  # so that the statistics do not depend on where the images are
+    levels_V = torch.arange(_NUM_LEVELS, dtype=torch.float64) / (_NUM_LEVELS - 1)
     shares_CV = counts_CV.double() / counts_CV.sum(dim=1, keepdim=True)
     mean_C = shares_CV @ levels_V
     variance_C = (shares_CV * (levels_V - mean_C[:, None]) ** 2).sum(dim=1)
     # A constant channel has no deviation; it is centred and not scaled.
     std_C = torch.where(variance_C > 0, variance_C.sqrt(), 1.0)
-    return mean_C.float(), std_C.float()
+    return mean_C.float().to(device), std_C.float().to(device)

@@ -1,5 +1,9 @@
-"""The validation split: stratified, seeded, cut from the training images."""
+"""The validation split: stratified, seeded, cut from the training images; groups of images stay together.
 
+Shape suffixes: N images of a set, K classes.
+"""
+
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,6 +17,9 @@ from densenet_sweep.data.known import split_sizes
 _FEW = 10
 _MOST_NAMES = 5
 
+# Groups are cut into at most so many folds, of which some together are the wanted fraction.
+_MOST_FOLDS = 20
+
 
 def split(
     images: Images,
@@ -22,34 +29,105 @@ def split(
     seed: int,
     key: str = "data.valid_fraction",
     num_left: int = 1,
+    groups_N: np.ndarray | None = None,
 ) -> tuple[Images, Images]:
-    """Return (train, valid): valid has `valid_fraction` of each class, train `num_train` images of the rest, or all.
+    """Return (train, valid) of `images`; for the arguments and what is raised see `split_rows`."""
+    train, valid = split_rows(
+        images.labels_N.cpu().numpy(),
+        valid_fraction=valid_fraction,
+        num_train=num_train,
+        seed=seed,
+        key=key,
+        num_left=num_left,
+        groups_N=groups_N,
+    )
+    return images.select(torch.from_numpy(train)), images.select(torch.from_numpy(valid))
+
+
+def subset(images: Images, *, num_train: int | None, seed: int) -> Images:
+    """Return a stratified, seeded part of `num_train` images that includes the smaller ones; all of them for None.
+
+    Raises:
+        ValueError: `num_train` is out of range.
+    """
+    if num_train is None:
+        return images
+    labels_N = images.labels_N.cpu().numpy()
+    num_classes = len(np.unique(labels_N))
+    if not num_classes <= num_train <= len(labels_N):
+        raise ValueError(f"data.num_train={num_train}: between {num_classes} and {len(labels_N)} is accepted")
+    order_N = np.argsort(_places_in_class(labels_N, np.random.default_rng(seed)), kind="stable")
+    chosen = _every_class_first(order_N, labels_N, num_last=0)[:num_train]
+    return images.select(torch.from_numpy(np.sort(chosen)))
+
+
+def split_rows(
+    labels_N: np.ndarray,
+    *,
+    valid_fraction: float,
+    num_train: int | None,
+    seed: int,
+    key: str = "data.valid_fraction",
+    num_left: int = 1,
+    groups_N: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the places of (train, valid): valid has `valid_fraction` of each class, train `num_train` of the rest, or all.
 
     The validation split depends on `valid_fraction` and `seed` only, so runs with different `num_train` are comparable. A
     larger `num_train` includes the images of a smaller one. Both splits keep the class proportions to within one image per
-    class, and the order of the data set. A class of at least two images has one in each split.
+    class, and the order of the data set. A class of at least two images has one in each split. With groups, which are kept
+    together, the fraction and the proportions are met as nearly as they allow (scikit-learn's StratifiedGroupKFold).
 
     Args:
-        images: N of them.
+        labels_N: of the images.
         valid_fraction: in (0, 1).
         num_train: size of a stratified subset of what validation leaves, or None for all of it.
         seed: of the choice.
         key: of `valid_fraction` in the config.
         num_left: a class of at most this many images gives none to validation.
+        groups_N: the group of each image; None where images do not belong together.
 
     Raises:
         ValueError: a class too small to be split, or `num_train` out of range.
     """
-    labels_N = images.labels_N.cpu().numpy()
     # An image's place in a random order of its class, in [0, 1): this one number decides everything.
     places_N = _places_in_class(labels_N, np.random.default_rng(seed))
     order_N = np.argsort(places_N, kind="stable")
     num_classes = len(np.unique(labels_N))
     wanted, num_valid = split_sizes(len(labels_N), num_classes, valid_fraction=valid_fraction, num_train=num_train, key=key)
-    valid = _every_class_first(order_N, labels_N, num_last=num_left)[:num_valid]
+    if groups_N is None:
+        valid = _every_class_first(order_N, labels_N, num_last=num_left)[:num_valid]
+    else:
+        valid = _some_groups(labels_N, groups_N, fraction=valid_fraction, seed=seed, key=key)
+        wanted = min(wanted, len(labels_N) - len(valid)) if num_train is not None else len(labels_N) - len(valid)
     left = order_N[~np.isin(order_N, valid)]
     train = _every_class_first(left, labels_N, num_last=0)[:wanted]
-    return images.select(torch.from_numpy(np.sort(train))), images.select(torch.from_numpy(np.sort(valid)))
+    return np.sort(train), np.sort(valid)
+
+
+def _some_groups(labels_N: np.ndarray, groups_N: np.ndarray, *, fraction: float, seed: int, key: str) -> np.ndarray:
+    """Return the places of about `fraction` of the images: whole groups, with the classes in about the same proportions.
+
+    Raises:
+        ValueError: fewer than two groups.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    num_groups = len(np.unique(groups_N))
+    if num_groups < 2:
+        raise ValueError(
+            f"{key}={fraction:g}: all pictures are of one group, and a group is kept together; at least 2 groups are accepted"
+        )
+    most = min(_MOST_FOLDS, num_groups, len(labels_N))
+    sizes = [(abs(part / folds - fraction), folds, part) for folds in range(2, most + 1) for part in range(1, folds)]
+    _, num_folds, part = min(sizes)
+    folds = StratifiedGroupKFold(num_folds, shuffle=True, random_state=seed % 2**32)
+    with warnings.catch_warnings():  # a class of fewer images than folds is in some of them
+        warnings.simplefilter("ignore", UserWarning)
+        rows = [rows for _, rows in folds.split(labels_N, labels_N, groups_N)]
+    # Those with most classes first: a class of few groups is then in both splits where it can be.
+    rows.sort(key=lambda fold: -len(np.unique(labels_N[fold])))
+    return np.concatenate(rows[:part])
 
 
 def check_classes(train: Images, valid: Images, class_names: Sequence[str]) -> None:

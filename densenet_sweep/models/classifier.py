@@ -11,35 +11,84 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from densenet_sweep.data.picture import Reading
 from densenet_sweep.data.preprocessing import Preprocessing
+from densenet_sweep.data.reading import as_range, as_reading
+from densenet_sweep.picture_size import sides
 
 
 @dataclass(frozen=True)
 class Signature:
-    """Input and output of a classifier: grey (1) or colour (3) images, the side of their resized squares in px, the classes."""
+    """Input and output of a classifier, and how a picture becomes its input.
+
+    Attributes:
+        num_channels: 1 (grey) or 3 (colour).
+        image_size: of the resized images in pixels: one side of squares, or (height, width).
+        class_names: by the outputs.
+        resize: of pictures before; see `Reading`.
+        background: of pictures; see `Reading`.
+        value_range: the values that become 0 and 255, in pictures that hold values; None where training had none.
+    """
 
     num_channels: int
-    image_size: int
+    image_size: int | tuple[int, int]
     class_names: tuple[str, ...]
+    resize: str = "crop"
+    background: str | tuple[int, ...] = "white"
+    value_range: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        """Take lists, as files have them, for tuples.
+
+        Raises:
+            ValueError, TypeError: values that cannot be used.
+        """
+        for name in ("image_size", "background", "value_range"):
+            value = getattr(self, name)
+            object.__setattr__(self, name, tuple(value) if isinstance(value, list) else value)
+        as_range(self.value_range)
+        if not all(isinstance(side, int) for side in sides(self.image_size)):
+            raise ValueError(f"image_size={self.image_size}: whole numbers are accepted")
+
+    @property
+    def reading(self) -> Reading:
+        """How pictures are read."""
+        return as_reading(
+            image_size=self.image_size,
+            num_channels=self.num_channels,
+            background=self.background,
+            resize=self.resize,
+            value_range=self.value_range,
+        )
 
     def as_texts(self) -> dict[str, str]:
         """Return the signature as the texts that files and registries store beside the network."""
         return {
             "num_channels": str(self.num_channels),
-            "image_size": str(self.image_size),
+            "image_size": json.dumps(self.image_size),
             "class_names": json.dumps(self.class_names),
+            "resize": self.resize,
+            "background": json.dumps(self.background),
+            "value_range": json.dumps(self.value_range),
         }
 
     @classmethod
     def from_texts(cls, texts: Mapping[str, str]) -> "Signature":
-        """Return the signature from the texts of `as_texts`; other texts are ignored.
+        """Return the signature from the texts of `as_texts`; other texts are ignored, and an older version wrote fewer.
 
         Raises:
             ValueError: a text is missing or malformed.
         """
         try:
             names = tuple(map(str, json.loads(texts["class_names"])))
-            return cls(int(texts["num_channels"]), int(texts["image_size"]), names)
+            return cls(
+                int(texts["num_channels"]),
+                json.loads(texts["image_size"]),
+                names,
+                texts.get("resize") or "crop",
+                json.loads(texts.get("background") or '"white"'),
+                json.loads(texts.get("value_range") or "null"),
+            )
         except (KeyError, TypeError, ValueError):
             raise ValueError("says nothing of its classes and images; only what this program wrote does") from None
 
@@ -47,7 +96,7 @@ class Signature:
 class Classifier(nn.Module):
     """A network in evaluation mode and fp32 with its preprocessing, for any number of images of any height and width.
 
-    The images are resized as in training, ignoring their aspect ratio: crop them to squares first.
+    The images are resized as in training, ignoring their aspect ratio: crop or pad them first.
     """
 
     mean_C: Tensor
@@ -71,6 +120,7 @@ class Classifier(nn.Module):
         """Return the classifier as a graph that needs none of this package's code; batch, height and width are dynamic."""
         auto = torch.export.Dim.AUTO
         # A size of 1 in the example would be taken for a constant.
-        shape = (2, self.signature.num_channels, self.signature.image_size + 3, self.signature.image_size + 5)
+        height, width = sides(self.signature.image_size)
+        shape = (2, self.signature.num_channels, height + 3, width + 5)
         example_BCHW = torch.zeros(shape, dtype=torch.uint8, device=self.mean_C.device)
         return torch.export.export(self, (example_BCHW,), dynamic_shapes=({0: auto, 2: auto, 3: auto},))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from hydra_async_sweeper.readable import first_line
@@ -44,5 +45,13 @@ def classifier(folder: Path, given: Sequence[str] = (), *, config_dir: str | Non
         raise ValueError(f"{path}: does not fit {folder / 'config.yaml'} ({reason})") from None
     assert config.architecture.num_classes is not None, "build_network refuses a config without"
     names += [f"class {index}" for index in range(len(names), config.architecture.num_classes)]
-    signature = Signature(config.data.num_channels, config.data.image_size, tuple(names))
+    data: Any = config.data
+    signature = Signature(
+        data.num_channels,
+        data.image_size,
+        tuple(names),
+        getattr(data, "resize", "crop"),
+        getattr(data, "background", "white"),
+        kept.get("value_range") or getattr(data, "value_range", None),
+    )
     return Classifier(network, signature=signature, mean_C=mean_C, std_C=std_C)

@@ -15,6 +15,11 @@ _WORDS = {
     "data.valid_fraction": "splits",
     "data.test_fraction": "splits",
     "data.split_seed": "splits",
+    "data.group_column": "splits",
+    **dict.fromkeys(
+        ("data.resize", "data.background", "data.value_range", "data.on_bad_picture"),
+        "ways to read pictures",
+    ),
 }
 _NUM_VALID = "num_valid"
 

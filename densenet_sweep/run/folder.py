@@ -45,6 +45,7 @@ class RunFolder:
         num_threads: int | None,
         preprocessing: Preprocessing,
         class_names: Sequence[str],
+        value_range: tuple[float, float] | None = None,
         confusion_KK: torch.Tensor | None = None,
     ) -> None:
         """Make the folder.
@@ -59,6 +60,7 @@ class RunFolder:
             num_threads: in use on a CPU.
             preprocessing: with the statistics of the training images.
             class_names: of the data set.
+            value_range: of the pictures, if they hold values.
             confusion_KK: of the best epoch of an earlier start.
 
         Raises:
@@ -72,6 +74,7 @@ class RunFolder:
         self._same = {"config": fingerprint, "images": digest, "weights": weights, "num_threads": num_threads}
         self._preprocessing = preprocessing
         self._class_names = class_names
+        self._value_range = value_range
         self._confusion_KK = confusion_KK
         self._unwritten_best: dict[str, Any] | None = None
         self._unwritten_last: dict[str, Any] | None = None
@@ -150,7 +153,9 @@ class RunFolder:
 
     def _weights(self, network: Mapping[str, torch.Tensor], epoch: int) -> dict[str, Any]:
         """Return what a classifier needs besides the config: weights, class names, mean and std of the training images."""
-        seen = {"mean": self._preprocessing.mean_C.tolist(), "std": self._preprocessing.std_C.tolist()}
+        seen: dict[str, Any] = {"mean": self._preprocessing.mean_C.tolist(), "std": self._preprocessing.std_C.tolist()}
+        if self._value_range is not None:
+            seen["value_range"] = list(self._value_range)
         return {"network": network, "epoch": epoch, "class_names": list(self._class_names), **seen}
 
     def keep_pictures(self, history: Sequence[Mapping[str, float]]) -> None:

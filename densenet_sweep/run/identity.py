@@ -5,7 +5,7 @@ import logging
 
 import torch
 
-from densenet_sweep.config.schema import DataConfig
+from densenet_sweep.config.data_sections import DataConfig
 
 log = logging.getLogger("densenet_sweep")
 
@@ -27,6 +27,5 @@ def set_num_threads(configured: int | None, device: torch.device, before: int | 
 
 def read_as(data: DataConfig) -> str:
     """Return how the images are read and split, without their location; trials that search this have different images."""
-    arguments = {key: value for key, value in data.source_arguments().items() if key not in ("root", "download")}
     split_as = {"valid_fraction": data.valid_fraction, "num_train": data.num_train, "split_seed": data.split_seed}
-    return json.dumps({"_target_": data._target_, **arguments, **split_as}, sort_keys=True)
+    return json.dumps({"_target_": data._target_, **data.reads_as(), **split_as}, sort_keys=True)

@@ -16,8 +16,8 @@ from hydra_async_sweeper import Trial, TrialLost, TrialPruned, current_trial
 from hydra_async_sweeper.application import scrubbed
 
 from densenet_sweep.config import run_config
+from densenet_sweep.config.data_sections import DataConfig, PicturesConfig
 from densenet_sweep.config.errors import one_line
-from densenet_sweep.config.schema import DataConfig, ImageFolderConfig
 from densenet_sweep.data.images import Images
 from densenet_sweep.run.artifacts import BEST_WEIGHTS, CHECKPOINT, PREVIOUS_CHECKPOINT
 from densenet_sweep.tracking.provenance import provenance_tags
@@ -172,7 +172,7 @@ def _parameters(values: Mapping[str, Any], job: Job, log_scaled: Collection[str]
 def _description(values: Mapping[str, Any], data: DataConfig, objectives: Sequence[str], job: Job, trial: Trial) -> Description:
     """Return the run's description for people; its command is complete, so that it depends on no config file."""
     # Nothing but data.root says where a user's pictures are.
-    ignored = ("data.download",) if isinstance(data, ImageFolderConfig) else run_config.OF_THE_MACHINE
+    ignored = ("data.download", "data.on_device") if isinstance(data, PicturesConfig) else run_config.OF_THE_MACHINE
     subject = f"{_what(job)}, trained once."
     if trial.number is not None:
         subject = f"Trial {trial.number} of study `{trial.study_name}`: {_what(job)}, `{' '.join(job.overrides)}`"

@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from densenet_sweep.architectures.published import IMAGENET_MEAN, IMAGENET_STD
 from densenet_sweep.architectures.weights import Matched, matched
 from densenet_sweep.checksum import check_archive
+from densenet_sweep.config.data_sections import DataConfig
 from densenet_sweep.config.finetuning import TORCHVISION, weights_file
-from densenet_sweep.config.schema import DataConfig
 from densenet_sweep.counts import counted
 from densenet_sweep.data.images import Images
 from densenet_sweep.data.preprocessing import Preprocessing, channel_statistics

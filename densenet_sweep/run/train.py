@@ -19,23 +19,24 @@ from torch import nn
 
 from densenet_sweep.architectures import parts
 from densenet_sweep.config import capacity, run_config
+from densenet_sweep.config.data_sections import DataConfig
 from densenet_sweep.config.finetuning import published_name, weights_name
 from densenet_sweep.config.hydra_private import allowed_at_a_call
 from densenet_sweep.config.optimizer_schema import OptimizerConfig
-from densenet_sweep.config.schema import Config, ConfigError, DataConfig, MlflowConfig, TrackingConfig
+from densenet_sweep.config.schema import Config, ConfigError, MlflowConfig, TrackingConfig
 from densenet_sweep.config.targets import admitted
 from densenet_sweep.counts import counted
 from densenet_sweep.data.augmentation import Augmentation
 from densenet_sweep.data.batches import EvalBatches, TrainBatches
 from densenet_sweep.data.images import Images, Source
 from densenet_sweep.data.preprocessing import Preprocessing
-from densenet_sweep.data.split import check_classes, few_images, split
 from densenet_sweep.run import cost_limits, progress, reference, resume, starting_weights
 from densenet_sweep.run.class_weights import class_weights
 from densenet_sweep.run.folder import RunFolder
 from densenet_sweep.run.identity import read_as, set_num_threads
 from densenet_sweep.run.recording import Job, recorded
 from densenet_sweep.run.reporting import TrainingRun
+from densenet_sweep.run.splits import log_what_was_found, placed
 from densenet_sweep.run.starting_weights import FindModel, StartingWeights
 from densenet_sweep.tracking.record import Record
 from densenet_sweep.training import threads
@@ -89,6 +90,7 @@ def train(config: Config, job: Job, find_model: FindModel | None = None) -> floa
         resume.check_weights(last, weights.digest, weights.name, job)
     source, train_images, valid_images = _splits(config.data, device, config.trusted_targets)
     digest = f"{train_images.digest}-{valid_images.digest}"
+    log_what_was_found(source, train_images, valid_images, is_tested=job.final)
     resume.check_images_of_the_sweep(read_as(config.data), digest, config.data.root, job)
     trial.hold_to(read_as(config.data), digest, f"data.root={config.data.root}: the digest of its images is")
     resume.check_images(last, digest, config.data.root, job)
@@ -99,10 +101,13 @@ def train(config: Config, job: Job, find_model: FindModel | None = None) -> floa
         train_images = train_images.joined(valid_images)
     else:
         job = replace(job, tags={**job.tags, "num_valid": str(len(valid_images))})
+    if source.value_range is not None:
+        job = replace(job, tags={**job.tags, "data.value_range": json.dumps(source.value_range)})
     of_weights = weights if config.finetune.statistics == "weights" else None
     preprocessing = starting_weights.preprocessing(config.data, train_images, of_weights)
-    train_batches = _train_batches(config, train_images, preprocessing)
-    loss = _build_loss(config, train_images, len(source.class_names))
+    preprocessing = replace(preprocessing, mean_C=preprocessing.mean_C.to(device), std_C=preprocessing.std_C.to(device))
+    train_batches = _train_batches(config, train_images, preprocessing, device)
+    loss = _build_loss(config, train_images.labels_N.to(device), len(source.class_names))
 
     network = build_network(config)
     loaded = None if weights is None else weights.load(network)
@@ -120,13 +125,16 @@ def train(config: Config, job: Job, find_model: FindModel | None = None) -> floa
     num_steps = (config.epochs - num_trained) * train_batches.num_batches
     compiled = Compiled(network, config.batch_size, num_steps=num_steps, say=log.info) if config.compile else network
 
+    def eval_batches(images: Images) -> EvalBatches:
+        return EvalBatches(images, preprocessing, batch_size=_EVAL_BATCH_SIZE, device=device)
+
     def training(epochs: int, past: Sequence[Mapping[str, float]] = ()) -> Iterator[Epoch]:
         return fit(
             compiled,
             optimizer,
             instantiate(asdict(config.schedule), **_allowed(config.trusted_targets)),
             train_batches=lambda index: progress.of_epoch(train_batches(index), train_batches.num_batches, index, epochs),
-            valid_batches=None if job.final else EvalBatches(valid_images, preprocessing, batch_size=_EVAL_BATCH_SIZE),
+            valid_batches=None if job.final else eval_batches(valid_images),
             num_batches=train_batches.num_batches,
             epochs=epochs,
             first_epoch=len(past),
@@ -155,6 +163,7 @@ def train(config: Config, job: Job, find_model: FindModel | None = None) -> floa
         num_threads=config.num_threads,
         preprocessing=preprocessing,
         class_names=source.class_names,
+        value_range=source.value_range,
         confusion_KK=last.get("confusion"),
     )
     shown = run_config.shown(config)
@@ -187,8 +196,8 @@ def train(config: Config, job: Job, find_model: FindModel | None = None) -> floa
             run.report_epoch(epoch)
         if job.final:
             folder.keep_final(len(run.history))
-            test_images = source.load_test().to(device)
-            test_batches = EvalBatches(test_images, preprocessing, batch_size=_EVAL_BATCH_SIZE)
+            test_images = source.load_test()
+            test_batches = eval_batches(test_images)
             test = evaluate(network, test_batches(), dtype=dtype)
             run.report_test(test, len(test_images))
             reference.compare(config.reference, trial, {**run.history[-1], "test_accuracy": test.accuracy})
@@ -263,22 +272,18 @@ def _check_limits(config: Config, job: Job, dtype: torch.dtype) -> None:
 
 @functools.lru_cache(maxsize=2)
 def _read(
-    source: str, fraction: float, num_train: int | None, seed: int, device: torch.device, trusted: tuple[str, ...]
-) -> tuple[Source, Images, Images]:
+    source: str, fraction: float, num_train: int | None, seed: int, device: torch.device, on_device: str | bool,
+    trusted: tuple[str, ...],
+) -> tuple[Source, Images, Images]:  # fmt: skip
     """Read and split a data set once for all trials of a long-lived worker; `source` is the call of its function as JSON."""
     with progress.log_if_slow(log.info, _READING):
         loaded: Source = instantiate(json.loads(source), **_allowed(trusted))
-    train_images, valid_images = split(loaded.train, valid_fraction=fraction, num_train=num_train, seed=seed)
-    check_classes(train_images, valid_images, loaded.class_names)
-    for remark in (loaded.remark, few_images(train_images, valid_images, loaded.class_names)):
-        if remark:
-            log.warning("%s", remark)
-    return loaded, train_images.to(device), valid_images.to(device)
+    return loaded, *placed(loaded, fraction, num_train, seed, device, on_device)
 
 
 def _splits(data: DataConfig, device: torch.device, trusted: Sequence[str]) -> tuple[Source, Images, Images]:
     source = json.dumps({"_target_": data._target_, **data.source_arguments()}, sort_keys=True)
-    return _read(source, data.valid_fraction, data.num_train, data.split_seed, device, tuple(trusted))
+    return _read(source, data.valid_fraction, data.num_train, data.split_seed, device, data.on_device, tuple(trusted))
 
 
 def _with_num_classes(config: Config, num_classes: int) -> Config:
@@ -308,10 +313,12 @@ def _starting_weights(config: Config, find_model: FindModel | None) -> StartingW
     return weights
 
 
-def _train_batches(config: Config, images: Images, preprocessing: Preprocessing) -> TrainBatches:
+def _train_batches(config: Config, images: Images, preprocessing: Preprocessing, device: torch.device) -> TrainBatches:
     augmentation = Augmentation(**asdict(config.data.augment))
-    sampling = config.data.sampling
-    return TrainBatches(images, preprocessing, augmentation, batch_size=config.batch_size, seed=config.seed, sampling=sampling)
+    return TrainBatches(
+        images, preprocessing, augmentation,
+        batch_size=config.batch_size, seed=config.seed, sampling=config.data.sampling, device=device,
+    )  # fmt: skip
 
 
 def _allowed(trusted: Sequence[str]) -> Mapping[str, Any]:
@@ -326,14 +333,12 @@ def _build_optimizer(config: OptimizerConfig, network: nn.Module, trusted: Seque
     return optimizer
 
 
-def _build_loss(config: Config, train_images: Images, num_classes: int) -> Loss:
+def _build_loss(config: Config, labels_N: torch.Tensor, num_classes: int) -> Loss:
     assert config.architecture.num_classes is not None, "the images have been read"
     arguments = asdict(config.loss)
     del arguments["class_weights"]  # which depend on the images
     build: Callable[..., Loss] = instantiate(arguments, _partial_=True, **_allowed(config.trusted_targets))
-    weights_K = class_weights(
-        config.loss, train_images.labels_N, num_classes=num_classes, num_outputs=config.architecture.num_classes
-    )
+    weights_K = class_weights(config.loss, labels_N, num_classes=num_classes, num_outputs=config.architecture.num_classes)
     return build(class_weights=weights_K, label_smoothing=config.label_smoothing)
 
 

@@ -302,6 +302,40 @@ def paint(tmp_path: Path) -> Callable[[int], None]:
     return write
 
 
+def test_the_range_of_16_bit_pictures_is_that_of_training_in_every_use(command, tmp_path, capsys):
+    import json
+
+    import numpy as np
+    from PIL import Image
+
+    from densenet_sweep.commands import predict
+    from densenet_sweep.models import exported, trained
+
+    levels = {"train": (2000, 1000), "VAL": (2500, 0), "Test": (1700, 1300)}
+    for split, pair in levels.items():
+        for name, level in zip(("cats", "dogs"), pair, strict=True):
+            (tmp_path / "pictures" / split / name).mkdir(parents=True)
+            for number in range(3):
+                array = np.full((8, 12), max(level - number, 0), np.uint16)
+                Image.fromarray(array).save(tmp_path / "pictures" / split / name / f"{number}.png")
+    wide = [*PICTURES, "epochs=1", "data.num_channels=1", "data.image_size=[8,12]", "data.resize=stretch", "hydra.run.dir=run"]
+    typed = command(*wide)
+    assert typed.exit_code == 0, typed.err
+    found = "train 6 (cats 3, dogs 3), valid 6 (cats 3, dogs 3), test 6 (cats 3, dogs 3); values 998 (black) to 2000 (white)"
+    assert found in typed.out
+    assert checkpoint.load(tmp_path / "run" / "artifacts" / "best.pt")["value_range"] == [998, 2000]
+    classifier = trained.classifier(tmp_path / "run" / "artifacts")
+    assert classifier.signature.value_range == (998, 2000)
+    assert (classifier.signature.image_size, classifier.signature.resize) == ((8, 12), "stretch")
+    exported.write(tmp_path / "model.pt2", classifier.export(), classifier.signature, "torch_export")
+    predict.main([str(tmp_path / "model.pt2"), str(tmp_path / "pictures" / "VAL" / "cats" / "0.png"), "--format=json"])
+    [shown] = json.loads(capsys.readouterr().out)
+    probabilities = classifier(torch.full((1, 1, 8, 12), 255, dtype=torch.uint8))[0]
+    assert {it["class"]: it["probability"] for it in shown["classes"]} == pytest.approx(
+        dict(zip(("cats", "dogs"), probabilities.tolist(), strict=True)), abs=1e-5
+    )
+
+
 def test_a_run_is_not_continued_on_other_pictures(command, tmp_path, paint):
     paint(100)
     assert command(*PICTURES, "hydra.run.dir=run").exit_code == 0

@@ -92,7 +92,7 @@ def test_pictures_are_decoded_in_blocks_and_keep_their_order(tmp_path, monkeypat
         (tmp_path / name).mkdir()
         for index in range(10):
             Image.new("L", (8, 8), 20 * index + (name == "b")).save(tmp_path / name / f"{index}.png")
-    monkeypatch.setattr("densenet_sweep.data.image_folder.BLOCK_BYTES", 3 * 8 * 8)
+    monkeypatch.setattr("densenet_sweep.data.parts.BLOCK_BYTES", 3 * 8 * 8)
     source = image_folder(str(tmp_path), **{**ARGUMENTS, "num_channels": 1})
     test = source.load_test()
     levels = [*source.train.images_NCHW[:, 0, 0, 0].tolist(), *test.images_NCHW[:, 0, 0, 0].tolist()]
@@ -113,7 +113,9 @@ def test_a_full_disk_is_remarked(tmp_path, monkeypatch):
 def test_a_picture_that_is_none_is_named(tmp_path):
     write_pictures(tmp_path)
     (tmp_path / "red" / "broken.png").write_bytes(b"no picture")
-    with pytest.raises(ValueError, match=r"broken\.png: cannot be decoded as a picture"):
+    with pytest.raises(
+        ValueError, match=r"1 of 17 pictures cannot be decoded as a picture \(red 1\): red/broken\.png \(no format"
+    ):
         image_folder(str(tmp_path), **ARGUMENTS)
 
 

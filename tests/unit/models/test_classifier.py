@@ -54,7 +54,11 @@ def test_weights_of_a_narrower_type_become_fp32():
 
 def test_a_signature_survives_as_texts():
     signature = Signature(3, 32, ("a, b", "[c]", "\u00e9"))
-    assert Signature.from_texts({**signature.as_texts(), "other": "text"}) == signature
+    other = Signature(1, (32, 48), ("a", "b"), resize="pad", background=(1, 2, 3), value_range=(-1024.0, 3071.5))
+    for each in (signature, other):
+        assert Signature.from_texts({**each.as_texts(), "other": "text"}) == each
+    older = {key: signature.as_texts()[key] for key in ("num_channels", "image_size", "class_names")}
+    assert Signature.from_texts(older) == Signature.from_texts({**older, "value_range": ""}) == signature
     for texts in ({}, {**signature.as_texts(), "class_names": "a, b"}, {**signature.as_texts(), "image_size": "big"}):
         with pytest.raises(ValueError, match="says nothing of its classes and images"):
             Signature.from_texts(texts)

@@ -1,0 +1,185 @@
+"""A user's own pictures, listed by a table: CSV, Parquet or JSON lines, or a pandas DataFrame."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from densenet_sweep.counts import counted
+from densenet_sweep.data import picture_set
+from densenet_sweep.data.image_folder import SPLIT_NAMES
+from densenet_sweep.data.images import Source
+from densenet_sweep.data.picture_set import Listed
+from densenet_sweep.data.reading import as_reading
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# The split column by default; a table without it has no splits.
+_SPLIT = "split"
+
+_SUFFIXES = (".csv", ".tsv", ".parquet", ".jsonl", ".ndjson")
+
+
+def image_table(
+    root: str,
+    *,
+    table: "str | pd.DataFrame",
+    path_column: str = "path",
+    label_column: str = "label",
+    split_column: str | None = _SPLIT,
+    group_column: str | None = None,
+    test_fraction: float,
+    split_seed: int,
+    on_bad_picture: str = "fail",
+    **reading: Any,
+) -> Source:
+    """Return the pictures that a table lists, each resized to the same size; kept and decoded as those of `image_folder`.
+
+    Args:
+        root: what paths are relative to; where it is empty or lacks them, the folder of the table.
+        table: a file, or a DataFrame.
+        path_column: of the pictures.
+        label_column: of their classes.
+        split_column: of `train`, `val` and `test`, or usual other names; None, or a table without a column `split`: test
+            and validation pictures are set apart.
+        group_column: of what belongs together, such as a patient; a group is in one split.
+        test_fraction: in (0, 1), set apart where no splits are given.
+        split_seed: of the choice.
+        on_bad_picture: `fail`, or `skip` to leave them out.
+        reading: how pictures are read; see `reading.as_reading`.
+
+    Raises:
+        FileNotFoundError: no such table, or pictures that are not there.
+        ValueError: a column or a label is missing, a split of unknown name, a group in two given splits; or as `image_folder`.
+        OSError: as `image_folder`.
+    """
+    how = as_reading(**reading)
+    rows, name = (_read(Path(table)), f"data.table={table}") if isinstance(table, str) else (table, "the table")
+    columns = [path_column, label_column]
+    if split_column is not None and (split_column in rows or split_column != _SPLIT):
+        columns.append(split_column)
+    columns += [] if group_column is None else [group_column]
+    missing = [column for column in columns if column not in rows]
+    if missing:
+        has = ", ".join(str(column) for column in rows.columns)
+        raise ValueError(f"{name}: has no column {missing[0]}; it has {has}")
+    text = {column: [_as_text(value) for value in rows[column].tolist()] for column in columns}
+    for column in columns:
+        empty = [row for row, value in enumerate(text[column]) if not value]
+        if empty:
+            raise ValueError(f"{name}: {counted(len(empty), 'row')} without {column}, the first of them row {empty[0] + 1}")
+    if not len(rows):
+        raise ValueError(f"{name}: has no rows")
+    base, paths = _found(text[path_column], root, Path(table).parent if isinstance(table, str) else None, name)
+    class_names = _sorted(text[label_column])
+    if len(class_names) < 2:
+        raise ValueError(f"{name}: {label_column} has one value, {class_names[0]}; at least 2 classes are accepted")
+    numbers = {label: index for index, label in enumerate(class_names)}
+    splits = [_split(value, name) for value in text[split_column]] if split_column in columns and split_column else None
+    groups = None
+    if group_column is not None:
+        of_groups = {group: index for index, group in enumerate(dict.fromkeys(text[group_column]))}
+        groups = [of_groups[group] for group in text[group_column]]
+        _refuse_crossing(text[group_column], splits, group_column, name)
+    if splits is not None and "train" not in splits:
+        raise ValueError(f"{name}: {split_column} names no picture for training; train is accepted")
+    listed = Listed(
+        base,
+        class_names,
+        paths,
+        [numbers[label] for label in text[label_column]],
+        splits,
+        groups,
+        Counter(),
+        untested=f"{name}: {split_column} names no picture for testing; test is accepted",
+    )
+    return picture_set.load(
+        listed,
+        how,
+        stem=f"{Path(table).stem if isinstance(table, str) else 'table'}-{how.height}x{how.width}px",
+        test_fraction=test_fraction,
+        split_seed=split_seed,
+        skips_bad=on_bad_picture == "skip",
+    )
+
+
+def _read(path: Path) -> "pd.DataFrame":
+    """Return the table in a file; what CSV holds stays text, so that a class may be called NA or 007."""
+    import pandas as pd
+
+    if not path.is_file():
+        raise FileNotFoundError(f"data.table={path}: no such file")
+    suffix = path.suffix.lower()
+    try:
+        if suffix in (".csv", ".tsv"):
+            separator = "\t" if suffix == ".tsv" else ","
+            return pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        if suffix == ".parquet":
+            return pd.read_parquet(path)
+        if suffix in (".jsonl", ".ndjson"):
+            return pd.read_json(path, lines=True, dtype=False)
+    except (ValueError, OSError, pd.errors.ParserError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"data.table={path}: cannot be read ({reason})") from None
+    raise ValueError(f"data.table={path}: one of {', '.join(_SUFFIXES)} is accepted")
+
+
+def _as_text(value: Any) -> str:
+    """Return a value as CSV would have it: 3.0, which a column with gaps makes of 3, is 3; nothing is empty."""
+    if value is None or value != value:
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value).strip()
+
+
+def _sorted(labels: Sequence[str]) -> list[str]:
+    """Return the classes in order: of numbers if all are, else of the alphabet."""
+    names = set(labels)
+    try:
+        return sorted(names, key=lambda name: (float(name), name))
+    except ValueError:
+        return sorted(names)
+
+
+def _split(value: str, name: str) -> str:
+    if value.lower() not in SPLIT_NAMES:
+        raise ValueError(f"{name}: split {value}: one of {', '.join(SPLIT_NAMES)} is accepted")
+    return SPLIT_NAMES[value.lower()]
+
+
+def _found(given: Sequence[str], root: str, of_table: Path | None, name: str) -> tuple[Path, list[str]]:
+    """Return the folder that all paths are relative to, and the whole paths.
+
+    Raises:
+        FileNotFoundError: pictures are in none of the folders.
+    """
+    bases = [*([Path(root)] if root else []), *([of_table] if of_table is not None else [])] or [Path()]
+    missing: dict[Path, list[str]] = {}
+    for base in bases:
+        paths = [str(base / path) for path in given]
+        missing[base] = [path for path in paths if not Path(path).exists()]
+        if not missing[base]:
+            return base, paths
+    base = min(missing, key=lambda it: len(missing[it]))
+    first = ", ".join(missing[base][:3])
+    raise FileNotFoundError(
+        f"{name}: {len(missing[base]):,} of {counted(len(given), 'picture')} not found, such as {first}; "
+        "paths relative to data.root or to the table are accepted"
+    )
+
+
+def _refuse_crossing(groups: Sequence[str], splits: Sequence[str] | None, column: str, name: str) -> None:
+    if splits is None:
+        return
+    found: dict[str, set[str]] = {}
+    for group, split in zip(groups, splits, strict=True):
+        found.setdefault(group, set()).add(split)
+    crossing = [group for group, those in found.items() if len(those) > 1]
+    if crossing:
+        those = " and ".join(sorted(found[crossing[0]]))
+        raise ValueError(
+            f"{name}: {counted(len(crossing), 'group')} of {column} in more than one split, such as {crossing[0]} in {those}; "
+            "a group belongs to one"
+        )

@@ -1,0 +1,140 @@
+"""Labelled images in a file of NumPy's arrays, as MedMNIST has them (Yang et al., 2023)."""
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from densenet_sweep.counts import counted
+from densenet_sweep.data.cache import Decoded, Decoding, file_name, load_or_decode
+from densenet_sweep.data.images import Found, HeldBack, Images, Source
+from densenet_sweep.data.picture import content_hash
+from densenet_sweep.data.reading import as_range
+
+_SPLITS = {"train": "train", "valid": "val", "test": "test"}
+
+
+def npz(root: str, *, num_channels: int, value_range: list[float] | None = None) -> Source:
+    """Return the images of `train_images` (N, height, width, and 3 for colour) with `train_labels`; so for `val` and `test`.
+
+    Other types than uint8 are scaled by `value_range`, or by the lowest and highest value of the training images.
+
+    Args:
+        root: the file, or a folder that has one.
+        num_channels: 1 (grey) or 3 (colour); a grey image has its channel three times then.
+        value_range: black and white of values; floating-point ones need it.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: it has no such arrays, or labels of several classes an image.
+        OSError: the images fit neither on a disk nor into memory.
+    """
+    path = _file(Path(root))
+    stat = path.stat()
+    given = as_range(value_range)
+    name = file_name(f"{path.stem}-npz", num_channels, given, stat.st_size, stat.st_mtime_ns)
+    decoded = load_or_decode(name, path.parent, lambda: _decoding(path, num_channels, given))
+    return _source(decoded, path)
+
+
+def _source(decoded: Decoded, path: Path) -> Source:
+    about = decoded.about
+    bounds = np.cumsum([0, *about["counts"]])
+    rows = {name: np.arange(bounds[index], bounds[index + 1]) for index, name in enumerate(_SPLITS)}
+    labels = decoded.images.labels_N.numpy()
+    untested = "" if len(rows["test"]) else f"data.root={path}: has no test_images"
+
+    def load_test() -> Images:
+        if untested:
+            raise FileNotFoundError(untested)
+        return decoded.images.select(torch.from_numpy(rows["test"]))
+
+    contents = np.array(
+        [content_hash(image.numpy().tobytes()) for block in decoded.images.blocks() for image in block], dtype=np.uint64
+    )
+    return Source(
+        decoded.class_names,
+        decoded.images.select(torch.from_numpy(rows["train"])),
+        HeldBack(load_test),
+        decoded.remark,
+        valid=decoded.images.select(torch.from_numpy(rows["valid"])) if len(rows["valid"]) else None,
+        value_range=None if about["value_range"] is None else (about["value_range"][0], about["value_range"][1]),
+        untested=untested,
+        found=Found(
+            names=[f"{_SPLITS[name]}_images[{index}]" for name in _SPLITS for index in range(len(rows[name]))],
+            contents=contents,
+            test_rows=rows["test"],
+            test_labels=labels[rows["test"]],
+        ),
+    )
+
+
+def _file(root: Path) -> Path:
+    files = sorted(root.glob("*.npz")) if root.is_dir() else [root]
+    if len(files) != 1:
+        raise FileNotFoundError(f"data.root={root}: has {counted(len(files), 'file')} of the suffix .npz; name one of them")
+    if not files[0].is_file():
+        raise FileNotFoundError(f"data.root={root}: no such file; a .npz of MedMNIST's form is accepted")
+    return files[0]
+
+
+def _decoding(path: Path, num_channels: int, given: tuple[float, float] | None) -> Decoding:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {key: file[key] for key in file.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"data.root={path}: cannot be read ({' '.join(str(error).split())})") from None
+    pairs = {}
+    for name, theirs in _SPLITS.items():
+        keys = (f"{theirs}_images", f"{theirs}_labels")
+        if name == "train" or keys[0] in arrays:
+            missing = [key for key in keys if key not in arrays]
+            if missing:
+                raise ValueError(f"data.root={path}: has no array {missing[0]}; it has {', '.join(arrays) or 'none'}")
+            pairs[name] = _pair(path, theirs, arrays[keys[0]], arrays[keys[1]], num_channels)
+    value_range = None
+    images = {name: pair[0] for name, pair in pairs.items()}
+    train = images["train"]
+    if train.dtype != np.uint8:
+        if given is None and not np.issubdtype(train.dtype, np.integer):
+            raise ValueError(
+                f"data.root={path}: train_images are {train.dtype}: data.value_range=[LOW,HIGH] says what is black and white"
+            )
+        value_range = given or (float(train.min()), float(train.max()))
+        images = {name: _levels(array, value_range) for name, array in images.items()}
+    labels = np.concatenate([pair[1] for pair in pairs.values()])
+    whole = np.concatenate(list(images.values()))
+    about: dict[str, Any] = {
+        "counts": [len(images[name]) if name in images else 0 for name in _SPLITS],
+        "value_range": value_range,
+    }
+    names = [str(label) for label in range(int(labels.max()) + 1)]
+    return Decoding(names, labels.tolist(), whole.shape[1:], lambda: [whole], about)
+
+
+def _pair(path: Path, name: str, images: np.ndarray, labels: np.ndarray, num_channels: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return images of NCHW and labels of N."""
+    if images.ndim == 3:
+        images = images[..., None]
+    if images.ndim != 4 or images.shape[-1] not in (1, 3):
+        raise ValueError(f"data.root={path}: {name}_images has the shape {images.shape}; (N, height, width[, 3]) is accepted")
+    if images.shape[-1] == 3 and num_channels == 1:
+        raise ValueError(f"data.num_channels=1: 3 is accepted, as {path.name} has colour images")
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim != 1 or len(labels) != len(images) or not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0:
+        raise ValueError(
+            f"data.root={path}: {name}_labels is {labels.dtype} of the shape {labels.shape}; a whole number an image is "
+            "accepted, from 0 on"
+        )
+    repeated = np.repeat(images, num_channels // images.shape[-1], axis=-1)
+    return np.ascontiguousarray(repeated.transpose(0, 3, 1, 2)), labels.astype(np.int64)
+
+
+def _levels(images: np.ndarray, value_range: tuple[float, float]) -> np.ndarray:
+    low, high = value_range
+    shares = np.clip((images.astype(np.float32) - low) / (high - low), 0, 1) if high > low else images * 0.0
+    levels: np.ndarray = (np.nan_to_num(shares) * 255).round().astype(np.uint8)
+    return levels

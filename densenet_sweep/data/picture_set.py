@@ -1,0 +1,195 @@
+"""A user's own pictures, whatever lists them: decoded once for all processes, split, and checked as a whole.
+
+All bad pictures are named at once.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import astuple, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from densenet_sweep.counts import counted
+from densenet_sweep.data.cache import Decoding, file_name, load_or_decode
+from densenet_sweep.data.images import Found, HeldBack, Images, Source
+from densenet_sweep.data.parts import VERSION, Parts
+from densenet_sweep.data.picture import Reading
+from densenet_sweep.data.split import split_rows
+
+# Of bad pictures, so many are named.
+_MOST_NAMES = 50
+
+SPLITS = ("train", "valid", "test")
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Labelled pictures, before any of them is read.
+
+    Attributes:
+        root: a folder; the decoded pictures are kept there, and names are relative to it.
+        class_names: by label.
+        paths: of the pictures.
+        labels: of the same.
+        splits: of the same, each one of `SPLITS`; None where none are given.
+        groups: of the same, numbered from 0; None where pictures do not belong together.
+        skipped: how many files were left out, by the reason.
+        remark: for the user.
+        untested: why there are no test pictures though `splits` are given.
+    """
+
+    root: Path
+    class_names: Sequence[str]
+    paths: Sequence[str]
+    labels: Sequence[int]
+    splits: Sequence[str] | None = None
+    groups: Sequence[int] | None = None
+    skipped: Counter[str] = field(default_factory=Counter)
+    remark: str = ""
+    untested: str = ""
+
+
+def load(listed: Listed, how: Reading, *, stem: str, test_fraction: float, split_seed: int, skips_bad: bool) -> Source:
+    """Return the pictures, decoded, with their splits.
+
+    Where none are given, a stratified `test_fraction` is set apart, by groups where there are some.
+
+    Args:
+        listed: the pictures.
+        how: they are read. Without a range of values, it is the lowest and highest one of the pictures that are neither in a
+            given validation split nor in the test split.
+        stem: of the file's name.
+        test_fraction: in (0, 1).
+        split_seed: of the choice.
+        skips_bad: leave bad pictures out; otherwise they are an error.
+
+    Raises:
+        ValueError: bad pictures, in one line; floating-point values without a range; a class too small to be split.
+        OSError: the decoded pictures fit neither on a disk nor into memory.
+    """
+    identities = list(_identities(listed))
+    described = [VERSION, astuple(how), *identities]
+    # The range of values depends on the splits, and nothing else in the file does.
+    splits = [listed.splits, listed.groups] + ([] if listed.splits is not None else [test_fraction, split_seed])
+    names = [file_name(stem, *described), file_name(f"{stem}-values", *described, *splits)]
+
+    def cut(rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Return which of the pictures in `rows` are for what, as places in `rows`."""
+        if listed.splits is not None:
+            given = np.asarray(listed.splits)[rows]
+            return {name: np.flatnonzero(given == name) for name in SPLITS}
+        train, test = split_rows(
+            np.asarray(listed.labels)[rows],
+            valid_fraction=test_fraction,
+            num_train=None,
+            seed=split_seed,
+            key="data.test_fraction",
+            num_left=2,  # one for training and one for validation come first
+            groups_N=None if listed.groups is None else np.asarray(listed.groups)[rows],
+        )
+        return {"train": train, "valid": np.array([], np.int64), "test": test}
+
+    def decode() -> Decoding:
+        parts = Parts(listed.root, listed.paths, how, identities)
+        _refuse_unclear(listed, parts.unclear)
+        if parts.bad and not skips_bad:
+            raise ValueError(_bad(listed, parts.bad))
+        good = np.setdiff1d(np.arange(len(listed.paths)), list(parts.bad))
+        if not len(good):
+            raise ValueError(_bad(listed, parts.bad))
+        value_range = how.value_range or parts.value_range(good[cut(good)["train"]])
+        about = {
+            "rows": good.tolist() if parts.bad else None,
+            "bad": [[row, reason] for row, reason in parts.bad.items()],
+            "contents": [f"{content:016x}" for content in parts.contents_N[good]],
+            "value_range": value_range if parts.holds_values else None,
+        }
+        return Decoding(
+            listed.class_names,
+            [listed.labels[row] for row in good],
+            how.shape_CHW,
+            lambda: parts.blocks(value_range),
+            about,
+            names[1] if parts.holds_values and how.value_range is None else names[0],
+            parts.remove,
+        )
+
+    decoded = load_or_decode(names, listed.root, decode)
+    about = decoded.about
+    bad = {int(row): str(reason) for row, reason in about["bad"]}
+    if bad and not skips_bad:
+        raise ValueError(_bad(listed, bad))
+    rows = np.arange(len(listed.paths)) if about["rows"] is None else np.asarray(about["rows"])
+    places = cut(rows)
+    labels = np.asarray(listed.labels)[rows]
+
+    def select(name: str) -> Images:
+        return decoded.images.select(torch.from_numpy(places[name]))
+
+    def load_test() -> Images:
+        if untested:
+            raise FileNotFoundError(untested)
+        return select("test")
+
+    untested = listed.untested if not len(places["test"]) else ""
+    tested = set(labels[places["test"]].tolist())
+    missing = [name for label, name in enumerate(listed.class_names) if label not in tested]
+    said = f"no test pictures of {', '.join(missing)}: a test says nothing of it" if missing and not untested else ""
+    skipped = listed.skipped + Counter({f"bad, such as {_name(listed, next(iter(bad)))}": len(bad)} if bad else {})
+    lowest_highest = about["value_range"]
+    return Source(
+        tuple(listed.class_names),
+        select("train"),
+        HeldBack(load_test),
+        "; ".join(remark for remark in (decoded.remark, listed.remark, said) if remark),
+        valid=select("valid") if listed.splits is not None and len(places["valid"]) else None,
+        groups_N=None if listed.groups is None else np.asarray(listed.groups)[rows[places["train"]]],
+        value_range=None if lowest_highest is None else (float(lowest_highest[0]), float(lowest_highest[1])),
+        untested=untested,
+        found=Found(
+            names=[_name(listed, int(row)) for row in rows],
+            contents=np.array([int(content, 16) for content in about["contents"]], np.uint64),
+            test_rows=places["test"],
+            test_labels=labels[places["test"]],
+            skipped=", ".join(f"{count:,} {reason}" for reason, count in skipped.items()),
+        ),
+    )
+
+
+def _identities(listed: Listed) -> Iterator[tuple[str, int, int, int]]:
+    """Yield name, label, size and time of each file; those of a file that cannot be read are 0."""
+    for row, (path, label) in enumerate(zip(listed.paths, listed.labels, strict=True)):
+        try:
+            stat = Path(path).stat()
+        except OSError:  # a broken link, which is a bad picture
+            yield _name(listed, row), label, 0, 0
+        else:
+            yield _name(listed, row), label, stat.st_size, stat.st_mtime_ns
+
+
+def _name(listed: Listed, row: int) -> str:
+    return listed.paths[row].removeprefix(f"{listed.root}/")
+
+
+def _refuse_unclear(listed: Listed, rows: Sequence[int]) -> None:
+    if rows:
+        subject = "picture holds" if len(rows) == 1 else "pictures hold"
+        raise ValueError(
+            f"{len(rows):,} {subject} floating-point values, such as {_name(listed, rows[0])}: "
+            "data.value_range=[LOW,HIGH] says which of them are black and white"
+        )
+
+
+def _bad(listed: Listed, bad: dict[int, str]) -> str:
+    """Return one line on all bad pictures."""
+    by_class = Counter(listed.class_names[listed.labels[row]] for row in bad)
+    counts = ", ".join(f"{name} {count:,}" for name, count in by_class.items())
+    named = [f"{_name(listed, row)} ({reason})" for row, reason in list(bad.items())[:_MOST_NAMES]]
+    more = f" and {len(bad) - _MOST_NAMES:,} more" if len(bad) > _MOST_NAMES else ""
+    return (
+        f"data.root={listed.root}: {len(bad):,} of {counted(len(listed.paths), 'picture')} cannot be decoded as a picture "
+        f"({counts}): "
+        f"{', '.join(named)}{more}; remove or replace them, or data.on_bad_picture=skip leaves them out"
+    )

@@ -1,0 +1,156 @@
+"""A user's own pictures, listed by a table, whose groups are kept together."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from densenet_sweep.data import found
+from densenet_sweep.data.image_table import image_table
+from densenet_sweep.data.split import split
+
+ARGUMENTS = {"image_size": 4, "num_channels": 1, "test_fraction": 0.25, "split_seed": 0}
+
+
+def paint(folder: Path, count: int) -> list[str]:
+    (folder / "pictures").mkdir(parents=True, exist_ok=True)
+    for index in range(count):
+        Image.new("L", (4, 4), index).save(folder / "pictures" / f"{index}.png")
+    return [f"pictures/{index}.png" for index in range(count)]
+
+
+def levels(images) -> list[int]:
+    return images.images_NCHW[:, 0, 0, 0].tolist()
+
+
+def write(rows: pd.DataFrame, path: Path) -> str:
+    if path.suffix == ".parquet":
+        rows.to_parquet(path)
+    elif path.suffix == ".jsonl":
+        path.write_text("".join(f"{json.dumps(row)}\n" for row in rows.to_dict("records")))
+    else:
+        rows.to_csv(path, index=False, sep="\t" if path.suffix == ".tsv" else ",")
+    return str(path)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".parquet", ".jsonl", "DataFrame"])
+def test_every_form_of_table_gives_the_same(tmp_path, suffix):
+    rows = pd.DataFrame({"path": paint(tmp_path, 12), "label": [3, 10, "NA"] * 4})
+    rows["label"] = rows["label"].astype(str)
+    rows["split"] = ["train"] * 6 + ["Val"] * 3 + ["TESTING"] * 3
+    table = rows if suffix == "DataFrame" else write(rows, tmp_path / f"table{suffix}")
+    source = image_table(str(tmp_path) if suffix == "DataFrame" else "", table=table, **ARGUMENTS)
+    assert source.class_names == ("10", "3", "NA")
+    assert source.valid is not None
+    assert (levels(source.train), levels(source.valid), levels(source.load_test())) == ([*range(6)], [6, 7, 8], [9, 10, 11])
+    assert source.train.labels_N.tolist() == [1, 0, 2, 1, 0, 2]
+    line = found.line(source, source.train, source.valid)
+    assert line == "train 6 (10 2, 3 2, NA 2), valid 3 (10 1, 3 1, NA 1), test 3 (10 1, 3 1, NA 1)"
+
+
+def test_numbers_as_labels_are_in_their_order(tmp_path):
+    rows = pd.DataFrame({"path": paint(tmp_path, 24), "label": [2, 10, 0] * 8})
+    assert image_table("", table=write(rows, tmp_path / "t.parquet"), **ARGUMENTS).class_names == ("0", "2", "10")
+    assert image_table("", table=write(rows, tmp_path / "t.csv"), **ARGUMENTS).class_names == ("0", "2", "10")
+
+
+def test_paths_are_relative_to_the_root_or_to_the_table(tmp_path):
+    rows = pd.DataFrame({"file": paint(tmp_path / "data", 16), "kind": ["a", "b"] * 8})
+    (tmp_path / "lists").mkdir()
+    columns = {"path_column": "file", "label_column": "kind"}
+    elsewhere, beside = write(rows, tmp_path / "lists" / "t.csv"), write(rows, tmp_path / "data" / "t.csv")
+    of_root = image_table(str(tmp_path / "data"), table=elsewhere, **columns, **ARGUMENTS)
+    of_table = image_table("", table=beside, **columns, **ARGUMENTS)
+    other_root = image_table(str(tmp_path), table=beside, **columns, **ARGUMENTS)
+    assert of_root.train.digest == of_table.train.digest == other_root.train.digest
+    rows["file"] = [str(tmp_path / "data" / path) for path in rows["file"]]
+    assert image_table("", table=rows, **columns, **ARGUMENTS).train.digest == of_root.train.digest
+
+
+def groups_of(images, rows: pd.DataFrame) -> set[str]:
+    return {rows["patient"][level] for level in levels(images)}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_groups_never_cross_a_split(tmp_path, seed):
+    generator = np.random.default_rng(seed)
+    patients = [f"p{index}" for index in generator.integers(0, 30, 200)]
+    rows = pd.DataFrame({"path": paint(tmp_path, 200), "patient": patients, "label": [int(it[1:]) % 2 for it in patients]})
+    arguments = {**ARGUMENTS, "split_seed": seed}
+    source = image_table("", table=write(rows, tmp_path / "t.csv"), group_column="patient", **arguments)
+    train, valid = split(source.train, valid_fraction=0.2, num_train=None, seed=seed, groups_N=source.groups_N)
+    test = source.load_test()
+    of_splits = [groups_of(images, rows) for images in (train, valid, test)]
+    assert sum(map(len, of_splits)) == len(set.union(*of_splits)) == len(set(patients))
+    assert sum(map(len, (train, valid, test))) == 200
+    assert abs(len(test) / 200 - 0.25) < 0.1
+    assert abs(len(valid) / (200 - len(test)) - 0.2) < 0.1
+    for images in (train, valid, test):
+        assert abs(images.labels_N.float().mean() - np.mean(rows["label"])) < 0.15
+    smaller, same = split(source.train, valid_fraction=0.2, num_train=50, seed=seed, groups_N=source.groups_N)
+    assert (len(smaller), same.digest) == (50, valid.digest)
+
+
+def change(rows: pd.DataFrame, column: str, values: dict[int, str]) -> pd.DataFrame:
+    for row, value in values.items():
+        rows.loc[row, column] = value
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("rows", "arguments", "message"),
+    [
+        (lambda rows: rows, {"label_column": "kind"}, r"has no column kind; it has path, label, split, patient$"),
+        (lambda rows: rows, {"group_column": "site"}, r"has no column site; it has path"),
+        (lambda rows: rows, {"split_column": "fold"}, r"has no column fold"),
+        (lambda rows: change(rows, "label", {3: ""}), {}, r"1 row without label, the first of them row 4$"),
+        (
+            lambda rows: change(rows, "split", {3: "holdout"}),
+            {},
+            r"split holdout: one of train, training, val, .* is accepted$",
+        ),
+        (
+            lambda rows: change(rows, "path", {1: "no.png", 5: "never.png"}),
+            {},
+            r"2 of 8 pictures not found, such as .*no\.png, ",
+        ),
+        (
+            lambda rows: rows,
+            {"group_column": "patient"},
+            r"1 group of patient in more than one split, such as p3 in test and train; a group belongs to one$",
+        ),
+        (lambda rows: change(rows, "split", dict.fromkeys(range(8), "test")), {}, r"split names no picture for training"),
+        (lambda rows: change(rows, "label", dict.fromkeys(range(8), "a")), {}, r"label has one value, a; at least 2 classes"),
+        (lambda rows: rows[:0], {}, r"has no rows$"),
+    ],
+)
+def test_bad_tables_are_refused_in_one_line(tmp_path, rows, arguments, message):
+    table = pd.DataFrame({"path": paint(tmp_path, 8), "label": ["a", "b"] * 4})
+    table["split"] = ["train"] * 6 + ["test"] * 2
+    table["patient"] = ["p1", "p1", "p2", "p2", "p3", "p3", "p3", "p4"]
+    path = write(rows(table), tmp_path / "t.csv")
+    with pytest.raises((ValueError, FileNotFoundError), match=message) as raised:
+        image_table("", table=path, **arguments, **ARGUMENTS)
+    assert str(raised.value).startswith(f"data.table={path}: ")
+    assert "\n" not in str(raised.value)
+
+
+def test_files_that_are_no_tables_are_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        image_table("", table=str(tmp_path / "t.csv"), **ARGUMENTS)
+    for name in ("t.parquet", "t.jsonl", "t.csv"):
+        (tmp_path / name).write_bytes(b"" if name.endswith("csv") else b"{no")
+        with pytest.raises(ValueError, match=r"cannot be read \("):
+            image_table("", table=str(tmp_path / name), **ARGUMENTS)
+    (tmp_path / "t.xlsx").touch()
+    with pytest.raises(ValueError, match=r"t\.xlsx: one of \.csv, \.tsv, \.parquet"):
+        image_table("", table=str(tmp_path / "t.xlsx"), **ARGUMENTS)
+
+
+def test_a_single_group_cannot_be_split(tmp_path):
+    rows = pd.DataFrame({"path": paint(tmp_path, 8), "label": ["a", "b"] * 4, "site": ["x"] * 8})
+    with pytest.raises(ValueError, match=r"data\.test_fraction=0\.25: all pictures are of one group"):
+        image_table("", table=write(rows, tmp_path / "t.csv"), group_column="site", **ARGUMENTS)
