@@ -95,7 +95,7 @@ CASES = {
     "fewer weights than none": (["tracking.keep_checkpoints=-1"], "tracking.keep_checkpoints=-1: a whole number of at least 0"),
     "too many training images": (
         ["data=digits", "data.num_train=6000"],
-        "data.num_train=6000: between 10 and 1150 is accepted, as data.valid_fraction=0.2 holds 288 of 1438 images out",
+        "data.num_train=6000: between 10 and 1150 is accepted, as data.valid_fraction=0.2 holds 288 of 1,438 images out",
     ),
     "epochs without end": (
         ["epochs=1000000000000000000000"],
