@@ -64,7 +64,7 @@ def fill(path: Path) -> None:
 @pytest.mark.real("tmpfs")
 def test_a_disk_that_is_full_for_a_while_costs_no_trial(small_disk):
     filler = small_disk / "sweep" / "filler"
-    overrides = ("tracking=none", "epochs=20", "hydra.sweeper.n_trials=2", "hydra.launcher.num_workers=1")
+    overrides = ("tracking=none", "data.num_train=300", "epochs=8", "hydra.sweeper.n_trials=2", "hydra.launcher.num_workers=1")
     with start(small_disk, *overrides) as process:
         wait_for(lambda: (small_disk / "sweep" / "fault" / "0" / "last.pt").exists())
         fill(filler)
@@ -74,7 +74,7 @@ def test_a_disk_that_is_full_for_a_while_costs_no_trial(small_disk):
     assert process.returncode == 0, output
     assert "No space left on device" in output
     assert [trial.state.name for trial in trials(small_disk)] == ["COMPLETE"] * 2
-    assert all(len(trial.intermediate_values) == 20 for trial in trials(small_disk))
+    assert all(len(trial.intermediate_values) == 8 for trial in trials(small_disk))
 
 
 def test_an_mlflow_server_that_stops_under_way_costs_no_trial(tmp_path, server):

@@ -99,7 +99,8 @@ def test_a_study_is_continued_with_a_larger_budget(older, command, name):
 @pytest.mark.parametrize("name", ["killed-journal", "killed-sqlite"])
 def test_an_interrupted_study_is_continued_where_it_stopped(older, command, name):
     held = torch.load(older / "outputs" / "sweeps" / name / "1" / "last.pt", weights_only=True)["history"]
-    continued = command(*typed(older, name))
+    # The lease of a process on another machine must expire, which takes a minute by default.
+    continued = command(*typed(older, name), "hydra.sweeper.lease_seconds=3")
     assert continued.exit_code == 0, continued.err
     assert states(older, name) == ["COMPLETE", "COMPLETE"]
     trial = study(older, name).get_trials()[1]
