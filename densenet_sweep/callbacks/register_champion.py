@@ -10,6 +10,7 @@ from hydra_async_sweeper.readable import shown_path
 from omegaconf import DictConfig, OmegaConf
 
 from densenet_sweep.config import composition, of_a_run
+from densenet_sweep.config.metrics import METRICS
 from densenet_sweep.confirm import finalists, verdict
 from densenet_sweep.confirm import text as confirmation
 from densenet_sweep.counts import counted
@@ -88,9 +89,9 @@ def _registered(config: DictConfig, study: "Study", folder: Path, found: "Verdic
         "study": found.finalists.study,
         "trial": str(champion.finalist.trial),
         "seed": str(seed),
-        "test_accuracy": f"{runs.mean:.4f}",
-        "test_accuracy.sd": f"{runs.deviation:.4f}",
-        "test_accuracy.seeds": str(len(runs.accuracies_S)),
+        found.metric: f"{runs.mean:.4f}",
+        f"{found.metric}.sd": f"{runs.deviation:.4f}",
+        f"{found.metric}.seeds": str(len(runs.values_S)),
     }
     try:
         given, config_dir = _of_the_user(config)
@@ -162,9 +163,10 @@ def _write_experiment(config: DictConfig, folder: Path, shown: Path, found: "Ver
     champion = found.results[found.champion]
     seed, number = min(champion.trials.items())
     runs = champion.runs
+    label = METRICS[found.metric].label
     says = [
-        f"The champion of study {found.finalists.study}: its trial {champion.finalist.trial}, with a test accuracy of",
-        f"{runs.mean:.4f} ± {runs.deviation:.4f} over {counted(len(runs.accuracies_S), 'seed')}.",
+        f"The champion of study {found.finalists.study}: its trial {champion.finalist.trial}, with a {label} of",
+        f"{runs.mean:.4f} ± {runs.deviation:.4f} over {counted(len(runs.values_S), 'seed')}.",
         f"This is seed {seed}; the same again:",
         "",
         f"  densenet-sweep final --config-dir {shown} experiment=champion",

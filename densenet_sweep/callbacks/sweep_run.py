@@ -11,7 +11,7 @@ from hydra_async_sweeper.application import is_search
 from hydra_async_sweeper.readable import numbered, shown_path
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from densenet_sweep.config.metrics import full_name
+from densenet_sweep.config.metrics import full_name, on_test
 from densenet_sweep.tracking import left_behind, run_note
 from densenet_sweep.tracking.configured import in_store
 from densenet_sweep.tracking.run_note import NOTE
@@ -195,7 +195,8 @@ def _is_repeated(config: DictConfig) -> bool:
 
 def _objectives(config: DictConfig) -> list[str]:
     """Return the names of the values that trials return."""
-    return ["test_accuracy"] if _is_repeated(config) else [full_name(name) for name in _as_list(config.objective)]
+    names = _as_list(config.objective)
+    return [on_test(names[0])] if _is_repeated(config) else [full_name(name) for name in names]
 
 
 def _as_list(one_or_more: Any) -> list[str]:

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 _FIRST_SEED = 1000
 _FEWEST_SEEDS = 2
 _NAME = "hydra.sweeper.study_name"
-# Not copied: the confirmation's own workers have their number of threads.
-_NOT_OURS = ("num_threads",)
+# Not copied: the confirmation's own workers have their number of threads, and it has one objective, which its sweep file names.
+_NOT_OURS = ("num_threads", "objective")
 
 
 def parser() -> Parser:

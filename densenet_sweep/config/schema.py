@@ -14,7 +14,7 @@ from omegaconf import MISSING
 from densenet_sweep.config import sweeper_alias
 from densenet_sweep.config.data_sections import DataConfig, ImageFolderConfig, ImageTableConfig, NpzConfig
 from densenet_sweep.config.hydra_private import register_resolver
-from densenet_sweep.config.metrics import direction_of, full_name
+from densenet_sweep.config.metrics import direction_of, full_name, on_test
 from densenet_sweep.config.optimizer_schema import AdamWConfig, MuonConfig, OptimizerConfig, SGDConfig
 
 
@@ -240,6 +240,14 @@ def _direction_of(objective: Any) -> str | list[str]:
 # ${direction_of:${objective}} is the direction in which a sweep optimizes, or a list of them. Registered on import: a process
 # that receives a composed config needs it too.
 register_resolver("direction_of", _direction_of, replace=True)
+
+
+def _direction_on_test(objective: Any) -> str:
+    return direction_of(on_test(objective if isinstance(objective, str) else objective[0]))
+
+
+# ${direction_on_test:${objective}} is that of the metric by which final runs are compared.
+register_resolver("direction_on_test", _direction_on_test, replace=True)
 
 
 def register() -> None:

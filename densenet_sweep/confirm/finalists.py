@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from densenet_sweep.config.metrics import on_test
 from densenet_sweep.results import ranking
 from densenet_sweep.results.studies import CONFIRMATIONS, OUTPUTS
 from densenet_sweep.results.study import Study
@@ -84,9 +85,13 @@ def write(folder: Path, finalists: Finalists, *, top: int, seeds: Sequence[int],
             "seed": f"int(interval(0,{2**31 - 1}))",
         },
     }
-    (folder / "sweep").mkdir(parents=True, exist_ok=True)
-    text = yaml.safe_dump({"hydra": {"sweeper": sweeper}}, sort_keys=False)
-    (folder / "sweep" / "finalists.yaml").write_text(f"# @package _global_\n{text}", encoding="utf-8")
+    path = folder / "sweep" / "finalists.yaml"
+    # One that an earlier version began compares accuracies, whatever its sweep optimized.
+    is_earlier = path.is_file() and "objective" not in yaml.safe_load(path.read_text(encoding="utf-8"))
+    has_own = on_test(finalists.objective) != "test_accuracy" and not is_earlier
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = {**({"objective": finalists.objective} if has_own else {}), "hydra": {"sweeper": sweeper}}
+    path.write_text(f"# @package _global_\n{yaml.safe_dump(content, sort_keys=False)}", encoding="utf-8")
     described = {**asdict(finalists), "trials": [asdict(finalist) for finalist in finalists.trials]}
     (folder / FINALISTS).write_text(yaml.safe_dump(described, sort_keys=False), encoding="utf-8")
 

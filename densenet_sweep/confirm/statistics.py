@@ -15,27 +15,38 @@ LEVEL = 0.05
 
 @dataclass(frozen=True, eq=False)
 class Repetitions:
-    """The runs of one configuration: test accuracies_S, and is_right_SN if it is known which images each run got right."""
+    """The runs of one configuration: values_S of a metric of the test set.
 
-    accuracies_S: np.ndarray
+    The noise of its images comes from is_right_SN, if it is known which images each run got right (of an accuracy), else from
+    deviations_S, the standard deviation of each value.
+    """
+
+    values_S: np.ndarray
     num_images: int
     is_right_SN: np.ndarray | None = None
+    deviations_S: np.ndarray | None = None
+    is_maximized: bool = True
 
     @property
     def mean(self) -> float:
-        """The mean accuracy over the seeds."""
-        return float(self.accuracies_S.mean())
+        """The mean over the seeds."""
+        return float(self.values_S.mean())
+
+    @property
+    def oriented_mean(self) -> float:
+        """The mean, or its negative where less is better."""
+        return self.mean if self.is_maximized else -self.mean
 
     @property
     def deviation(self) -> float:
         """The standard deviation of one run, over the seeds (Bessel-corrected)."""
-        return float(self.accuracies_S.std(ddof=1))
+        return float(self.values_S.std(ddof=1))
 
     def half_interval(self) -> float:
         """Return half the width of the 95 % interval of the mean over seeds, by Student's t; the test set is taken as given."""
         from scipy.stats import t
 
-        num_seeds = len(self.accuracies_S)
+        num_seeds = len(self.values_S)
         return float(t.ppf(1 - LEVEL / 2, num_seeds - 1)) * self.deviation / math.sqrt(num_seeds)
 
 
@@ -53,15 +64,18 @@ def difference(better: Repetitions, other: Repetitions) -> Difference:
 
     The variance of the difference of the means is s²/S of either side (Welch, 1947) plus that of the paired difference over
     images, since another test set of the same kind would give another difference. If it is not known which images were
-    right, the accuracies' binomial variances replace the latter; they ignore the pairing, so fewer differences are significant.
+    right, the variances of each side replace the latter, the given or the binomial ones; they ignore the pairing, so fewer
+    differences are significant.
     """
     from scipy.stats import t
 
-    value = better.mean - other.mean
-    parts = [(side.deviation**2 / len(side.accuracies_S), len(side.accuracies_S) - 1) for side in (better, other)]
+    value = better.mean - other.mean if better.is_maximized else other.mean - better.mean
+    parts = [(side.deviation**2 / len(side.values_S), len(side.values_S) - 1) for side in (better, other)]
     if better.is_right_SN is not None and other.is_right_SN is not None:
         difference_N = better.is_right_SN.mean(axis=0) - other.is_right_SN.mean(axis=0)
         of_images = float(difference_N.var(ddof=1)) / len(difference_N)
+    elif better.deviations_S is not None and other.deviations_S is not None:
+        of_images = sum(float((side.deviations_S**2).mean()) for side in (better, other) if side.deviations_S is not None)
     else:
         of_images = sum(side.mean * (1 - side.mean) / side.num_images for side in (better, other))
     parts.append((of_images, better.num_images - 1))
@@ -79,7 +93,7 @@ def indistinguishable(all_of_them: Sequence[Repetitions]) -> tuple[int, dict[int
 
     The level is divided by the number of comparisons (Bonferroni). The last list includes the best itself.
     """
-    best = max(range(len(all_of_them)), key=lambda index: all_of_them[index].mean)
+    best = max(range(len(all_of_them)), key=lambda index: all_of_them[index].oriented_mean)
     behind = {index: difference(all_of_them[best], it) for index, it in enumerate(all_of_them) if index != best}
     level = LEVEL / max(1, len(behind))
     return best, behind, [index for index in range(len(all_of_them)) if index == best or behind[index].p_value > level]

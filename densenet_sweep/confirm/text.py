@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from densenet_sweep.config.metrics import METRICS
 from densenet_sweep.confirm.statistics import LEVEL
 from densenet_sweep.confirm.verdict import Result, Verdict
 from densenet_sweep.counts import counted
@@ -39,17 +40,21 @@ def sentences(verdict: Verdict) -> list[str]:
         lines.append(f"Trial {best} stands out from the others on {images} ({_method(verdict)}).")
     if verdict.champion is not None:
         champion = verdict.results[verdict.champion]
+        label = METRICS[verdict.metric].label
         size = f" with {counted(champion.finalist.num_parameters, 'weight')}" if champion.finalist.num_parameters else ""
         why = "the smallest of these" if others else "the best" if len(verdict.results) > 1 else "the only finalist"
         lines.append(
-            f"Champion: trial {champion.finalist.trial},{size} {why}. Test accuracy {champion.runs.mean:.4f} ± "
-            f"{champion.runs.deviation:.4f} over {counted(len(champion.runs.accuracies_S), 'seed')}; the mean is "
+            f"Champion: trial {champion.finalist.trial},{size} {why}. {label[0].upper()}{label[1:]} {champion.runs.mean:.4f} ± "
+            f"{champion.runs.deviation:.4f} over {counted(len(champion.runs.values_S), 'seed')}; the mean is "
             f"known to within {champion.runs.half_interval():.4f} (95 %)."
         )
     if verdict.champion:
+        side = "below" if METRICS[verdict.metric].direction == "maximize" else "above"
         behind = verdict.behind[verdict.champion].value
-        lines.append(f"Its mean is {behind:.4f} below the best one's, which is within the noise; more --seeds would tell more.")
-    if verdict.finalists.objective == "valid_accuracy":
+        lines.append(
+            f"Its mean is {behind:.4f} {side} the best one's, which is within the noise; more --seeds would tell more."
+        )
+    if verdict.finalists.objective == verdict.metric.replace("test_", "valid_", 1):
         lines.append(_selection_bias(verdict))
     return lines
 
@@ -81,7 +86,9 @@ def _entry(verdict: Verdict, index: int) -> dict[str, Any]:
         "trial": result.finalist.trial,
         "params": result.finalist.params,
         "num_parameters": result.finalist.num_parameters,
-        "test_accuracies": dict(zip(result.trials, result.runs.accuracies_S.tolist(), strict=True)),
+        "test_accuracies" if verdict.metric == "test_accuracy" else verdict.metric: dict(
+            zip(result.trials, result.runs.values_S.tolist(), strict=True)
+        ),
         "mean": result.runs.mean,
         "deviation": result.runs.deviation,
         "half_interval": result.runs.half_interval(),
@@ -95,7 +102,7 @@ def _entry(verdict: Verdict, index: int) -> dict[str, Any]:
 
 def title(verdict: Verdict) -> str:
     """Return the title, with the confirmed study and the number of seeds."""
-    return f"confirmation of {verdict.finalists.study}: test accuracy over {_num_seeds(verdict)}"
+    return f"confirmation of {verdict.finalists.study}: {METRICS[verdict.metric].label} over {_num_seeds(verdict)}"
 
 
 def rows(verdict: Verdict) -> tuple[list[str], list[list[str]]]:
@@ -148,7 +155,7 @@ def _style(verdict: Verdict, index: int) -> str | None:
 
 
 def _num_seeds(verdict: Verdict) -> str:
-    numbers = sorted({len(result.runs.accuracies_S) for result in verdict.results})
+    numbers = sorted({len(result.runs.values_S) for result in verdict.results})
     most = counted(numbers[-1], "seed") if numbers else "no seed"
     return most if len(numbers) < 2 else f"{numbers[0]} to {most}"
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from densenet_sweep.config.metrics import METRICS
 from densenet_sweep.confirm.finalists import Finalist, Finalists, read
 from densenet_sweep.confirm.statistics import Difference, Repetitions, indistinguishable
 from densenet_sweep.results import studies
@@ -31,7 +32,8 @@ class Verdict:
 
     `behind` says how far each but the first is behind it. `equals` are the indices that are not significantly worse, with the
     first. `champion` is the index of the smallest network of these, a better mean breaking ties; None until every run has
-    ended. `num_missing` runs are still to come. `failures` are reasons by the confirmation's trial number.
+    ended. `num_missing` runs are still to come. `failures` are reasons by the confirmation's trial number. `metric` is what
+    the runs are compared by.
     """
 
     finalists: Finalists
@@ -41,6 +43,7 @@ class Verdict:
     champion: int | None
     num_missing: int
     failures: Mapping[int, str]
+    metric: str = "test_accuracy"
 
 
 def reach(study: Study, folder: Path, finalists: Finalists) -> Verdict:
@@ -53,19 +56,20 @@ def reach(study: Study, folder: Path, finalists: Finalists) -> Verdict:
     """
     missing = study.in_state("waiting", "running")
     failures = {trial.number: trial.reason or "" for trial in study.in_state("failed")}
+    metric = study.objectives[0] if study.objectives[0] in METRICS else "test_accuracy"
     by_option: dict[str, list[Trial]] = {}
     for trial in study.complete:
         by_option.setdefault(trial.params["experiment"], []).append(trial)
     known = finalists.by_option()
-    results = [_result(known[option], runs, folder) for option, runs in by_option.items() if len(runs) >= _FEWEST_RUNS]
-    results.sort(key=lambda result: (-result.runs.mean, result.finalist.trial))
+    results = [_result(known[option], runs, folder, metric) for option, runs in by_option.items() if len(runs) >= _FEWEST_RUNS]
+    results.sort(key=lambda result: (-result.runs.oriented_mean, result.finalist.trial))
     if not results:
-        return Verdict(finalists, (), {}, (), None, len(missing), failures)
+        return Verdict(finalists, (), {}, (), None, len(missing), failures, metric)
     _, behind, equals = indistinguishable([result.runs for result in results])
     champion = None
     if not missing:
         champion = min(equals, key=lambda index: (results[index].finalist.num_parameters or 0, index))
-    return Verdict(finalists, tuple(results), behind, tuple(equals), champion, len(missing), failures)
+    return Verdict(finalists, tuple(results), behind, tuple(equals), champion, len(missing), failures, metric)
 
 
 def of_confirmations(name: str, outputs: Path = OUTPUTS) -> list[Verdict]:
@@ -78,15 +82,30 @@ def of_confirmations(name: str, outputs: Path = OUTPUTS) -> list[Verdict]:
     return [verdict for verdict in found if verdict.results]
 
 
-def _result(finalist: Finalist, trials: Sequence[Trial], folder: Path) -> Result:
+def _result(finalist: Finalist, trials: Sequence[Trial], folder: Path, metric: str) -> Result:
+    if metric != "test_accuracy":
+        return _result_of_another(finalist, trials, metric)
     rights = [_is_right(folder / str(trial.number) / "artifacts" / "test_right.npy") for trial in trials]
     known = [right for right in rights if right is not None]
     num_images = trials[0].num_test
     assert num_images is not None, "a final run says how many images it was tested on"
     runs = Repetitions(
-        accuracies_S=np.array([trial.values[0] for trial in trials]),
+        values_S=np.array([trial.values[0] for trial in trials]),
         num_images=num_images,
         is_right_SN=np.stack(known) if len(known) == len(trials) else None,
+    )
+    return Result(finalist, runs, {int(trial.params["seed"]): trial.number for trial in trials})
+
+
+def _result_of_another(finalist: Finalist, trials: Sequence[Trial], metric: str) -> Result:
+    """Return the result by a metric that is not a mean over images; its noise is the bootstrap's."""
+    num_images = trials[0].num_test
+    assert num_images is not None, "a final run says how many images it was tested on"
+    runs = Repetitions(
+        np.array([trial.values[0] for trial in trials]),
+        num_images,
+        deviations_S=np.array([trial.deviation or 0.0 for trial in trials]),
+        is_maximized=METRICS[metric].direction == "maximize",
     )
     return Result(finalist, runs, {int(trial.params["seed"]): trial.number for trial in trials})
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from densenet_sweep.config.metrics import METRICS, of_kind
+from densenet_sweep.config.metrics import METRICS, direction_of, of_kind, on_test
 from densenet_sweep.tracking.run import quoted
 
 # MLflow's sections for metrics without a chart in the view.
@@ -99,12 +99,13 @@ def of_trials(shown: Shown) -> list[View]:
 
 def of_finalists(shown: Shown) -> View:
     """Return the view of the runs that train the study's best configurations again, averaged over the seeds."""
-    columns = [_metric(_TEST), *map(_parameter, shown.searched), _metric("num_parameters")]
-    charts = [_bar(_TEST), _scatter("num_parameters", "METRIC", _TEST)]
-    page = _Page(_children("confirms", shown.study), _metric(_TEST), True, columns)
+    tested = on_test(next(iter(shown.objectives)))
+    columns = [_metric(tested), *map(_parameter, shown.searched), _metric("num_parameters")]
+    charts = [_bar(tested), _scatter("num_parameters", "METRIC", tested)]
+    page = _Page(_children("confirms", shown.study), _metric(tested), direction_of(tested) == "maximize", columns)
     view = _view(shown.study, "Finalists", page, [_Section("Mean over the seeds", 2, 380, charts)])
     by_trial = {"aggregateFunction": "average", "groupByKeys": [{"mode": "tag", "groupByData": "confirms.trial"}]}
-    widths = {**view.state["columnWidths"], _metric(_TEST): 180}  # the heading says that it is an average
+    widths = {**view.state["columnWidths"], _metric(tested): 180}  # the heading says that it is an average
     return replace(view, state={**view.state, "groupBy": by_trial, "columnWidths": widths}, is_drawn=False)
 
 

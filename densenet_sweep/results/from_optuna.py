@@ -18,7 +18,7 @@ from hydra_async_sweeper.application import (
     passed_step,
 )
 
-from densenet_sweep.config.metrics import full_name
+from densenet_sweep.config.metrics import direction_of, full_name, on_test
 from densenet_sweep.results.study import Direction, Range, State, Study, Trial
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def read_study(study: "optuna.Study") -> Study:
     has_front = len(directions) > 1 and any(trial.state.name == "COMPLETE" for trial in trials)
     return Study(
         name=study.study_name,
-        objectives=("test_accuracy",) if is_repeated else objective_names(config, len(directions)),
+        objectives=(_tested(config, directions),) if is_repeated else objective_names(config, len(directions)),
         directions=directions,
         trials=with_passed_seconds([_trial(trial, ranges) for trial in trials], passed),
         config=config,
@@ -59,6 +59,12 @@ def read_study(study: "optuna.Study") -> Study:
 
 def _direction(name: str) -> Direction:
     return "maximize" if name == "MAXIMIZE" else "minimize"
+
+
+def _tested(config: Mapping[str, Any], directions: Sequence[Direction]) -> str:
+    """Return the metric of a confirmation, whose runs are tested; an earlier version compared accuracies in any case."""
+    [name, *_] = objective_names(config, len(directions))
+    return on_test(name) if (direction_of(on_test(name)),) == tuple(directions) else "test_accuracy"
 
 
 def objective_names(config: Mapping[str, Any], count: int) -> tuple[str, ...]:

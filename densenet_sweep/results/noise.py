@@ -86,6 +86,8 @@ def accuracies(study: Study) -> list[Accuracy]:
         found = [Accuracy(trial.number, trial.values[0], trial.num_valid or 0) for trial in study.complete]
         if not all(0 <= one.accuracy <= 1 for one in found):
             return []
+    elif not study.objectives[0].startswith("valid_"):  # the runs of a confirmation, whose noise is the seeds' as well
+        return []
     else:
         sign = 1 if study.is_maximized else -1
         found = [

@@ -18,6 +18,7 @@ from hydra_async_sweeper.application import scrubbed
 from densenet_sweep.config import run_config
 from densenet_sweep.config.data_sections import DataConfig, PicturesConfig
 from densenet_sweep.config.errors import one_line
+from densenet_sweep.config.metrics import on_test
 from densenet_sweep.data.images import Images
 from densenet_sweep.run.artifacts import BEST_WEIGHTS, CHECKPOINT, PREVIOUS_CHECKPOINT
 from densenet_sweep.tracking.provenance import provenance_tags
@@ -185,5 +186,5 @@ def _description(values: Mapping[str, Any], data: DataConfig, objectives: Sequen
         overrides=run_config.overrides(job.choices, values, ignored=ignored),
         elsewhere="The same configuration on the training images alone:" if job.final else "The same without this store:",
         store=[override for override in job.overrides if override.startswith("tracking.uri=")],
-        objectives=["test_accuracy"] if job.final else objectives,
+        objectives=[on_test(objectives[0])] if job.final else objectives,
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 from hydra_async_sweeper import AT_RUNGS, NUM_STEPS, RUNG_SECONDS, RUNGS, SECONDS, Trial, TrialPruned
 
-from densenet_sweep.config.metrics import DEVIATION
+from densenet_sweep.config.metrics import DEVIATION, OF_OUTPUTS
 from densenet_sweep.counts import counted
 from densenet_sweep.run import bootstrap
 from densenet_sweep.run.epoch_metrics import is_best, line_of, metrics_of, of_split
@@ -137,7 +137,9 @@ class TrainingRun:
         seconds = before["total_seconds"] + epoch.seconds
         metrics = {**metrics_of(epoch, self._reported), "total_seconds": seconds, "num_parameters": self._num_parameters}
         log.info("%s%s", self._prefix, line_of(epoch, epochs, metrics, self._reported))
-        of_images = self._uncertainty(epoch)
+        of_images: dict[str, float] = {}
+        if epoch.is_last and epoch.validation is not None:
+            of_images = self._uncertainty(epoch.validation, self._reported)
         best = epoch.validation if is_best(metrics, self.history, self._reported) else None
         # Rung results follow the first epoch's metrics: MLflow compares runs by the metric recorded first.
         of_rungs = {} if self.history else self._of_rungs()
@@ -156,24 +158,25 @@ class TrainingRun:
         if is_pruned:
             raise TrialPruned(f"after epoch {number} of {epochs}")
 
-    def report_test(self, test: Evaluation, num_images: int) -> dict[str, float]:
-        """Record the test result of a final run, and return its metrics; called once."""
+    def report_test(self, test: Evaluation, num_images: int, judged: str) -> dict[str, float]:
+        """Record the test result of a final run, which is judged by one metric, and return its metrics; called once."""
         self._trial.annotate("num_test", num_images)
         metrics = of_split("test", test)
-        self._record.epoch(metrics, step=len(self.history))
+        self._record.epoch({**metrics, **self._uncertainty(test, judged)}, step=len(self.history))
         self._folder.keep_test(test)
-        log.info("%stest loss %.4f accuracy %.4f on %s", self._prefix, test.loss, test.accuracy, counted(num_images, "image"))
+        name = judged.removeprefix("test_")
+        shown = f" {name} {metrics[judged]:.4f}" if name in OF_OUTPUTS else ""
+        images = counted(num_images, "image")
+        log.info("%stest loss %.4f accuracy %.4f%s on %s", self._prefix, test.loss, test.accuracy, shown, images)
         return metrics
 
-    def _uncertainty(self, epoch: Epoch) -> dict[str, float]:
-        """Annotate the trial with the uncertainty of its last value, and return the deviation as a metric."""
-        if epoch.validation is None or not epoch.is_last:
-            return {}
-        found = bootstrap.uncertainty(epoch.validation, self._reported.removeprefix("valid_"))
+    def _uncertainty(self, evaluation: Evaluation, metric: str) -> dict[str, float]:
+        """Annotate the trial with the uncertainty of its value of `metric`, and return the deviation as a metric."""
+        found = bootstrap.uncertainty(evaluation, metric.partition("_")[2])
         if found is None:
             return {}
         self._trial.annotate(UNCERTAINTY, asdict(found))
-        return {f"{self._reported}{DEVIATION}": found.deviation}
+        return {f"{metric}{DEVIATION}": found.deviation}
 
     def _trained(self, rung: int, epochs: Iterable[Epoch]) -> dict[str, float]:
         """Train a rung to its end and return its last epoch's metrics, with the seconds of all its epochs."""

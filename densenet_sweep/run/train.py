@@ -22,6 +22,7 @@ from densenet_sweep.config import capacity, run_config
 from densenet_sweep.config.data_sections import DataConfig
 from densenet_sweep.config.finetuning import published_name, weights_name
 from densenet_sweep.config.hydra_private import allowed_at_a_call
+from densenet_sweep.config.metrics import on_test
 from densenet_sweep.config.optimizer_schema import OptimizerConfig
 from densenet_sweep.config.schema import Config, ConfigError, MlflowConfig, TrackingConfig
 from densenet_sweep.config.targets import admitted
@@ -52,7 +53,6 @@ log = logging.getLogger("densenet_sweep")
 
 # Evaluation keeps no activations, so it can take more images at a time than training.
 _EVAL_BATCH_SIZE = 512
-
 _READING = "reading the data set; what must be decoded is decoded once, by one process, and all others on this machine wait"
 
 
@@ -61,7 +61,7 @@ def train(config: Config, job: Job, find_model: FindModel | None = None) -> floa
     """Train one network from `config` and return the objective's value after the last epoch, or each objective's.
 
     If `job.output_dir` holds a checkpoint of the same config, training continues from it. Only a final run reads the test set;
-    it returns the test accuracy. `find_model` finds the weights of an earlier run, where `architecture.weights` names one.
+    it returns the objective's value there; see `on_test`. `find_model` finds the weights that `architecture.weights` names.
 
     Raises:
         ValueError, OSError: bad input, in one line, before the first epoch.
@@ -199,9 +199,10 @@ def train(config: Config, job: Job, find_model: FindModel | None = None) -> floa
             test_images = source.load_test()
             test_batches = eval_batches(test_images)
             test = evaluate(network, test_batches(), dtype=dtype)
-            run.report_test(test, len(test_images))
-            reference.compare(config.reference, trial, {**run.history[-1], "test_accuracy": test.accuracy})
-            return test.accuracy
+            judged = on_test(config.objectives[0])
+            tested = run.report_test(test, len(test_images), judged)
+            reference.compare(config.reference, trial, {**run.history[-1], **tested})
+            return tested[judged]
         trial.annotate(REPETITION, reference.repetition(config.num_threads, trial, run.history[-1]))
         reference.compare(config.reference, trial, run.history[-1])
     values = tuple(run.history[-1][name] for name in config.objectives)
@@ -259,8 +260,7 @@ def _check_limits(config: Config, job: Job, dtype: torch.dtype) -> None:
     if over and trial.number is None:
         raise ConfigError(over)
     if over:
-        num_parameters = cost_limits.num_parameters(network)
-        trial.annotate("num_parameters", num_parameters)
+        trial.annotate("num_parameters", num_parameters := cost_limits.num_parameters(network))
         with recorded(
             _open_record(config.tracking, config.trusted_targets), job,
             values=run_config.shown(config), objectives=config.objectives, data=config.data,
@@ -334,11 +334,11 @@ def _build_optimizer(config: OptimizerConfig, network: nn.Module, trusted: Seque
 
 
 def _build_loss(config: Config, labels_N: torch.Tensor, num_classes: int) -> Loss:
-    assert config.architecture.num_classes is not None, "the images have been read"
     arguments = asdict(config.loss)
     del arguments["class_weights"]  # which depend on the images
     build: Callable[..., Loss] = instantiate(arguments, _partial_=True, **_allowed(config.trusted_targets))
-    weights_K = class_weights(config.loss, labels_N, num_classes=num_classes, num_outputs=config.architecture.num_classes)
+    num_outputs = config.architecture.num_classes or num_classes
+    weights_K = class_weights(config.loss, labels_N, num_classes=num_classes, num_outputs=num_outputs)
     return build(class_weights=weights_K, label_smoothing=config.label_smoothing)
 
 

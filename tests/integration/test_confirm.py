@@ -240,3 +240,28 @@ def test_a_study_without_a_complete_trial_has_nothing_to_confirm(command, tmp_pa
     (at / "study.yaml").write_text("study_name: none\nstorage: null\n")
     typed = command("confirm", "none")
     assert typed.err == "densenet-sweep: error: none: has no complete trial, so there is nothing to confirm\n"
+
+
+def test_a_sweep_of_another_objective_is_confirmed_by_it(command, tmp_path):
+    def untracked(words: tuple[str, ...]) -> list[str]:
+        return [*(word for word in words if not word.startswith("tracking.")), "tracking=none"]
+
+    swept = command(*untracked(SWEEP), "objective=log_loss", "epochs=1", "data.num_train=200", "hydra.sweeper.n_trials=2")
+    assert swept.exit_code == 0, swept.err
+    assert "One log loss on 288 validation images is uncertain by 0.0" in swept.out
+    assert "with 95 %, by bootstrap" in swept.out
+    name = "small-confirmation-of-2"
+    typed = command(*untracked(CONFIRM), "--top", "2", "--seeds", "2", "data.num_train=200")
+    assert typed.exit_code == 0, typed.err + typed.out
+    assert "confirmation of small: test log loss over 2 seeds" in typed.out
+    study = optuna.load_study(study_name=name, storage=open_storage(None, folder(tmp_path).with_name(name)))
+    assert study.direction.name == "MINIMIZE"
+    assert all(trial.value > 1 and 0 < trial.user_attrs["uncertainty"]["deviation"] < 0.1 for trial in study.trials)
+    said = json.loads((folder(tmp_path).with_name(name) / "confirmation.json").read_text())
+    first, second = said["finalists"]
+    assert first["mean"] < second["mean"]
+    champion = (folder(tmp_path).with_name(name) / "experiment" / "champion.yaml").read_text()
+    assert "with a test log loss of" in champion
+    assert yaml.safe_load(champion)["objective"] == "valid_log_loss"
+    again = command(*untracked(CONFIRM), "--top", "2", "--seeds", "2", "data.num_train=200")
+    assert again.exit_code == 0, again.err

@@ -1,5 +1,6 @@
 import io
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -126,6 +127,34 @@ def test_images_are_compared_one_by_one_where_they_are_known(tmp_path):
     assert after.behind[1].standard_error != before
     (tmp_path / "0" / "artifacts" / "test_right.npy").write_bytes(b"damaged")
     assert verdict.reach(read_study(study), tmp_path, FINALISTS).behind[1].standard_error == pytest.approx(before)
+
+
+@pytest.mark.parametrize(
+    ("objective", "direction", "values", "champion"),
+    [
+        ("auroc", "maximize", {"trial_7": [0.95, 0.951], "trial_3": [0.949, 0.95], "trial_12": [0.80, 0.801]}, 3),
+        ("log_loss", "minimize", {"trial_7": [0.20, 0.201], "trial_3": [0.202, 0.203], "trial_12": [0.4, 0.401]}, 3),
+    ],
+)
+def test_another_metric_is_compared_with_the_noise_of_its_bootstrap(objective, direction, values, champion, tmp_path):
+    study = optuna.create_study(study_name="c", direction=direction)
+    study.set_user_attr("config", {"objective": objective})
+    study.set_user_attr("repeats", True)
+    for option, of_option in values.items():
+        for index, value in enumerate(of_option):
+            add(study, option, 1000 + index, "COMPLETE", value, uncertainty={"deviation": 0.01, "low": 0.0, "high": 1.0})
+    found = verdict.reach(read_study(study), tmp_path, replace(FINALISTS, objective=f"valid_{objective}"))
+    assert found.metric == f"test_{objective}"
+    assert [result.finalist.trial for result in found.results] == [7, 3, 12]
+    assert found.equals == (0, 1)
+    assert found.behind[1].standard_error == pytest.approx(0.0142, abs=2e-4)
+    label = {"auroc": "AUROC", "log_loss": "log loss"}[objective]
+    text = words(found)
+    assert f"Champion: trial {champion}, with 71,254 weights the smallest of these. Test {label} " in text
+    assert confirmation.title(found) == f"confirmation of growth: test {label} over 2 seeds"
+    assert confirmation.as_object(found)["finalists"][0][found.metric] == dict(
+        zip((1000, 1001), values["trial_7"], strict=True)
+    )
 
 
 def test_it_is_said_in_json_too(tmp_path):
