@@ -485,7 +485,7 @@ def test_a_full_disk_below_a_lost_store_costs_one_more_line_and_no_trial(flaky, 
         record._rests_until = 0.0
     assert [line.getMessage() for line in caplog.records if line.levelno == logging.WARNING] == [
         f"{tmp_path}/run/mlflow_outbox.json: not written (No space left on device)",
-        "tracking.uri=http://away: lost (the store is away); training goes on",
+        "tracking.uri=http://away: lost (the store is away); training continues",
     ]
     away.is_away = False
     record.finish("complete", None)  # what the disk had no room for was kept in memory
