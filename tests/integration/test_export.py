@@ -282,7 +282,7 @@ def test_what_cannot_be_predicted_is_said_in_one_line(command, a_run, tmp_path, 
     for arguments, message in (
         ([run_id, "none.png"], "none.png: no such file"),
         ([run_id, str(tmp_path)], f"{tmp_path}: no such file"),
-        ([run_id, picture, "text.png"], "text.png: cannot be decoded as a picture (cannot identify image file 'text.png')"),
+        ([run_id, picture, "text.png"], "text.png: cannot be decoded as a picture (no format that can be read)"),
         ([run_id, picture, "--top", "0"], "--top 0: a whole number of at least 1 is accepted"),
         ([run_id, picture, "--format", "csv"], "--format csv: one of table, json is accepted"),
         ([run_id, "tracking.required=true"], "predict: no picture was given; at least one is accepted"),
