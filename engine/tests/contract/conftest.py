@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hydra_async_sweeper.study.storage import open_storage
 
 
 @pytest.fixture(scope="session")
@@ -53,17 +54,17 @@ def postgres_url(postgres_server: str | None, unavailable: Callable[[str], None]
     for study in storage.get_all_studies():
         storage.delete_study(study._study_id)
     storage.remove_session()
-    storage.engine.dispose()
+    getattr(storage, "_backend", storage).engine.dispose()
 
 
 @pytest.fixture
 def grpc_url(tmp_path: Path, free_port: Callable[[], int]) -> Iterator[str]:
     """The URL of Optuna's proxy in front of a database file, served by a thread of this process."""
-    from optuna.storages import RDBStorage
     from optuna.storages._grpc.server import make_server
 
     port = free_port()
-    storage = RDBStorage(f"sqlite:///{tmp_path / 'behind.db'}")
+    # Ours, as `hydra_async_sweeper.serve` opens it: with one of Optuna's own the last of two leases wins.
+    storage = open_storage(f"sqlite:///{tmp_path / 'behind.db'}", tmp_path)
     server = make_server(storage, "127.0.0.1", port)
     thread = threading.Thread(target=server.start)
     thread.start()
@@ -71,4 +72,4 @@ def grpc_url(tmp_path: Path, free_port: Callable[[], int]) -> Iterator[str]:
     server.stop(None).wait()
     thread.join()
     storage.remove_session()
-    storage.engine.dispose()
+    getattr(storage, "_backend", storage).engine.dispose()
