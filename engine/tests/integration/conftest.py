@@ -30,7 +30,7 @@ def main(config: DictConfig):
         raise RuntimeError("too much")
     if config.exit_above is not None and config.x > config.exit_above:
         sys.exit("enough")
-    if config.x > config.get("hang_above", 1):
+    if config.x > config.get("hang_above", float("inf")):
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # as a call that does not return to Python
         time.sleep(600)
     if config.returns is not None:
