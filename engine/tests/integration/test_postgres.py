@@ -220,7 +220,7 @@ def proxy(url: str, environment: Mapping[str, str]) -> Iterator[str]:
             process.send_signal(signal.SIGTERM)  # Ctrl-C is ignored in what a shell starts in the background
             said = process.communicate(timeout=30)[0]
     assert PASSWORD not in said
-    assert f"on 127.0.0.1:{port}" in said
+    assert f"at grpc://127.0.0.1:{port}" in said
 
 
 @pytest.mark.parametrize("behind", ["sqlite", "postgres"])

@@ -6,7 +6,7 @@ from hydra_async_sweeper.errors import SweepError
 
 DEFAULTS = {
     "n_trials": 20, "n_jobs": None, "max_failure_rate": 0.5, "timeout": None, "patience": None, "lease_seconds": 60.0,
-    "max_retries": 2, "target": None,
+    "max_retries": 2, "target": None, "trial_timeout": None,
 }  # fmt: skip
 
 
