@@ -14,7 +14,7 @@ import numpy as np
 import optuna
 from hydra_async_sweeper.space.search_space import Space
 from hydra_async_sweeper.study import build
-from hydra_async_sweeper.study.promotion import PromotionPruner, going_on_from
+from hydra_async_sweeper.study.promotion import PromotionPruner, promotion_of
 from hydra_async_sweeper.trial import PROMOTED, RUNGS
 from learning_curves import Curve
 
@@ -96,7 +96,7 @@ def sweep(
                 study.pruner.num_left = n_trials - number
                 promoted = study.pruner.promotable(study)
                 if promoted is not None:
-                    study.add_trial(going_on_from(promoted))
+                    study.add_trial(promotion_of(promoted))
             trial = study.ask(space.distributions())
             trial.set_user_attr(RUNGS, list(rungs))
             num_passed = sum(rung <= trial.user_attrs.get(PROMOTED, {"step": 0})["step"] for rung in rungs)
