@@ -589,7 +589,7 @@ def test_a_sweep_and_its_record(command, tmp_path):
 
 
 def test_a_killed_command_leaves_no_run_open_after_the_next(tmp_path):
-    arguments = [sys.executable, "-m", "densenet_sweep", *SWEEP, "data.num_train=300", "epochs=60", "hydra.sweeper.n_trials=1"]
+    arguments = [sys.executable, "-m", "densenet_sweep", *SWEEP, "epochs=60", "hydra.sweeper.n_trials=1"]
     arguments += ["hydra/sweeper/pruner=none"]
     with subprocess.Popen(arguments, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout or ():
