@@ -1,6 +1,6 @@
 """The decoding of many pictures in parts, each a file until the whole is kept.
 
-An interruption or a bad picture costs no more than the part that it was in.
+After an interruption or a bad picture only the unfinished part is decoded again.
 Shape suffixes: N pictures of a set, B pictures of a part, D pictures of a part that hold values, C channels, H height, W width.
 """
 

@@ -21,7 +21,7 @@ from PIL import Image, ImageColor, ImageOps
 MODES = {1: "L", 3: "RGB"}
 RESIZES = ("crop", "pad", "stretch")
 
-# The formats of which Pillow reads no pixels, only that they are there.
+# Pillow recognises these formats but cannot read their pixels.
 _STUBS = ("BUFR", "GRIB", "HDF5", "MPEG", "WMF")
 _DICOM_SUFFIXES = (".dcm", ".dicom")
 
@@ -31,7 +31,7 @@ _MIN_IS_WHITE, _UNSIGNED = 0, 1
 
 
 class RangeNeededError(ValueError):
-    """A picture holds values of which nothing says what is black and what is white."""
+    """A picture holds values, and neither it nor the config says which of them are black and white."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from densenet_sweep.data.known import split_sizes
 _FEW = 10
 _MOST_NAMES = 5
 
-# Groups are cut into at most so many folds, of which some together are the wanted fraction.
+# The most folds that groups are cut into; some of the folds together make up the requested fraction.
 _MOST_FOLDS = 20
 
 

@@ -78,7 +78,7 @@ def of_sweep(
     goal = "to " + " and ".join(f"{direction} {_code(name)}" for name, direction in objectives.items())
     kind = "trial"
     if is_repeated:
-        kind, goal = "run", f"of which each measures {' and '.join(map(_code, objectives))} once"
+        kind, goal = "run", f"each of them measuring {' and '.join(map(_code, objectives))} once"
     table = "\n".join(["| parameter | searched |", "|---|---|", *rows])
     return _joined(
         ending,

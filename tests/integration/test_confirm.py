@@ -100,7 +100,7 @@ def test_a_sweep_is_confirmed_and_names_a_champion(command, tmp_path, empty_data
     [parent] = client.search_runs([experiment], f"tags.study = '{NAME}' AND tags.role = 'study'")
     assert parent.data.tags["confirms"] == "small"
     note = parent.data.tags["mlflow.note.content"]
-    assert f"Study `{NAME}`: 4 runs, of which each measures `test_accuracy` once." in note
+    assert f"Study `{NAME}`: 4 runs, each of them measuring `test_accuracy` once." in note
     assert "valid_accuracy`" not in note
     assert "| mean | sd |" in note
     assert f"Champion: trial {said['champion']}" in note

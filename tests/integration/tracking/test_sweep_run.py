@@ -303,7 +303,7 @@ def test_a_confirmation_is_said_to_test_and_not_to_search(config, client, tmp_pa
     config.hydra.sweeper.repeats = True
     opened(config, tmp_path)
     (parent,) = runs(client)
-    assert "3 runs, of which each measures `test_accuracy` once." in parent.data.tags["mlflow.note.content"]
+    assert "3 runs, each of them measuring `test_accuracy` once." in parent.data.tags["mlflow.note.content"]
     assert "valid_accuracy" not in str(parent.data.tags)
 
 
