@@ -78,7 +78,7 @@ def _registered(config: DictConfig, study: "Study", folder: Path, found: "Verdic
         return False
     from densenet_sweep.models.registry import REGISTERED_NAME, register
     from densenet_sweep.models.trained import classifier
-    from densenet_sweep.run import train
+    from densenet_sweep.run import splits
     from densenet_sweep.tracking.access import answering
     from densenet_sweep.tracking.run import of_trial
     from densenet_sweep.tracking.store import connect
@@ -96,7 +96,7 @@ def _registered(config: DictConfig, study: "Study", folder: Path, found: "Verdic
     try:
         given, config_dir = _of_the_user(config)
         trained_as = of_a_run.config(artifacts / "config.yaml", given, config_dir=config_dir)
-        examples = train.example_images(trained_as.data, _NUM_EXAMPLES, trusted=trained_as.trusted_targets)
+        examples = splits.example_images(trained_as.data, _NUM_EXAMPLES, trusted=trained_as.trusted_targets)
         with answering(uri):
             run_id = of_trial(connect(uri), trial.run_id, trial.record_key)
             if run_id is None:

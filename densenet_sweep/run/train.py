@@ -4,48 +4,36 @@ The only place that turns the config into objects. It reads like a recipe; each 
 """
 
 import copy
-import functools
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import torch
-from hydra.utils import instantiate
 from hydra_async_sweeper import REPETITION, TrialPruned, current_trial
 from torch import nn
 
 from densenet_sweep.architectures import parts
 from densenet_sweep.config import capacity, run_config
-from densenet_sweep.config.data_sections import DataConfig
 from densenet_sweep.config.finetuning import published_name, weights_name
-from densenet_sweep.config.hydra_private import allowed_at_a_call
 from densenet_sweep.config.metrics import on_test
-from densenet_sweep.config.optimizer_schema import OptimizerConfig
-from densenet_sweep.config.schema import Config, ConfigError, MlflowConfig, TrackingConfig
-from densenet_sweep.config.targets import admitted
+from densenet_sweep.config.schema import Config, ConfigError, MlflowConfig
 from densenet_sweep.counts import counted
-from densenet_sweep.data.augmentation import Augmentation
-from densenet_sweep.data.batches import EvalBatches, TrainBatches
-from densenet_sweep.data.images import Images, Source
-from densenet_sweep.data.preprocessing import Preprocessing
-from densenet_sweep.run import cost_limits, progress, reference, resume, starting_weights
-from densenet_sweep.run.class_weights import class_weights
+from densenet_sweep.data.batches import EvalBatches
+from densenet_sweep.data.images import Images
+from densenet_sweep.run import build, cost_limits, progress, reference, resume, splits, starting_weights
 from densenet_sweep.run.folder import RunFolder
 from densenet_sweep.run.identity import read_as, set_num_threads
 from densenet_sweep.run.recording import Job, recorded
 from densenet_sweep.run.reporting import TrainingRun
-from densenet_sweep.run.splits import log_what_was_found, placed
+from densenet_sweep.run.splits import log_what_was_found
 from densenet_sweep.run.starting_weights import FindModel, StartingWeights
-from densenet_sweep.tracking.record import Record
 from densenet_sweep.training import threads
 from densenet_sweep.training.compilation import Compiled
 from densenet_sweep.training.evaluation import evaluate
 from densenet_sweep.training.finetuning import freeze, regroup
 from densenet_sweep.training.fit import Epoch, fit
-from densenet_sweep.training.losses import Loss
 from densenet_sweep.training.malloc import keep_freed_memory, reset_peak
 from densenet_sweep.training.precision import place, resolve_device, resolve_dtype
 
@@ -53,7 +41,6 @@ log = logging.getLogger("densenet_sweep")
 
 # Evaluation keeps no activations, so it can take more images at a time than training.
 _EVAL_BATCH_SIZE = 512
-_READING = "reading the data set; what must be decoded is decoded once, by one process, and all others on this machine wait"
 
 
 @threads.restored()
@@ -88,7 +75,7 @@ def train(config: Config, job: Job, find_model: FindModel | None = None) -> floa
     weights = _starting_weights(config, find_model)  # refused before pictures are decoded, which may take hours
     if weights is not None:
         resume.check_weights(last, weights.digest, weights.name, job)
-    source, train_images, valid_images = _splits(config.data, device, config.trusted_targets)
+    source, train_images, valid_images = splits.read(config.data, device, config.trusted_targets)
     digest = f"{train_images.digest}-{valid_images.digest}"
     log_what_was_found(source, train_images, valid_images, is_tested=job.final)
     resume.check_images_of_the_sweep(read_as(config.data), digest, config.data.root, job)
@@ -106,14 +93,20 @@ def train(config: Config, job: Job, find_model: FindModel | None = None) -> floa
     of_weights = weights if config.finetune.statistics == "weights" else None
     preprocessing = starting_weights.preprocessing(config.data, train_images, of_weights)
     preprocessing = replace(preprocessing, mean_C=preprocessing.mean_C.to(device), std_C=preprocessing.std_C.to(device))
-    train_batches = _train_batches(config, train_images, preprocessing, device)
-    loss = _build_loss(config, train_images.labels_N.to(device), len(source.class_names))
+    train_batches = build.train_batches(
+        config.data, train_images, preprocessing, batch_size=config.batch_size, seed=config.seed, device=device
+    )
+    loss = build.loss(
+        config.loss, train_images.labels_N.to(device),
+        num_classes=len(source.class_names), num_outputs=config.architecture.num_classes or len(source.class_names),
+        label_smoothing=config.label_smoothing, trusted=config.trusted_targets,
+    )  # fmt: skip
 
     network = build_network(config)
     loaded = None if weights is None else weights.load(network)
     network = place(network, device)
     frozen = freeze(parts.frozen(network, config.finetune.freeze), config.finetune.unfreeze_after)
-    optimizer = _build_optimizer(config.optimizer, network, config.trusted_targets)
+    optimizer = build.optimizer(config.optimizer, network, config.trusted_targets)
     regroup(optimizer, frozen, [] if loaded is None else loaded.parameters(network), config.finetune.lr_factor)
     if loaded is not None:
         job = replace(job, tags={**job.tags, **loaded.tags()})
@@ -132,7 +125,7 @@ def train(config: Config, job: Job, find_model: FindModel | None = None) -> floa
         return fit(
             compiled,
             optimizer,
-            instantiate(asdict(config.schedule), **_allowed(config.trusted_targets)),
+            build.schedule(config.schedule, config.trusted_targets),
             train_batches=lambda index: progress.of_epoch(train_batches(index), train_batches.num_batches, index, epochs),
             valid_batches=None if job.final else eval_batches(valid_images),
             num_batches=train_batches.num_batches,
@@ -171,7 +164,7 @@ def train(config: Config, job: Job, find_model: FindModel | None = None) -> floa
     images = {"training": train_images} if job.final else {"training": train_images, "validation": valid_images}
 
     with recorded(
-        _open_record(config.tracking, config.trusted_targets), job,
+        build.record_opener(config.tracking, config.trusted_targets), job,
         values=shown, objectives=config.objectives, data=config.data,
         run_id=last.get("run_id"), device=device, dtype=dtype, numbers={"num_parameters": num_parameters},
         images=images, class_names=source.class_names,
@@ -220,18 +213,7 @@ def build_network(config: Config) -> nn.Module:
         raise ConfigError("architecture.num_classes is not known before the pictures are read: give architecture.num_classes=N")
     capacity.check_fits(config, trains=False)
     torch.manual_seed(config.seed)
-    network: nn.Module = instantiate(config.architecture.network_arguments(), **_allowed(config.trusted_targets))
-    return network
-
-
-def example_images(data: DataConfig, count: int, *, trusted: Sequence[str] = ()) -> Images:
-    """Return the first `count` validation images of a data set, on the CPU.
-
-    Raises:
-        ValueError, OSError: it cannot be read.
-    """
-    _, _, valid_images = _splits(data, torch.device("cpu"), trusted)
-    return valid_images.select(torch.arange(min(count, len(valid_images))))
+    return build.network(config.architecture, config.trusted_targets)
 
 
 def _check_limits(config: Config, job: Job, dtype: torch.dtype) -> None:
@@ -262,28 +244,12 @@ def _check_limits(config: Config, job: Job, dtype: torch.dtype) -> None:
     if over:
         trial.annotate("num_parameters", num_parameters := cost_limits.num_parameters(network))
         with recorded(
-            _open_record(config.tracking, config.trusted_targets), job,
+            build.record_opener(config.tracking, config.trusted_targets), job,
             values=run_config.shown(config), objectives=config.objectives, data=config.data,
             run_id=None, device=torch.device("cpu"), dtype=dtype, numbers={"num_parameters": num_parameters},
             images={}, class_names=(),
         ):  # fmt: skip
             raise TrialPruned(f"infeasible: {over}")
-
-
-@functools.lru_cache(maxsize=2)
-def _read(
-    source: str, fraction: float, num_train: int | None, seed: int, device: torch.device, on_device: str | bool,
-    trusted: tuple[str, ...],
-) -> tuple[Source, Images, Images]:  # fmt: skip
-    """Read and split a data set once for all trials of a long-lived worker; `source` is the call of its function as JSON."""
-    with progress.log_if_slow(log.info, _READING):
-        loaded: Source = instantiate(json.loads(source), **_allowed(trusted))
-    return loaded, *placed(loaded, fraction, num_train, seed, device, on_device)
-
-
-def _splits(data: DataConfig, device: torch.device, trusted: Sequence[str]) -> tuple[Source, Images, Images]:
-    source = json.dumps({"_target_": data._target_, **data.source_arguments()}, sort_keys=True)
-    return _read(source, data.valid_fraction, data.num_train, data.split_seed, device, data.on_device, tuple(trusted))
 
 
 def _with_num_classes(config: Config, num_classes: int) -> Config:
@@ -311,40 +277,3 @@ def _starting_weights(config: Config, find_model: FindModel | None) -> StartingW
         weights.matched(build_network(_with_num_classes(config, 1)))
     current_trial().hold_to(f"weights {name}", weights.digest, f"architecture.weights={name}: the digest of its weights is")
     return weights
-
-
-def _train_batches(config: Config, images: Images, preprocessing: Preprocessing, device: torch.device) -> TrainBatches:
-    augmentation = Augmentation(**asdict(config.data.augment))
-    return TrainBatches(
-        images, preprocessing, augmentation,
-        batch_size=config.batch_size, seed=config.seed, sampling=config.data.sampling, device=device,
-    )  # fmt: skip
-
-
-def _allowed(trusted: Sequence[str]) -> Mapping[str, Any]:
-    """Return the allow-list for `instantiate`, where Hydra has one; `check_targets` has read the same targets before."""
-    return allowed_at_a_call(admitted(trusted))
-
-
-def _build_optimizer(config: OptimizerConfig, network: nn.Module, trusted: Sequence[str]) -> torch.optim.Optimizer:
-    arguments = asdict(config)
-    del arguments["max_grad_norm"]  # belongs to the loop
-    optimizer: torch.optim.Optimizer = instantiate(arguments, network=network, **_allowed(trusted))
-    return optimizer
-
-
-def _build_loss(config: Config, labels_N: torch.Tensor, num_classes: int) -> Loss:
-    arguments = asdict(config.loss)
-    del arguments["class_weights"]  # which depend on the images
-    build: Callable[..., Loss] = instantiate(arguments, _partial_=True, **_allowed(config.trusted_targets))
-    num_outputs = config.architecture.num_classes or num_classes
-    weights_K = class_weights(config.loss, labels_N, num_classes=num_classes, num_outputs=num_outputs)
-    return build(class_weights=weights_K, label_smoothing=config.label_smoothing)
-
-
-def _open_record(config: TrackingConfig, trusted: Sequence[str]) -> Callable[..., Record]:
-    # Partial: instantiate resolves its arguments, and an override may hold ${oc.env:PASSWORD}.
-    arguments = asdict(config)
-    del arguments["keep_checkpoints"]  # belongs to the sweep
-    open_record: Callable[..., Record] = instantiate(arguments, _partial_=True, **_allowed(trusted))
-    return open_record

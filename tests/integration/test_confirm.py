@@ -15,7 +15,7 @@ from hydra_async_sweeper.study.storage import open_storage
 
 from densenet_sweep.data import sources
 from densenet_sweep.data.images import Source
-from densenet_sweep.run import train
+from densenet_sweep.run import splits, train
 from densenet_sweep.tracking import store
 
 TINY = ("data=digits", "architecture.depth=10", "device=cpu", "precision=fp32", "tracking.system_metrics=false")
@@ -40,7 +40,7 @@ def digits(monkeypatch: pytest.MonkeyPatch) -> list[Source]:
         return made[-1]
 
     monkeypatch.setattr(sources, "digits", remembered)
-    train._read.cache_clear()
+    splits._read.cache_clear()
     return made
 
 

@@ -19,7 +19,7 @@ from hydra_async_sweeper.trial import NullTrial, running
 from torch import nn
 
 from densenet_sweep.config.metrics import OF_OUTPUTS
-from densenet_sweep.run import reporting, train
+from densenet_sweep.run import reporting, splits, train
 from densenet_sweep.training import checkpoint
 
 TINY = ["data=digits", "architecture.depth=10", "architecture.growth_rate=4", "device=cpu", "precision=fp32"]
@@ -297,7 +297,7 @@ def paint(tmp_path: Path) -> Callable[[int], None]:
             for number in range(10):
                 colour = (level if (name, number) == ("dogs", 3) else 7 * number, 100, 200)
                 Image.new("RGB", (8, 8), colour).save(tmp_path / "pictures" / name / f"{number}.png")
-        train._read.cache_clear()
+        splits._read.cache_clear()
 
     return write
 
