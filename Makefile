@@ -3,9 +3,10 @@
 # make test    install, get Fashion-MNIST, run every check and test, in TEST_WORKERS=2 processes
 # make test-next   the engine's tests and ten commands with pre-releases of Hydra, OmegaConf, Optuna and MLflow
 # make bench   install, get Fashion-MNIST, run the benchmarks of benchmarks/RESULTS.md (up to 40 minutes on two cores)
+# make bench-search   regret of searches on tasks with known learning curves (up to 15 minutes on two cores)
 # make docs    install what builds them, and build the documents into build/site
 .DEFAULT_GOAL := help
-.PHONY: help install data sweep check test test-next lint bench docs
+.PHONY: help install data sweep check test test-next lint bench bench-search docs
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -65,6 +66,13 @@ bench: data
 	$(BIN)/python benchmarks/search_efficiency.py --epochs 9
 	$(BIN)/python benchmarks/sweep_scheduling.py --rounds 1
 	$(BIN)/python benchmarks/shared_study.py --trials 1000
+
+# The synthetic tasks' package, without its dependencies: it wants another cloudpickle.
+build/ifbo: $(INSTALLED)
+	@$(BIN)/pip install -qq --disable-pip-version-check --no-deps --target $@ ifbo==0.4.1
+
+bench-search: build/ifbo
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/search_regret.py
 
 # The tree of documents as it is, so that links from page to page work in both places.
 DOCUMENTS := README.md CONTRIBUTING.md CHANGELOG.md CITATION.cff LICENSE docs engine/README.md benchmarks/*.md tests/browser/search.png

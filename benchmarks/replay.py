@@ -69,6 +69,7 @@ def sweep(
     rungs: Sequence[int] = (),
     enqueue: Sequence[Mapping[str, Any]] = (),
     n_trials: float = math.inf,
+    resumes: bool = False,
 ) -> Callable[[Ledger], Iterator[Job]]:
     """Return the trials of a sweep, one after the other, as the engine's workers run them.
 
@@ -82,6 +83,7 @@ def sweep(
         rungs: epochs of the short trainings before a trial's full one.
         enqueue: configurations to try first.
         n_trials: trials after which the sweep ends.
+        resumes: a promoted trial without rungs continues from its predecessor's last step, and does not begin anew.
     """
 
     def trials(ledger: Ledger) -> Iterator[Job]:
@@ -99,28 +101,38 @@ def sweep(
                     study.add_trial(promotion_of(promoted))
             trial = study.ask(space.distributions())
             trial.set_user_attr(RUNGS, list(rungs))
-            num_passed = sum(rung <= trial.user_attrs.get(PROMOTED, {"step": 0})["step"] for rung in rungs)
-            yield _trial(study, trial, look_up(trial.params)[num_passed:], rungs[num_passed:], num_epochs, ledger)
+            passed = trial.user_attrs.get(PROMOTED, {"step": 0})["step"]
+            num_passed = sum(rung <= passed for rung in rungs)
+            curves = look_up(trial.params)[num_passed:]
+            first = passed if resumes and not rungs else 0
+            yield _trial(study, trial, curves, rungs[num_passed:], num_epochs, ledger, first)
             number += 1
 
     return trials
 
 
 def _trial(
-    study: optuna.Study, trial: optuna.Trial, curves: Sequence[Curve], rungs: Sequence[int], num_epochs: int, ledger: Ledger
+    study: optuna.Study,
+    trial: optuna.Trial,
+    curves: Sequence[Curve],
+    rungs: Sequence[int],
+    num_epochs: int,
+    ledger: Ledger,
+    first: int,
 ) -> Job:
     """Train as `train.py` does: the rungs, each a separate training judged at its end, then the whole training.
 
-    Without rungs, its own or those of the trial that it continues, it is judged after each epoch.
+    Without rungs, its own or those of the trial that it continues, it is judged after each epoch, from `first` on.
     """
+    passed = trial.user_attrs.get(PROMOTED, {"step": 0})["step"]
     for curve, rung in zip(curves, [*rungs, num_epochs], strict=True):
-        for index, seconds in enumerate(curve.seconds):
+        for index, seconds in enumerate(curve.seconds[first:], first):
             yield seconds
             ledger.epochs += 1
             if index == len(curve.values):
                 study.tell(trial, state=optuna.trial.TrialState.FAIL)
                 return
-            is_judged = index + 1 == rung or not trial.user_attrs[RUNGS]
+            is_judged = index + 1 == rung or (not trial.user_attrs[RUNGS] and index + 1 > passed)
             if is_judged:
                 trial.report(curve.values[index], step=index + 1)
             if index + 1 == num_epochs:

