@@ -1,12 +1,16 @@
-"""`densenet-sweep predict MODEL image.png ...`: the classes of pictures, with their probabilities.
+"""`densenet-sweep predict MODEL PICTURE|FOLDER|PATTERN ...`: the classes of pictures, with their probabilities.
 
 Each picture is read and resized as training does with pictures in folders, 16- and 32-bit grey by the training's range of
 values. Data sets such as MNIST and Fashion-MNIST are light on black: `--invert` turns a dark drawing on white paper into that.
+A file that is no picture is reported and left out; the exit code is then 1.
 """
 
+import csv
 import json
 import re
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,19 +21,23 @@ from rich.markup import escape
 from rich.table import Table
 
 from densenet_sweep.config.command_line import Parser
-from densenet_sweep.tracking.access import mlflow_config
+from densenet_sweep.counts import counted
 
 if TYPE_CHECKING:
-    from densenet_sweep.models.classifier import Signature
-    from densenet_sweep.models.exported import Predictor
+    from torch import Tensor, nn
+
+    from densenet_sweep.models.opened import Opened
 
 _FORMATS = ("table", "json")
 _BATCH_SIZE = 64
+_EXPLAINED_AT_ONCE = 8  # all feature maps are kept for the gradients
+# The longer side of a picture with a heat map, at least, in pixels.
+_SIDE = 256
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """The most probable classes of a picture, best first."""
+    """The probability of each class of a picture, most probable first."""
 
     image: str
     classes: list[tuple[str, float]]
@@ -39,19 +47,23 @@ def parser() -> Parser:
     """Return the parser of its arguments."""
     arguments = Parser("predict", __doc__)
     arguments.add_argument("model", metavar="MODEL", help="champion, models:/..., a study, a run's id, or a file: .onnx, .pt2")
-    arguments.add_argument("images", nargs="+", metavar="IMAGE", help="pictures; and tracking.uri=..., as for a run")
+    arguments.add_argument(
+        "images", nargs="+", metavar="PATH", help="pictures, folders and patterns; and tracking.uri=..., as for a run"
+    )
     arguments.add_argument("--top", type=int, default=3, metavar="N", help="how many classes to show of each picture (3)")
     arguments.add_argument("--format", default="table", metavar="FORMAT", help=", ".join(_FORMATS))
+    arguments.add_argument("--output", metavar="FILE", help="write CSV instead: path, label, the probability of each class")
+    arguments.add_argument("--explain", metavar="FOLDER", help="write each picture there, under the heat map of its class")
     arguments.add_argument("--invert", action="store_true", help="exchange light and dark first")
     arguments.add_argument("--config-dir", metavar="FOLDER", help="a further folder of config files, with options of your own")
     return arguments
 
 
 def main(arguments: list[str]) -> None:
-    """Print the model's classes for the pictures.
+    """Print the model's classes for the pictures, or write them.
 
     Raises:
-        ValueError, OSError: no such model, or a file that is no picture; nothing has been printed then.
+        ValueError, OSError: no such model or picture, and nothing has been printed then; or some files were no pictures.
     """
     parsed = parser().parse_intermixed_args(arguments)
     if parsed.top < 1:
@@ -59,65 +71,121 @@ def main(arguments: list[str]) -> None:
     if parsed.format not in _FORMATS:
         raise ValueError(f"--format {parsed.format}: one of {', '.join(_FORMATS)} is accepted")
     overrides = [word for word in parsed.images if re.match(r"[+~]*(tracking[.=]|trusted_targets=)", word)]
-    images = [Path(word) for word in parsed.images if word not in overrides]
-    if not images:
+    words = [word for word in parsed.images if word not in overrides]
+    if not words:
         raise ValueError("predict: no picture was given; at least one is accepted")
-    for image in images:
-        if not image.is_file():
-            raise FileNotFoundError(f"{image}: no such file")
-    signature, predictor = _opened(parsed.model, overrides, parsed.config_dir)
-    predictions = _predictions(images, signature, predictor, invert=parsed.invert, top=parsed.top)
-    if parsed.format == "json":
-        print(json.dumps([_as_object(prediction) for prediction in predictions], indent=2, ensure_ascii=False))
-    else:
-        Console().print(_table(predictions))
+    from densenet_sweep.data import picture_files
+    from densenet_sweep.models.opened import open_model
 
-
-def _opened(name: str, overrides: Sequence[str], config_dir: str | None) -> "tuple[Signature, Predictor]":
-    """Return the signature and the predictor of the model `name`."""
-    tracking = mlflow_config(overrides, "predict reads the model from MLflow, and")
-    from densenet_sweep.models import exported
-    from densenet_sweep.models import named as models
-
-    if exported.is_exported(name):
-        return exported.read(Path(name))
-    model = models.find(name, tracking.uri, overrides, config_dir=config_dir)
-    return model.signature, model
+    paths = picture_files.named(words)
+    model = open_model(parsed.model, overrides, "predict", config_dir=parsed.config_dir)
+    bad: list[str] = []
+    with ExitStack() as files:
+        predictions = _predictions(paths, model, bad, invert=parsed.invert, explain=parsed.explain)
+        if parsed.output is not None:
+            write = files.enter_context(_csv(Path(parsed.output), model.signature.class_names))
+            num_good = sum(write(prediction) for prediction in predictions)
+        else:
+            num_good = _print(list(predictions), parsed.top, as_json=parsed.format == "json")
+    if parsed.output is not None:
+        print(f"{parsed.output}: {counted(num_good, 'picture')}")
+    if bad:
+        raise ValueError(f"{len(bad):,} of {counted(len(paths), 'file')} could not be read as a picture")
 
 
 def _predictions(
-    images: Sequence[Path], signature: "Signature", predictor: "Predictor", *, invert: bool, top: int
-) -> list[Prediction]:
-    import numpy as np
+    paths: Sequence[str], model: "Opened", bad: list[str], *, invert: bool, explain: str | None
+) -> Iterator[Prediction]:
+    """Yield the prediction of each good picture in order; a line about each bad one is printed and added to `bad`."""
     import torch
 
-    from densenet_sweep.data import picture
+    from densenet_sweep.data import picture_files
 
-    with picture.quietly():
-        decoded = [picture.levels_of(path, signature.reading) for path in images]
-    decoded_BCHW = torch.from_numpy(np.stack(decoded))
-    if invert:
-        decoded_BCHW = 255 - decoded_BCHW
-    probabilities_BK = torch.cat([predictor(batch_BCHW) for batch_BCHW in torch.split(decoded_BCHW, _BATCH_SIZE)])
-    best = probabilities_BK.topk(min(top, len(signature.class_names)))
-    return [
-        Prediction(str(path), [(signature.class_names[index], value) for index, value in zip(indices, values, strict=True)])
-        for path, indices, values in zip(images, best.indices.tolist(), best.values.tolist(), strict=True)
-    ]
+    module = None if explain is None else model.module()
+    for batch in picture_files.batches(paths, model.signature.reading, _BATCH_SIZE):
+        for line in batch.bad:
+            print(line, file=sys.stderr)
+        bad += batch.bad
+        if not batch.places:
+            continue
+        levels_BCHW = torch.from_numpy(255 - batch.levels_BCHW if invert else batch.levels_BCHW)
+        probabilities_BK = model.predict(levels_BCHW)
+        sorted_BK = probabilities_BK.sort(descending=True, stable=True)
+        good = [paths[place] for place in batch.places]
+        if module is not None and explain is not None:
+            _explain(Path(explain), good, module, levels_BCHW, sorted_BK.indices[:, 0])
+        for path, indices, values in zip(good, sorted_BK.indices.tolist(), sorted_BK.values.tolist(), strict=True):
+            names = [model.signature.class_names[index] for index in indices]
+            yield Prediction(path, list(zip(names, values, strict=True)))
 
 
-def _as_object(prediction: Prediction) -> dict[str, object]:
-    classes = [{"class": name, "probability": probability} for name, probability in prediction.classes]
+def _explain(folder: Path, paths: Sequence[str], module: "nn.Module", levels_BCHW: "Tensor", classes_B: "Tensor") -> None:
+    """Write the pictures with heat maps into `folder`, under the paths by which they were named."""
+    import torch
+
+    from densenet_sweep.drawing.heat import overlay
+    from densenet_sweep.models.explanation import heat_maps
+
+    parts = zip(torch.split(levels_BCHW, _EXPLAINED_AT_ONCE), torch.split(classes_B, _EXPLAINED_AT_ONCE), strict=True)
+    heat_BHW = torch.cat([heat_maps(module, *part) for part in parts])
+    for path, levels_CHW, heat_HW in zip(paths, levels_BCHW.numpy(), heat_BHW.numpy(), strict=True):
+        inside = [part for part in Path(path).parts if part not in (Path(path).anchor, "..")]
+        file = folder.joinpath(*inside)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        overlay(levels_CHW, heat_HW, _SIDE).save(file.with_name(f"{file.name}.png"))
+
+
+@contextmanager
+def _csv(path: Path, class_names: Sequence[str]) -> Iterator[Callable[[Prediction], bool]]:
+    """Yield what writes a prediction as a row; the file gets its name when all are written.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(f"--output {path}: is a folder; the name of a file is accepted")
+    unfinished = path.with_name(f".{path.name}.part")
+    try:
+        file = unfinished.open("w", newline="", encoding="utf-8")
+    except OSError as error:
+        raise OSError(f"--output {path}: cannot be written ({error.strerror})") from None
+    try:
+        with file:
+            rows = csv.writer(file)
+            rows.writerow(["path", "label", *(f"probability_{name}" for name in class_names)])
+
+            def write(prediction: Prediction) -> bool:
+                probabilities = dict(prediction.classes)
+                values = [f"{probabilities[name]:.6f}" for name in class_names]
+                rows.writerow([prediction.image, prediction.classes[0][0], *values])
+                return True
+
+            yield write
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _print(predictions: Sequence[Prediction], top: int, *, as_json: bool) -> int:
+    if as_json:
+        print(json.dumps([_as_object(prediction, top) for prediction in predictions], indent=2, ensure_ascii=False))
+    elif predictions:
+        Console().print(_table(predictions, top))
+    return len(predictions)
+
+
+def _as_object(prediction: Prediction, top: int) -> dict[str, object]:
+    classes = [{"class": name, "probability": probability} for name, probability in prediction.classes[:top]]
     return {"image": prediction.image, "classes": classes}
 
 
-def _table(predictions: Sequence[Prediction]) -> Table:
+def _table(predictions: Sequence[Prediction], top: int) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("picture", overflow="fold")
     table.add_column("class", overflow="fold")
     table.add_column("probability", justify="right", no_wrap=True)
     for prediction in predictions:
-        for rank, (name, probability) in enumerate(prediction.classes):
+        for rank, (name, probability) in enumerate(prediction.classes[:top]):
             shown = escape(prediction.image) if rank == 0 else ""
             table.add_row(shown, escape(name), f"{probability:.4f}", style="dim" if rank else None)
     return table

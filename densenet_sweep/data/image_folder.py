@@ -79,7 +79,7 @@ def _listed(root: Path) -> Listed:
         )
     if "train" not in by_split:
         classes = _classes(root, folders)
-        pairs = [(path, label) for label, name in enumerate(classes) for path in _pictures(root / name, skipped)]
+        pairs = [(path, label) for label, name in enumerate(classes) for path in pictures_in(root / name, skipped)]
         return Listed(root, classes, [path for path, _ in pairs], [label for _, label in pairs], skipped=skipped)
     train = root / by_split["train"][0]
     classes = _classes(train, _folders(train, skipped))
@@ -93,7 +93,7 @@ def _listed(root: Path) -> Listed:
         present = classes if folder == train else _folders(folder, skipped)
         _refuse_unknown(folder, train, present, classes)
         for label, name in enumerate(classes):
-            found = list(_pictures(folder / name, skipped)) if name in present else []
+            found = list(pictures_in(folder / name, skipped)) if name in present else []
             paths += found
             labels += [label] * len(found)
             splits += [split] * len(found)
@@ -135,8 +135,15 @@ def _folders(folder: Path, skipped: Counter[str]) -> list[str]:
     return sorted(names)
 
 
-def _pictures(folder: Path, skipped: Counter[str]) -> list[str]:
-    """Return the paths of the pictures in `folder` and below, as strings: there may be millions, and a Path is larger."""
+def pictures_in(folder: Path, skipped: Counter[str]) -> list[str]:
+    """Return the paths of the pictures in `folder` and below, as strings: there may be millions, and a Path is larger.
+
+    What is no picture, or hidden, is counted in `skipped`.
+
+    Raises:
+        OSError: a folder cannot be read.
+        ValueError: a link leads to a folder that it lies in.
+    """
     return [str(path) for path in sorted(map(Path, _below(str(folder), (), skipped, picture.suffixes())))]
 
 

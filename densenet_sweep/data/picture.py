@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BytesIO
-from pathlib import Path, PurePath
+from pathlib import PurePath
 
 import numpy as np
 from PIL import Image, ImageColor, ImageOps
@@ -159,16 +159,15 @@ def decode(name: str, content: bytes, how: Reading) -> np.ndarray | Values:
         raise ValueError(_reason(error)) from None
 
 
-def levels_of(path: Path, how: Reading) -> np.ndarray:
-    """Return the levels (uint8 of CHW) of a picture's file. Call it within `quietly`.
+def levels_of(path: str, content: bytes, how: Reading) -> np.ndarray:
+    """Return the levels (uint8 of CHW) of a picture's file with this content. Call it within `quietly`.
 
     Raises:
-        OSError: it cannot be read.
         ValueError: it cannot be decoded, or holds values and `how` has no range.
     """
     needed = "holds values instead of 8-bit levels; the training pictures held none, so nothing says which are black and white"
     try:
-        found = decode(path.name, path.read_bytes(), how)
+        found = decode(path, content, how)
     except RangeNeededError:
         raise ValueError(f"{path}: {needed}") from None
     except ValueError as error:

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from hydra_async_sweeper.readable import first_line
-from torch import Tensor
+from torch import Tensor, nn
 
 from densenet_sweep.checksum import check_archive
 from densenet_sweep.models.classifier import Signature
@@ -79,15 +79,32 @@ def is_exported(name: str) -> bool:
     return Path(name).suffix in {suffix for suffix, _ in FORMATS.values()}
 
 
-def _read_torch_export(path: Path) -> tuple[dict[str, str], Predictor]:
-    texts = dict.fromkeys(Signature(1, 1, ()).as_texts(), "")
+def read_module(path: Path) -> nn.Module:
+    """Return the graph in a file by `write`, which takes gradients.
+
+    Raises:
+        ValueError: it is an ONNX file, which has none, or cannot be read.
+    """
+    if path.suffix == FORMATS["onnx"][0]:
+        raise ValueError(f"{path}: an ONNX file has no gradients; a .pt2 file, a run or a registered model is accepted here")
+    return _loaded(path, {})
+
+
+def _loaded(path: Path, texts: dict[str, str]) -> nn.Module:
+    """Return the module of a file of torch.export, and fill in its `texts`."""
     with quietly():
         try:
             with path.open("rb") as file:
                 check_archive(file)
-            module = torch.export.load(path, extra_files=texts).module()
+            module: nn.Module = torch.export.load(path, extra_files=texts).module()
         except Exception as error:  # a broken archive may raise anything
             raise ValueError(f"{path}: not a readable file of torch.export ({first_line(error)})") from None
+    return module
+
+
+def _read_torch_export(path: Path) -> tuple[dict[str, str], Predictor]:
+    texts = dict.fromkeys(Signature(1, 1, ()).as_texts(), "")
+    module = _loaded(path, texts)
 
     def predict(images_BCHW: Tensor) -> Tensor:
         with torch.inference_mode():

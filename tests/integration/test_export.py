@@ -1,5 +1,6 @@
 """Trained models under the names that people have for them, in files, and asked about pictures."""
 
+import csv
 import json
 import shutil
 from collections.abc import Callable
@@ -220,6 +221,38 @@ def test_dark_drawings_on_white_are_inverted(command, a_run, pictures):
     assert best("--invert") == (name, pytest.approx(probability, abs=2e-4))
 
 
+def test_folders_and_patterns_become_a_table_of_all_classes_past_bad_files(command, a_run, tmp_path, pictures):
+    run_id = a_run()
+    assert command("export", run_id, "digits.pt2", "--to", "torch_export").exit_code == 0
+    (tmp_path / "more" / "deep").mkdir(parents=True)
+    for name in ("more/a.png", "more/deep/b.png", "more/._a.png"):
+        shutil.copy(tmp_path / pictures[1], tmp_path / name)
+    (tmp_path / "more" / "deep" / "text.jpg").write_text("no picture")
+    (tmp_path / "more" / "notes.txt").write_text("no picture")
+    typed = command("predict", run_id, "more", "*.png", "more/a.png", "--output", "all.csv", "--explain", "why")
+    assert typed.exit_code == 1
+    assert typed.err.splitlines() == [
+        "more/deep/text.jpg: cannot be decoded as a picture (no format that can be read)",
+        "densenet-sweep: error: 1 of 5 files could not be read as a picture",
+    ]
+    assert typed.out == "all.csv: 4 pictures\n"
+    rows = list(csv.DictReader((tmp_path / "all.csv").read_text(encoding="utf-8").splitlines()))
+    assert [row["path"] for row in rows] == ["more/a.png", "more/deep/b.png", "1.png", "[red]0.png"]
+    expected = json.loads(command("predict", run_id, "1.png", "--format", "json", "--top", "10").out)[0]["classes"]
+    for row in rows[:3]:
+        assert row["label"] == expected[0]["class"]
+        shares = {it["class"]: float(row[f"probability_{it['class']}"]) for it in expected}
+        assert shares == pytest.approx({it["class"]: it["probability"] for it in expected}, abs=1e-6)
+    explained = sorted(path.relative_to(tmp_path / "why").as_posix() for path in (tmp_path / "why").rglob("*.png"))
+    assert explained == ["1.png.png", "[red]0.png.png", "more/a.png.png", "more/deep/b.png.png"]
+    of_the_run = np.asarray(Image.open(tmp_path / "why" / "1.png.png"))
+    assert of_the_run.shape == (264, 264, 3)  # 12 px, enlarged by a whole number
+    assert command("predict", "digits.pt2", "1.png", "--explain", "graph").exit_code == 0
+    of_the_graph = np.asarray(Image.open(tmp_path / "graph" / "1.png.png"))
+    assert np.abs(of_the_run.astype(int) - of_the_graph).max() <= 1
+    assert np.ptp(of_the_run, axis=2).any()  # coloured
+
+
 def test_it_all_works_through_an_mlflow_server(command, server, a_run, pictures, final_artifacts):
     client = server.client()
     run_id = a_run(client=client)
@@ -275,14 +308,17 @@ def test_what_cannot_be_exported_is_said_in_one_line(command, a_run, tmp_path):
 
 def test_what_cannot_be_predicted_is_said_in_one_line(command, a_run, tmp_path, pictures, monkeypatch):
     run_id, picture = a_run(), pictures[1]
-    (tmp_path / "text.png").write_text("no picture")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / ".hidden.png").write_text("")
     for name in ("broken.onnx", "broken.pt2"):
         (tmp_path / name).write_text("no model")
     torch.export.save(torch.export.export(torch.nn.Identity(), (torch.zeros(1),)), tmp_path / "other.pt2")
     for arguments, message in (
         ([run_id, "none.png"], "none.png: no such file"),
-        ([run_id, str(tmp_path)], f"{tmp_path}: no such file"),
-        ([run_id, picture, "text.png"], "text.png: cannot be decoded as a picture (no format that can be read)"),
+        ([run_id, "empty"], "empty: no pictures in this folder"),
+        ([run_id, "empty/*"], "empty/*: no picture matches this pattern"),
+        ([run_id, picture, "--output", "empty"], "--output empty: is a folder; the name of a file is accepted"),
+        ([run_id, picture, "--output", "no/a.csv"], "--output no/a.csv: cannot be written (No such file or directory)"),
         ([run_id, picture, "--top", "0"], "--top 0: a whole number of at least 1 is accepted"),
         ([run_id, picture, "--format", "csv"], "--format csv: one of table, json is accepted"),
         ([run_id, "tracking.required=true"], "predict: no picture was given; at least one is accepted"),
