@@ -1,30 +1,18 @@
-"""The best trial of a study, and its config beside the application's own: leaves, chosen options, defaults."""
+"""A trial's config beside the application's own: leaves, chosen options, defaults."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-
-if TYPE_CHECKING:
-    import optuna
 
 # Study attribute: its trials are repetitions, so none of them is the best.
 REPEATS = "repeats"
 
 # Groups whose options set other groups' keys, in any application; `best_file` finds others.
 COMPOSING_GROUPS = ("experiment", "sweep")
-
-
-def best_trial(study: "optuna.Study") -> "optuna.trial.FrozenTrial | None":
-    """Return the best trial; None with several objectives, for repetitions, or while no trial qualifies."""
-    if len(study.directions) > 1 or study.user_attrs.get(REPEATS):
-        return None
-    with suppress(ValueError):  # none is complete, or none keeps the constraints
-        return study.best_trial
-    return None
 
 
 ABSENT: Any = object()

@@ -3,7 +3,7 @@
 Optuna has no public compare-and-set on a trial's attributes; with one, the database's tables and most of `INHERITED` can go.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -25,6 +25,16 @@ CALLED_BY_THE_CACHE = ("_create_new_trial", "_get_trials", "_set_trial_param", "
 def storage_of(study: "optuna.Study") -> "optuna.storages.BaseStorage":
     """Return the study's storage, for calls that `Study` does not have; not public since optuna#472."""
     return study._storage
+
+
+def study_id_of(study: "optuna.Study") -> int:
+    """Return the study's id in its storage."""
+    return study._study_id
+
+
+def trial_ids(journal: "optuna.storages.JournalStorage", study_id: int) -> Sequence[int]:
+    """Return the ids of a study's trials, by number, as far as the journal has been read."""
+    return journal._replay_result._study_id_to_trial_ids[study_id]
 
 
 def id_of(trial: "optuna.Trial | FrozenTrial") -> int:

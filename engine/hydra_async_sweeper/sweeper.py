@@ -37,7 +37,7 @@ from hydra_async_sweeper.study.budget import Budget
 from hydra_async_sweeper.study.earlier import set_stored
 from hydra_async_sweeper.study.exclusive import exclusive
 from hydra_async_sweeper.study.names import check_study_name
-from hydra_async_sweeper.study.ranking import best_first
+from hydra_async_sweeper.study.ranking import best_first, best_trial
 from hydra_async_sweeper.trial import HELD_TO, REPETITION
 from hydra_async_sweeper.workers.composer import Composer
 from hydra_async_sweeper.workers.worker import Settings, Worker
@@ -261,7 +261,7 @@ def _report_best(
     if not complete:
         log.warning("no trial is complete%s", "" if study.user_attrs.get(best_config.REPEATS) else ", so there is no best one")
         return None
-    found = _best_in_the_first(study) if len(study.directions) > 1 else best_config.best_trial(study)
+    found = _best_in_the_first(study) if len(study.directions) > 1 else best_trial(study)
     if found is None:
         return None
     values = ", ".join(f"{value:.6g}" for value in found.values)

@@ -7,13 +7,15 @@ begin at once at least the later one sees the other. In the same way
 no more than `n_trials` fail where `max_failure_rate` is 1.
 """
 
+import bisect
+import operator
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hydra_async_sweeper.readable import counted
 from hydra_async_sweeper.study.enqueue import is_own
+from hydra_async_sweeper.study.state import state_of
 
 if TYPE_CHECKING:
     import optuna
@@ -40,42 +42,40 @@ class Budget:
         """Whether failures are counted, since a failure rate of 1 would never end a sweep."""
         return self.max_failure_rate >= 1
 
-    def reason_to_stop(
-        self, study: "optuna.Study", started: float, seen: "Sequence[optuna.trial.FrozenTrial] | None" = None
-    ) -> str | None:
+    def reason_to_stop(self, study: "optuna.Study", started: float) -> str | None:
         """Return why no further trial should begin, or None.
 
         Args:
             study: as it stands.
             started: when this sweep began, by `time.time`.
-            seen: its trials, where they have just been read.
         """
-        trials = _own(study, seen)
-        finished = _finished(trials)
-        failed = _in(trials, "FAIL")
-        ended = len(finished) + len(failed)
-        if len(failed) > self.max_failure_rate * max(ended, _FEWEST_FOR_A_RATE):
-            share = f"{len(failed)} of {counted(ended, 'trial')}"
+        state = state_of(study)
+        counts = state.index(Counts)
+        ended = counts.finished + counts.failed
+        if counts.failed > self.max_failure_rate * max(ended, _FEWEST_FOR_A_RATE):
+            share = f"{counts.failed} of {counted(ended, 'trial')}"
             return f"{share} failed (hydra.sweeper.max_failure_rate={self.max_failure_rate:g})"
-        if self._limits_failures and len(failed) >= self.n_trials:
-            return f"{counted(len(failed), 'trial')} failed, as many as may finish (hydra.sweeper.n_trials={self.n_trials})"
-        if len(finished) >= self.n_trials:
-            return f"{len(finished)} of {counted(self.n_trials, 'trial')} {'is' if self.n_trials == 1 else 'are'} finished"
+        if self._limits_failures and counts.failed >= self.n_trials:
+            many = f"as many as may finish (hydra.sweeper.n_trials={self.n_trials})"
+            return f"{counted(counts.failed, 'trial')} failed, {many}"
+        if counts.finished >= self.n_trials:
+            return f"{counts.finished} of {counted(self.n_trials, 'trial')} {'is' if self.n_trials == 1 else 'are'} finished"
         if self.timeout is not None and time.time() - started > self.timeout:
             return f"hydra.sweeper.timeout={self.timeout:g}: the time is over"
         if len(study.directions) > 1 or (self.target is None and self.patience is None):
             return None
-        bests = _best_so_far(study, finished)
-        if self.target is not None and bests and not _is_better(study, self.target, bests[-1]):
+        bests = state.index(BestsByEnd, study.direction.name)
+        best = bests.after_all_but(0)
+        if self.target is not None and best is not None and not bests.is_better(self.target, best):
             return f"hydra.sweeper.target={self.target:g} is reached"
-        if self.patience is not None and len(bests) > self.patience and bests[-1] == bests[-1 - self.patience]:
+        if self.patience is not None and best is not None and best == bests.after_all_but(self.patience):
             return f"{counted(self.patience, 'trial')} brought no improvement (hydra.sweeper.patience)"
         return None
 
-    def num_left(self, study: "optuna.Study", seen: "Sequence[optuna.trial.FrozenTrial] | None" = None) -> int:
-        """Return how many further trials may be begun beside those that are running; `seen` as for `reason_to_stop`."""
-        trials = _own(study, seen)
-        return self.n_trials - self._num_used(trials) - len(_in(trials, "RUNNING"))
+    def num_left(self, study: "optuna.Study") -> int:
+        """Return how many further trials may be begun beside those that are running."""
+        counts = state_of(study).index(Counts)
+        return self.n_trials - self._num_used(counts) - counts.num_running
 
     def admits(self, study: "optuna.Study", number: int) -> bool:
         """Return whether trial `number`, just begun, is within the budget; if not, it must be given back.
@@ -84,38 +84,84 @@ class Budget:
         finished already, or running or queued with a lower number, and all of these were counted. So never more than
         `n_trials` finish. The same holds for trials that fail.
         """
-        trials = _own(study)
-        before = sum(trial.number < number for trial in _in(trials, "RUNNING", "WAITING"))
-        return self._num_used(trials) + before < self.n_trials
+        counts = state_of(study).index(Counts)
+        return self._num_used(counts) + counts.num_unfinished_before(number) < self.n_trials
 
-    def _num_used(self, trials: "Sequence[optuna.trial.FrozenTrial]") -> int:
+    def _num_used(self, counts: "Counts") -> int:
         """Return how much of the budget is used: each running trial may finish or fail, and needs room for both."""
-        return max(len(_finished(trials)), len(_in(trials, "FAIL")) if self._limits_failures else 0)
+        return max(counts.finished, counts.failed if self._limits_failures else 0)
 
 
-def _own(study: "optuna.Study", seen: "Sequence[optuna.trial.FrozenTrial] | None" = None) -> list["optuna.trial.FrozenTrial"]:
-    return [trial for trial in (study.get_trials(deepcopy=False) if seen is None else seen) if is_own(trial)]
+class Counts:
+    """How many trials of its own a study has in each state: an index.
 
+    Attributes:
+        finished: complete or pruned.
+        failed: the others that have ended.
+    """
 
-def _finished(trials: Sequence["optuna.trial.FrozenTrial"]) -> list["optuna.trial.FrozenTrial"]:
-    return _in(trials, "COMPLETE", "PRUNED")
+    def __init__(self) -> None:
+        self.finished = 0
+        self.failed = 0
+        self._unfinished: dict[int, str] = {}
 
+    @property
+    def num_running(self) -> int:
+        """How many are running."""
+        return sum(state == "RUNNING" for state in self._unfinished.values())
 
-def _in(trials: Sequence["optuna.trial.FrozenTrial"], *names: str) -> list["optuna.trial.FrozenTrial"]:
-    """Return the trials in these states; comparing names takes six times as long as comparing states."""
-    from optuna.trial import TrialState
+    def num_unfinished_before(self, number: int) -> int:
+        """Return how many with a lower number are running or in the queue."""
+        return sum(it < number for it in self._unfinished)
 
-    states = [TrialState[name] for name in names]
-    return [trial for trial in trials if trial.state in states]
-
-
-def _is_better(study: "optuna.Study", value: float, other: float) -> bool:
-    return value > other if study.direction.name == "MAXIMIZE" else value < other
+    def update(self, trial: "optuna.trial.FrozenTrial") -> None:
+        """Take in a trial; see `Index`."""
+        if not is_own(trial):
+            return
+        state = trial.state.name
+        if state in ("RUNNING", "WAITING"):
+            self._unfinished[trial.number] = state
+            return
+        self._unfinished.pop(trial.number, None)
+        if state == "FAIL":
+            self.failed += 1
+        else:
+            self.finished += 1
 
 
 def num_finished(study: "optuna.Study") -> int:
     """Return how many trials of its own the study has finished."""
-    return len(_finished(_own(study)))
+    return state_of(study).index(Counts).finished
+
+
+class BestsByEnd:
+    """The best value after each finished trial of the study's own, in the order in which they finished: an index."""
+
+    def __init__(self, direction: str) -> None:
+        self._is_maximized = direction == "MAXIMIZE"
+        self._ends: list[tuple[tuple[int, float, int], float | None]] = []
+        self._bests: list[float | None] = []  # after each of the first of them
+
+    def is_better(self, value: float, other: float) -> bool:
+        """Return whether `value` is better than `other`."""
+        return value > other if self._is_maximized else value < other
+
+    def after_all_but(self, count: int) -> float | None:
+        """Return the best value after all but the last `count` trials; None if none of those is complete."""
+        for _, value in self._ends[len(self._bests) :]:
+            before = self._bests[-1] if self._bests else None
+            is_best = value is not None and (before is None or self.is_better(value, before))
+            self._bests.append(value if is_best else before)
+        return self._bests[-1 - count] if count < len(self._bests) else None
+
+    def update(self, trial: "optuna.trial.FrozenTrial") -> None:
+        """Take in a trial; see `Index`."""
+        if trial.state.name not in ("COMPLETE", "PRUNED") or not is_own(trial):
+            return
+        end = _by_end(trial), trial.value if trial.state.name == "COMPLETE" else None
+        place = bisect.bisect(self._ends, end[0], key=operator.itemgetter(0))
+        self._ends.insert(place, end)
+        del self._bests[place:]
 
 
 def _by_end(trial: "optuna.trial.FrozenTrial") -> tuple[int, float, int]:
@@ -129,15 +175,3 @@ def _by_end(trial: "optuna.trial.FrozenTrial") -> tuple[int, float, int]:
         return 1, before, trial.number
     end = trial.datetime_complete or trial.datetime_start
     return 0, 0.0 if end is None else end.timestamp(), trial.number
-
-
-def _best_so_far(study: "optuna.Study", finished: Sequence["optuna.trial.FrozenTrial"]) -> list[float]:
-    """Return the best value after each finished trial, in the order in which they finished, from the first complete one."""
-    bests: list[float] = []
-    for trial in sorted(finished, key=_by_end):
-        if trial.state.name == "COMPLETE" and trial.value is not None:
-            better = not bests or _is_better(study, trial.value, bests[-1])
-            bests.append(trial.value if better else bests[-1])
-        elif bests:
-            bests.append(bests[-1])
-    return bests

@@ -3,16 +3,17 @@
 import errno
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend, JournalFileSymlinkLock
+from optuna.trial import FrozenTrial, TrialState
 
 from hydra_async_sweeper.errors import SweepError
-from hydra_async_sweeper.optuna_private import attribute_code
+from hydra_async_sweeper.optuna_private import attribute_code, trial_ids
 from hydra_async_sweeper.study.retry import is_full_disk, wait_out
 from hydra_async_sweeper.study.storage import WAYS_ON
 from hydra_async_sweeper.workers.claim import LEASE, is_due
@@ -24,6 +25,8 @@ except ImportError:  # not on Windows
 
 # How long to wait for the lock of a killed process; a live one holds it for milliseconds.
 _GRACE_SECONDS = 5
+
+_FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
 def open_journal(path: Path) -> JournalStorage:
@@ -143,11 +146,36 @@ class Journal(BaseJournalBackend):
 
 
 class LeasingJournal(JournalStorage):
-    """Optuna's storage in a journal, in which a lease is set only if it is due."""
+    """Optuna's storage in a journal, in which a lease is set only if it is due, and lists of trials are kept.
+
+    Optuna (5.0) builds such a list at every call, several times a trial.
+    """
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
+        self._lists: dict[int, _Trials] = {}
         super().__init__(journal)
+
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        """Begin to read the journal anew, in another process."""
+        super().__setstate__({**state, "_lists": {}})
+
+    def get_all_trials(
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        """Return the study's trials by number, as Optuna's own does; without `deepcopy` only changed ones are looked up.
+
+        Raises:
+            KeyError: there is no such study.
+        """
+        if deepcopy:
+            return super().get_all_trials(study_id, deepcopy, states)
+        with self._thread_lock:
+            self._sync_with_backend()
+            self._replay_result.get_study(study_id)
+            kept = self._lists.setdefault(study_id, _Trials())
+            kept.read(self._replay_result.get_trial, trial_ids(self, study_id))
+            return kept.in_states(states)
 
     def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
         """Set the attribute; a lease only if it `is_due` after all earlier writes."""
@@ -164,6 +192,32 @@ class LeasingJournal(JournalStorage):
         with self._thread_lock:
             self._journal.append_if(is_wanted, [{**operation, "trial_id": trial_id, "user_attr": {key: value}}])
             self._sync_with_backend()
+
+
+class _Trials:
+    """The trials of one study, by number."""
+
+    def __init__(self) -> None:
+        self._trials: list[FrozenTrial] = []
+        self._unfinished: list[int] = []
+
+    def read(self, get_trial: Callable[[int], FrozenTrial], ids: Sequence[int]) -> None:
+        """Look up the trials that were unfinished at the last call, and new ones, by their ids, which are in order."""
+        numbers = [*self._unfinished, *range(len(self._trials), len(ids))]
+        self._trials += [get_trial(trial_id) for trial_id in ids[len(self._trials) :]]
+        self._unfinished = []
+        for number in numbers:
+            self._trials[number] = trial = get_trial(ids[number])
+            if not trial.state.is_finished():
+                self._unfinished.append(number)
+
+    def in_states(self, states: Container[TrialState] | None) -> list[FrozenTrial]:
+        """Return a new list of the trials in `states`; None accepts any."""
+        if states is None:
+            return self._trials.copy()
+        if not any(state in states for state in _FINISHED):
+            return [trial for number in self._unfinished if (trial := self._trials[number]).state in states]
+        return [trial for trial in self._trials if trial.state in states]
 
 
 def _drop_torn_line(file: IO[bytes]) -> None:

@@ -1,10 +1,13 @@
 """Pruners that Optuna lacks: both compare what trials reported after the same step."""
 
+import bisect
+import math
 from typing import TYPE_CHECKING, Any
 
 import optuna
 
 from hydra_async_sweeper.errors import SweepError
+from hydra_async_sweeper.study.state import state_of
 
 if TYPE_CHECKING:
     from optuna.study import Study
@@ -77,11 +80,37 @@ def check_whole(name: str, value: Any, least: int) -> None:
 
 def _place(study: "Study", trial: "FrozenTrial", step: int) -> tuple[int, int]:
     """Return how many trials were better after `step` than this one (on a tie, earlier ones are), and how many reported it."""
-    sign = -1 if study.direction == optuna.study.StudyDirection.MAXIMIZE else 1
-    ours = (sign * trial.intermediate_values[step], trial.number)
-    others = [
-        (sign * other.intermediate_values[step], other.number)
-        for other in study.get_trials(deepcopy=False)
-        if step in other.intermediate_values and other.number != trial.number
-    ]
-    return sum(other < ours for other in others), 1 + len(others)
+    return state_of(study).index(Reports, study.direction.name, step).place(trial)
+
+
+class Reports:
+    """What the trials reported after one step, best first: an index. A report that is no number is better than none."""
+
+    def __init__(self, direction: str, step: int) -> None:
+        self._sign = -1 if direction == "MAXIMIZE" else 1
+        self._step = step
+        self._losses: dict[int, float] = {}
+        self._order: list[tuple[float, int]] = []  # loss and number, of those that are numbers
+
+    def place(self, trial: "FrozenTrial") -> tuple[int, int]:
+        """Return how many others were better than `trial`, on a tie earlier ones, and how many reported, including it."""
+        loss = self._sign * trial.intermediate_values[self._step]
+        stored = self._losses.get(trial.number)
+        num_judged = len(self._losses) + (stored is None)
+        if math.isnan(loss):
+            return 0, num_judged
+        is_counted = stored is not None and stored < loss  # the trial itself, as it stood
+        return bisect.bisect_left(self._order, (loss, trial.number)) - is_counted, num_judged
+
+    def update(self, trial: "FrozenTrial") -> None:
+        """Take in a trial; see `Index`."""
+        before = self._losses.get(trial.number, math.nan)
+        loss = self._sign * trial.intermediate_values.get(self._step, math.nan)
+        if self._step in trial.intermediate_values:
+            self._losses[trial.number] = loss
+        if loss == before:
+            return
+        if not math.isnan(before):
+            del self._order[bisect.bisect_left(self._order, (before, trial.number))]
+        if not math.isnan(loss):
+            bisect.insort(self._order, (loss, trial.number))

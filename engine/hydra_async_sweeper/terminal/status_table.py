@@ -19,8 +19,8 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table
 from rich.text import Text
 
-from hydra_async_sweeper.best_config import best_trial
 from hydra_async_sweeper.study.enqueue import is_own
+from hydra_async_sweeper.study.ranking import best_trial
 from hydra_async_sweeper.trial import NUM_STEPS, seconds_without_rungs
 from hydra_async_sweeper.workers.claim import LEASE
 from hydra_async_sweeper.workers.lease import ATTEMPT, Silence, is_of_dead_process

@@ -16,7 +16,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from hydra_async_sweeper.optuna_private import id_of, storage_of
 from hydra_async_sweeper.readable import counted
 from hydra_async_sweeper.study.retry import Outage
+from hydra_async_sweeper.study.state import state_of
 from hydra_async_sweeper.workers.claim import LEASE, mark
 from hydra_async_sweeper.workers.process_identity import is_gone, machine, process_start
 
@@ -261,7 +262,7 @@ def reclaim_dead(
     max_retries: int,
     silence: Silence,
     on_reclaimed: Callable[[int, str, str], None],
-    seen: "Sequence[optuna.trial.FrozenTrial] | None" = None,
+    seen: "Iterable[optuna.trial.FrozenTrial] | None" = None,
 ) -> bool:
     """Put the trials of dead workers back into the queue, and fail those that had their last attempt.
 
@@ -274,16 +275,14 @@ def reclaim_dead(
         max_retries: how often a trial is restarted.
         silence: what this worker has seen of leases so far.
         on_reclaimed: as `Lease.end_attempt` calls it.
-        seen: the study's trials, if they have just been read.
+        seen: the study's trials, as this worker has read them; None reads them now.
 
     Returns:
         whether a dead worker's trial was found, whichever worker reclaimed it.
     """
-    from optuna.trial import TrialState
-
     found = False
-    for trial in study.get_trials(deepcopy=False) if seen is None else seen:
-        if trial.state == TrialState.RUNNING and is_dead(trial, lease_seconds, silence):
+    for trial in state_of(study).running if seen is None else seen:
+        if trial.state.name == "RUNNING" and is_dead(trial, lease_seconds, silence):
             found = True
             lease = Lease.succeed(study, trial, lease_seconds)
             if lease is not None:

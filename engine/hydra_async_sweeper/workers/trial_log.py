@@ -4,8 +4,8 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hydra_async_sweeper.best_config import best_trial
 from hydra_async_sweeper.readable import shown_path
+from hydra_async_sweeper.study.ranking import best_trial
 
 if TYPE_CHECKING:
     import optuna

@@ -7,7 +7,6 @@ interrupted or died leaves it in the queue, and the next continues it, in the sa
 import functools
 import logging
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +28,7 @@ from hydra_async_sweeper.study import build
 from hydra_async_sweeper.study.budget import FINISHED_BEFORE, Budget, num_finished
 from hydra_async_sweeper.study.ranking import best_first
 from hydra_async_sweeper.study.retry import is_full_disk, wait_out
+from hydra_async_sweeper.study.state import state_of
 from hydra_async_sweeper.study.storage import open_storage, wait_for_storage
 from hydra_async_sweeper.trial import TrialLost, running
 from hydra_async_sweeper.workers import trial_clock, trial_log
@@ -105,27 +105,24 @@ class Worker:
                 if interruption.is_asked_for:
                     raise KeyboardInterrupt
                 study = optuna.load_study(study_name=settings.study_name, storage=storage)
-                seen = study.get_trials(deepcopy=False)
-                if reclaim_dead(
+                reclaim_dead(
                     study,
                     lease_seconds=settings.lease_seconds,
                     max_retries=settings.max_retries,
                     silence=silence,
                     on_reclaimed=functools.partial(self._emit_end, study),
-                    seen=seen,
-                ):
-                    seen = study.get_trials(deepcopy=False)
-                reason = settings.budget.reason_to_stop(study, settings.started, seen)
+                )
+                reason = settings.budget.reason_to_stop(study, settings.started)
                 if reason is not None:
                     return reason
-                num_left = settings.budget.num_left(study, seen)
+                num_left = settings.budget.num_left(study)
                 if num_left <= 0:
                     time.sleep(_POLL_SECONDS)  # a running trial may still fail, and leave its place
                     continue
-                sampler = self._equip(study, seen, index, sampler)
+                sampler = self._equip(study, index, sampler)
                 trial = self._next(study, num_left)
                 if trial is None:
-                    if not any(it.state.name == "RUNNING" for it in study.get_trials(deepcopy=False)):
+                    if not state_of(study).running:
                         return "no configuration is left" if settings.repeats else "the sampler has tried every combination"
                     time.sleep(_POLL_SECONDS)  # a running trial may still come back
                     continue
@@ -148,7 +145,6 @@ class Worker:
     def _equip(
         self,
         study: "optuna.Study",
-        seen: "Sequence[optuna.trial.FrozenTrial]",
         index: int,
         last: "optuna.samplers.BaseSampler | None",
     ) -> "optuna.samplers.BaseSampler":
@@ -158,11 +154,9 @@ class Worker:
         study gives the same trials again, and a continued one does not repeat its random start. Beside other workers,
         possibly of another command, it is random, so that no two suggest the same.
         """
-        from optuna.trial import TrialState
-
-        states = Counter(trial.state for trial in seen)
-        is_alone = index == 0 and not states[TrialState.RUNNING]
-        begun = len(seen) - states[TrialState.WAITING]
+        state = state_of(study)
+        is_alone = index == 0 and not state.running
+        begun = len(state.trials) - (len(state.unfinished) - len(state.running))
         section = build.reseeded(self.settings.sampler, begun if is_alone else None)
         sampler: optuna.samplers.BaseSampler = build.sampler(section, self.space)
         if last is not None:
