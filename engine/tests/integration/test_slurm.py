@@ -1,11 +1,13 @@
 """Workers as jobs of a real Slurm, which this machine runs as its only node; `.ci/slurm` starts it."""
 
+import contextlib
 import importlib.util
 import shutil
 import subprocess
 import time
 from collections.abc import Callable
 
+import psutil
 import pytest
 
 pytestmark = [pytest.mark.real("slurm"), pytest.mark.timeout(600)]
@@ -28,6 +30,22 @@ def jobs(state: str = "R") -> list[str]:
     """Return the ids of the jobs in a state, the elements of an array one by one."""
     listed = subprocess.run(["squeue", "-h", "-r", "-o", "%i %t"], capture_output=True, text=True, check=True).stdout
     return [line.split()[0] for line in listed.splitlines() if line.split()[1] == state]
+
+
+def begins(job: str, time: str) -> bool:
+    """Say when a job that waits shall begin, and return whether Slurm takes it."""
+    words = ["scontrol", "update", f"jobid={job}", f"starttime={time}"]
+    return subprocess.run(words, capture_output=True, check=False).returncode == 0
+
+
+def processes_of(job: str) -> list[psutil.Process]:
+    """Return the processes that run on this node for a job."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get("SLURM_JOB_ID") == job:
+                found.append(process)
+    return found
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 200.0) -> None:
@@ -56,10 +74,13 @@ def test_a_preempted_worker_is_requeued_and_goes_on_with_its_trial(toy):
         # What Slurm sends before it preempts a job or when its time is nearly over.
         subprocess.run(["scancel", "--signal=USR2", job], check=True)
         wait_for(lambda: jobs("PD"))
+        # Slurm ends what is left of the preempted job by a number that the job keeps when it begins again, so first all of that
+        # must be gone. Slurm itself would wait two minutes; it takes no other time before it has written the end down.
+        wait_for(lambda: begins(job, "now+3600"))
+        wait_for(lambda: not processes_of(job))
         assert toy.states() == ["WAITING"]
         reported = len(toy.study().trials[0].intermediate_values)
-        # Slurm would wait two minutes; in the very second of the requeue it would take the job for the one that it has ended.
-        subprocess.run(["scontrol", "update", f"jobid={job}", "starttime=now+3"], check=True)
+        assert begins(job, "now+3")
         output, _ = process.communicate(timeout=200)
     assert process.returncode == 0, output
     trials = toy.study().trials
