@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 # Each is a module of `commands` whose `main(arguments)` runs it; a `Command` that it returns is run as if it had been typed.
-SUBCOMMANDS = ("compare", "confirm", "describe", "export", "final", "predict", "rerun", "serve", "status", "ui")
+SUBCOMMANDS = ("compare", "confirm", "describe", "evaluate", "export", "final", "predict", "rerun", "serve", "status", "ui")
 
 
 def main() -> None:

@@ -35,6 +35,11 @@ def line(source: Source, train: Images, valid: Images) -> str:
     return "; ".join(parts)
 
 
+def seen(source: Source) -> np.ndarray | None:
+    """Return numbers by which the files of training and validation are found again; None where there are no files."""
+    return None if source.found is None else np.delete(source.found.contents, source.found.test_rows)
+
+
 def _rows(images: Images) -> np.ndarray:
     return np.arange(len(images)) if images.rows_N is None else images.rows_N.cpu().numpy()
 

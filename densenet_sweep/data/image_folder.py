@@ -104,6 +104,27 @@ def _listed(root: Path) -> Listed:
     return Listed(root, classes, paths, labels, splits, skipped=skipped, untested=untested)
 
 
+def labelled_in(root: str) -> tuple[list[str], list[str]]:
+    """Return the pictures below the class folders of `root`, and the class of each.
+
+    Raises:
+        FileNotFoundError: no pictures in class folders.
+        ValueError: `root` has folders of splits, or a link leads back.
+        OSError: a folder cannot be read.
+    """
+    skipped: Counter[str] = Counter()
+    folders = _folders(Path(root), skipped)
+    splits = [name for name in folders if name.lower() in SPLIT_NAMES]
+    if splits:
+        raise ValueError(f"{root}: has folders of splits; one of {', '.join(f'{root}/{name}' for name in splits)} is accepted")
+    pairs = [(path, name) for name in folders for path in pictures_in(Path(root) / name, skipped)]
+    if not pairs:
+        raise FileNotFoundError(
+            f"{root}: no pictures in its class folders; a folder with one folder of pictures a class is accepted"
+        )
+    return [path for path, _ in pairs], [name for _, name in pairs]
+
+
 def _refuse_unknown(folder: Path, train: Path, present: Sequence[str], classes: Sequence[str]) -> None:
     unknown = [name for name in present if name not in classes]
     if unknown:

@@ -183,3 +183,30 @@ def _refuse_crossing(groups: Sequence[str], splits: Sequence[str] | None, column
             f"{name}: {counted(len(crossing), 'group')} of {column} in more than one split, such as {crossing[0]} in {those}; "
             "a group belongs to one"
         )
+
+
+def labelled_in(
+    table: str, *, path_column: str, label_column: str, split_column: str = _SPLIT, split: str | None = None
+) -> tuple[list[str], list[str]]:
+    """Return the pictures that a table lists, and the class of each; for a `split`, those of the split.
+
+    Raises:
+        FileNotFoundError: no such table, or pictures that are not there.
+        ValueError: a column or a label is missing, or there are no rows.
+    """
+    rows, name = _read(Path(table)), table
+    columns = [path_column, label_column, *([] if split is None else [split_column])]
+    missing = [column for column in columns if column not in rows]
+    if missing:
+        raise ValueError(f"{name}: has no column {missing[0]}; it has {', '.join(str(column) for column in rows.columns)}")
+    paths, labels, *splits = ([_as_text(value) for value in rows[column].tolist()] for column in columns)
+    if split is not None:
+        wanted = _split(split, name)
+        chosen = [row for row, value in enumerate(splits[0]) if _split(value, name) == wanted]
+        paths, labels = [paths[row] for row in chosen], [labels[row] for row in chosen]
+    empty = [row for row, pair in enumerate(zip(paths, labels, strict=True)) if "" in pair]
+    if empty:
+        raise ValueError(f"{name}: {counted(len(empty), 'row')} without path or label, the first of them row {empty[0] + 1}")
+    if not paths:
+        raise ValueError(f"{name}: has no rows" if split is None else f"{name}: has no rows of the split {split}")
+    return _found(paths, "", Path(table).parent, name)[1], labels

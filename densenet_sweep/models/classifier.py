@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -96,8 +97,11 @@ class Signature:
 class Classifier(nn.Module):
     """A network in evaluation mode and fp32 with its preprocessing, for any number of images of any height and width.
 
-    The images are resized as in training, ignoring their aspect ratio: crop or pad them first.
+    The images are resized as in training, ignoring their aspect ratio: crop or pad them first. Where that is known, `contents`
+    are the hashes of the files that it was trained and validated on.
     """
+
+    contents: np.ndarray | None = None
 
     mean_C: Tensor
     std_C: Tensor

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -21,7 +22,8 @@ from densenet_sweep.results import ranking, studies
 from densenet_sweep.tracking.access import answering, exists, the_run
 from densenet_sweep.tracking.quiet import quietly
 from densenet_sweep.tracking.run import of_trial, quoted
-from densenet_sweep.tracking.store import connect, redacted
+from densenet_sweep.tracking.store import cause, connect, redacted
+from densenet_sweep.training import checkpoint
 from densenet_sweep.training.checkpoint import CheckpointError
 
 if TYPE_CHECKING:
@@ -34,12 +36,16 @@ _RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A model: its origin in words, and `module`, which maps images_BCHW of uint8 to probabilities_BK."""
+    """A model: its origin in words, and `module`, which maps images_BCHW of uint8 to probabilities_BK.
+
+    `contents` returns the hashes of the files that it was trained and validated on; None where that is not known.
+    """
 
     origin: str
     signature: Signature
     module: nn.Module
     export: Callable[[], torch.export.ExportedProgram]
+    contents: Callable[[], np.ndarray | None]
 
     def __call__(self, images_BCHW: Tensor) -> Tensor:
         """Return probabilities_BK for images_BCHW."""
@@ -110,7 +116,7 @@ def _registered(client: "MlflowClient", uri: str, name: str, whose: str = "") ->
     from mlflow.models import Model as Described
 
     try:
-        origin, location = _located(client, name.removeprefix("models:/"))
+        origin, location, run_id = _located(client, name.removeprefix("models:/"))
     except MlflowException as error:
         if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             raise
@@ -133,19 +139,39 @@ def _registered(client: "MlflowClient", uri: str, name: str, whose: str = "") ->
         except ValueError as error:
             raise ValueError(f"{name}: what is kept at {location} is damaged ({error})") from None
         program = torch.export.load(weights)
-    return Model(f"{origin}{whose}", signature, program.module(), lambda: program)
+    return Model(f"{origin}{whose}", signature, program.module(), lambda: program, lambda: _contents(client, run_id))
 
 
-def _located(client: "MlflowClient", address: str) -> tuple[str, str]:
-    """Return the name and the files' location of the model at `address`: NAME@ALIAS, NAME/VERSION or a logged model's id."""
+def _contents(client: "MlflowClient", run_id: str | None) -> np.ndarray | None:
+    """Return the hashes of the files that the run trained on; None where it keeps none."""
+    from mlflow.exceptions import MlflowException
+
+    if run_id is None:
+        return None
+    try:
+        kept = {file.path for file in client.list_artifacts(run_id)}
+        weights = [name for name in trained.WEIGHTS if name in kept]
+        if not weights:
+            return None
+        with tempfile.TemporaryDirectory() as folder:
+            return trained.contents(checkpoint.load(Path(client.download_artifacts(run_id, weights[0], folder))))
+    except (MlflowException, OSError, CheckpointError) as error:
+        log.warning("run %s: its weights cannot be read (%s)", run_id, cause(error))
+        return None
+
+
+def _located(client: "MlflowClient", address: str) -> tuple[str, str, str | None]:
+    """Return name, files' location and run of the model at `address`: NAME@ALIAS, NAME/VERSION or a logged model's id."""
     name, at, alias = address.partition("@")
     if at:
         version = client.get_model_version_by_alias(name, alias).version
     elif "/" in name:
         name, _, version = name.partition("/")
     else:
-        return f"model {address}", str(client.get_logged_model(address).artifact_location)
-    return f"{name} version {version}", client.get_model_version_download_uri(name, version)
+        model = client.get_logged_model(address)
+        return f"model {address}", str(model.artifact_location), model.source_run_id
+    run_id = client.get_model_version(name, version).run_id
+    return f"{name} version {version}", client.get_model_version_download_uri(name, version), run_id
 
 
 def _of_run(
@@ -166,7 +192,7 @@ def _of_run(
 
 
 def _of_classifier(classifier: Classifier, origin: str) -> Model:
-    return Model(origin, classifier.signature, classifier, classifier.export)
+    return Model(origin, classifier.signature, classifier, classifier.export, lambda: classifier.contents)
 
 
 def _best_of_study(name: str, uri: str, overrides: Sequence[str], config_dir: str | None) -> Model:

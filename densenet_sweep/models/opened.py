@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from torch import nn
 
 from densenet_sweep.models import exported, named
@@ -14,12 +15,21 @@ from densenet_sweep.tracking.access import mlflow_config
 
 @dataclass(frozen=True, eq=False)
 class Opened:
-    """A model: where it comes from in words, `predict` of images_BCHW (uint8), and `module` with gradients, or a ValueError."""
+    """A model by any name.
+
+    Attributes:
+        origin: where it comes from, in words.
+        signature: of its images and classes.
+        predict: probabilities_BK of images_BCHW (uint8).
+        module: returns the same as a module with gradients, or raises ValueError.
+        contents: returns the hashes of the files that it was trained and validated on; None where that is not known.
+    """
 
     origin: str
     signature: Signature
     predict: Predictor
     module: Callable[[], nn.Module]
+    contents: Callable[[], np.ndarray | None]
 
 
 def open_model(name: str, overrides: Sequence[str], command: str, *, config_dir: str | None = None) -> Opened:
@@ -27,6 +37,6 @@ def open_model(name: str, overrides: Sequence[str], command: str, *, config_dir:
     tracking = mlflow_config(overrides, f"{command} reads the model from MLflow, and")
     if exported.is_exported(name):
         signature, predictor = exported.read(Path(name))
-        return Opened(name, signature, predictor, lambda: exported.read_module(Path(name)))
+        return Opened(name, signature, predictor, lambda: exported.read_module(Path(name)), lambda: None)
     model = named.find(name, tracking.uri, overrides, config_dir=config_dir)
-    return Opened(model.origin, model.signature, model, lambda: model.module)
+    return Opened(model.origin, model.signature, model, lambda: model.module, model.contents)

@@ -1,9 +1,10 @@
 """Loads a classifier from its run's folder: `config.yaml` and weights."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from hydra_async_sweeper.readable import first_line
 
@@ -54,4 +55,12 @@ def classifier(folder: Path, given: Sequence[str] = (), *, config_dir: str | Non
         getattr(data, "background", "white"),
         kept.get("value_range") or getattr(data, "value_range", None),
     )
-    return Classifier(network, signature=signature, mean_C=mean_C, std_C=std_C)
+    made = Classifier(network, signature=signature, mean_C=mean_C, std_C=std_C)
+    made.contents = contents(kept)
+    return made
+
+
+def contents(kept: Mapping[str, Any]) -> np.ndarray | None:
+    """Return numbers by which the files of training and validation are found again (see `found.seen`), of kept weights."""
+    found: torch.Tensor | None = kept.get("contents")
+    return None if found is None else found.numpy().view(np.uint64)

@@ -46,6 +46,7 @@ class RunFolder:
         preprocessing: Preprocessing,
         class_names: Sequence[str],
         value_range: tuple[float, float] | None = None,
+        contents: np.ndarray | None = None,
         confusion_KK: torch.Tensor | None = None,
     ) -> None:
         """Make the folder.
@@ -61,6 +62,7 @@ class RunFolder:
             preprocessing: with the statistics of the training images.
             class_names: of the data set.
             value_range: of the pictures, if they hold values.
+            contents: of the files of training and validation; see `found.seen`.
             confusion_KK: of the best epoch of an earlier start.
 
         Raises:
@@ -75,6 +77,7 @@ class RunFolder:
         self._preprocessing = preprocessing
         self._class_names = class_names
         self._value_range = value_range
+        self._contents = contents
         self._confusion_KK = confusion_KK
         self._unwritten_best: dict[str, Any] | None = None
         self._unwritten_last: dict[str, Any] | None = None
@@ -156,6 +159,8 @@ class RunFolder:
         seen: dict[str, Any] = {"mean": self._preprocessing.mean_C.tolist(), "std": self._preprocessing.std_C.tolist()}
         if self._value_range is not None:
             seen["value_range"] = list(self._value_range)
+        if self._contents is not None:  # so that `evaluate` can tell whether a picture is among them
+            seen["contents"] = torch.from_numpy(self._contents.view(np.int64))
         return {"network": network, "epoch": epoch, "class_names": list(self._class_names), **seen}
 
     def keep_pictures(self, history: Sequence[Mapping[str, float]]) -> None:

@@ -20,6 +20,7 @@ from densenet_sweep.config.finetuning import published_name, weights_name
 from densenet_sweep.config.metrics import on_test
 from densenet_sweep.config.schema import Config, ConfigError, MlflowConfig
 from densenet_sweep.counts import counted
+from densenet_sweep.data import found
 from densenet_sweep.data.batches import EvalBatches
 from densenet_sweep.data.images import Images
 from densenet_sweep.run import build, cost_limits, progress, reference, resume, splits, starting_weights
@@ -157,6 +158,7 @@ def train(config: Config, job: Job, find_model: FindModel | None = None) -> floa
         preprocessing=preprocessing,
         class_names=source.class_names,
         value_range=source.value_range,
+        contents=found.seen(source),
         confusion_KK=last.get("confusion"),
     )
     shown = run_config.shown(config)

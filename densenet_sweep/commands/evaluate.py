@@ -1,0 +1,198 @@
+"""`densenet-sweep evaluate MODEL FOLDER|TABLE`: all metrics on labelled pictures that the model has never seen.
+
+A folder has one folder of pictures a class; a table (CSV, Parquet, JSON lines) has columns for path and label. Class names are
+the model's. A file that is no picture is reported and left out; the exit code is then 1.
+"""
+
+import json
+import math
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from densenet_sweep.config.command_line import Parser
+from densenet_sweep.config.metrics import OF_OUTPUTS
+from densenet_sweep.counts import counted
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from densenet_sweep.models.measured import Measured, OfClass
+    from densenet_sweep.models.opened import Opened
+
+_FORMATS = ("table", "json")
+_BATCH_SIZE = 64
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a model gets right.
+
+    Attributes:
+        model: where it comes from.
+        num_images: that were evaluated.
+        metrics: with intervals.
+        classes: a row each.
+        seen: how many of the files were among those of training and validation; None where that cannot be known.
+        example: one of those.
+    """
+
+    model: str
+    num_images: int
+    metrics: "list[Measured]"
+    classes: "list[OfClass]"
+    seen: int | None
+    example: str | None
+
+
+def parser() -> Parser:
+    """Return the parser of its arguments."""
+    arguments = Parser("evaluate", __doc__)
+    arguments.add_argument("model", metavar="MODEL", help="champion, models:/..., a study, a run's id, or a file: .onnx, .pt2")
+    arguments.add_argument("pictures", metavar="FOLDER|TABLE", help="with class folders, or with columns for path and label")
+    arguments.add_argument("overrides", nargs="*", metavar="key=value", help="tracking.uri=..., as for a run")
+    arguments.add_argument("--path-column", default="path", metavar="NAME", help="of a table (path)")
+    arguments.add_argument("--label-column", default="label", metavar="NAME", help="of a table (label)")
+    arguments.add_argument("--split", metavar="NAME", help="of a table with a column split: only these rows, such as test")
+    arguments.add_argument("--format", default="table", metavar="FORMAT", help=", ".join(_FORMATS))
+    arguments.add_argument("--config-dir", metavar="FOLDER", help="a further folder of config files, with options of your own")
+    return arguments
+
+
+def main(arguments: list[str]) -> None:
+    """Print the metrics.
+
+    Raises:
+        ValueError, OSError: no such model or pictures, a class that the model does not have; or some files were no pictures.
+    """
+    parsed = parser().parse_intermixed_args(arguments)
+    if parsed.format not in _FORMATS:
+        raise ValueError(f"--format {parsed.format}: one of {', '.join(_FORMATS)} is accepted")
+    foreign = [word for word in parsed.overrides if not re.match(r"[+~]*(tracking[.=]|trusted_targets=)", word)]
+    if foreign:
+        raise ValueError(f"{foreign[0]}: one FOLDER or TABLE is accepted, and overrides of tracking and trusted_targets")
+    paths, labels = _labelled(parsed.pictures, parsed.path_column, parsed.label_column, parsed.split)
+    from densenet_sweep.models.opened import open_model
+
+    model = open_model(parsed.model, parsed.overrides, "evaluate", config_dir=parsed.config_dir)
+    result, num_bad = _result(model, paths, _numbers(labels, model.signature.class_names))
+    if parsed.format == "json":
+        print(json.dumps(_as_object(result), indent=2, ensure_ascii=False))
+    else:
+        _show(result, Console())
+    if num_bad:
+        raise ValueError(f"{num_bad:,} of {counted(len(paths), 'file')} could not be read as a picture, and are not counted")
+
+
+def _labelled(place: str, path_column: str, label_column: str, split: str | None) -> tuple[list[str], list[str]]:
+    """Return paths and classes."""
+    from densenet_sweep.data import image_folder, image_table
+
+    path = str(Path(place).expanduser())
+    if Path(path).is_dir():
+        if split is not None:
+            raise ValueError(f"--split {split}: is for tables; {place}/{split} may be the folder that you mean")
+        return image_folder.labelled_in(path)
+    return image_table.labelled_in(path, path_column=path_column, label_column=label_column, split=split)
+
+
+def _numbers(labels: Sequence[str], class_names: Sequence[str]) -> list[int]:
+    """Return the model's number of each class.
+
+    Raises:
+        ValueError: it does not have some of them.
+    """
+    unknown = sorted(set(labels) - set(class_names))
+    if unknown:
+        which = "class" if len(unknown) == 1 else "classes"
+        raise ValueError(f"{which} {', '.join(unknown)}: the model has no such; its classes are {', '.join(class_names)}")
+    numbers = {name: number for number, name in enumerate(class_names)}
+    return [numbers[label] for label in labels]
+
+
+def _result(model: "Opened", paths: Sequence[str], labels: Sequence[int]) -> tuple[Result, int]:
+    """Return the result, and the number of bad files, a line on each of which has been printed."""
+    import numpy as np
+    import torch
+
+    from densenet_sweep.data import picture_files
+    from densenet_sweep.models import measured
+
+    probabilities, places, contents, num_bad = [], [], [], 0
+    for batch in picture_files.batches(paths, model.signature.reading, _BATCH_SIZE):
+        for line in batch.bad:
+            print(line, file=sys.stderr)
+        num_bad += len(batch.bad)
+        if batch.places:
+            probabilities.append(model.predict(torch.from_numpy(batch.levels_BCHW)))
+            places += batch.places
+            contents.append(batch.contents_B)
+    if not places:
+        raise ValueError(f"none of {counted(len(paths), 'file')} could be read as a picture")
+    evaluation = measured.evaluation(torch.cat(probabilities), torch.tensor([labels[place] for place in places]))
+    seen = _seen(np.concatenate(contents), model.contents())
+    result = Result(
+        model.origin,
+        len(places),
+        measured.metrics(evaluation),
+        measured.classes(evaluation.confusion_KK, model.signature.class_names),
+        None if seen is None else len(seen),
+        paths[places[seen[0]]] if seen else None,
+    )
+    return result, num_bad
+
+
+def _seen(contents_N: "np.ndarray", of_training: "np.ndarray | None") -> list[int] | None:
+    """Return which of the files were among those of training and validation; None where that is not known."""
+    import numpy as np
+
+    return None if of_training is None else np.flatnonzero(np.isin(contents_N, of_training)).tolist()
+
+
+def _as_object(result: Result) -> dict[str, object]:
+    """Return plain values; a metric that is not a number is null."""
+    metrics = {
+        it.name: {"value": it.value if math.isfinite(it.value) else None, "interval": it.interval} for it in result.metrics
+    }
+    return {**asdict(result), "metrics": metrics}
+
+
+def _show(result: Result, console: Console) -> None:
+    console.print(f"{result.model} on {counted(result.num_images, 'picture')}", highlight=False, markup=False)
+    metrics = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("metric", "value", "95 %"):
+        metrics.add_column(heading, justify="left" if heading == "metric" else "right", no_wrap=True)
+    for it in result.metrics:
+        label = OF_OUTPUTS[it.name][1] if it.name in OF_OUTPUTS else it.name
+        interval = "" if it.interval is None else f"{it.interval[0]:.4f} to {it.interval[1]:.4f}"
+        metrics.add_row(label, f"{it.value:.4f}" if math.isfinite(it.value) else "", interval)
+    console.print(metrics)
+    classes = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("class", "pictures", "recall", "precision"):
+        classes.add_column(heading, justify="left" if heading == "class" else "right")
+    for row in result.classes:
+        shares = ("" if share is None else f"{share:.4f}" for share in (row.recall, row.precision))
+        classes.add_row(escape(row.name), f"{row.num_images:,}", *shares)
+    console.print(classes)
+    console.print(_sentence(result), highlight=False, markup=False)
+
+
+def _sentence(result: Result) -> str:
+    """Return a sentence on whether the pictures are new to the model."""
+    if result.seen is None:
+        return "Whether the model was trained on some of these files cannot be known: it keeps no list of its own."
+    if result.seen == 0:
+        return "None of these files is among those that the model was trained and validated on."
+    verb = "is" if result.seen == 1 else "are"
+    return (
+        f"{result.seen:,} of {counted(result.num_images, 'file')} {verb} among those that the model was trained and "
+        f"validated on, such as {result.example}: the numbers flatter it."
+    )
