@@ -7,6 +7,7 @@ from typing import Any
 from hydra_async_sweeper.application import check_password
 
 from densenet_sweep.architectures import geometry
+from densenet_sweep.config.augmentation import check_augmentation
 from densenet_sweep.config.capacity import network_size
 from densenet_sweep.config.data_sections import PicturesConfig
 from densenet_sweep.config.finetuning import check_finetuning
@@ -26,7 +27,6 @@ from densenet_sweep.config.schema import (
 from densenet_sweep.config.tracking_uri import advice, check_uri, check_uri_password
 from densenet_sweep.counts import counted
 from densenet_sweep.data import known
-from densenet_sweep.picture_size import sides
 
 # Larger values are typing errors.
 _MOST = 1_000_000
@@ -153,11 +153,7 @@ def _check_data(config: Config) -> None:
         _whole(config, "data.num_train", at_least=1, at_most=None)
     _between(config, "data.valid_fraction", 0.0, 1.0, open_below=True, open_above=True)
     _whole(config, "data.split_seed", at_least=0, at_most=_SEEDS[1])
-    _whole(config, "data.augment.crop_padding", at_least=0, at_most=min(sides(config.data.image_size)))
-    _whole(config, "data.augment.cutout_size", at_least=0, at_most=2 * max(sides(config.data.image_size)))
-    if config.data.augment.horizontal_flip not in (False, True, "alternating"):
-        flip = config.data.augment.horizontal_flip
-        raise ConfigError(f"data.augment.horizontal_flip={flip}: one of false, true, alternating is accepted")
+    check_augmentation(config.data)
     if isinstance(config.data, PicturesConfig):
         _check_pictures(config)
     _check_known_data(config)

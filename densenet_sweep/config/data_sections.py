@@ -16,14 +16,30 @@ def expanded(path: str) -> str:
 
 @dataclass
 class AugmentConfig:
-    """Random changes of a training image, in pixels; 0 and false switch them off.
+    """Random changes of a training image; see `densenet_sweep.data.augmentation.Augmentation`.
 
-    `horizontal_flip` is true for a random flip, or `alternating` for a flip every second epoch.
+    An option file of a user's own may be older than a key, so all but the first three have defaults.
     """
 
     crop_padding: int = MISSING
     horizontal_flip: bool | str = MISSING
     cutout_size: int = MISSING
+    vertical_flip: bool = False
+    crop_area: float = 1.0
+    crop_aspect: float = 1.3333
+    rotation: float = 0.0
+    translation: float = 0.0
+    scaling: float = 0.0
+    shear: float = 0.0
+    trivial_augment: float = 0.0
+    brightness: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
+    hue: float = 0.0
+    erasing: float = 0.0
+    erasing_area: float = 0.3333
+    mixup: float = 0.0
+    cutmix: float = 0.0
 
 
 @dataclass

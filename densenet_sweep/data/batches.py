@@ -10,6 +10,7 @@ import torch
 from torch import Generator, Tensor
 
 from densenet_sweep.data.augmentation import Augmentation
+from densenet_sweep.data.draws import Draws
 from densenet_sweep.data.images import Images
 from densenet_sweep.data.preprocessing import Preprocessing
 from densenet_sweep.data.streaming import batches
@@ -54,13 +55,26 @@ class TrainBatches:
         seed: int,
         sampling: str = "natural",
         device: torch.device | None = None,
+        num_outputs: int | None = None,
     ) -> None:
-        """Take the images, how they change and in which order, and the device that computes, unless it is where they are."""
+        """Take the images and how they are shown.
+
+        Args:
+            images: of the training.
+            preprocessing: before and after the augmentation.
+            augmentation: of each image.
+            batch_size: of all batches but the last.
+            seed: of the order and the augmentation.
+            sampling: natural or balanced.
+            device: that computes, unless it is where the images are.
+            num_outputs: of the network, for the targets of mixed images; by default as many as there are classes.
+        """
         self._images = images
         self._device = device or images.labels_N.device
         self._preprocessing = preprocessing
         self._augmentation = augmentation
         self._seed = seed
+        self._num_outputs = num_outputs or int(images.labels_N.max()) + 1
         self._members = _by_class(images.labels_N.cpu()) if sampling == "balanced" else None
         starts = list(range(0, len(images), batch_size))
         if len(starts) > 1 and len(images) - starts[-1] == 1:
@@ -73,13 +87,14 @@ class TrainBatches:
         return len(self._bounds) - 1
 
     def __call__(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield (images_BCHW of float32, labels_B) of the epoch with this index."""
+        """Yield (images_BCHW of float32, labels_B) of the epoch with this index; of mixed images targets_BK, not labels_B."""
         device = self._device
         # The order is drawn on the CPU, so that it is the same on every device.
         order = Generator().manual_seed(_mix(self._seed, epoch, 0))
         drawn_N = _order(len(self._images), self._members, order)
         order_N, there_N = drawn_N.to(device), drawn_N.to(self._images.labels_N.device)
         generator = Generator(device=device).manual_seed(_mix(self._seed, epoch, 1))
+        draws = Draws(_mix(self._seed, epoch, 3), device)
         # The same draw in every epoch, inverted in every second one.
         turn_N = torch.rand(len(self._images), generator=Generator().manual_seed(_mix(self._seed, 0, 2))) < 0.5
         turn_N = (turn_N ^ (epoch % 2 == 1)).to(device)
@@ -89,9 +104,10 @@ class TrainBatches:
         ):
             chosen_B = order_N[start:stop]
             floats_BCHW = self._preprocessing.resize(images_BCHW)
-            floats_BCHW = self._augmentation.before_normalizing(floats_BCHW, generator, turn_N[chosen_B])
+            floats_BCHW = self._augmentation.before_normalizing(floats_BCHW, generator, turn_N[chosen_B], draws)
             floats_BCHW = self._preprocessing.normalize(floats_BCHW)
-            yield self._augmentation.after_normalizing(floats_BCHW, generator), labels_B
+            floats_BCHW = self._augmentation.after_normalizing(floats_BCHW, generator, draws)
+            yield self._augmentation.mix(floats_BCHW, labels_B, draws, self._num_outputs)
 
 
 def _by_class(labels_N: Tensor) -> list[Tensor]:

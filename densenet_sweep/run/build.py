@@ -61,12 +61,26 @@ def loss(
 
 
 def train_batches(
-    config: DataConfig, images: Images, preprocessing: Preprocessing, *, batch_size: int, seed: int, device: torch.device
+    config: DataConfig,
+    images: Images,
+    preprocessing: Preprocessing,
+    *,
+    num_outputs: int,
+    batch_size: int,
+    seed: int,
+    device: torch.device,
 ) -> TrainBatches:
     """Return the batches of the training images, augmented and sampled as `config` says."""
     augmentation = Augmentation(**asdict(config.augment))
     return TrainBatches(
-        images, preprocessing, augmentation, batch_size=batch_size, seed=seed, sampling=config.sampling, device=device
+        images,
+        preprocessing,
+        augmentation,
+        batch_size=batch_size,
+        seed=seed,
+        sampling=config.sampling,
+        device=device,
+        num_outputs=num_outputs,
     )
 
 

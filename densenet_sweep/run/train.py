@@ -94,12 +94,14 @@ def train(config: Config, job: Job, find_model: FindModel | None = None) -> floa
     of_weights = weights if config.finetune.statistics == "weights" else None
     preprocessing = starting_weights.preprocessing(config.data, train_images, of_weights)
     preprocessing = replace(preprocessing, mean_C=preprocessing.mean_C.to(device), std_C=preprocessing.std_C.to(device))
+    num_outputs = config.architecture.num_classes or len(source.class_names)
     train_batches = build.train_batches(
-        config.data, train_images, preprocessing, batch_size=config.batch_size, seed=config.seed, device=device
-    )
+        config.data, train_images, preprocessing,
+        num_outputs=num_outputs, batch_size=config.batch_size, seed=config.seed, device=device,
+    )  # fmt: skip
     loss = build.loss(
         config.loss, train_images.labels_N.to(device),
-        num_classes=len(source.class_names), num_outputs=config.architecture.num_classes or len(source.class_names),
+        num_classes=len(source.class_names), num_outputs=num_outputs,
         label_smoothing=config.label_smoothing, trusted=config.trusted_targets,
     )  # fmt: skip
 

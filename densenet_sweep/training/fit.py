@@ -35,10 +35,11 @@ class Epoch:
     """The results of one pass over the training images.
 
     Losses are nats per image, accuracies fractions in [0, 1]; those of training are means over the epoch's own batches,
-    augmented and in training mode, and its loss is the one that is minimized. `lr` is that of the last step. `seconds` spans
-    training and validation, `images_per_second` training alone. `peak_memory_bytes` is that of the tensors on a GPU in this
-    epoch; on a CPU that of the process since this training began, or None where the system does not report it. `validation` is
-    None where nothing is held out. `is_last` marks the last epoch of the training.
+    augmented and in training mode, and its loss is the one that is minimized; a mixed image is right where the class of its
+    larger share is predicted. `lr` is that of the last step. `seconds` spans training and validation, `images_per_second`
+    training alone. `peak_memory_bytes` is that of the tensors on a GPU in this epoch; on a CPU that of the process since this
+    training began, or None where the system does not report it. `validation` is None where nothing is held out. `is_last` marks
+    the last epoch of the training.
     """
 
     index: int
@@ -80,7 +81,7 @@ def fit(
         network: maps float images_BCHW to logits_BK; on the device of the batches.
         optimizer: its `lr` at the call is the peak that `schedule` scales.
         schedule: progress in [0, 1) to a factor, called before every step.
-        train_batches: epoch index to that epoch's pairs (images_BCHW, labels_B).
+        train_batches: epoch index to that epoch's pairs (images_BCHW, labels_B), or targets_BK of mixed images.
         valid_batches: the validation split's pairs, or None where nothing is held out.
         num_batches: how many pairs `train_batches` yields in an epoch.
         epochs: index at which training ends.
@@ -117,7 +118,7 @@ def fit(
         num_correct = torch.zeros((), dtype=torch.int64, device=device)
         num_images = 0
         lr = 0.0
-        for step, (images_BCHW, labels_B) in enumerate(train_batches(index)):
+        for step, (images_BCHW, labels) in enumerate(train_batches(index)):
             progress = (index * num_batches + step) / (epochs * num_batches)
             if max_seconds is not None:
                 progress = min(1.0, max(progress, (spent + time.perf_counter() - start) / max_seconds))
@@ -129,16 +130,17 @@ def fit(
             with autocast(device, dtype):
                 logits_BK = network(images_BCHW.contiguous(memory_format=torch.channels_last))
             logits_BK = logits_BK.float()
-            batch_loss = loss(logits_BK, labels_B)
+            batch_loss = loss(logits_BK, labels)
             batch_loss.backward()  # type: ignore[no-untyped-call]  # torch 2.15 has no annotation there
             if max_grad_norm is not None:
                 nn.utils.clip_grad_norm_(network.parameters(), max_grad_norm)
             optimizer.step()
             optimizer.zero_grad()
             with torch.no_grad():
-                loss_sum += batch_loss * len(labels_B)
+                loss_sum += batch_loss * len(labels)
+                labels_B = labels if labels.ndim == 1 else labels.argmax(dim=1)
                 num_correct += (logits_BK.argmax(dim=1) == labels_B).sum()
-            num_images += len(labels_B)
+            num_images += len(labels)
             if step % _STEPS_BETWEEN_LOSS_CHECKS[device.type] == 0:
                 _check_finite(loss_sum, index, step)
         _check_finite(loss_sum, index, num_batches - 1)

@@ -1,5 +1,7 @@
 """Training losses: functions of a batch's outputs and labels, made once a run.
 
+The target of an image is its class, labels_B of int64, or the share of each class, targets_BK: of images mixed in pairs. A loss
+is linear in the shares.
 Shape suffixes: B images in a batch, K classes.
 """
 
@@ -10,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-# Maps logits_BK and labels_B to the batch's mean, in nats per image.
+# Maps logits_BK and labels_B or targets_BK to the batch's mean, in nats per image.
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 # The gradient of (1 - p)^gamma is infinite at p = 1 for a gamma below 1.
@@ -18,13 +20,20 @@ _LEAST_DOUBT = 1e-6
 
 
 def cross_entropy(*, class_weights: Tensor | None = None, label_smoothing: float = 0.0) -> Loss:
-    """Return the cross entropy, averaged over the images by the weights of their classes.
+    """Return the cross entropy, averaged over the images by the weights of their classes, or of what they have of them.
 
     Args:
         class_weights: of K classes, above 0; None: all 1.
         label_smoothing: mass spread over the wrong classes, in [0, 1).
     """
-    return partial(functional.cross_entropy, weight=class_weights, label_smoothing=label_smoothing)
+    entropy = partial(functional.cross_entropy, weight=class_weights, label_smoothing=label_smoothing)
+
+    def loss(logits_BK: Tensor, labels: Tensor) -> Tensor:
+        if labels.ndim == 1:
+            return entropy(logits_BK, labels)
+        return entropy(logits_BK, labels, reduction="sum") / _total_weight(labels, class_weights)
+
+    return loss
 
 
 def focal(*, gamma: float, class_weights: Tensor | None = None, label_smoothing: float = 0.0) -> Loss:
@@ -36,7 +45,17 @@ def focal(*, gamma: float, class_weights: Tensor | None = None, label_smoothing:
         label_smoothing: as of `cross_entropy`.
     """
 
+    def of_shares(logits_BK: Tensor, targets_BK: Tensor) -> Tensor:
+        log_p_BK = functional.log_softmax(logits_BK, dim=1)
+        weighted_BK = -log_p_BK if class_weights is None else -log_p_BK * class_weights
+        entropy_BK = (1 - label_smoothing) * weighted_BK + label_smoothing * weighted_BK.mean(dim=1, keepdim=True)
+        doubt_BK = -torch.expm1(log_p_BK)
+        total = (targets_BK * entropy_BK * doubt_BK.clamp(min=_LEAST_DOUBT) ** gamma).sum()
+        return total / _total_weight(targets_BK, class_weights)
+
     def loss(logits_BK: Tensor, labels_B: Tensor) -> Tensor:
+        if labels_B.ndim == 2:
+            return of_shares(logits_BK, labels_B)
         entropy_B = functional.cross_entropy(
             logits_BK, labels_B, weight=class_weights, label_smoothing=label_smoothing, reduction="none"
         )
@@ -46,3 +65,8 @@ def focal(*, gamma: float, class_weights: Tensor | None = None, label_smoothing:
         return total / (len(labels_B) if class_weights is None else class_weights[labels_B].sum())
 
     return loss
+
+
+def _total_weight(targets_BK: Tensor, class_weights: Tensor | None) -> Tensor | int:
+    """Return the sum of the images' weights, by which a loss is averaged."""
+    return len(targets_BK) if class_weights is None else (targets_BK @ class_weights).sum()

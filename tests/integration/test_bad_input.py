@@ -14,7 +14,7 @@ CASES = {
         ["optimizer.lrr=0.1"],
         "unknown key optimizer.lrr; did you mean lr?; optimizer accepts lr, max_grad_norm,",
     ),
-    "a key that would be ignored": (["+data.augment.mixup=0.2"], "unknown key data.augment.mixup; data.augment accepts crop_"),
+    "a key that would be ignored": (["+data.augment.blur=0.2"], "unknown key data.augment.blur; data.augment accepts crop_"),
     "somebody else's function": (["optimizer._target_=os.system"], "optimizer._target_=os.system: is neither ours nor trusted"),
     "a misspelt top-level key": (["epoch=3"], "unknown key epoch; did you mean epochs?"),
     "a key of another option": (

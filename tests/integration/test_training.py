@@ -104,7 +104,12 @@ def test_an_objective_of_the_outputs_is_shown_and_selects_the_best_epoch(command
     "recipe",
     [
         [],
-        ["optimizer=muon", "data.augment.horizontal_flip=alternating"],
+        [
+            "optimizer=muon",
+            "data.augment.horizontal_flip=alternating",
+            "data.augment.trivial_augment=1",
+            "data.augment.mixup=0.2",
+        ],
         ["loss=focal", "loss.class_weights=balanced", "data.sampling=balanced", "objective=macro_f1"],
     ],
 )

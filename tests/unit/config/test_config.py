@@ -10,7 +10,9 @@ from densenet_sweep.config.checks import check
 from densenet_sweep.config.schema import ConfigError
 
 CONF = composition.config_folder()
-OPTIONS = sorted((path.parent.name, path.stem) for path in CONF.glob("*/*.yaml") if path.parent.name not in ("sweep",))
+OPTIONS = sorted(
+    (path.parent.name, path.stem) for path in CONF.glob("*/*.yaml") if path.parent.name != "sweep" and path.stem[0] != "_"
+)
 # The nets for 224 px, which do not fit the default data set's 28.
 LARGE = ("d2l", "densenet121", "densenet161", "densenet169", "densenet201")
 
@@ -117,6 +119,10 @@ def test_the_command_line_wins_over_experiment_and_sweep():
             ["data.augment.horizontal_flip=sometimes"],
             "data.augment.horizontal_flip=sometimes: one of false, true, alternating is accepted",
         ),
+        (["data.augment.rotation=200"], "data.augment.rotation=200: a number at least 0 and at most 180 is accepted"),
+        (["data.augment.crop_area=0"], "data.augment.crop_area=0: a number at least 0.01 and at most 1 is accepted"),
+        (["data.augment.mixup=nan"], "data.augment.mixup=nan: a number at least 0 and at most 100 is accepted"),
+        (["data.augment.hue=0.1"], "data.augment.hue=0.1 needs colours, data.num_channels=3, which is 1"),
         (["architecture.growth_rate=0"], "architecture.growth_rate=0: a whole number of at least 1"),
         (["architecture.compression=0"], "architecture.compression=0: a number above 0 and at most 1"),
         (["architecture.drop_rate=1"], "architecture.drop_rate=1: a number at least 0 and below 1"),

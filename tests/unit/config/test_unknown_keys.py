@@ -25,8 +25,8 @@ def message(*overrides: str, config_dir: Path | None = None) -> str:
         ("class_weights=balanced", f"unknown key class_weights; {ROOT}"),
         ("optimizer.lrr=1e-9", f"unknown key optimizer.lrr; did you mean lr?; {OPTIMIZER}"),
         (
-            "data.augment.mixup=0.2",
-            "unknown key data.augment.mixup; data.augment accepts crop_padding, horizontal_flip, cutout",
+            "data.augment.blur=0.2",
+            "unknown key data.augment.blur; data.augment accepts crop_padding, horizontal_flip, cutout",
         ),
         ("limits.num_parameter=1", "unknown key limits.num_parameter; did you mean num_parameters?; limits accepts num_param"),
         ("tracking.url=x", "unknown key tracking.url; did you mean uri?; tracking accepts "),
@@ -111,6 +111,7 @@ def test_an_option_file_older_than_a_key_has_its_default(mine, monkeypatch):
     (mine / "data").mkdir()
     own = yaml.safe_load((composition.config_folder() / "data" / "fashion_mnist.yaml").read_text(encoding="utf-8"))
     del own["defaults"], own["sampling"]
+    own["augment"] = {"crop_padding": 0, "horizontal_flip": False, "cutout_size": 0}
     (mine / "data" / "own.yaml").write_text(yaml.safe_dump({**own, "_target_": "my_package.own"}), encoding="utf-8")
     assert composition.typed(composition.compose(["data=own"], config_dir=str(mine))).data.sampling == "natural"
 

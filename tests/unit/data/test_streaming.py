@@ -19,10 +19,17 @@ def some(count: int = 50) -> Images:
     return Images(pixels, torch.arange(2 * count) % 7).select(torch.randperm(2 * count, generator=generator)[:count])
 
 
-def served(images: Images, device: torch.device) -> list[tuple[torch.Tensor, torch.Tensor]]:
+OLDER = Augmentation(crop_padding=2, horizontal_flip="alternating", cutout_size=3)
+ALL = Augmentation(
+    crop_padding=2, horizontal_flip=True, cutout_size=3, vertical_flip=True, crop_area=0.5, rotation=20.0, translation=0.1,
+    scaling=0.2, shear=5.0, trivial_augment=1.0, brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1, erasing=0.5, mixup=0.3,
+    cutmix=1.0,
+)  # fmt: skip
+
+
+def served(images: Images, device: torch.device, changes: Augmentation = OLDER) -> list[tuple[torch.Tensor, torch.Tensor]]:
     mean_C, std_C = channel_statistics(images, normalize=True)
     preprocessing = Preprocessing(8, mean_C.to(device), std_C.to(device))
-    changes = Augmentation(crop_padding=2, horizontal_flip="alternating", cutout_size=3)
     train = TrainBatches(images, preprocessing, changes, batch_size=7, seed=3, device=device)
     return [*train(0), *train(1), *EvalBatches(images, preprocessing, batch_size=9, device=device)()]
 
@@ -33,10 +40,11 @@ def same(found: list, expected: list) -> bool:
     )
 
 
-def test_they_are_those_that_are_indexed_directly(monkeypatch):
-    expected = served(some(), CPU)
+@pytest.mark.parametrize("changes", [OLDER, ALL])
+def test_they_are_those_that_are_indexed_directly(monkeypatch, changes):
+    expected = served(some(), CPU, changes)
     monkeypatch.setattr(module, "batches", streamed)
-    assert same(served(some(), CPU), expected)
+    assert same(served(some(), CPU, changes), expected)
 
 
 def test_an_epoch_may_end_early():
@@ -68,4 +76,5 @@ def test_a_gpu_gets_the_same_numbers_from_its_memory_and_from_elsewhere():
     gpu = torch.device("cuda")
     there = some().to(gpu)
     assert same(served(some(), gpu), served(there, gpu))
+    assert same(served(some(), gpu, ALL), served(there, gpu, ALL))
     assert all(labels_B.is_cuda for _, labels_B in batches(some(), [slice(0, 5)], gpu))

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from densenet_sweep.training import losses as training_losses
@@ -83,6 +84,18 @@ def test_it_learns():
     assert [epoch.index for epoch in epochs] == list(range(12))
     assert epochs[-1].validation.accuracy > 0.8 > epochs[0].train_accuracy
     assert epochs[-1].train_loss < epochs[0].train_loss
+
+
+def test_of_a_mixed_image_the_class_of_the_larger_share_is_right():
+    def mixed_batches(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        for images_BCHW, labels_B in train_batches(epoch):
+            yield images_BCHW, 0.6 * functional.one_hot(labels_B, 3) + 0.4 * functional.one_hot((labels_B + 1) % 3, 3)
+
+    whole, mixed = (
+        next(run(net := network(), sgd(net, lr=1e-9), epochs=1, train_batches=it)) for it in (train_batches, mixed_batches)
+    )
+    assert mixed.train_accuracy == whole.train_accuracy
+    assert mixed.train_loss != whole.train_loss
 
 
 def test_same_seed_same_numbers_and_another_seed_other_dropout():

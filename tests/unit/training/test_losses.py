@@ -1,4 +1,5 @@
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -47,3 +48,25 @@ def test_a_certain_image_has_a_finite_gradient():
     logits_BK = torch.tensor([[200.0, 0.0]], requires_grad=True)
     losses.focal(gamma=0.5)(logits_BK, torch.tensor([0])).backward()
     assert logits_BK.grad.isfinite().all()
+
+
+MADE = {
+    "cross_entropy": losses.cross_entropy,
+    "focal": partial(losses.focal, gamma=1.5),
+}
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("weights", [None, [1.0, 3.0, 0.5]])
+@pytest.mark.parametrize("name", MADE)
+def test_a_share_of_one_is_a_label_and_mixed_losses_are_linear_in_the_shares(name, weights, smoothing):
+    given = None if weights is None else torch.tensor(weights)
+    loss = MADE[name](class_weights=given, label_smoothing=smoothing)
+    logits_BK = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
+    labels_B, others_B = torch.tensor([0, 1, 2, 2, 1, 0]), torch.tensor([2, 2, 0, 1, 1, 1])
+    targets_BK, others_BK = (functional.one_hot(it, 3).float() for it in (labels_B, others_B))
+    assert loss(logits_BK, targets_BK).item() == pytest.approx(loss(logits_BK, labels_B).item())
+    total, of_others = (1.0 if given is None else given[it].sum().item() for it in (labels_B, others_B))
+    expected = (0.7 * total * loss(logits_BK, labels_B) + 0.3 * of_others * loss(logits_BK, others_B)).item()
+    mixed = loss(logits_BK, 0.7 * targets_BK + 0.3 * others_BK).item()
+    assert mixed == pytest.approx(expected / (0.7 * total + 0.3 * of_others))
