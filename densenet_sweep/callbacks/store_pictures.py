@@ -59,13 +59,15 @@ class StorePictures(Callback):
 def _store(client: "MlflowClient", parent: str, study: "Study", sweep_dir: Path) -> None:
     from hydra_async_sweeper.application import read_study_file
 
+    from densenet_sweep.report import mistakes
     from densenet_sweep.report import page as report
     from densenet_sweep.report.pictures import draw
     from densenet_sweep.results.provenance import tags_of
 
     drawn = draw(study)
     found = read_study_file(sweep_dir)
-    reported = report.Reported(study, found.command, tags_of(client, study), drawn)
+    wrong = mistakes.of_study(study, sweep_dir)
+    reported = report.Reported(study, found.command, tags_of(client, study), drawn, wrong=wrong)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "run"  # MLflow copies its mode, and the temporary folder is closed to others
         (folder / FOLDER).mkdir(parents=True)

@@ -69,6 +69,7 @@ def check(config: Config) -> None:
     _check_architecture(config)
     check_finetuning(config)
     _whole(config, "tracking.keep_checkpoints", at_least=0)
+    _whole(config, "tracking.keep_mistakes", at_least=0)
     if isinstance(config.tracking, MlflowConfig):
         try:
             check_uri(config.tracking.uri)

@@ -122,10 +122,11 @@ class FocalConfig(LossConfig):
 
 @dataclass
 class TrackingConfig:
-    """Where runs are recorded, and for how many of a sweep's best trials weights are kept."""
+    """Where runs are recorded, for how many of a sweep's best trials weights are kept, and how many images of highest loss."""
 
     _target_: str = MISSING
     keep_checkpoints: int = MISSING
+    keep_mistakes: int = 0  # an option file of a user's own may be older than this key
 
 
 @dataclass

@@ -20,6 +20,7 @@ from densenet_sweep.confirm.verdict import Verdict
 from densenet_sweep.counts import counted
 from densenet_sweep.drawing import interactive, theme
 from densenet_sweep.drawing.scene import Points
+from densenet_sweep.report import mistakes
 from densenet_sweep.report.pictures import Drawn, draw
 from densenet_sweep.report.pictures.subject import counts_by_state
 from densenet_sweep.results import analysis, provenance, ranking
@@ -46,6 +47,7 @@ class Reported:
         drawn: its pictures, if they were drawn already.
         metric: that its trials are ranked by instead of the objective.
         verdicts: of its confirmations.
+        wrong: the pictures with the highest loss.
     """
 
     study: Study
@@ -54,6 +56,7 @@ class Reported:
     drawn: Sequence[Drawn] | None = None
     metric: "Metric | None" = None
     verdicts: Sequence[Verdict] = ()
+    wrong: Sequence[mistakes.Shown] = ()
 
 
 def check(path: Path) -> None:
@@ -83,16 +86,13 @@ def reported(
     overrides: Sequence[str],
 ) -> list[Reported]:
     """Return the studies with their confirmations, and their tags in the MLflow store that the `tracking` overrides name."""
-    return [
-        Reported(
-            study,
-            command,
-            provenance.known_tags(study, overrides),
-            metric=metric,
-            verdicts=verdict.of_confirmations(study.name),
-        )
-        for study, command, metric in zip(studies, commands, metrics, strict=True)
-    ]
+    found = []
+    for study, command, metric in zip(studies, commands, metrics, strict=True):
+        verdicts = verdict.of_confirmations(study.name)
+        wrong = mistakes.all_of(study, verdicts)
+        tags = provenance.known_tags(study, overrides)
+        found.append(Reported(study, command, tags, metric=metric, verdicts=verdicts, wrong=wrong))
+    return found
 
 
 def write(path: Path, studies: Sequence[Reported], *, top: int = 10) -> None:
@@ -164,6 +164,7 @@ def _section(index: int, reported: Reported, top: int) -> dict[str, Any]:
         "num_left_out": max(len(rows) - _MOST_ROWS, 0),
         "pictures": [_picture(index, it) for it in drawn],
         "confirmed": [_confirmed(it) for it in reported.verdicts],
+        "wrong": [{"title": it.title, "still": base64.b64encode(it.still).decode()} for it in reported.wrong],
     }
 
 

@@ -7,3 +7,6 @@ CHECKPOINTS = (CHECKPOINT, PREVIOUS_CHECKPOINT)
 # Below `artifacts/`: the weights of the epoch that was best on the validation images, and those of a final run.
 BEST_WEIGHTS = "best.pt"
 FINAL_WEIGHTS = "final.pt"
+
+# The images with the highest loss, as a picture.
+MISTAKES = "mistakes.png"

@@ -87,7 +87,8 @@ def train_batches(
 def record_opener(config: TrackingConfig, trusted: Sequence[str]) -> Callable[..., Record]:
     """Return what opens the record of a run; a call, since `instantiate` resolves and an override may hold a password."""
     arguments = asdict(config)
-    del arguments["keep_checkpoints"]  # belongs to the sweep
+    for of_the_run in ("keep_checkpoints", "keep_mistakes"):
+        del arguments[of_the_run]
     open_record: Callable[..., Record] = instantiate(arguments, _partial_=True, **_allowed(trusted))
     return open_record
 

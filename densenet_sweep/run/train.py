@@ -4,6 +4,7 @@ The only place that turns the config into objects. It reads like a recipe; each 
 """
 
 import copy
+import functools
 import json
 import logging
 import os
@@ -23,7 +24,7 @@ from densenet_sweep.counts import counted
 from densenet_sweep.data import found
 from densenet_sweep.data.batches import EvalBatches
 from densenet_sweep.data.images import Images
-from densenet_sweep.run import build, cost_limits, progress, reference, resume, splits, starting_weights
+from densenet_sweep.run import build, cost_limits, mistakes, progress, reference, resume, splits, starting_weights
 from densenet_sweep.run.folder import RunFolder
 from densenet_sweep.run.identity import read_as, set_num_threads
 from densenet_sweep.run.recording import Job, recorded
@@ -163,6 +164,9 @@ def train(config: Config, job: Job, find_model: FindModel | None = None) -> floa
         contents=found.seen(source),
         confusion_KK=last.get("confusion"),
     )
+    keep_mistakes = functools.partial(
+        mistakes.keep, folder.artifacts, config.tracking.keep_mistakes, network, preprocessing=preprocessing, source=source
+    )
     shown = run_config.shown(config)
     folder.keep_config(run_config.text(job.choices, shown))
     images = {"training": train_images} if job.final else {"training": train_images, "validation": valid_images}
@@ -191,6 +195,8 @@ def train(config: Config, job: Job, find_model: FindModel | None = None) -> floa
             run.run_rung(rung, training_without_a_trace(rung))
         for epoch in training(config.epochs, past=tuple(run.history)):
             run.report_epoch(epoch)
+            if epoch.is_last and epoch.validation is not None:
+                keep_mistakes(valid_images, epoch.validation, split="Validation")
         if job.final:
             folder.keep_final(len(run.history))
             test_images = source.load_test()
@@ -198,6 +204,7 @@ def train(config: Config, job: Job, find_model: FindModel | None = None) -> floa
             test = evaluate(network, test_batches(), dtype=dtype)
             judged = on_test(config.objectives[0])
             tested = run.report_test(test, len(test_images), judged)
+            keep_mistakes(test_images, test, split="Test")
             reference.compare(config.reference, trial, {**run.history[-1], **tested})
             return tested[judged]
         trial.annotate(REPETITION, reference.repetition(config.num_threads, trial, run.history[-1]))

@@ -92,6 +92,7 @@ CASES = {
         ["tracking.uri=mlruns"],
         "tracking.uri=mlruns: a database (sqlite:///mlruns/mlflow.db, postgresql://...) or a server (http://...) is accepted",
     ),
+    "fewer mistakes than none": (["tracking.keep_mistakes=-1"], "tracking.keep_mistakes=-1: a whole number of at least 0"),
     "fewer weights than none": (["tracking.keep_checkpoints=-1"], "tracking.keep_checkpoints=-1: a whole number of at least 0"),
     "too many training images": (
         ["data=digits", "data.num_train=6000"],

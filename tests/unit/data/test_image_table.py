@@ -57,7 +57,8 @@ def test_numbers_as_labels_are_in_their_order(tmp_path):
     assert image_table("", table=write(rows, tmp_path / "t.csv"), **ARGUMENTS).class_names == ("0", "2", "10")
 
 
-def test_paths_are_relative_to_the_root_or_to_the_table(tmp_path):
+def test_paths_are_relative_to_the_root_or_to_the_table(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where the decoded pictures of a table without a folder are kept
     rows = pd.DataFrame({"file": paint(tmp_path / "data", 16), "kind": ["a", "b"] * 8})
     (tmp_path / "lists").mkdir()
     columns = {"path_column": "file", "label_column": "kind"}

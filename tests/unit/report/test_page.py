@@ -1,14 +1,20 @@
+import base64
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
 import optuna
 import pytest
 
 from densenet_sweep.report import page as report
+from densenet_sweep.report.mistakes import Shown
 from densenet_sweep.report.page import Reported
 from densenet_sweep.results.from_optuna import read_study
 from densenet_sweep.results.logged_metric import Metric
+
+
+ROOT = Path(__file__).parent.parent.parent.parent
 
 
 class Checked(HTMLParser):
@@ -52,6 +58,14 @@ def test_one_study(swept):
     ):
         assert line in text
     assert text.count("<figure") == 6
+
+
+def test_what_it_got_wrong_is_a_section(swept):
+    still = (ROOT / "docs" / "shirt.png").read_bytes()
+    text = report.page([Reported(read_study(swept(8)), wrong=[Shown("What trial <3> got wrong", still)])])
+    checked(text)
+    assert "<h3>What trial &lt;3&gt; got wrong</h3>" in text
+    assert base64.b64encode(still).decode() in text
 
 
 def test_it_loads_nothing_and_holds_plotly_once(swept):
