@@ -13,7 +13,6 @@ from densenet_sweep.report.page import Reported
 from densenet_sweep.results.from_optuna import read_study
 from densenet_sweep.results.logged_metric import Metric
 
-
 ROOT = Path(__file__).parent.parent.parent.parent
 
 
