@@ -103,9 +103,12 @@ class Journal(BaseJournalBackend):
         return SweepError(f"{self._path}: line {self._num_lines} is damaged; {WAYS_ON}")
 
     def _opened(self, mode: str) -> IO[bytes]:
-        """Open the file, unbuffered, and refuse one that is shorter than the part already read."""
+        """Open the file, and refuse one that is shorter than the part already read.
+
+        Writing is unbuffered, so that a full disk shows at once; lines of an unbuffered file would be read byte by byte.
+        """
         try:
-            file: IO[bytes] = self._path.open(mode, buffering=0)
+            file: IO[bytes] = self._path.open(mode, buffering=-1 if mode == "rb" else 0)
         except FileNotFoundError:
             raise SweepError(f"{self._path}: has gone; {WAYS_ON}") from None
         if os.fstat(file.fileno()).st_size < self._offset:
