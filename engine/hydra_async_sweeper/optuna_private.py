@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 # Members of Optuna's storages that ours use or override, by Optuna's class: a journal's lock and what it has read, for a write
 # that depends on what the journal holds; and the calls of the gRPC proxy, which has no option for a timeout.
 INHERITED: Mapping[str, tuple[str, ...]] = {
-    "JournalStorage": ("_replay_result", "_sync_with_backend", "_thread_lock"),
+    "JournalStorage": ("_replay_result", "_sync_with_backend", "_thread_lock", "_worker_id_prefix"),
     "GrpcStorageProxy": ("_setup", "_stub"),
 }
 
@@ -35,6 +35,14 @@ def study_id_of(study: "optuna.Study") -> int:
 def trial_ids(journal: "optuna.storages.JournalStorage", study_id: int) -> Sequence[int]:
     """Return the ids of a study's trials, by number, as far as the journal has been read."""
     return journal._replay_result._study_id_to_trial_ids[study_id]
+
+
+def restore(journal: "optuna.storages.JournalStorage", records: Any) -> None:
+    """Let a journal's storage begin with `records` of another process, as `JournalStorage.restore_replay_result` does."""
+    records._worker_id_prefix = journal._worker_id_prefix
+    records._worker_id_to_owned_trial_id = {}
+    records._last_created_trial_id_by_this_process = -1
+    journal._replay_result = records
 
 
 def id_of(trial: "optuna.Trial | FrozenTrial") -> int:

@@ -13,7 +13,8 @@ from optuna.storages.journal import BaseJournalBackend, JournalFileSymlinkLock
 from optuna.trial import FrozenTrial, TrialState
 
 from hydra_async_sweeper.errors import SweepError
-from hydra_async_sweeper.optuna_private import attribute_code, trial_ids
+from hydra_async_sweeper.optuna_private import attribute_code, restore, trial_ids
+from hydra_async_sweeper.study import snapshot
 from hydra_async_sweeper.study.retry import is_full_disk, wait_out
 from hydra_async_sweeper.study.storage import WAYS_ON
 from hydra_async_sweeper.workers.claim import LEASE, is_due
@@ -57,6 +58,7 @@ class Journal(BaseJournalBackend):
         self._path = path
         self._lock = JournalFileSymlinkLock(str(path), grace_period=_GRACE_SECONDS)
         self._num_lines, self._offset = 0, 0  # what has been read
+        self._num_saved = 0  # how many of the lines the snapshot holds
         path.touch()
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
@@ -82,6 +84,20 @@ class Journal(BaseJournalBackend):
                     raise self.damaged()
                 if self._num_lines > log_number_from:
                     yield log
+
+    def load_snapshot(self) -> Any:
+        """Return the records of the journal's snapshot, which counts as read; None without one."""
+        found = snapshot.load(self._path)
+        if found is None:
+            return None
+        self._num_lines, self._offset, self._num_saved = found.num_lines, found.num_bytes, found.num_lines
+        return found.records
+
+    def save_snapshot(self, records: Any) -> None:
+        """Write what the lines read so far give, if they are many more than those of the last snapshot."""
+        if self._num_lines - self._num_saved >= snapshot.LINES:
+            snapshot.save(self._path, snapshot.Snapshot(self._num_lines, self._offset, records))
+            self._num_saved = self._num_lines
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Append `logs` under the journal's lock, each on a line of its own."""
@@ -158,10 +174,16 @@ class LeasingJournal(JournalStorage):
         self._journal = journal
         self._lists: dict[int, _Trials] = {}
         super().__init__(journal)
+        self._journal.save_snapshot(self._replay_result)
 
     def __setstate__(self, state: dict[Any, Any]) -> None:
         """Begin to read the journal anew, in another process."""
         super().__setstate__({**state, "_lists": {}})
+
+    def _sync_with_backend(self) -> None:
+        if self._replay_result.log_number_read == 0 and (records := self._journal.load_snapshot()) is not None:
+            restore(self, records)
+        super()._sync_with_backend()
 
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
