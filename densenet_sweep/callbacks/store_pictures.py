@@ -50,24 +50,25 @@ class StorePictures(Callback):
             experiment = client.get_experiment_by_name(tracking["experiment"])
             parent = None if experiment is None else find_parent(client, experiment.experiment_id, study_name)
             if parent is not None:
-                _store(client, parent, study, Path(sweep_dir))
+                _store(client, parent, study, Path(sweep_dir), uri)
         except (MlflowException, SQLAlchemyError, OSError, ValueError) as error:
             message = f"tracking.uri={redacted(uri)}: the pictures of the study are not stored"
             log.warning("%s (%s); densenet-sweep compare --html FILE draws them", message, cause(error))
 
 
-def _store(client: "MlflowClient", parent: str, study: "Study", sweep_dir: Path) -> None:
+def _store(client: "MlflowClient", parent: str, study: "Study", sweep_dir: Path, uri: str) -> None:
     from hydra_async_sweeper.application import read_study_file
 
     from densenet_sweep.report import mistakes
     from densenet_sweep.report import page as report
     from densenet_sweep.report.pictures import draw
-    from densenet_sweep.results.provenance import tags_of
+    from densenet_sweep.results import provenance
 
     drawn = draw(study)
     found = read_study_file(sweep_dir)
+    known = provenance.read(client, study, uri)
     wrong = mistakes.of_study(study, sweep_dir)
-    reported = report.Reported(study, found.command, tags_of(client, study), drawn, wrong=wrong)
+    reported = report.Reported(study, found.command, known.tags, drawn, wrong=wrong, runs=known.runs)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "run"  # MLflow copies its mode, and the temporary folder is closed to others
         (folder / FOLDER).mkdir(parents=True)

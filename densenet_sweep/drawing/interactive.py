@@ -3,14 +3,14 @@
 All texts are escaped, as plotly.js interprets a few HTML tags.
 """
 
-import html
 import math
 from collections.abc import Sequence
 from typing import Any
 
-from densenet_sweep.drawing import theme
+from densenet_sweep.drawing import parallel, theme
 from densenet_sweep.drawing.png import shortened
-from densenet_sweep.drawing.scene import Axis, Bars, Curves, Line, Mark, Panel, Picture, Points, Surface
+from densenet_sweep.drawing.scene import Axis, Bars, Curves, Line, Mark, Panel, Parallel, Picture, Points, Surface
+from densenet_sweep.drawing.ticks import decimals, is_number, number, round_places, round_step, text_of
 
 _SYMBOLS = {
     "circle": "circle",
@@ -22,17 +22,22 @@ _SYMBOLS = {
 }
 _HEIGHT = 420
 _PANEL_HEIGHT = 320
-_SHORT_WAY = 300.0
 _NUM_LEVELS = 14
 _NUM_TICKS = 8
 
 
 def figures(picture: Picture) -> list[dict[str, Any]]:
-    """Return a plotly.js figure for each panel; the page sets the colours of text and background."""
+    """Return a plotly.js figure for each panel; the page sets the colours of text and background.
+
+    Parallel coordinates, which the page draws itself, are `{"parallel": ...}`.
+    """
     height = _HEIGHT if len(picture.panels) == 1 else _PANEL_HEIGHT
     if any(isinstance(mark, Bars) for mark in picture.panels[0].marks):
         height = 90 + 34 * len(picture.panels[0].y.ticks or ())
-    return [_figure(panel, height) for panel in picture.panels]
+    return [
+        {"parallel": parallel.figure(panel.marks[0])} if isinstance(panel.marks[0], Parallel) else _figure(panel, height)
+        for panel in picture.panels
+    ]
 
 
 def _figure(panel: Panel, height: int) -> dict[str, Any]:
@@ -46,7 +51,7 @@ def _figure(panel: Panel, height: int) -> dict[str, Any]:
         "yaxis": _axis(panel.y, 48),
     }
     if panel.title:
-        layout["title"] = {"text": _text(panel.title), "font": {"size": 13}, "x": 0, "xref": "paper", "xanchor": "left"}
+        layout["title"] = {"text": text_of(panel.title), "font": {"size": 13}, "x": 0, "xref": "paper", "xanchor": "left"}
     if any(isinstance(mark, Bars) for mark in panel.marks):
         layout["yaxis"] |= {"autorange": "reversed", "automargin": True, "showgrid": False}
         layout["margin"]["r"] = 40
@@ -55,15 +60,15 @@ def _figure(panel: Panel, height: int) -> dict[str, Any]:
 
 def _axis(axis: Axis, length: int) -> dict[str, Any]:
     # Only names need a margin of unknown width; plotly.js measures it again and again.
-    is_named = axis.ticks is not None and any(not _is_number(text) for _, text in axis.ticks)
-    title = {"text": _text(axis.label), "standoff": 8}
+    is_named = axis.ticks is not None and any(not is_number(text) for _, text in axis.ticks)
+    title = {"text": text_of(axis.label), "standoff": 8}
     drawn: dict[str, Any] = {"title": title, "automargin": is_named, "zeroline": False}
     if axis.limits is not None:
         drawn["range"] = _range(axis.limits, is_log=axis.is_log)
     if axis.is_log:
         drawn["type"] = "log"
         if axis.limits is not None:
-            places = _round_places(*axis.limits)
+            places = round_places(*axis.limits)
             drawn["tickvals"] = places
             if not axis.is_short:
                 drawn["ticktext"] = [f"{place:g}" for place in places]
@@ -73,68 +78,64 @@ def _axis(axis: Axis, length: int) -> dict[str, Any]:
         drawn |= {
             "tickmode": "array",
             "tickvals": [place for place, _ in axis.ticks],
-            "ticktext": [_text(shortened(text, length)) for _, text in axis.ticks],
+            "ticktext": [text_of(shortened(text, length)) for _, text in axis.ticks],
         }
     elif axis.is_whole:
         drawn["tickformat"] = "~s" if axis.is_short else "d"
         if axis.limits is not None and axis.limits[1] - axis.limits[0] < _NUM_LEVELS:
             drawn["dtick"] = 1
     elif axis.limits is not None and not axis.is_log and not axis.is_short:
-        drawn["tickformat"] = _decimals(_round_step((axis.limits[1] - axis.limits[0]) / _NUM_TICKS))
+        drawn["tickformat"] = decimals(round_step((axis.limits[1] - axis.limits[0]) / _NUM_TICKS))
     return drawn
 
 
 def _range(limits: tuple[float, float], *, is_log: bool) -> list[float]:
     """Return the axis range, rounded like the marks and a hair wider, or plotly.js would leave out those at its edges."""
-    low, high = (math.log10(_number(limit)) if is_log else _number(limit) for limit in limits)
+    low, high = (math.log10(number(limit)) if is_log else number(limit) for limit in limits)
     hair = 1e-9 * max(abs(low), abs(high), high - low)
     return [low - hair, high + hair]
-
-
-def _is_number(text: str) -> bool:
-    return text.replace(".", "", 1).replace("-", "", 1).isdigit()
-
-
-def _round_step(step: float) -> float:
-    """Return the smallest of 1, 2 and 5 times a power of ten that is at least `step`."""
-    power = 10.0 ** math.floor(math.log10(step))
-    return next(digit * power for digit in (1, 2, 5, 10) if digit * power >= step * (1 - 1e-9))
-
-
-def _decimals(step: float) -> str:
-    """Return the number format that resolves `step`."""
-    return f".{max(0, -math.floor(math.log10(step) + 1e-9))}f"
-
-
-def _round_places(low: float, high: float) -> list[float]:
-    """Return the powers of ten between `low` and `high`, for a short range also 2 and 5 times them."""
-    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    places = [float(f"{digit}e{power}") for power in powers for digit in ((1, 2, 5) if high / low < _SHORT_WAY else (1,))]
-    return [place for place in places if low <= place <= high]
 
 
 def _traces(mark: Mark) -> list[dict[str, Any]]:
     if isinstance(mark, Points):
         marker: dict[str, Any] = {"color": mark.colour, "size": mark.size * 1.25, "symbol": _SYMBOLS[mark.symbol]}
-        marker |= {"opacity": mark.opacity, "line": {"width": 1.5 if mark.symbol in ("ring", "cross") else bool(mark.edge)}}
+        width = 1.5 if mark.symbol in ("ring", "cross") else float(bool(mark.edge))
+        marker |= {"opacity": mark.opacity, "line": {"width": width}}
         if mark.symbol == "cross":
             marker["line"]["color"] = mark.colour
         elif mark.edge:
             marker["line"]["color"] = mark.edge
-        trace = {"type": "scatter", "mode": "markers", "x": _numbers(mark.x), "y": _numbers(mark.y), "marker": marker}
-        return [{**trace, "name": _text(mark.name), **_about(mark.about), "cliponaxis": False}]
+        trace: dict[str, Any] = {
+            "type": "scatter",
+            "mode": "markers",
+            "x": _numbers(mark.x),
+            "y": _numbers(mark.y),
+            "marker": marker,
+        }
+        trace |= {"name": text_of(mark.name), **_about(mark.about), "cliponaxis": False}
+        return [trace | ({"customdata": list(mark.ids)} if mark.ids else {}) | _texts(mark)]
     if isinstance(mark, Line):
         line = {"color": mark.colour, "width": mark.width, "dash": "dash" if mark.is_dashed else "solid"}
         line["shape"] = "hv" if mark.is_step else "linear"
         trace = {"type": "scatter", "mode": "lines", "x": _numbers(mark.x), "y": _numbers(mark.y), "line": line}
-        return [{**trace, "name": _text(mark.name), "opacity": mark.opacity, "hoverinfo": "skip"}]
+        return [{**trace, "name": text_of(mark.name), "opacity": mark.opacity, "hoverinfo": "skip"}]
     if isinstance(mark, Curves):
         return [_curves(mark)]
     if isinstance(mark, Bars):
         trace = {"type": "bar", "orientation": "h", "x": _numbers(mark.values), "y": list(range(len(mark.values)))}
-        texts = {"text": [_text(text) for text in mark.texts], "textposition": "outside", "cliponaxis": False}
+        texts = {"text": [text_of(text) for text in mark.texts], "textposition": "outside", "cliponaxis": False}
         return [{**trace, **texts, "marker": {"color": mark.colour}, "hoverinfo": "skip", "width": 0.62}]
+    assert isinstance(mark, Surface)
     return [_surface(mark)]
+
+
+def _texts(mark: Points) -> dict[str, Any]:
+    """Return the texts beside the marks, on the side that their arrows do not point to; the hover texts move over for them."""
+    if not mark.texts:
+        return {}
+    side = "top center" if mark.symbol == "down" else "bottom center"
+    shown = {"mode": "markers+text", "text": [text_of(text) for text in mark.texts], "textposition": side}
+    return {**shown, "hovertext": _about(mark.about).get("text", []), "hovertemplate": "%{hovertext}<extra></extra>"}
 
 
 def _curves(mark: Curves) -> dict[str, Any]:
@@ -142,7 +143,9 @@ def _curves(mark: Curves) -> dict[str, Any]:
     x: list[float | None] = []
     y: list[float | None] = []
     about: list[str] = []
+    ids: list[int] = []
     for index, (xs, ys) in enumerate(mark.paths):
+        ids += [mark.ids[index]] * (len(xs) + 1) if mark.ids else []
         x += [*_numbers(xs), None]
         y += [*_numbers(ys), None]
         about += [mark.about[index] if mark.about else ""] * (len(xs) + 1)
@@ -151,10 +154,11 @@ def _curves(mark: Curves) -> dict[str, Any]:
         "mode": "lines",
         "x": x,
         "y": y,
-        "name": _text(mark.name),
+        "name": text_of(mark.name),
         "line": {"color": mark.colour, "width": mark.width},
         "opacity": mark.opacity,
         "connectgaps": False,
+        **({"customdata": ids} if ids else {}),
         **_about(about),
     }
 
@@ -162,9 +166,9 @@ def _curves(mark: Curves) -> dict[str, Any]:
 def _surface(mark: Surface) -> dict[str, Any]:
     known = [value for row in mark.z for value in row if not math.isnan(value)]
     low, high = min(known), max(known)
-    size = _round_step((high - low) / _NUM_LEVELS)
+    size = round_step((high - low) / _NUM_LEVELS)
     start, end = math.ceil(low / size) * size, math.floor(high / size) * size
-    z = [[None if math.isnan(value) else _number(value) for value in row] for row in mark.z]
+    z = [[None if math.isnan(value) else number(value) for value in row] for row in mark.z]
     return {
         "type": "contour",
         "x": _numbers(mark.x),
@@ -172,15 +176,15 @@ def _surface(mark: Surface) -> dict[str, Any]:
         "z": z,
         "colorscale": theme.SURFACE.capitalize(),
         "autocontour": False,
-        "contours": {"start": _number(start), "end": _number(end), "size": _number(size)},
-        "zmin": _number(low),
-        "zmax": _number(high),
+        "contours": {"start": number(start), "end": number(end), "size": number(size)},
+        "zmin": number(low),
+        "zmax": number(high),
         "line": {"width": 0},
         "colorbar": {
-            "title": {"text": _text(mark.label), "side": "right"},
+            "title": {"text": text_of(mark.label), "side": "right"},
             "thickness": 14,
             "outlinewidth": 0,
-            "tickformat": _decimals(size),
+            "tickformat": decimals(size),
         },
         "hoverinfo": "skip",
     }
@@ -189,17 +193,8 @@ def _surface(mark: Surface) -> dict[str, Any]:
 def _about(texts: Sequence[str]) -> dict[str, Any]:
     if not any(texts):
         return {"hoverinfo": "skip"}
-    return {"text": ["<br>".join(map(_text, text.split("\n"))) for text in texts], "hovertemplate": "%{text}<extra></extra>"}
+    return {"text": ["<br>".join(map(text_of, text.split("\n"))) for text in texts], "hovertemplate": "%{text}<extra></extra>"}
 
 
 def _numbers(values: Sequence[float]) -> list[float]:
-    return [_number(value) for value in values]
-
-
-def _number(value: float) -> float:
-    """Return `value` rounded to six digits, enough for a screen."""
-    return float(f"{value:.6g}")
-
-
-def _text(text: str) -> str:
-    return html.escape(text, quote=False)
+    return [number(value) for value in values]

@@ -5,8 +5,8 @@ import textwrap
 from io import BytesIO
 from typing import Any
 
-from densenet_sweep.drawing import theme
-from densenet_sweep.drawing.scene import Axis, Bars, Curves, Line, Mark, Panel, Picture, Points, Surface
+from densenet_sweep.drawing import parallel, theme
+from densenet_sweep.drawing.scene import Axis, Bars, Curves, Line, Mark, Panel, Parallel, Picture, Points, Surface
 
 _MARKERS = {"circle": "o", "ring": "o", "cross": "x", "diamond": "D", "down": "v", "up": "^"}
 _MOST_COLUMNS = 3
@@ -62,7 +62,7 @@ def _is_plain(panel: Panel) -> bool:
     """
     if panel.title or panel.x.ticks is not None or panel.y.ticks is not None:
         return False
-    if any(isinstance(mark, Bars | Surface) for mark in panel.marks):
+    if any(isinstance(mark, Bars | Surface | Parallel) for mark in panel.marks):
         return False
     values = [value for mark in panel.marks for value in _heights(mark)]
     largest = max(map(abs, values), default=math.inf)
@@ -146,6 +146,9 @@ def _key(mark: Points | Line | Curves) -> dict[str, Any]:
 
 
 def _draw_panel(figure: Any, axes: Any, panel: Panel) -> None:
+    if isinstance(panel.marks[0], Parallel):
+        _draw_parallel(axes, panel.marks[0])
+        return
     style_axes(axes)
     for mark in panel.marks:
         _draw_mark(figure, axes, mark)
@@ -164,6 +167,12 @@ def _draw_mark(figure: Any, axes: Any, mark: Mark) -> None:
             **({"color": mark.colour} if mark.symbol == "cross" else {"facecolors": face, "edgecolors": edge}),
             linewidths=1.3 if mark.symbol in ("ring", "cross") else 0.8 if mark.edge else 0.4,
         )  # fmt: skip
+        for x, y, text in zip(mark.x, mark.y, mark.texts, strict=False):
+            above = 1 if mark.symbol == "down" else -1
+            axes.annotate(
+                text, (x, y), xytext=(0, 7 * above), textcoords="offset points", ha="center",
+                va="bottom" if above > 0 else "top", fontsize=8, color=theme.TEXT, parse_math=False,
+            )  # fmt: skip
     elif isinstance(mark, Line):
         axes.plot(
             mark.x, mark.y, color=mark.colour, linewidth=mark.width, alpha=mark.opacity,
@@ -182,7 +191,7 @@ def _draw_mark(figure: Any, axes: Any, mark: Mark) -> None:
             axes.text(value, index, f" {text}", va="center", fontsize=9, color=theme.TEXT, parse_math=False)
         axes.invert_yaxis()
         axes.grid(visible=False, axis="y")
-    else:
+    elif isinstance(mark, Surface):
         _draw_surface(figure, axes, mark)
 
 
@@ -196,6 +205,38 @@ def _draw_surface(figure: Any, axes: Any, mark: Surface) -> None:
     bar.ax.tick_params(labelsize=9)
     bar.outline.set_visible(False)
     axes.grid(visible=False)
+
+
+def _draw_parallel(axes: Any, mark: Parallel) -> None:
+    from matplotlib.collections import LineCollection
+    from matplotlib.colors import to_rgb
+
+    drawn = parallel.figure(mark)
+    lines, colours = [], []
+    quiet, strong = to_rgb(theme.GREY), to_rgb(mark.colour)
+    for places, shade in zip(zip(*drawn["columns"], strict=True), mark.shades, strict=True):
+        lines.append([(index, place) for index, place in enumerate(places) if place is not None])
+        mixed = [(1 - shade) * one + shade * other for one, other in zip(quiet, strong, strict=True)]
+        colours.append((*mixed, 0.25 + 0.65 * shade))
+    axes.add_collection(LineCollection(lines, colors=colours, linewidths=1.2))
+    for index, axis in enumerate(drawn["axes"]):
+        axes.axvline(index, color=theme.NOTE, linewidth=1)
+        for place, text in axis["ticks"]:
+            side = -1 if index == len(drawn["axes"]) - 1 else 1
+            axes.annotate(
+                shortened(text, 14), (index, place), xytext=(-4 * side, 0), textcoords="offset points", va="center",
+                ha="right" if side > 0 else "left", fontsize=8, color=theme.TEXT, parse_math=False,
+            )  # fmt: skip
+    axes.set_xlim(-0.45, len(drawn["axes"]) - 0.55)
+    axes.set_ylim(-0.03, 1.03)
+    for side in axes.spines.values():
+        side.set_visible(False)
+    axes.set_yticks([])
+    axes.tick_params(axis="x", length=0)
+    axes.set_xticks(
+        range(len(drawn["axes"])), [shortened(it["label"].rpartition(".")[2], 18) for it in drawn["axes"]],
+        fontsize=9, color=theme.TEXT, parse_math=False,
+    )  # fmt: skip
 
 
 def _set_axis(axes: Any, which: Any, axis: Axis, *, is_x: bool) -> None:

@@ -33,7 +33,10 @@ class Axis:
 
 @dataclass(frozen=True)
 class Points:
-    """Marks at places; `about` holds their hover texts, `name` is for the legend, `edge` is a colour."""
+    """Marks at places; `about` holds their hover texts, `name` is for the legend, `edge` is a colour.
+
+    `ids` say what each mark stands for, so that a page can find it in every picture; `texts` stand beside the marks.
+    """
 
     x: Sequence[float]
     y: Sequence[float]
@@ -44,6 +47,8 @@ class Points:
     opacity: float = 0.8
     about: Sequence[str] = ()
     edge: str | None = None
+    ids: Sequence[int] = ()
+    texts: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Curves:
-    """Many lines of one kind, one entry in the legend; `about` names each."""
+    """Many lines of one kind, one entry in the legend; `about` and `ids` name each."""
 
     paths: Sequence[tuple[Sequence[float], Sequence[float]]]
     colour: str
@@ -70,6 +75,7 @@ class Curves:
     width: float = 1.2
     opacity: float = 0.6
     about: Sequence[str] = ()
+    ids: Sequence[int] = ()
 
 
 @dataclass(frozen=True)
@@ -91,7 +97,22 @@ class Surface:
     label: str
 
 
-Mark = Points | Line | Curves | Bars | Surface
+@dataclass(frozen=True)
+class Parallel:
+    """Parallel coordinates: each of `rows` is a line with a place on each of `axes`, or None where it has none.
+
+    `shades` are from 0, quiet, to 1, the colour of the picture; the last rows are drawn on top. Every axis has limits.
+    """
+
+    axes: Sequence[Axis]
+    rows: Sequence[Sequence[float | None]]
+    shades: Sequence[float]
+    colour: str
+    about: Sequence[str] = ()
+    ids: Sequence[int] = ()
+
+
+Mark = Points | Line | Curves | Bars | Surface | Parallel
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from densenet_sweep.confirm import verdict
 from densenet_sweep.confirm.verdict import Verdict
 from densenet_sweep.counts import counted
 from densenet_sweep.drawing import interactive, theme
-from densenet_sweep.drawing.scene import Points
-from densenet_sweep.report import mistakes
+from densenet_sweep.drawing.scene import Parallel, Points
+from densenet_sweep.report import mistakes, table
 from densenet_sweep.report.pictures import Drawn, draw
 from densenet_sweep.report.pictures.subject import counts_by_state
 from densenet_sweep.results import analysis, provenance, ranking
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 # Trials beyond `top` are folded away, and beyond this many left out.
 _MOST_ROWS = 200
 _TEMPLATE = "report.html.j2"
+_ASSETS = Path(__file__).parent / "assets"
+_SCRIPTS = ("selection.js", "table.js", "parallel.js", "page.js")
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Reported:
         metric: that its trials are ranked by instead of the objective.
         verdicts: of its confirmations.
         wrong: the pictures with the highest loss.
+        runs: the address of its runs in MLflow, to which a run's id is added; None if it is not known.
     """
 
     study: Study
@@ -57,6 +60,7 @@ class Reported:
     metric: "Metric | None" = None
     verdicts: Sequence[Verdict] = ()
     wrong: Sequence[mistakes.Shown] = ()
+    runs: str | None = None
 
 
 def check(path: Path) -> None:
@@ -88,10 +92,10 @@ def reported(
     """Return the studies with their confirmations, and their tags in the MLflow store that the `tracking` overrides name."""
     found = []
     for study, command, metric in zip(studies, commands, metrics, strict=True):
+        known = provenance.known(study, overrides)
         verdicts = verdict.of_confirmations(study.name)
         wrong = mistakes.all_of(study, verdicts)
-        tags = provenance.known_tags(study, overrides)
-        found.append(Reported(study, command, tags, metric=metric, verdicts=verdicts, wrong=wrong))
+        found.append(Reported(study, command, known.tags, metric=metric, verdicts=verdicts, wrong=wrong, runs=known.runs))
     return found
 
 
@@ -119,6 +123,9 @@ def page(studies: Sequence[Reported], *, top: int = 10) -> str:
     figures = {
         drawn["id"]: figure for section in sections for shown in section["pictures"] for drawn, figure in shown["panels"]
     }
+    tables = {
+        section["id"]: table.data(it.study, it.metric, it.runs, top) for section, it in zip(sections, studies, strict=True)
+    }
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
@@ -128,7 +135,9 @@ def page(studies: Sequence[Reported], *, top: int = 10) -> str:
         made=datetime.datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
         sections=sections,
         plotly=_packed_once(plotly.offline.get_plotlyjs),
-        figures=_packed(json.dumps(figures, separators=(",", ":"))),
+        figures=_packed(json.dumps({"figures": figures, "tables": tables}, separators=(",", ":"))),
+        style=(_ASSETS / "report.css").read_text(encoding="utf-8"),
+        script="\n".join((_ASSETS / name).read_text(encoding="utf-8") for name in _SCRIPTS),
         on_dark=json.dumps(theme.ON_DARK),
     )
 
@@ -223,7 +232,7 @@ def _picture(index: int, drawn: Drawn) -> dict[str, Any]:
             for mark in picture.legend()
         ],
         "panels": panels,
-        "is_wide": len(panels) > 1,
+        "is_wide": len(panels) > 1 or any(isinstance(panel.marks[0], Parallel) for panel in picture.panels),
         "still": base64.b64encode(drawn.still).decode(),
     }
 

@@ -60,9 +60,33 @@ def estimate(study: Study) -> Noise | None:
 
 
 def _binomial(best: "Accuracy") -> float:
+    return binomial_error(best.accuracy, best.num_valid)
+
+
+def binomial_error(accuracy: float, num_images: int) -> float:
+    """Return the standard error of an accuracy on so many images."""
     # Capped as if two more were right and two more wrong (Agresti and Coull, 1998): an accuracy of 1 is not certain.
-    accuracy = min(best.accuracy, (best.num_valid + 2) / (best.num_valid + 4))
-    return math.sqrt(accuracy * (1 - accuracy) / best.num_valid)
+    accuracy = min(accuracy, (num_images + 2) / (num_images + 4))
+    return math.sqrt(accuracy * (1 - accuracy) / num_images)
+
+
+def standard_errors(study: Study) -> dict[int, float]:
+    """Return the standard error of the first objective by trial number, from the number of images; unknown ones are left out.
+
+    A pruned trial's is that of its last report. A trial that does not say how many images it was validated on had as many as
+    the others, unless what was searched changes that.
+    """
+    if study.objectives[0] != _ACCURACY:
+        return {trial.number: trial.deviation for trial in study.complete if trial.deviation is not None}
+    counts = {trial.num_valid for trial in study.trials if trial.num_valid}
+    usual = counts.pop() if len(counts) == 1 else 0
+    errors = {}
+    for trial in study.finished:
+        num_valid = trial.num_valid or usual
+        accuracy = trial.values[0] if trial.values else trial.reports.get(trial.last_step or 0)
+        if num_valid and accuracy is not None and 0 <= accuracy <= 1:
+            errors[trial.number] = binomial_error(accuracy, num_valid)
+    return errors
 
 
 @dataclass(frozen=True)

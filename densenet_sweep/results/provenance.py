@@ -1,41 +1,61 @@
-"""Where the trials of a study ran and with what code, from the tags of their runs in MLflow."""
+"""Where the trials of a study ran and with what code, from the tags of their runs in MLflow, and where these are shown."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from densenet_sweep.config.schema import ConfigError
-from densenet_sweep.config.tracking_uri import sqlite_file
+from densenet_sweep.config.tracking_uri import is_server, sqlite_file
 from densenet_sweep.results.study import Study
 from densenet_sweep.tracking.access import answering, mlflow_config
-from densenet_sweep.tracking.store import connect
+from densenet_sweep.tracking.store import connect, redacted
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+# Of `densenet-sweep ui`, which takes another port only if this one is taken.
+_LOCAL_SITE = "http://127.0.0.1:5000/"
 
-def tags_of(client: "MlflowClient", study: Study) -> dict[str, str]:
-    """Return the tags of the run of the study's last trial that has one; empty if it is not in this store."""
+
+@dataclass(frozen=True)
+class Provenance:
+    """What MLflow knows about a study's trials.
+
+    Attributes:
+        tags: of the run of the last trial that has one.
+        runs: the address of the runs, to which a run's id is added; None without a run. That of a store without a server is
+            where `densenet-sweep ui` shows it.
+    """
+
+    tags: Mapping[str, str] = field(default_factory=dict)
+    runs: str | None = None
+
+
+def read(client: "MlflowClient", study: Study, uri: str) -> Provenance:
+    """Return what the store at `uri` knows about the study's last trial that has a run."""
     from mlflow.exceptions import MlflowException
 
     for trial in reversed(study.trials):
         if trial.run_id is None:
             continue
         try:
-            return dict(client.get_run(trial.run_id).data.tags)
+            run = client.get_run(trial.run_id)
+            site = f"{redacted(uri).rstrip('/')}/" if is_server(uri) else _LOCAL_SITE
+            return Provenance(dict(run.data.tags), f"{site}#/experiments/{run.info.experiment_id}/runs/")
         except MlflowException as error:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
-            return {}
-    return {}
+            return Provenance()
+    return Provenance()
 
 
-def known_tags(study: Study, overrides: Sequence[str] = ()) -> dict[str, str]:
+def known(study: Study, overrides: Sequence[str] = ()) -> Provenance:
     """Return the same from the store that `overrides` name; empty if there is none or it does not answer."""
     with suppress(ConfigError, ConnectionError):
         tracking = mlflow_config(overrides, "where a study ran")
         database = sqlite_file(tracking.uri)
         if database is None or database.is_file():  # connecting would create the file
             with answering(tracking.uri):
-                return tags_of(connect(tracking.uri), study)
-    return {}
+                return read(connect(tracking.uri), study, tracking.uri)
+    return Provenance()

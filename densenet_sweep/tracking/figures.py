@@ -6,14 +6,19 @@ Shape suffix: K classes; confusion_KK counts images by true (row) and predicted 
 import csv
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from densenet_sweep.counts import counted
 from densenet_sweep.drawing import theme
+from densenet_sweep.drawing.png import shortened
 
-# Above this many classes numbers and names would overlap.
-_LABELLED_CLASSES = 20
+# From this many classes on numbers and names would overlap: the most confused pairs stand beside the matrix instead.
+_UNLABELLED_CLASSES = 20
+_MOST_PAIRS = 20
+_PAIRS_WIDTH = 4.6
+_PAIR_LETTERS = 18
 # Inches: sides of the matrix, and the width of a letter of a name.
 _SMALLEST_SIDE = 3.2
 _UNLABELLED_SIDE = 7.0
@@ -58,11 +63,11 @@ def draw_confusion(path: Path, confusion_KK: np.ndarray, class_names: Sequence[s
     num_classes = len(class_names)
     totals = confusion_KK.sum(axis=1, keepdims=True)
     shares_KK = (confusion_KK / np.maximum(totals, 1))[:num_classes, :num_classes]
-    is_labelled = num_classes <= _LABELLED_CLASSES
+    is_labelled = num_classes < _UNLABELLED_CLASSES
     side = max(_SMALLEST_SIDE, 0.55 * num_classes) if is_labelled else _UNLABELLED_SIDE
     # Laid out by hand, in inches: to measure what is drawn, Matplotlib draws it twice.
     longest = _LETTER * max(map(len, class_names), default=0) if is_labelled else 0.3
-    left, bottom, right, top = 0.5 + longest, 0.55 + 0.71 * longest, 0.2 if is_labelled else 1.15, 0.5
+    left, bottom, right, top = 0.5 + longest, 0.55 + 0.71 * longest, 0.2 if is_labelled else 1.15 + _PAIRS_WIDTH, 0.5
     width, height = left + side + right, bottom + side + top
     figure = Figure(figsize=(width, height), dpi=theme.DPI)
     FigureCanvasAgg(figure)
@@ -88,4 +93,31 @@ def draw_confusion(path: Path, confusion_KK: np.ndarray, class_names: Sequence[s
     else:
         bar = figure.add_axes(((left + side + 0.15) / width, bottom / height, 0.2 / width, side / height))
         figure.colorbar(image, cax=bar, label="share of the true class", format=PercentFormatter(1.0))
+        _write_pairs(
+            figure, confused_pairs(confusion_KK, class_names), ((left + side + 1.25) / width, (bottom + side) / height)
+        )
     figure.savefig(path)
+
+
+def confused_pairs(confusion_KK: np.ndarray, class_names: Sequence[str]) -> list[tuple[str, str, int, float]]:
+    """Return the most frequent errors: true class, predicted class, images, and their share of the true class."""
+    number = len(class_names)
+    errors_KK = confusion_KK[:number, :number] - np.diag(confusion_KK.diagonal()[:number])
+    totals_K = np.maximum(confusion_KK.sum(axis=1), 1)
+    order = np.argsort(-errors_KK, axis=None, kind="stable")[:_MOST_PAIRS]
+    found = [(int(index) // number, int(index) % number) for index in order]
+    return [
+        (class_names[row], class_names[column], int(errors_KK[row, column]), float(errors_KK[row, column] / totals_K[row]))
+        for row, column in found
+        if errors_KK[row, column]
+    ]
+
+
+def _write_pairs(figure: Any, pairs: Sequence[tuple[str, str, int, float]], corner: tuple[float, float]) -> None:
+    x, y = corner
+    inch = 1 / figure.get_figheight()
+    figure.text(x, y, "most confused: true class, taken for", va="top", fontsize=11, weight="bold", color=theme.TEXT)
+    for index, (true, predicted, count, share) in enumerate(pairs):
+        line = f"{count:,}  {shortened(true, _PAIR_LETTERS)}, {shortened(predicted, _PAIR_LETTERS)} ({share:.0%})"
+        place = y - (0.32 + 0.3 * index) * inch
+        figure.text(x, place, line, va="top", fontsize=9, color=theme.TEXT, parse_math=False)

@@ -79,9 +79,10 @@ def test_every_picture_is_drawn_without_the_network(page, screenshot, file, sche
     page.emulate_media(color_scheme=scheme)
     assert opened(page, file) == []
     assert page.locator("h1").inner_text() == "Sweep growth & <depth>"
-    assert page.locator("figure").count() == 6
-    assert page.locator("figure.drawn").count() == 6
-    assert page.locator(".panels .js-plotly-plot").count() == 1 + 1 + 1 + 1 + 3 + 2
+    assert page.locator("figure").count() == 11
+    assert page.locator("figure.drawn").count() == 11
+    assert page.locator(".panels .js-plotly-plot").count() == 1 + 1 + 2 * (1 + 1 + 3) + 2
+    assert page.locator(".parallel canvas").count() == 2
     assert page.locator("figure img").first.is_hidden()
     assert overflow(page) == 0
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
@@ -100,11 +101,43 @@ def test_a_pointer_over_a_trial_shows_what_it_was(page, file):
     assert "optimizer.lr = " in label.text_content()
 
 
+def test_a_trial_is_selected_in_the_table_and_every_picture_and_ranges_filter_the_table(page, file):
+    opened(page, file)
+    rows = page.locator(".trials tbody tr")
+    best = rows.first.locator("td").first.inner_text()
+    rows.first.click()
+    assert rows.first.get_attribute("aria-selected") == "true"
+    history = page.locator("figure", has_text="Best validation accuracy")
+    assert history.locator(".marks circle").count() == 1
+    assert page.locator(".marks circle").count() >= 8
+    rows.nth(1).click()
+    assert page.locator(".beside th").nth(1).inner_text() == f"trial {best}"
+    assert page.locator(".beside .differs").count() > 2
+    page.get_by_label("filter growth_rate").fill("8..12")
+    page.get_by_role("button", name="growth_rate").click()
+    cells = page.locator(".trials tbody tr td:nth-child(5)").all_inner_texts()
+    assert set(cells) == {"8", "12"}
+    assert cells == sorted(cells, key=int, reverse=True)
+    page.get_by_label("filter growth_rate").fill("")
+    strip = page.locator(".parallel .axis").first
+    strip.scroll_into_view_if_needed()
+    box = strip.bounding_box()
+    page.mouse.move(box["x"] + 15, box["y"] + 5)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 15, box["y"] + box["height"] / 3)
+    page.mouse.up()
+    shown, of_all = page.locator(".controls .quiet").inner_text().split(" of ")
+    assert 0 < int(shown) < int(of_all) == 60
+    page.get_by_role("button", name="clear selection").click()
+    history.locator(".scatterlayer .point").nth(-1).click(force=True)
+    assert page.locator(".marks circle").count() >= 8
+
+
 def test_on_a_phone_one_picture_stands_below_the_other(page, screenshot, file):
     page.set_viewport_size({"width": 390, "height": 844})
     assert opened(page, file) == []
     assert overflow(page) == 0
-    lefts = {round(page.locator("figure").nth(index).bounding_box()["x"]) for index in range(6)}
+    lefts = {round(page.locator("figure").nth(index).bounding_box()["x"]) for index in range(11)}
     assert len(lefts) == 1
     whole(page, 390)
     screenshot("report-phone")
@@ -114,7 +147,7 @@ def test_on_paper_the_pictures_stand_still(page, file):
     opened(page, file)
     page.emulate_media(media="print", color_scheme="dark")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
-    for index in range(6):
+    for index in range(11):
         assert page.locator("figure img").nth(index).is_visible()
     assert page.locator(".js-plotly-plot:visible").count() == 0
 

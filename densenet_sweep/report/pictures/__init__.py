@@ -2,24 +2,22 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from densenet_sweep.drawing import png
 from densenet_sweep.drawing.scene import Picture
-from densenet_sweep.report.pictures import cost, progress, search
-from densenet_sweep.report.pictures.subject import Subject, read
+from densenet_sweep.report.pictures import cost, parallel, progress, search
+from densenet_sweep.report.pictures.subject import Subject, read, read_early
 from densenet_sweep.results.study import Study
 
 log = logging.getLogger("densenet_sweep")
 
-_ALL: tuple[Callable[[Subject], Picture | None], ...] = (
-    progress.history,
-    progress.learning_curves,
-    search.importance,
-    search.contour,
-    search.slices,
-    cost.front,
-)
+_Make = Callable[[Subject], Picture | None]
+# Of the trials as they ended.
+_PROGRESS: tuple[_Make, ...] = (progress.history, progress.learning_curves)
+# Of the early values of all trials, and of the complete trials.
+_SEARCH: tuple[_Make, ...] = (search.importance, search.contour, parallel.parallel, search.slices)
+_COST: tuple[_Make, ...] = (cost.front,)
 
 
 @dataclass(frozen=True)
@@ -32,13 +30,26 @@ class Drawn:
 
 def draw(study: Study) -> list[Drawn]:
     """Return the pictures of `study`; one without content is left out, and one that fails logs a warning."""
-    subject = read(study)
+    subject, early = read(study), read_early(study)
     drawn: list[Drawn] = []
-    for make in _ALL:
-        try:
-            picture = make(subject)
-            if picture is not None:
-                drawn.append(Drawn(picture, png.draw(picture)))
-        except Exception as error:  # a picture must not fail a sweep
-            log.warning("study %s: no picture of %s (%s: %s)", subject.name, make.__name__, type(error).__name__, error)
+    for make in _PROGRESS:
+        drawn += _drawn(make, subject)
+    for make in _SEARCH:
+        if early is not None:
+            drawn += _drawn(make, early, "_early")
+        drawn += _drawn(make, subject)
+    for make in _COST:
+        drawn += _drawn(make, subject)
     return drawn
+
+
+def _drawn(make: _Make, subject: Subject, suffix: str = "") -> list[Drawn]:
+    try:
+        picture = make(subject)
+        if picture is None:
+            return []
+        picture = replace(picture, name=f"{picture.name}{suffix}")
+        return [Drawn(picture, png.draw(picture))]
+    except Exception as error:  # a picture must not fail a sweep
+        log.warning("study %s: no picture of %s (%s: %s)", subject.name, make.__name__, type(error).__name__, error)
+        return []

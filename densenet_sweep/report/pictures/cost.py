@@ -7,6 +7,7 @@ from typing import Any
 from densenet_sweep.counts import counted
 from densenet_sweep.drawing import theme
 from densenet_sweep.drawing.scene import Axis, Line, Mark, Panel, Picture, Points
+from densenet_sweep.report.pictures.marks import MOST_POINTS, error_bars
 from densenet_sweep.report.pictures.subject import Objective, Subject, padded, shown_of, thinned
 from densenet_sweep.results.study import Trial
 
@@ -15,7 +16,6 @@ _COSTS: dict[str, Callable[[Trial], float | None]] = {
     "parameters": lambda trial: trial.num_parameters,
     "training time (s)": lambda trial: trial.seconds,
 }
-_MOST_POINTS = 2000
 _LOG_RATIO = 8.0
 _FEWEST = 3
 
@@ -32,8 +32,8 @@ def front(subject: Subject) -> Picture | None:
     if not found:
         return None
     what = " and ".join(panel.x.label.partition(" (")[0] for panel in found)
-    title = f"What {subject.metric.words} costs in {what}{shown_of(min(len(trials), _MOST_POINTS), len(trials))}"
-    rule = "On the front no other is as good and costs less."
+    title = f"What {subject.metric.words} costs in {what}{shown_of(min(len(trials), MOST_POINTS), len(trials))}"
+    rule = f"On the front no other is as good and costs less.{subject.error_note()}"
     return Picture("pareto_front", title, f"{_counts(subject, trials)}. {rule}", found)
 
 
@@ -64,13 +64,13 @@ def _of_objectives(subject: Subject, trials: Sequence[Trial]) -> Picture | None:
     named = " and ".join([", ".join(it.words for it in subject.objectives[:-1]), subject.objectives[-1].words])
     title = f"On the front of {named}: {len(subject.front):,} of {counted(len(trials), 'complete trial')}"
     rule = "On the front no other trial is as good in every objective and better in one."
-    drawn = shown_of(min(len(trials), _MOST_POINTS), len(trials))
+    drawn = shown_of(min(len(trials), MOST_POINTS), len(trials))
     return Picture("pareto_front", f"{title}{drawn}", f"{_counts(subject, trials)}. {rule}", tuple(panels))
 
 
 def _counts(subject: Subject, trials: Sequence[Trial]) -> str:
     """Return the number of complete trials, and of those beyond the axis, if any."""
-    low, high = subject.metric.axis([trial.values[0] for trial in trials]).limits or (-math.inf, math.inf)
+    low, high = subject.metric.axis([trial.values[0] for trial in trials], subject.least_span()).limits or (-math.inf, math.inf)
     number = sum(not low <= trial.values[0] <= high for trial in trials)
     beyond = f", {number:,} of them beyond the axis" if number else ""
     return f"{counted(len(trials), 'complete trial')}{beyond}"
@@ -90,13 +90,15 @@ def _panel(
     is_joined: bool = True,
 ) -> Panel:
     objective = subject.metric
-    y_axis = objective.axis([trial.values[0] for trial in trials])
+    y_axis = objective.axis([trial.values[0] for trial in trials], subject.least_span())
     assert y_axis.limits is not None
     low, high = y_axis.limits
     on_front = sorted((trial for trial in trials if trial.number in chosen), key=place)
     inside = [trial for trial in trials if trial.number not in chosen and low <= trial.values[0] <= high]
-    rest = thinned(inside, objective, max(_MOST_POINTS - len(on_front), 1))
-    marks: list[Mark] = [_points(subject, rest, place, colour=theme.GREY, name="complete", opacity=0.55)] if rest else []
+    rest = thinned(inside, objective, max(MOST_POINTS - len(on_front), 1))
+    drawn = [it for it in [*rest, *on_front] if low <= it.values[0] <= high]
+    marks: list[Mark] = list(error_bars(subject, [(it.number, place(it), it.values[0]) for it in drawn], y_axis.limits))
+    marks += [_points(subject, rest, place, colour=theme.GREY, name="complete", opacity=0.55)] if rest else []
     on_front = [trial for trial in on_front if low <= trial.values[0] <= high]
     if is_joined and len(on_front) > 1:
         marks.append(
@@ -112,7 +114,7 @@ def _panel(
 
 def _points(subject: Subject, trials: Sequence[Trial], place: Callable[[Trial], float], **style: Any) -> Points:
     x, y = [place(trial) for trial in trials], [trial.values[0] for trial in trials]
-    return Points(x, y, about=[subject.about(trial) for trial in trials], **style)
+    return Points(x, y, about=[subject.about(trial) for trial in trials], ids=[trial.number for trial in trials], **style)
 
 
 def undominated(pairs: Sequence[tuple[float, float]], is_maximized: tuple[bool, bool]) -> list[int]:

@@ -1,14 +1,12 @@
 """How a study went: what each trial reached, and how each got there."""
 
-from collections.abc import Iterator, Sequence
-
 from densenet_sweep.counts import counted
 from densenet_sweep.drawing import theme
 from densenet_sweep.drawing.scene import Axis, Curves, Line, Mark, Panel, Picture, Points
+from densenet_sweep.report.pictures.marks import MOST_POINTS, axis_of, error_bars, points
 from densenet_sweep.report.pictures.subject import Objective, Subject, by_state, padded, shown_of, thinned
 from densenet_sweep.results.study import Trial
 
-_MOST_POINTS = 2000
 _MOST_CURVES = 200
 
 
@@ -17,81 +15,39 @@ def history(subject: Subject) -> Picture | None:
     if len([trial for trial in subject.trials if subject.metric.value(trial) is not None]) < 2:
         return None
     panels = tuple(panel for objective in subject.objectives if (panel := _history_of(subject, objective)) is not None)
-    shown = min(len(subject.trials), _MOST_POINTS)
+    shown = min(len(subject.trials), MOST_POINTS)
     complete = [trial for trial in subject.complete() if subject.metric.value(trial) is not None]
     title = f"What {counted(len(subject.trials), 'trial')} reached{shown_of(shown, len(subject.trials))}"
     if len(subject.objectives) == 1 and complete:
         best = subject.metric.best([trial.values[0] for trial in complete])
         number = next(trial.number for trial in complete if trial.values[0] == best)
         title = f"Best {subject.metric.words} {best:.4g}, in trial {number}{shown_of(shown, len(subject.trials))}"
-    return Picture("optimization_history", title, f"{subject.counts()}. A pruned trial stands at its last epoch.", panels)
+    return Picture(
+        "optimization_history",
+        title,
+        f"{subject.counts()}. A pruned trial stands at its last epoch.{subject.error_note()}",
+        panels,
+    )
 
 
 def _history_of(subject: Subject, objective: Objective) -> Panel | None:
     valued = [(trial, value) for trial in subject.trials if (value := objective.value(trial)) is not None]
     if not valued:
         return None
-    axis = axis_of(objective, [trial for trial, _ in valued])
+    axis = axis_of(subject, objective, [trial for trial, _ in valued])
     numbers = [trial.number for trial in subject.trials]
     best: list[float] = []
     steps = [(trial.number, value) for trial, value in valued if trial.state == "complete"]
     for _, value in steps:
         best.append(objective.best([*best[-1:], value]))
-    marks: list[Mark] = list(points(subject, objective, axis, {trial.number: trial.number for trial in subject.trials}))
+    x_axis = Axis("trial", limits=padded(numbers[0], numbers[-1], is_log=False), is_whole=True)
+    marks = list(points(subject, objective, (x_axis, axis), {trial.number: trial.number for trial in subject.trials}))
     if best:
         line = Line(
             [*(number for number, _ in steps), numbers[-1]], [*best, best[-1]], theme.GREEN, "best so far", is_step=True
         )
         marks.insert(0, line)
-    return Panel(Axis("trial", limits=padded(numbers[0], numbers[-1], is_log=False), is_whole=True), axis, tuple(marks))
-
-
-def axis_of(objective: Objective, valued: Sequence[Trial]) -> Axis:
-    """Return the objective's axis for trials with a value, scaled to the complete ones if there are several."""
-    complete = [trial for trial in valued if trial.state == "complete"]
-    chosen = complete if len(complete) > 1 else valued
-    return objective.axis([value for trial in chosen if (value := objective.value(trial)) is not None])
-
-
-def points(
-    subject: Subject, objective: Objective, axis: Axis, places: dict[int, float], most: int = _MOST_POINTS
-) -> Iterator[Points]:
-    """Yield the trials that have a place on the x axis, by state; one beyond the y axis is an arrow at its edge.
-
-    Failed trials, which have no value, are crosses at the edge.
-    """
-    assert axis.limits is not None
-    low, high = axis.limits
-    placed = thinned([trial for trial in subject.trials if trial.number in places], objective, most)
-    opacity = 0.8 if len(placed) < 300 else 0.45
-    edge = low if objective.is_maximized else high
-    arrows: list[Points] = []
-    others: list[Points] = []
-    for name, colour, symbol, trials in by_state(placed):
-        inside: list[tuple[Trial, float]] = []
-        beyond: list[tuple[Trial, float]] = []
-        for trial in trials:
-            value = objective.value(trial)
-            if value is not None and low <= value <= high:
-                inside.append((trial, value))
-            elif value is not None or trial.state == "failed":
-                beyond.append((trial, edge))
-        if inside:
-            others.append(_marked(subject, inside, places, Points([], [], colour, name, symbol, opacity=opacity)))
-        if beyond and name == "failed":
-            others.append(_marked(subject, beyond, places, Points([], [], colour, name, symbol)))
-        elif beyond:
-            symbol = "down" if objective.is_maximized else "up"
-            what = "beyond the axis" if inside else f"{name}, beyond the axis"
-            arrows.append(_marked(subject, beyond, places, Points([], [], colour, what, symbol, opacity=opacity)))
-    yield from arrows
-    yield from others
-
-
-def _marked(subject: Subject, found: Sequence[tuple[Trial, float]], places: dict[int, float], like: Points) -> Points:
-    x = [places[trial.number] for trial, _ in found]
-    about = [subject.about(trial) for trial, _ in found]
-    return Points(x, [y for _, y in found], like.colour, like.name, like.symbol, like.size, like.opacity, about)
+    return Panel(x_axis, axis, tuple(marks))
 
 
 def _of_one_training(trial: Trial) -> list[tuple[int, float]]:
@@ -113,7 +69,8 @@ def learning_curves(subject: Subject) -> Picture | None:
     opacity = 0.75 if len(drawn) <= 50 else 0.4
     marks: list[Mark] = []
     finals: list[float] = []
-    for name, colour, symbol, trials in by_state(drawn):
+    last_places: list[tuple[int, float, float]] = []
+    for name, colour, symbol, trials in by_state(subject, drawn):
         paths = []
         for trial in trials:
             reports = sorted((step, value) for step, value in _of_one_training(trial) if value == value)  # no NaN
@@ -122,17 +79,21 @@ def learning_curves(subject: Subject) -> Picture | None:
         if not paths:
             continue
         finals += [path[1][-1] for path in paths]
-        about = [subject.about(trial) for trial in trials]
-        ends = Points(
-            [path[0][-1] for path in paths], [path[1][-1] for path in paths], colour, symbol=symbol, size=4.5, about=about
-        )
-        marks += [Curves(paths, colour, name, opacity=opacity, about=about), ends]
+        about, ids = [subject.about(trial) for trial in trials], [trial.number for trial in trials]
+        x, y = [path[0][-1] for path in paths], [path[1][-1] for path in paths]
+        last_places += zip(ids, x, y, strict=False)
+        marks += [
+            Curves(paths, colour, name, opacity=opacity, about=about, ids=ids),
+            Points(x, y, colour, symbol=symbol, size=4.5, about=about, ids=ids),
+        ]
     last = max(max(trial.reports) for trial in drawn)
     first = min(min(trial.reports) for trial in drawn)
     values = [value for mark in marks if isinstance(mark, Curves) for path in mark.paths for value in path[1]]
-    axis = objective.axis(finals if len(finals) > 1 else values)
+    axis = objective.axis(finals if len(finals) > 1 else values, subject.least_span())
     assert axis.limits is not None
-    marks = [_above(mark, axis.limits) for mark in marks]
+    low, high = axis.limits
+    bars = error_bars(subject, [it for it in last_places if low <= it[2] <= high], axis.limits)
+    marks = [*bars, *(_above(mark, axis.limits) for mark in marks)]
     is_at_rung = any(max(trial.reports) in trial.rungs for trial in drawn)
     at_rungs = "; those given up after a rung had a whole schedule in it" if is_at_rung else ""
     title = f"How {objective.words} grew" if objective.is_maximized else f"How {objective.words} fell"
@@ -140,7 +101,7 @@ def learning_curves(subject: Subject) -> Picture | None:
     return Picture(
         "learning_curves",
         f"{title} in {f'{len(drawn):,} of ' if len(drawn) < len(reporting) else ''}{counted(len(reporting), 'trial')}",
-        f"{subject.counts()}. A mark stands at the last epoch of each{at_rungs}.",
+        f"{subject.counts()}. A mark stands at the last epoch of each{at_rungs}.{subject.error_note()}",
         (panel,),
     )
 
@@ -159,4 +120,5 @@ def _above(mark: Mark, limits: tuple[float, float]) -> Mark:
         mark.size,
         mark.opacity,
         [mark.about[index] for index in kept],
+        ids=[mark.ids[index] for index in kept],
     )

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from densenet_sweep.counts import counted
 from densenet_sweep.drawing import theme
 from densenet_sweep.drawing.scene import Axis, Bars, Panel, Picture, Points, Surface
-from densenet_sweep.report.pictures.progress import axis_of, points
-from densenet_sweep.report.pictures.subject import Subject, counts_by_state, parameter_axis, shown_of
-from densenet_sweep.results.study import range_of
+from densenet_sweep.report.pictures.marks import axis_of, points
+from densenet_sweep.report.pictures.subject import Subject, parameter_axis, shown_of
+from densenet_sweep.results.study import Trial, range_of
 
 if TYPE_CHECKING:
     from densenet_sweep.report.pictures.subject import Objective
@@ -33,7 +33,7 @@ def importance(subject: Subject) -> Picture | None:
         return None
     first, second = list(shares)[:2]
     name = first.rpartition(".")[2] or first
-    title = f"{subject.metric.words.capitalize()} depended most on {name}"
+    title = f"{subject.metric.words.capitalize()} {subject.fidelity} depended most on {name}"
     if shares[first] < 1.2 * shares[second]:
         title += f" and {second.rpartition('.')[2]}"
     bars = Bars(list(shares.values()), [f"{share:.2f}" for share in shares.values()], theme.BLUE)
@@ -41,17 +41,17 @@ def importance(subject: Subject) -> Picture | None:
     panel = Panel(
         Axis("importance (shares, 1 in all)", limits=(0.0, 1.15 * max(shares.values()))), Axis("", ticks=ticks), (bars,)
     )
-    return Picture("importance", title, f"PED-ANOVA over {counted(len(subject.complete()), 'complete trial')}.", (panel,))
+    return Picture("importance", title, f"PED-ANOVA. {subject.of_complete()}", (panel,))
 
 
 def slices(subject: Subject) -> Picture | None:
     """Return the objective against each parameter that varied, over the whole range that was searched."""
     objective = subject.metric
-    valued = [trial for trial in subject.trials if objective.value(trial) is not None]
+    valued = [trial for trial in subject.complete() if objective.value(trial) is not None]
     names = [name for name in subject.varied if len({repr(t.params[name]) for t in valued if name in t.params}) > 1]
     if len(valued) < 3 or not names:
         return None
-    axis = axis_of(objective, valued)
+    axis = axis_of(subject, objective, valued)
     shown = names[:_MOST_PANELS]
     panels = []
     for name in shown:
@@ -62,15 +62,16 @@ def slices(subject: Subject) -> Picture | None:
             for trial in valued
             if name in trial.params
         }
-        marks = tuple(points(subject, objective, axis, places, _MOST_POINTS))
+        marks = tuple(points(subject, objective, (place_axis, axis), places, _MOST_POINTS))
         panels.append(Panel(place_axis, axis, marks))
     what = "the searched parameter" if len(names) == 1 else "each searched parameter"
     if len(shown) < len(names):
         what = f"{len(shown)} of {counted(len(names), 'searched parameter')}"
-    title = f"{objective.words.capitalize()} against {what}{shown_of(min(len(valued), _MOST_POINTS), len(valued))}"
+    drawn = shown_of(min(len(valued), _MOST_POINTS), len(valued))
+    title = f"{objective.words.capitalize()} {subject.fidelity} against {what}{drawn}"
     order = "The most important comes first. " if subject.shares and len(names) > 1 else ""
     meaning = "Good trials in one place of a range say that it matters; everywhere, that it does not."
-    return Picture("slices", title, f"{counts_by_state(valued)}. {order}{meaning}", tuple(panels))
+    return Picture("slices", title, f"{subject.of_complete()} {order}{meaning}{subject.error_note()}", tuple(panels))
 
 
 def contour(subject: Subject) -> Picture | None:
@@ -82,28 +83,28 @@ def contour(subject: Subject) -> Picture | None:
         return None
     (x_axis, x_place), (y_axis, y_place) = (parameter_axis(name, complete) for name in pair)
     best: dict[tuple[float, float], float] = {}
-    about: dict[tuple[float, float], str] = {}
+    trial_at: dict[tuple[float, float], Trial] = {}
     for trial in complete:
         if not all(name in trial.params for name in pair):
             continue
         spot, value = (x_place(trial.params[pair[0]]), y_place(trial.params[pair[1]])), trial.values[0]
         if spot not in best or objective.best([best[spot], value]) != best[spot]:
-            best[spot], about[spot] = value, subject.about(trial)
+            best[spot], trial_at[spot] = value, trial
     if len(best) > _MOST_SPOTS:
         best = _best_of_each_cell(best, x_axis, y_axis, objective)
     surface = _surface(best, x_axis, y_axis, objective) if len(best) >= _FEWEST_FOR_A_SURFACE else None
     if surface is None:
         return None
     spots = list(best)
-    texts = [about[spot] for spot in spots]
-    dots = Points([x for x, _ in spots], [y for _, y in spots], "#ffffff", size=4.5, opacity=0.9, about=texts, edge=theme.TEXT)
+    texts, ids = [subject.about(trial_at[spot]) for spot in spots], [trial_at[spot].number for spot in spots]
+    x, y = [x for x, _ in spots], [y for _, y in spots]
+    dots = Points(x, y, "#ffffff", size=4.5, opacity=0.9, about=texts, edge=theme.TEXT, ids=ids)
     top = max(spots, key=lambda spot: best[spot] if objective.is_maximized else -best[spot])
-    star = Points(
-        [top[0]], [top[1]], theme.RED, "the best trial", "diamond", size=9, opacity=1.0, about=[about[top]], edge="#ffffff"
-    )
+    about = [subject.about(trial_at[top])]
+    star = Points([top[0]], [top[1]], theme.RED, "the best trial", "diamond", 9, 1.0, about, "#ffffff", [trial_at[top].number])
     short = [name.rpartition(".")[2].replace("_", " ") for name in pair]
-    title = f"{objective.words.capitalize()} over {short[0]} and {short[1]}"
-    note = f"{counted(len(complete), 'complete trial')}: the best at each place (dots), and straight lines between them."
+    title = f"{objective.words.capitalize()} {subject.fidelity} over {short[0]} and {short[1]}"
+    note = f"{subject.of_complete()} The best at each place (dots), and straight lines between them."
     return Picture("contour", title, note, (Panel(x_axis, y_axis, (surface, dots, star)),))
 
 

@@ -1,16 +1,17 @@
 """The subject of a study's pictures: its ended trials, its objectives and parameters, and the axes for them."""
 
 import math
+import statistics
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from densenet_sweep.config.metrics import METRICS
 from densenet_sweep.counts import counted
 from densenet_sweep.drawing import theme
 from densenet_sweep.drawing.scene import Axis, Symbol
-from densenet_sweep.results import analysis
+from densenet_sweep.results import analysis, fidelity, noise
 from densenet_sweep.results.study import State, Study, Trial, range_of
 
 # The colour and the symbol of a trial by its state.
@@ -64,8 +65,11 @@ class Objective:
         """Return the best of `values`."""
         return max(values) if self.is_maximized else min(values)
 
-    def axis(self, values: Sequence[float]) -> Axis:
-        """Return an axis that resolves the good half of `values`; values far on the bad side are beyond it."""
+    def axis(self, values: Sequence[float], least: float = 0.0) -> Axis:
+        """Return an axis that resolves the good half of `values`; values far on the bad side are beyond it.
+
+        It spans at least `least`, so that noise does not fill it.
+        """
         is_short = self.name in METRICS and METRICS[self.name].spans_magnitudes
         low, high = min(values), max(values)
         if is_short and low > 0 and high / low >= 10:
@@ -76,6 +80,8 @@ class Objective:
             low = max(low, high - reach)
         elif reach > 0:
             high = min(high, low + reach)
+        missing = max(least - (high - low), 0.0)
+        low, high = low - missing / 2, high + missing / 2
         pad = 0.05 * (high - low) or 0.05 * abs(high) or 0.5
         limits = (low - pad, high + pad)
         if self.is_fraction:
@@ -94,7 +100,10 @@ class Subject:
         shares: of importance by parameter, the largest first; empty if unknown.
         varied: the parameters with more than one value among the ended trials, the most important first.
         front: the numbers of the trials on the Pareto front, if there are several objectives.
-        metric: the objective that trials report after each epoch.
+        errors: one standard error of the metric by trial number, where it is known.
+        fidelity: when the values of complete trials were measured, in words.
+        fates: the states of trials that are not drawn as their own: what became of them later, or of those that continue them.
+        left_out: a sentence about ended trials that are not among `trials`; empty without any.
     """
 
     name: str
@@ -103,6 +112,10 @@ class Subject:
     shares: dict[str, float]
     varied: tuple[str, ...]
     front: frozenset[int]
+    errors: Mapping[int, float] = field(default_factory=dict)
+    fidelity: str = "at the end of training"
+    fates: Mapping[int, State] = field(default_factory=dict)
+    left_out: str = ""
 
     @property
     def metric(self) -> Objective:
@@ -117,12 +130,38 @@ class Subject:
         """Return how many trials ended in which state."""
         return counts_by_state(self.trials)
 
+    def of_complete(self) -> str:
+        """Return a sentence with the number of complete trials, and why the others are left out."""
+        complete = len(self.complete())
+        others = len(self.trials) - complete
+        if not others:
+            return " ".join(filter(None, [f"{counted(complete, 'trial')}.", self.left_out]))
+        have = "has" if others == 1 else "have"
+        rest = "1 other" if others == 1 else f"{others:,} others"
+        verb = "is" if others == 1 else "are"
+        return f"{counted(complete, 'complete trial')}; {rest} {have} no value {self.fidelity} and {verb} left out."
+
+    def fate(self, trial: Trial) -> State:
+        """Return what became of `trial`."""
+        return self.fates.get(trial.number, trial.state)
+
+    def least_span(self) -> float:
+        """Return the smallest useful span of an axis: six standard errors; 0 if they are unknown."""
+        return 6 * statistics.median(self.errors.values()) if self.errors else 0.0
+
+    def error_note(self) -> str:
+        """Return what the bars at the marks are; empty if there are none."""
+        return " Bars: one standard error, from the number of images alone." if self.errors else ""
+
     def about(self, trial: Trial) -> str:
         """Return the facts about `trial` as lines of text."""
-        lines = [f"trial {trial.number}: {trial.state}"]
+        lines = [f"trial {trial.number}: {self.fate(trial)}"]
+        when = f" {self.fidelity}" if self.fates else ""
         for objective in self.objectives:
             value = objective.value(trial)
-            lines += [] if value is None else [f"{objective.name} = {value:.5g}"]
+            error = self.errors.get(trial.number) if objective.index == 0 else None
+            known = "" if error is None else f" ± {error:.2g}"
+            lines += [] if value is None else [f"{objective.name} = {value:.5g}{known}{when}"]
         lines += [f"{name} = {_shown(value)}" for name, value in sorted(trial.params.items())]
         facts = [
             counted(trial.num_parameters, "parameter") if trial.num_parameters else "",
@@ -142,7 +181,22 @@ def read(study: Study) -> Subject:
     names = sorted({name for trial in trials for name in trial.params})
     varied = [name for name in names if len({repr(trial.params[name]) for trial in trials if name in trial.params}) > 1]
     varied.sort(key=lambda name: -shares.get(name, 0.0))
-    return Subject(study.name, objectives, tuple(trials), shares, tuple(varied), study.front)
+    errors = noise.standard_errors(study)
+    return Subject(study.name, objectives, tuple(trials), shares, tuple(varied), study.front, errors, fidelity.end(study))
+
+
+def read_early(study: Study) -> Subject | None:
+    """Return what pictures show of the values by which all trials compare; None if the complete trials are all."""
+    found = fidelity.early(study)
+    if found is None:
+        return None
+    fates = {trial.number: trial.state for trial in study.finished}
+    for promoted, successor in sorted(study.successors().items(), reverse=True):
+        fates[promoted] = fates.get(successor, "pruned")
+    missing = len(study.finished) - len(found.study.trials)
+    are = "is" if missing == 1 else "are"
+    left_out = f"{counted(missing, 'other trial')} without a value of its own there {are} left out." if missing else ""
+    return replace(read(found.study), fidelity=found.words, fates=fates, left_out=left_out)
 
 
 def counts_by_state(trials: Sequence[Trial]) -> str:
@@ -151,10 +205,10 @@ def counts_by_state(trials: Sequence[Trial]) -> str:
     return ", ".join(f"{found[word]:,} {word}" for word in (*STYLES, "too big") if found[word])
 
 
-def by_state(trials: Sequence[Trial]) -> Iterator[tuple[State, str, Symbol, list[Trial]]]:
+def by_state(subject: Subject, trials: Sequence[Trial]) -> Iterator[tuple[State, str, Symbol, list[Trial]]]:
     """Yield name, colour and symbol of each state among `trials`, with its trials; complete ones come last, on top."""
     for state, (colour, symbol) in reversed(STYLES.items()):
-        found = [trial for trial in trials if trial.state == state]
+        found = [trial for trial in trials if subject.fate(trial) == state]
         if found:
             yield state, colour, symbol, found
 

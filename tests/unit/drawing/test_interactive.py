@@ -5,7 +5,7 @@ import plotly.graph_objects as go
 import pytest
 
 from densenet_sweep.drawing import interactive, theme
-from densenet_sweep.drawing.scene import Axis, Bars, Curves, Line, Panel, Picture, Points, Surface
+from densenet_sweep.drawing.scene import Axis, Bars, Curves, Line, Panel, Parallel, Picture, Points, Surface
 
 NAN = float("nan")
 MARKS = (
@@ -89,3 +89,18 @@ def test_the_levels_of_a_surface_are_round_numbers():
     (trace,) = figure(Axis("x"), Surface([1, 2], [1, 2], [[0.8713, 0.9], [0.91, 0.9234]], "accuracy"))["data"]
     assert trace["contours"] == {"start": 0.875, "end": 0.92, "size": 0.005}
     assert trace["colorbar"]["tickformat"] == ".3f"
+
+
+def test_parallel_coordinates_are_shares_of_each_axis():
+    axes = (
+        Axis("lr", is_log=True, limits=(0.01, 1)),
+        Axis("kind", limits=(-0.5, 1.5), ticks=((0.0, "a"), (1.0, "b"))),
+        Axis("y", limits=(0, 10)),
+    )
+    lines = Parallel(axes, [(0.1, 1.0, 5.0), (0.01, None, 20.0)], [0, 1], theme.BLUE, ["one", "two"], [7, 8])
+    [figure_] = interactive.figures(Picture("it", "", "", (Panel(Axis(""), Axis(""), (lines,)),)))
+    drawn = figure_["parallel"]
+    assert drawn["columns"] == [[0.5, 0.0], [0.75, None], [0.5, 1.0]]
+    assert drawn["ids"] == [7, 8]
+    assert drawn["axes"][1]["ticks"] == [(0.25, "a"), (0.75, "b")]
+    assert [text for _, text in drawn["axes"][2]["ticks"]] == ["0", "2", "4", "6", "8", "10"]

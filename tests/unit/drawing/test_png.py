@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from densenet_sweep.drawing import png, theme
-from densenet_sweep.drawing.scene import Axis, Bars, Curves, Line, Panel, Picture, Points, Surface
+from densenet_sweep.drawing.scene import Axis, Bars, Curves, Line, Panel, Parallel, Picture, Points, Surface
 
 POINTS = Points([1, 10, 100], [0.1, 0.2, 0.3], theme.BLUE, "complete")
 PANEL = Panel(
@@ -101,3 +101,11 @@ def test_short_numbers_have_room_without_measuring(values, measured):
 def test_the_room_for_others_is_measured(panel, measured):
     pixels(picture(panel))
     assert measured
+
+
+def test_parallel_coordinates_and_numbers_beside_arrows():
+    axes = (Axis("a.lr", is_log=True, limits=(0.01, 1)), Axis("y", limits=(0, 10)))
+    lines = Panel(Axis(""), Axis(""), (Parallel(axes, [(0.1, 5.0), (None, 2.0)], [1, 0], theme.BLUE),))
+    assert has_colour(pixels(picture(lines)), theme.BLUE)
+    arrows = Points([1, 10], [0, 0], theme.ORANGE, "beyond", "down", texts=["12", "$3"])
+    assert has_colour(pixels(picture(Panel(Axis("x", limits=(0, 11)), Axis("y", limits=(0, 1)), (arrows,)))), theme.ORANGE)

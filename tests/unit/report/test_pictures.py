@@ -7,13 +7,19 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
-from densenet_sweep.drawing.scene import Bars, Curves, Line, Picture, Points, Surface
+from densenet_sweep.drawing.scene import Bars, Curves, Line, Parallel, Picture, Points, Surface
 from densenet_sweep.report import pictures
-from densenet_sweep.report.pictures import cost, progress, search, subject
+from densenet_sweep.report.pictures import cost, parallel, progress, search, subject
 from densenet_sweep.report.pictures.subject import Objective, Subject, parameter_axis, thinned
 from densenet_sweep.results.from_optuna import read_study
 
-ALL = ["optimization_history", "learning_curves", "importance", "contour", "slices", "pareto_front"]
+SEARCH = ["importance", "contour", "parallel", "slices"]
+ALL = [
+    "optimization_history",
+    "learning_curves",
+    *[f"{name}{of}" for name in SEARCH for of in ("_early", "")],
+    "pareto_front",
+]
 
 
 @pytest.fixture(autouse=True)
@@ -72,8 +78,8 @@ def test_a_whole_sweep_has_all_of_them_in_order(swept, caplog):
         (of_values(None, None), []),
         (of_values(0.5), []),
         (of_values(0.5, 0.6), ["optimization_history"]),
-        (of_values(0.5, 0.6, 0.7), ["optimization_history", "slices"]),
-        (of_values(*[0.5] * 12), ["optimization_history", "slices"]),
+        (of_values(0.5, 0.6, 0.7), ["optimization_history", "parallel", "slices"]),
+        (of_values(*[0.5] * 12), ["optimization_history", "parallel", "slices"]),
         (of_values(0.5, float("inf"), 0.6, direction="minimize"), ["optimization_history"]),
     ],
     ids=["nothing", "failures", "one", "two", "three", "all equal", "infinite"],
@@ -98,7 +104,8 @@ def test_a_picture_that_fails_costs_one_warning_and_not_the_others(swept, caplog
     def slices(_):
         raise RuntimeError("no ink")
 
-    monkeypatch.setattr(pictures, "_ALL", (progress.history, slices, cost.front))
+    monkeypatch.setattr(pictures, "_PROGRESS", (progress.history, slices))
+    monkeypatch.setattr(pictures, "_SEARCH", ())
     assert list(drawn(swept(40))) == ["optimization_history", "pareto_front"]
     assert warnings_of(caplog) == ["study made up: no picture of slices (RuntimeError: no ink)"]
 
@@ -185,7 +192,7 @@ def test_thinning_keeps_the_best(swept):
 
 def test_importance_names_its_method(swept):
     picture = made(search.importance(read(swept(40))))
-    assert picture.note == "PED-ANOVA over 26 complete trials."
+    assert picture.note == "PED-ANOVA. 26 complete trials; 14 others have no value at the end of training and are left out."
     assert picture.title.startswith("Validation accuracy depended most on ")
     (bars,) = marks(picture, Bars)
     assert sum(bars.values) == pytest.approx(1)
@@ -230,7 +237,7 @@ def test_any_choice_has_an_axis(choices):
 
 def test_the_contour_is_of_growth_rate_and_depth(swept):
     picture = made(search.contour(read(swept(40))))
-    assert picture.title == "Validation accuracy over growth rate and depth"
+    assert picture.title == "Validation accuracy at the end of training over growth rate and depth"
     (panel,) = picture.panels
     assert (panel.x.label, panel.y.label) == ("architecture.growth_rate", "architecture.depth")
     (surface,) = marks(picture, Surface)
@@ -300,7 +307,7 @@ def test_the_front_of_several_objectives_is_the_studys(caplog):
         )
     study.add_trial(create_trial(state=TrialState.FAIL))
     found = drawn(study)
-    assert list(found) == ["optimization_history", "slices", "pareto_front"]
+    assert list(found) == ["optimization_history", "parallel", "slices", "pareto_front"]
     assert len(found["optimization_history"].panels) == 2
     picture = found["pareto_front"]
     assert picture.title == "On the front of validation accuracy and parameters: 3 of 4 complete trials"
@@ -326,3 +333,63 @@ def test_a_trial_too_big_to_be_trained_is_called_so():
     study = of_values(0.5, 0.6)
     study.add_trial(create_trial(state=TrialState.PRUNED, user_attrs={"reason": "infeasible: num_parameters=9"}))
     assert read(study).counts() == "2 complete, 1 too big"
+
+
+def test_early_values_are_drawn_in_the_colour_of_what_became_of_the_trial():
+    study = optuna.create_study(direction="maximize")
+    study.set_user_attr("config", {"objective": "valid_accuracy"})
+    x = FloatDistribution(0, 1)
+
+    def add(state: str, value: float, reports: dict[int, float], **attributes) -> None:
+        known = {"rungs": [1], "num_valid": 100, "num_steps": 9, **attributes}
+        params = {"x": len(study.trials) / 10}
+        study.add_trial(
+            create_trial(
+                state=TrialState[state],
+                value=value,
+                params=params,
+                distributions={"x": x},
+                intermediate_values=reports,
+                user_attrs=known,
+            )
+        )
+
+    add("PRUNED", 0.5, {1: 0.5})
+    add("PRUNED", 0.7, {1: 0.7})
+    add("COMPLETE", 0.9, {1: 0.7, 9: 0.9}, promoted_from={"trial": 1, "step": 1})
+    add("PRUNED", 0.3, {1: 0.3})
+    early = subject.read_early(read_study(study))
+    assert early is not None
+    picture = made(search.slices(early))
+    assert picture.title == "Validation accuracy after a rung of 1 epoch against the searched parameter"
+    assert picture.note.startswith("3 trials. 1 other trial without a value of its own there is left out.")
+    assert {mark.name: list(mark.ids) for mark in marks(picture, Points)} == {"pruned": [0, 3], "complete": [1]}
+    (bars,) = marks(picture, Curves)
+    assert sorted(tuple(ys) for _, ys in bars.paths)[1] == pytest.approx((0.45, 0.55))
+
+
+def test_many_trials_beyond_the_axis_are_numbers():
+    values = [0.9 + index / 1000 for index in range(80)] + [0.1] * 20
+    picture = made(progress.history(read(of_values(*values))))
+    (beyond,) = [mark for mark in marks(picture, Points) if mark.name == "beyond the axis"]
+    assert sum(map(int, beyond.texts)) == 20
+    assert len(beyond.x) < 5
+    assert beyond.about[0].startswith(f"{beyond.texts[0]} trials beyond the axis: 8")
+
+
+def test_noise_does_not_fill_the_axis():
+    picture = made(progress.history(read(of_values(0.900, 0.901, 0.902, num_valid=100))))
+    low, high = picture.panels[0].y.limits or (0, 0)
+    assert high - low >= 6 * 0.029
+
+
+def test_parallel_coordinates_have_the_best_on_top_and_gaps_where_a_parameter_is_missing(swept):
+    study = swept(40)
+    (lines,) = marks(made(parallel.parallel(read(study))), Parallel)
+    assert lines.ids[-1] == study.best_trial.number
+    assert (lines.shades[0], lines.shades[-1]) == (0.0, 1.0)
+    index = [axis.label for axis in lines.axes].index("optimizer.weight_decay")
+    params = {trial.number: trial.params for trial in study.trials}
+    for number, row in zip(lines.ids, lines.rows, strict=True):
+        assert (row[index] is None) == ("optimizer.weight_decay" not in params[number])
+    assert lines.axes[-1].label == "validation accuracy"

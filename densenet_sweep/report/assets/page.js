@@ -1,0 +1,125 @@
+// Unpacks plotly.js and the figures, draws them in the page's colours, and links them with the tables.
+// Without this script, or in a browser that cannot unpack, the pictures stand still; on paper they do in any case.
+
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const touch = matchMedia("(pointer: coarse)").matches;
+const CONFIG = {responsive: true, displaylogo: false, displayModeBar: touch ? false : "hover", modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"]};
+
+async function unpacked(id) {
+  const bytes = Uint8Array.from(atob(document.getElementById(id).textContent), (it) => it.charCodeAt(0));
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
+}
+
+function themed(figure) {
+  let text = JSON.stringify(figure);
+  if (dark.matches) for (const [light, other] of Object.entries(onDark)) text = text.replaceAll(light, other);
+  const {data, layout} = JSON.parse(text);
+  const style = getComputedStyle(document.documentElement);
+  const family = getComputedStyle(document.body).fontFamily;
+  const colour = (name) => style.getPropertyValue(name).trim();
+  const axis = {gridcolor: colour("--line"), linecolor: colour("--quiet"), showline: true, ticks: "outside", tickcolor: colour("--quiet")};
+  layout.template = {layout: {
+    font: {color: colour("--text"), family, size: 12},
+    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", xaxis: axis, yaxis: axis,
+    hoverlabel: {align: "left", bgcolor: colour("--ground"), bordercolor: colour("--line"), font: {color: colour("--text"), family}},
+    modebar: {bgcolor: "rgba(0,0,0,0)", color: colour("--quiet"), activecolor: colour("--text")},
+    dragmode: touch ? false : "zoom",
+  }};
+  return [data, layout];
+}
+
+// Return where each trial stands in a plotly.js figure: single marks as places, curves as lists of places.
+function placesOf(figure) {
+  const places = new Map();
+  for (const trace of figure.data) {
+    if (!trace.customdata) continue;
+    const isCurve = trace.mode === "lines";
+    trace.customdata.forEach((id, index) => {
+      if (trace.x[index] === null) return;
+      if (!places.has(id)) places.set(id, {marks: [], curve: []});
+      places.get(id)[isCurve ? "curve" : "marks"].push([trace.x[index], trace.y[index]]);
+    });
+  }
+  return places;
+}
+
+class PlotlyPicture {
+  constructor(place, selection) {
+    Object.assign(this, {place, selection});
+    selection.listeners.push(() => this.highlight());
+  }
+
+  async draw(figure) {
+    this.places = placesOf(figure);
+    await Plotly.react(this.place, ...themed(figure), CONFIG);
+    if (!this.overlay) {
+      this.overlay = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+      this.overlay.setAttribute("class", "marks");
+      this.place.append(this.overlay);
+      this.place.on("plotly_click", ({points: [point]}) => { if (point.customdata !== undefined) this.selection.toggle(point.customdata); });
+      this.place.on("plotly_afterplot", () => this.highlight());
+    }
+    this.highlight();
+  }
+
+  // Drawn above the figure, as plotly.js would draw all of it again.
+  highlight() {
+    const {xaxis, yaxis} = this.place._fullLayout ?? {};
+    if (!this.overlay || (!this.overlay.hasChildNodes() && !this.selection.selected.size) || !xaxis) return;
+    const shape = (name, attributes) => {
+      const element = document.createElementNS("http://www.w3.org/2000/svg", name);
+      for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+      return element;
+    };
+    const at = ([x, y]) => [xaxis._offset + xaxis.d2p(x), yaxis._offset + yaxis.d2p(y)];
+    const isIn = ([x, y]) => x >= xaxis._offset - 1 && x <= xaxis._offset + xaxis._length + 1 && y >= yaxis._offset - 1 && y <= yaxis._offset + yaxis._length + 1;
+    const drawn = [];
+    for (const id of this.selection.selected) {
+      const {marks, curve} = this.places.get(id) ?? {marks: [], curve: []};
+      const line = curve.map(at).filter(isIn);
+      if (line.length > 1) drawn.push(shape("polyline", {points: line.join(" ")}));
+      for (const [cx, cy] of marks.map(at).filter(isIn)) drawn.push(shape("circle", {cx, cy, r: 8}));
+    }
+    this.overlay.replaceChildren(...drawn);
+  }
+}
+
+const pictures = new Map();
+
+async function draw(figures) {
+  for (const svg of document.querySelectorAll(".legend svg"))
+    svg.style.color = (dark.matches && onDark[svg.dataset.colour]) || svg.dataset.colour;
+  for (const element of document.querySelectorAll("figure")) {
+    element.classList.add("drawn");  // first, so that the panels have a width
+    for (const panel of element.querySelectorAll(".panels > div")) {
+      const figure = figures[panel.id];
+      if (!pictures.has(panel.id)) {
+        const selection = selections.get(panel.closest("section")?.id) ?? new Selection();
+        pictures.set(panel.id, figure.parallel ? new ParallelPicture(panel, selection) : new PlotlyPicture(panel, selection));
+      }
+      await pictures.get(panel.id).draw(figure.parallel ?? figure);
+    }
+  }
+  document.documentElement.dataset.drawn = "all";
+}
+
+const selections = new Map();
+
+async function begin() {
+  const {figures, tables} = JSON.parse(await unpacked("packed-figures"));
+  for (const [id, data] of Object.entries(tables)) {
+    const section = document.getElementById(id);
+    selections.set(id, new Selection());
+    if (section.querySelector(".trials-here")) new TrialTable(section, data, selections.get(id));
+  }
+  const script = document.createElement("script");
+  script.textContent = await unpacked("packed-plotly");
+  document.head.append(script);
+  await draw(figures);
+  dark.addEventListener("change", () => draw(figures));
+}
+
+begin().catch((error) => {
+  console.error(error);
+  for (const element of document.querySelectorAll("figure")) element.classList.remove("drawn");
+});

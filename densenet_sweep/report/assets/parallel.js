@@ -1,0 +1,167 @@
+// Parallel coordinates on a canvas: lines for trials, a range to brush on each axis.
+
+class ParallelPicture {
+  constructor(place, selection) {
+    Object.assign(this, {place, selection, ranges: new Map(), hovered: null});
+    selection.listeners.push(() => this.paint());
+    new ResizeObserver(() => this.paint()).observe(place);
+  }
+
+  draw(figure) {
+    this.figure = figure;
+    const inner = made("div", {});
+    inner.style.minWidth = `${figure.axes.length * 86}px`;
+    this.canvas = made("canvas");
+    this.tip = made("div", {className: "tip", hidden: true});
+    this.strips = figure.axes.map((axis, index) => {
+      const strip = made("div", {className: "axis", title: axis.label});
+      strip.onpointerdown = (event) => this.brush(event, index, strip);
+      return strip;
+    });
+    inner.append(this.canvas, ...this.strips, this.tip);
+    inner.onpointermove = (event) => this.hover(event);
+    inner.onpointerleave = () => this.hover(null);
+    inner.onclick = () => { if (this.hovered !== null) this.selection.toggle(this.figure.ids[this.hovered]); };
+    this.place.classList.add("parallel");
+    this.place.replaceChildren(inner);
+    this.inner = inner;
+    this.paint();
+  }
+
+  x(index) {
+    const left = 50, right = 56;
+    return left + (this.width - left - right) * index / Math.max(this.figure.axes.length - 1, 1);
+  }
+
+  y(share) {
+    return 34 + (1 - share) * (this.height - 48);
+  }
+
+  passes(row) {
+    for (const [index, [low, high]] of this.ranges) {
+      const share = this.figure.columns[index][row];
+      if (share === null || share < low || share > high) return false;
+    }
+    return true;
+  }
+
+  brush(event, index, strip) {
+    event.preventDefault();
+    strip.setPointerCapture(event.pointerId);
+    const share = (it) => Math.min(Math.max(1 - (it.clientY - strip.getBoundingClientRect().top) / strip.clientHeight, 0), 1);
+    const start = share(event);
+    const end = (it) => {
+      const range = [Math.min(start, share(it)), Math.max(start, share(it))];
+      if (range[1] - range[0] < 0.015) this.ranges.delete(index); else this.ranges.set(index, range);
+      strip.replaceChildren();
+      if (this.ranges.has(index)) {
+        const box = made("i");
+        box.style.top = `${100 * (1 - range[1])}%`;
+        box.style.height = `${100 * (range[1] - range[0])}%`;
+        strip.append(box);
+      }
+    };
+    strip.onpointermove = (it) => { end(it); this.paint(); };
+    strip.onpointerup = (it) => {
+      end(it);
+      strip.onpointermove = strip.onpointerup = null;
+      const ids = this.figure.ids.filter((_, row) => this.passes(row));
+      this.selection.choose(this.place.id, this.ranges.size ? new Set(ids) : null);
+    };
+  }
+
+  hover(event) {
+    const before = this.hovered;
+    this.hovered = null;
+    if (event && !event.buttons) {
+      const box = this.canvas.getBoundingClientRect();
+      const [x, y] = [event.clientX - box.left, event.clientY - box.top];
+      let nearest = 7;
+      const last = this.figure.axes.length - 2;
+      const left = Math.min(Math.max(this.figure.axes.findIndex((_, index) => this.x(index) > x) - 1, 0), last);
+      const along = (x - this.x(left)) / (this.x(left + 1) - this.x(left));
+      if (along > -0.05 && along < 1.05) this.figure.ids.forEach((_, row) => {
+        const [a, b] = [this.figure.columns[left][row], this.figure.columns[left + 1][row]];
+        if (a === null || b === null || !this.passes(row)) return;
+        const distance = Math.abs(this.y(a + (b - a) * along) - y);
+        if (distance <= nearest) [nearest, this.hovered] = [distance, row];
+      });
+      if (this.hovered !== null) {
+        this.tip.textContent = this.figure.about[this.hovered];
+        this.tip.style.left = `${Math.min(x + 14, Math.max(this.width - 230, 0))}px`;
+        this.tip.style.top = `${Math.min(y + 10, this.height - 120)}px`;
+      }
+    }
+    this.tip.hidden = this.hovered === null;
+    if (this.hovered !== before) this.paint();
+  }
+
+  paint() {
+    if (!this.figure || !this.inner.clientWidth) return;
+    const ratio = devicePixelRatio || 1;
+    [this.width, this.height] = [this.inner.clientWidth, this.inner.clientHeight];
+    [this.canvas.width, this.canvas.height] = [this.width * ratio, this.height * ratio];
+    this.strips.forEach((strip, index) => { strip.style.left = `${this.x(index)}px`; });
+    const style = getComputedStyle(document.documentElement);
+    const colour = (name) => style.getPropertyValue(name).trim();
+    const pen = this.canvas.getContext("2d");
+    pen.scale(ratio, ratio);
+    const line = (row) => {
+      pen.beginPath();
+      let lifted = true;
+      this.figure.columns.forEach((column, index) => {
+        if (column[row] === null) { lifted = true; return; }
+        if (lifted) pen.moveTo(this.x(index), this.y(column[row])); else pen.lineTo(this.x(index), this.y(column[row]));
+        lifted = false;
+      });
+      pen.stroke();
+    };
+    const number = this.figure.ids.length;
+    const strong = (dark.matches && onDark[this.figure.colour]) || this.figure.colour;
+    this.figure.ids.forEach((_, row) => {
+      const shade = this.figure.shades[row], isIn = this.passes(row);
+      pen.strokeStyle = isIn && shade > 0 ? strong : colour("--quiet");
+      pen.lineWidth = isIn ? 1 + shade : 0.8;
+      pen.globalAlpha = isIn ? (number > 300 ? 0.12 : 0.35) + 0.5 * shade : number > 300 ? 0.03 : 0.1;
+      line(row);
+    });
+    pen.globalAlpha = 1;
+    pen.strokeStyle = colour("--mark");
+    pen.lineWidth = 2.5;
+    this.figure.ids.forEach((id, row) => { if (this.selection.selected.has(id) || row === this.hovered) line(row); });
+    this.labels(pen, colour, style.fontFamily || "sans-serif");
+  }
+
+  labels(pen, colour, family) {
+    const write = (text, x, y) => {
+      pen.strokeStyle = colour("--panel");
+      pen.lineWidth = 3;
+      pen.strokeText(text, x, y);
+      pen.fillStyle = colour("--text");
+      pen.fillText(text, x, y);
+    };
+    const last = this.figure.axes.length - 1;
+    this.figure.axes.forEach((axis, index) => {
+      const x = this.x(index), room = last ? this.x(1) - this.x(0) - 8 : this.width;
+      pen.strokeStyle = colour("--quiet");
+      pen.lineWidth = 1;
+      pen.beginPath();
+      pen.moveTo(x, this.y(0));
+      pen.lineTo(x, this.y(1));
+      pen.stroke();
+      pen.font = `600 12px ${family}`;
+      pen.textAlign = index === last && index > 0 ? "right" : "center";
+      pen.textBaseline = "alphabetic";
+      let name = axis.label.replace(/ \(.*/, "").split(".").pop();
+      while (name.length > 3 && pen.measureText(name).width > room) name = `${name.slice(0, -2)}…`;
+      write(name, index === last && index > 0 ? this.width - 2 : x, 16);
+      pen.font = `11px ${family}`;
+      pen.textBaseline = "middle";
+      pen.textAlign = index === last ? "left" : "right";
+      for (const [share, text] of axis.ticks) {
+        const shown = text.length > 14 ? `${text.slice(0, 12)}…` : text;
+        write(shown, x + (index === last ? 6 : -6), this.y(share));
+      }
+    });
+  }
+}

@@ -1,0 +1,147 @@
+// The table of a study's trials: sorted, filtered, with columns that can be hidden, and selected trials side by side.
+
+const SHOWN_AT_ONCE = 50;
+const MOST_BESIDE = 6;
+
+// Return whether a number passes ">= 0.9", "< 3", "0.1..0.5" or "16"; null if the text is none of these.
+function rangeTest(text) {
+  const number = "([-+]?[0-9.]+(?:e[-+]?[0-9]+)?)";
+  let found = text.match(new RegExp(`^\\s*(<=|>=|<|>|=|≤|≥)?\\s*${number}\\s*$`, "i"));
+  if (found) {
+    const limit = Number(found[2]);
+    return {
+      "<": (it) => it < limit, ">": (it) => it > limit,
+      "<=": (it) => it <= limit, "≤": (it) => it <= limit, ">=": (it) => it >= limit, "≥": (it) => it >= limit,
+    }[found[1]] || ((it) => it === limit);
+  }
+  found = text.match(new RegExp(`^\\s*${number}?\\s*(?:\\.\\.|–)\\s*${number}?\\s*$`, "i"));
+  if (!found || (!found[1] && !found[2])) return null;
+  const [low, high] = [found[1] ? Number(found[1]) : -Infinity, found[2] ? Number(found[2]) : Infinity];
+  return (it) => it >= low && it <= high;
+}
+
+class TrialTable {
+  constructor(section, data, selection) {
+    Object.assign(this, {data, selection, sorted: null, limit: data.top, filters: new Map(), hidden: new Set(), words: ""});
+    this.body = made("tbody");
+    this.head = made("thead");
+    this.count = made("span", {className: "quiet"});
+    this.more = made("button", {type: "button", onclick: () => { this.limit += SHOWN_AT_ONCE; this.show(); }});
+    this.none = made("button", {type: "button", textContent: "clear selection", onclick: () => selection.clear()});
+    this.beside = made("div", {className: "scroll beside"});
+    const search = made("input", {type: "search", placeholder: "search trials", ariaLabel: "search trials"});
+    search.oninput = () => { this.words = search.value.toLowerCase(); this.show(); };
+    const columns = made("div", {}, ...data.columns.map((column, index) => {
+      const box = made("input", {type: "checkbox", checked: true});
+      box.onchange = () => { if (box.checked) this.hidden.delete(index); else this.hidden.add(index); this.header(); this.show(); };
+      return made("label", {}, box, ` ${column.title || column.label}`);
+    }));
+    const place = section.querySelector(".trials-here");
+    const controls = made("div", {className: "controls"}, search, made("details", {}, made("summary", {textContent: "columns"}), columns), this.count, this.none);
+    const table = made("table", {className: "trials"}, this.head, this.body);
+    place.replaceChildren(controls, made("div", {className: "scroll"}, table), this.more, this.beside);
+    this.header();
+    selection.listeners.push(() => this.show());
+    this.show();
+  }
+
+  columns() {
+    return this.data.columns.map((column, index) => ({...column, index})).filter((column) => !this.hidden.has(column.index));
+  }
+
+  header() {
+    const names = made("tr"), filters = made("tr", {className: "filters"});
+    for (const column of this.columns()) {
+      const sort = made("button", {type: "button", textContent: column.label, title: column.title});
+      sort.onclick = () => {
+        const down = this.sorted?.index === column.index ? !this.sorted.down : column.kind === "number" && column.index > 0;
+        this.sorted = {index: column.index, down};
+        this.header();
+        this.show();
+      };
+      const cell = made("th", {className: column.kind === "number" ? "" : "text"}, sort);
+      if (this.sorted?.index === column.index) cell.ariaSort = this.sorted.down ? "descending" : "ascending";
+      names.append(cell);
+      filters.append(made("th", {}, this.filterOf(column)));
+    }
+    this.head.replaceChildren(names, filters);
+  }
+
+  filterOf(column) {
+    if (column.kind === "link") return "";
+    const given = this.filters.get(column.index)?.text ?? "";
+    let field;
+    if (column.kind === "choice") {
+      const values = [...new Set(this.data.rows.map((row) => String(row.values[column.index] ?? "")))].sort();
+      field = made("select", {}, made("option", {value: "", textContent: "all"}), ...values.map((value) => made("option", {value, textContent: value})));
+    } else {
+      field = made("input", {placeholder: column.kind === "number" ? "≥ or a..b" : "has"});
+    }
+    field.ariaLabel = `filter ${column.label}`;
+    field.value = given;
+    field.oninput = () => {
+      const text = field.value;
+      const test = column.kind === "number" ? rangeTest(text) : null;
+      field.ariaInvalid = String(Boolean(text) && column.kind === "number" && !test);
+      if (!text || (column.kind === "number" && !test)) this.filters.delete(column.index);
+      else this.filters.set(column.index, {text, test: column.kind === "number" ? test : column.kind === "choice"
+        ? (it) => String(it ?? "") === text : (it) => String(it ?? "").toLowerCase().includes(text.toLowerCase())});
+      this.show();
+    };
+    return field;
+  }
+
+  rows() {
+    let rows = this.data.rows.filter((row) => this.selection.lets(row.id));
+    for (const [index, {test}] of this.filters) rows = rows.filter((row) => row.values[index] !== null && test(row.values[index]));
+    if (this.words) rows = rows.filter((row) => row.texts.some((text) => text.toLowerCase().includes(this.words)));
+    if (this.sorted) {
+      const {index, down} = this.sorted;
+      const order = (one, other) => {
+        const [a, b] = [one.values[index], other.values[index]];
+        if (a === null || b === null) return (a === null) - (b === null);
+        return (down ? -1 : 1) * (typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b)));
+      };
+      rows = [...rows].sort(order);
+    }
+    return rows;
+  }
+
+  show() {
+    const rows = this.rows(), columns = this.columns();
+    const shown = rows.slice(0, this.limit);
+    this.body.replaceChildren(...shown.map((row) => {
+      const line = made("tr", {className: row.complete ? "" : "other", tabIndex: 0, ariaSelected: String(this.selection.selected.has(row.id))});
+      line.onclick = (event) => { if (event.target.tagName !== "A") this.selection.toggle(row.id); };
+      line.onkeydown = (event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); this.selection.toggle(row.id); } };
+      for (const {index, kind} of columns) {
+        const cell = made("td", {textContent: row.texts[index], className: kind === "number" ? "" : "text"});
+        if (kind === "link" && row.values[index]) cell.replaceChildren(made("a", {href: row.values[index], textContent: row.texts[index], target: "_blank", rel: "noopener"}));
+        line.append(cell);
+      }
+      return line;
+    }));
+    const all = this.data.rows.length;
+    this.count.textContent = rows.length === all ? `${all.toLocaleString("en")} in all` : `${rows.length.toLocaleString("en")} of ${all.toLocaleString("en")}`;
+    this.more.hidden = rows.length <= this.limit;
+    this.more.textContent = `show ${Math.min(SHOWN_AT_ONCE, rows.length - this.limit)} more`;
+    this.none.hidden = this.selection.selected.size === 0;
+    this.compare();
+  }
+
+  // The selected trials side by side: what differs between them first, in bold.
+  compare() {
+    const chosen = this.data.rows.filter((row) => this.selection.selected.has(row.id)).slice(0, MOST_BESIDE);
+    if (chosen.length === 0) return this.beside.replaceChildren();
+    const lines = this.data.columns.map((column, index) => ({column, texts: chosen.map((row) => row.texts[index])})).slice(1)
+      .filter(({column}) => column.kind !== "link").map((line) => ({...line, differs: new Set(line.texts).size > 1}));
+    lines.sort((one, other) => other.differs - one.differs);
+    const head = made("tr", {}, made("th", {textContent: ""}), ...chosen.map((row) => made("th", {textContent: `trial ${row.texts[0]}`})));
+    const body = lines.map(({column, texts, differs}) => made("tr", {className: differs && chosen.length > 1 ? "differs" : ""},
+      made("td", {textContent: column.title || column.label}), ...texts.map((text) => made("td", {textContent: text}))));
+    const left = this.selection.selected.size - chosen.length;
+    const title = chosen.length > 1 ? "Selected trials: differences first" : "Selected trial";
+    this.beside.replaceChildren(made("h3", {textContent: left > 0 ? `${title} (${left} more selected)` : title}),
+      made("table", {className: "names"}, made("thead", {}, head), made("tbody", {}, ...body)));
+  }
+}
