@@ -217,8 +217,8 @@ def _draw_parallel(axes: Any, mark: Parallel) -> None:
     for places, shade in zip(zip(*drawn["columns"], strict=True), mark.shades, strict=True):
         lines.append([(index, place) for index, place in enumerate(places) if place is not None])
         mixed = [(1 - shade) * one + shade * other for one, other in zip(quiet, strong, strict=True)]
-        colours.append((*mixed, 0.25 + 0.65 * shade))
-    axes.add_collection(LineCollection(lines, colors=colours, linewidths=1.2))
+        colours.append((*mixed, 0.25 + 0.75 * shade))
+    axes.add_collection(LineCollection(lines, colors=colours, linewidths=[1 + shade for shade in mark.shades]))
     for index, axis in enumerate(drawn["axes"]):
         axes.axvline(index, color=theme.NOTE, linewidth=1)
         for place, text in axis["ticks"]:

@@ -5,7 +5,7 @@ const MOST_BESIDE = 6;
 
 // Return whether a number passes ">= 0.9", "< 3", "0.1..0.5" or "16"; null if the text is none of these.
 function rangeTest(text) {
-  const number = "([-+]?[0-9.]+(?:e[-+]?[0-9]+)?)";
+  const number = "([-+]?(?:[0-9]+\\.?[0-9]*|\\.[0-9]+)(?:e[-+]?[0-9]+)?)";
   let found = text.match(new RegExp(`^\\s*(<=|>=|<|>|=|≤|≥)?\\s*${number}\\s*$`, "i"));
   if (found) {
     const limit = Number(found[2]);

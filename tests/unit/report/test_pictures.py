@@ -193,7 +193,7 @@ def test_thinning_keeps_the_best(swept):
 def test_importance_names_its_method(swept):
     picture = made(search.importance(read(swept(40))))
     assert picture.note == "PED-ANOVA. 26 complete trials; 14 others have no value at the end of training and are left out."
-    assert picture.title.startswith("Validation accuracy depended most on ")
+    assert picture.title.startswith("Validation accuracy at the end of training depended most on ")
     (bars,) = marks(picture, Bars)
     assert sum(bars.values) == pytest.approx(1)
     assert list(bars.values) == sorted(bars.values, reverse=True)
