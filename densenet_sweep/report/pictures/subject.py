@@ -137,7 +137,7 @@ class Subject:
         if not others:
             return " ".join(filter(None, [f"{counted(complete, 'trial')}.", self.left_out]))
         have = "has" if others == 1 else "have"
-        rest = "1 other" if others == 1 else f"{others:,} others"
+        rest = counted(others, "other")
         verb = "is" if others == 1 else "are"
         return f"{counted(complete, 'complete trial')}; {rest} {have} no value {self.fidelity} and {verb} left out."
 
