@@ -1,12 +1,13 @@
-"""Wall time of a sweep and idle time of its workers: ours against hydra-optuna-sweeper 1.3.0, which waits for whole batches.
+"""Wall time of a sweep and idle time of its workers: ours against hydra-optuna-sweeper, which waits for whole batches.
 
     python benchmarks/sweep_scheduling.py
+    python benchmarks/sweep_scheduling.py --unit 0.1 --their-version 1.4.0rc3
 
 The tasks only sleep, from 1 to 10 units, each length equally often and in the same seeded order by trial number on both sides.
-Both run the same application with the same number of workers and Optuna's random sampler: theirs (Optuna 2.10, joblib launcher)
-in a virtual environment of its own, with the study in memory; ours (local launcher) in this interpreter, with its usual journal
-file. The two sides run in turn. Printed are the medians over the rounds, the median of their ratios, and what the sleeps alone
-would take: in batches, and where no worker ever waits.
+Both run the same application with the same number of workers and Optuna's random sampler: theirs (joblib launcher; Optuna 2.10
+for version 1.3.0, 5 for 1.4.0rc3) in a virtual environment of its own, with the study in memory; ours (local launcher) in this
+interpreter or `--our-python`, with its usual journal file. The two sides run in turn. Printed are the medians over the rounds,
+the median of their ratios, and what the sleeps alone would take: in batches, and where no worker ever waits.
 """
 
 import argparse
@@ -25,8 +26,11 @@ from pathlib import Path
 
 _LENGTHS = 10  # units of the longest sleep
 
-# Only Hydra and its plugins are pinned: their dependencies come in the newest version that they accept.
-_THEIRS = ("hydra-core==1.3.2", "hydra-optuna-sweeper==1.3.0", "hydra-joblib-launcher==1.2.0")
+# Only Hydra and its plugins are pinned, by their version: the dependencies come in the newest version that they accept.
+_THEIRS = {
+    "1.3.0": ("hydra-core==1.3.2", "hydra-optuna-sweeper==1.3.0", "hydra-joblib-launcher==1.2.0"),
+    "1.4.0rc3": ("hydra-core==1.4.0rc3", "hydra-optuna-sweeper==1.4.0rc3", "hydra-joblib-launcher==1.4.0rc3"),
+}
 
 APPLICATION = """
 import json
@@ -73,6 +77,7 @@ class Sweep:
 
     Attributes:
         command: seconds of the whole command.
+    first: seconds from the command's start to the first task's.
         tasks: seconds from the first task's start to the last task's end.
         idle: share of the workers' time in which they ran no task; see `_idle`.
         gap: median seconds from a task's end to the same worker's next start.
@@ -80,6 +85,7 @@ class Sweep:
     """
 
     command: float
+    first: float
     tasks: float
     idle: float
     gap: float
@@ -93,6 +99,8 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--unit", type=float, default=0.5, help="seconds of the shortest sleep")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--their-version", choices=_THEIRS, default="1.3.0")
+    parser.add_argument("--our-python", type=Path, default=Path(sys.executable), help="the interpreter that has the engine")
     parser.add_argument("--their-venv", type=Path, help="where theirs is installed, or is to be; a temporary folder by default")
     asked = parser.parse_args()
     if asked.trials < 1 or asked.trials % _LENGTHS:
@@ -108,10 +116,10 @@ def main() -> None:
     rounds = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        python = _installed(asked.their_venv or folder / "theirs")
+        python = _installed(asked.their_venv or folder / "theirs", _THEIRS[asked.their_version])
         for index in range(asked.rounds):
             their = _sweep(folder / f"theirs-{index}", python, theirs, seconds)
-            our = _sweep(folder / f"ours-{index}", Path(sys.executable), ours, seconds)
+            our = _sweep(folder / f"ours-{index}", asked.our_python.absolute(), ours, seconds)
             rounds.append((their, our))
             ratio = our.command / their.command
             print(f"round {index + 1}: theirs {their.command:.2f} s, ours {our.command:.2f} s, ratio {ratio:.3f}", flush=True)
@@ -120,12 +128,12 @@ def main() -> None:
     _print_table(rounds, _in_batches(seconds, asked.workers), _without_gaps(seconds, asked.workers))
 
 
-def _installed(folder: Path) -> Path:
+def _installed(folder: Path, theirs: Sequence[str]) -> Path:
     """Install theirs into a virtual environment unless it exists, and return its interpreter."""
     python = (folder / "bin" / "python").absolute()
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-    install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *_THEIRS]
+    install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *theirs]
     subprocess.run(install, check=True)
     return python
 
@@ -141,7 +149,7 @@ def _sweep(folder: Path, python: Path, overrides: Sequence[str], seconds: Sequen
     (folder / "application.py").write_text(APPLICATION, encoding="utf-8")
     (folder / "seconds.json").write_text(json.dumps(seconds), encoding="utf-8")
     command = [str(python), "application.py", "-m", *overrides]
-    began = time.monotonic()
+    began, began_at = time.monotonic(), time.time()
     done = subprocess.run(command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     took = time.monotonic() - began
     if done.returncode != 0:
@@ -154,7 +162,9 @@ def _sweep(folder: Path, python: Path, overrides: Sequence[str], seconds: Sequen
     if numbers != list(range(len(seconds))):
         sys.exit(f"{' '.join(command)} ran the trials {numbers}")
     lasted = max(task.end for task in tasks) - min(task.start for task in tasks)
-    return Sweep(took, lasted, _idle(tasks), _gap(tasks), len({task.pid for task in tasks}))
+    return Sweep(
+        took, min(task.start for task in tasks) - began_at, lasted, _idle(tasks), _gap(tasks), len({task.pid for task in tasks})
+    )
 
 
 def _by_worker(tasks: Sequence[Task]) -> list[list[Task]]:
@@ -206,6 +216,7 @@ def _print_table(rounds: Sequence[tuple[Sweep, Sweep]], in_batches: float, witho
 
     print_line("", "theirs", "ours", "ratio")
     print_medians("whole command, start-up included, s", lambda sweep: sweep.command, ".2f", with_ratio=True)
+    print_medians("Enter to the first task's first line, s", lambda sweep: sweep.first, ".2f", with_ratio=True)
     print_medians("first task's start to last task's end, s", lambda sweep: sweep.tasks, ".2f", with_ratio=True)
     alone = "the sleeps alone: in batches, without a gap; s"
     print_line(alone, f"{in_batches:.2f}", f"{without_gaps:.2f}", f"{without_gaps / in_batches:.3f}")

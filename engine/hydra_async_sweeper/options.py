@@ -1,10 +1,11 @@
-"""Accepted ranges of the numbers in `hydra.sweeper`."""
+"""Accepted values of the numbers and words in `hydra.sweeper`."""
 
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from hydra_async_sweeper.errors import SweepError
+from hydra_async_sweeper.workers.trial_files import CHOICES
 
 # One command launches each as a job of its own.
 MOST_WORKERS = 10_000
@@ -18,12 +19,13 @@ _ACCEPTED: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "lease_seconds": ("a number of seconds above 0", lambda seconds: 0 < seconds < math.inf),
     "target": ("a number, or null,", lambda value: not math.isnan(value)),
     "trial_timeout": ("a number of seconds above 0, or null,", lambda seconds: 0 < seconds < math.inf),
+    "trial_files": ("all, overrides or none", lambda kept: kept in CHOICES),
     "max_retries": ("a whole number of at least 0", lambda number: number >= 0),
 }
 
 
 def check_options(options: Mapping[str, Any]) -> None:
-    """Refuse a number that is out of range; Hydra checks the types when it composes.
+    """Refuse a value that is not accepted; Hydra checks the types when it composes.
 
     Raises:
         SweepError: in one line, with the key and what is accepted.

@@ -240,6 +240,7 @@ def _settings(options: Mapping[str, Any], study_name: str, sweep_dir: Path, base
         max_retries=options["max_retries"],
         trial_timeout=options["trial_timeout"],
         custom_search_space=options["custom_search_space"],
+        trial_files=options["trial_files"],
         repeats=options["repeats"],
         base=best_config.flat_job_config(base, resolve=False),
     )

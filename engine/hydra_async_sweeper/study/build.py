@@ -141,8 +141,16 @@ def build(section: Mapping[str, Any], key: str, **extra: Any) -> Any:
             return factory(**arguments)
     except SweepError:  # from our own classes, with a message of its own
         raise
+    except ImportError as error:
+        raise needs(key, name, error) from error
     except (TypeError, ValueError) as error:
         raise SweepError(f"{key}: {name} refuses its arguments ({error})") from error
+
+
+def needs(key: str, name: str, error: ImportError) -> SweepError:
+    """Return the error that says which package a sampler or pruner lacks: Optuna imports some only where they are used."""
+    package = str(error.name or error).partition(".")[0]
+    return SweepError(f"{key}: {name} needs {package}; pip install {package}")
 
 
 def grid(space: Space, given: Mapping[str, Sequence[Any]] = MappingProxyType({})) -> dict[str, list[Any]]:

@@ -14,6 +14,7 @@ from hydra.utils import get_method
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.readable import one_line
 from hydra_async_sweeper.space.search_space import Parameter, Space
+from hydra_async_sweeper.study import build
 
 if TYPE_CHECKING:
     import optuna
@@ -109,6 +110,8 @@ def check_search(sampler: "optuna.samplers.BaseSampler", pruner: "optuna.pruners
             return work()
         except SweepError:
             raise
+        except ImportError as error:
+            raise build.needs(key, type(of).__name__, error) from error
         except Exception as error:
             raise SweepError(f"{key}: {type(of).__name__} fails with these arguments ({one_line(error)})") from error
 

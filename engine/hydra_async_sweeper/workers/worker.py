@@ -37,6 +37,7 @@ from hydra_async_sweeper.workers.interruption import Interruption, TrialOvertime
 from hydra_async_sweeper.workers.lease import Lease, Limit, Silence, cause_of_overtime, reclaim_dead
 from hydra_async_sweeper.workers.optuna_trial import RunningTrial
 from hydra_async_sweeper.workers.outcome import outcome_of
+from hydra_async_sweeper.workers.trial_files import written
 
 if TYPE_CHECKING:
     import optuna
@@ -64,6 +65,7 @@ class Settings:
     max_retries: int
     trial_timeout: float | None
     custom_search_space: str | None
+    trial_files: str
     repeats: bool
     base: Mapping[str, Any]  # the config without any searched value, unresolved, by override path
 
@@ -267,7 +269,7 @@ class Worker:
             return failed(error)
 
         def run() -> JobReturn:
-            with running(handle):
+            with running(handle), read_write(config.hydra), open_dict(config.hydra), written(config, self.settings.trial_files):
                 return run_job(
                     hydra_context=self.context,
                     task_function=self.task_function,

@@ -88,6 +88,8 @@ class AsyncOptunaConf:
     lease_seconds: float = 60.0
     # seconds after which a trial that hangs is ended, and restarted like one whose worker died; null: never
     trial_timeout: float | None = None
+    # what Hydra writes into a trial's folder: all (two configs, overrides.yaml and a log), overrides (that file alone) or none
+    trial_files: str = "all"
     # how often a trial whose worker died is restarted
     max_retries: int = 2
 

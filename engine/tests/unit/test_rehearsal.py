@@ -1,3 +1,4 @@
+import optuna
 import pytest
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.space import search_space
@@ -117,3 +118,13 @@ def test_a_function_that_does_not_exist_is_refused():
     rehearsal.check_custom_search_space("os.path.join")
     with pytest.raises(SweepError, match=r"hydra\.sweeper\.custom_search_space=nope\.nope: no such function"):
         rehearsal.check_custom_search_space("nope.nope")
+
+
+def test_a_package_that_a_sampler_lacks_is_named(monkeypatch):
+    def lacking(*_: object) -> None:
+        raise ModuleNotFoundError("No module named 'scipy.stats'", name="scipy.stats")
+
+    sampler = optuna.samplers.RandomSampler()
+    monkeypatch.setattr(sampler, "infer_relative_search_space", lacking)
+    with pytest.raises(SweepError, match=r"^hydra\.sweeper\.sampler: RandomSampler needs scipy; pip install scipy$"):
+        rehearsal.check_search(sampler, optuna.pruners.NopPruner(), read(x="interval(0,1)"), 1)
