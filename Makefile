@@ -4,9 +4,10 @@
 # make test-next   the engine's tests and ten commands with pre-releases of Hydra, OmegaConf, Optuna and MLflow
 # make bench   install, get Fashion-MNIST, run the benchmarks of benchmarks/RESULTS.md (up to 40 minutes on two cores)
 # make bench-search   regret of searches on tasks with known learning curves (up to 15 minutes on two cores)
+# make example  install, type the worked example of docs/pictures.md
 # make docs    install what builds them, and build the documents into build/site
 .DEFAULT_GOAL := help
-.PHONY: help install data sweep check test test-next lint bench bench-search docs
+.PHONY: help install data sweep example check test test-next lint bench bench-search docs
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -36,6 +37,9 @@ data: $(INSTALLED)
 
 sweep: data
 	@$(BIN)/densenet-sweep sweep=quickstart
+
+example: $(INSTALLED)
+	@.ci/example
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check --quiet .

@@ -57,7 +57,7 @@ def test_parent_and_children_hold_all_that_is_known(swept, tmp_path):
     assert all("system/cpu_utilization_percentage" in run.data.metrics for run in trials)
 
     files = [{file.path for file in swept.list_artifacts(run.info.run_id)} for run in trials]
-    assert {"config.yaml", "confusion.png", "best.pt"} <= files[3]
+    assert {"config.yaml", "confusion.png", "mistakes.png", "best.pt"} <= files[3]
     assert {"config.yaml", "confusion.png"} <= files[0]
     assert files[1] == {"config.yaml"}  # given up after a rung
     assert not any("best.pt" in names for names in files[:3])
