@@ -4,15 +4,16 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hydra_async_sweeper.application import FEWEST_FOR_A_CORRELATION, RankCorrelation, rank_correlation
+
 from densenet_sweep.counts import counted
 from densenet_sweep.results import noise, validated_on
 from densenet_sweep.results.formatting import duration
 from densenet_sweep.results.importance import param_importances
 from densenet_sweep.results.study import Study, Trial
 
-# With fewer complete trials, an importance or a correlation means nothing.
+# With fewer complete trials, an importance means nothing.
 _FEWEST_FOR_IMPORTANCE = 10
-_FEWEST_FOR_A_CORRELATION = 5
 
 
 @dataclass(frozen=True)
@@ -56,25 +57,23 @@ def saving(study: Study) -> Saving | None:
     return Saving(trained, planned, seconds) if planned else None
 
 
-def rank_correlations(study: Study) -> dict[int, float]:
+def rank_correlations(study: Study) -> dict[int, RankCorrelation]:
     """Return the rank correlation (Spearman's rho) of the complete trials' early and final values, by epoch.
 
     The epochs are the lengths of the trials' rungs or, without rungs, 1, 3, 9, ... before the last one. Where rho is low,
     pruning at that epoch is a lottery. Pruned trials have no final value and are left out, so rho looks too good where
     trials were pruned.
     """
-    from scipy.stats import spearmanr
-
     complete = [trial for trial in study.complete if trial.reports]
-    if not study.has_one_objective or len(complete) < _FEWEST_FOR_A_CORRELATION:
+    if not study.has_one_objective or len(complete) < FEWEST_FOR_A_CORRELATION:
         return {}
     last = min(max(trial.reports) for trial in complete)
     found = {}
     for epoch in _rungs(complete) or itertools.takewhile(lambda epoch: epoch < last, (3**power for power in itertools.count())):
         pairs = [(trial.reports[epoch], trial.values[0]) for trial in complete if epoch in trial.reports]
-        early, final = zip(*pairs, strict=True) if pairs else ((), ())
-        if len(pairs) >= _FEWEST_FOR_A_CORRELATION and len(set(early)) > 1 and len(set(final)) > 1:
-            found[epoch] = float(spearmanr(early, final).statistic)
+        correlation = rank_correlation([early for early, _ in pairs], [final for _, final in pairs])
+        if correlation is not None:
+            found[epoch] = correlation
     return found
 
 
@@ -100,7 +99,7 @@ def sentences(study: Study) -> list[str]:
     correlations = rank_correlations(study)
     if correlations:
         time = "rung" if _rungs(study.complete) else "epoch"
-        named = ", ".join(f"{rho:.2f} after {time} {epoch}" for epoch, rho in correlations.items())
+        named = ", ".join(f"{found} after {time} {epoch}" for epoch, found in correlations.items())
         lines.append(f"Rank correlation of complete trials with their end (Spearman): {named}.")
     return lines
 

@@ -46,6 +46,7 @@ def render(studies: Sequence[Study], form: str, top: int, metrics: "Sequence[Met
 def _as_object(study: Study, top: int, metric: "Metric | None") -> dict[str, Any]:
     saved = analysis.saving(study)
     known = noise.estimate(study)
+    correlations = analysis.rank_correlations(study)
     return {
         "study": study.name,
         "directions": list(study.directions),
@@ -55,7 +56,8 @@ def _as_object(study: Study, top: int, metric: "Metric | None") -> dict[str, Any
         "validated_on": validated_on.basis(study),
         "noise": None if known is None else {**asdict(known), "flattery": known.selection_bias},  # its earlier name
         "importance": analysis.importance(study),
-        "rank_correlation": analysis.rank_correlations(study),
+        "rank_correlation": {epoch: found.rho for epoch, found in correlations.items()},
+        "rank_correlation_interval": {epoch: [found.low, found.high] for epoch, found in correlations.items()},
         "seconds_saved_by_pruning": None if saved is None else saved.seconds,
         "origin": study.note,
     }

@@ -12,6 +12,8 @@ from hydra_async_sweeper.study.earlier import MOVED_TARGETS, first_difference, s
 from hydra_async_sweeper.study.enqueue import WARM_START
 from hydra_async_sweeper.study.names import ACCEPTED, check_study_name, is_study_name
 from hydra_async_sweeper.study.passwords import advice_on_storage, check_password, redacted, refuse_written, scrubbed
+from hydra_async_sweeper.study.rank_correlation import FEWEST as FEWEST_FOR_A_CORRELATION
+from hydra_async_sweeper.study.rank_correlation import RankCorrelation, rank_correlation
 from hydra_async_sweeper.study.study_file import DESCRIPTION, FoundStudy
 from hydra_async_sweeper.study.study_file import read as read_study_file
 from hydra_async_sweeper.study.trust import is_trusted
@@ -25,6 +27,7 @@ __all__ = [
     "ACCEPTED",
     "AT_RUNGS",
     "DESCRIPTION",
+    "FEWEST_FOR_A_CORRELATION",
     "HELD_TO",
     "LEASE",
     "MOVED_TARGETS",
@@ -37,6 +40,7 @@ __all__ = [
     "WARM_START",
     "Composer",
     "FoundStudy",
+    "RankCorrelation",
     "Silence",
     "SweepError",
     "advice_on_storage",
@@ -53,6 +57,7 @@ __all__ = [
     "machine",
     "passed_step",
     "process_start",
+    "rank_correlation",
     "read_space",
     "read_study_file",
     "redacted",

@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hydra_async_sweeper.study.enqueue import is_own
+from hydra_async_sweeper.study.rank_correlation import RankCorrelation, at_pruned_steps
 from hydra_async_sweeper.study.ranking import best_trial
 from hydra_async_sweeper.trial import NUM_STEPS, seconds_without_rungs
 from hydra_async_sweeper.workers.claim import LEASE
@@ -90,11 +91,13 @@ class Snapshot:
         name: the study's.
         trials: all of them.
         best: the number of its best trial, if any: several objectives and repetitions have none.
+        correlations: how well the values at the steps at which trials were stopped order the ends.
     """
 
     name: str
     trials: Sequence[Entry]
     best: int | None = None
+    correlations: Mapping[int, RankCorrelation] = field(default_factory=dict)
 
     def in_state(self, *states: str) -> list[Entry]:
         """Return the trials in one of `states`."""
@@ -108,8 +111,10 @@ class Snapshot:
 def read(study: "optuna.Study", silence: Silence | None = None) -> Snapshot:
     """Return the study's present state; with `silence`, also which running trials were silent for too long."""
     best = best_trial(study)
-    trials = [_entry(trial, silence) for trial in study.get_trials(deepcopy=False)]
-    return Snapshot(study.study_name, trials, None if best is None else best.number)
+    seen = study.get_trials(deepcopy=False)
+    trials = [_entry(trial, silence) for trial in seen]
+    correlations = {} if len(study.directions) > 1 else at_pruned_steps(seen)
+    return Snapshot(study.study_name, trials, None if best is None else best.number, correlations)
 
 
 def _entry(trial: "FrozenTrial", silence: Silence | None) -> Entry:
@@ -152,6 +157,8 @@ def render(snapshot: Snapshot, n_trials: int | None, now: datetime.datetime) -> 
     ended = snapshot.in_state("complete", "pruned", "failed")
     if ended:
         parts += ["", _last(ended, snapshot.best)]
+    for step, correlation in snapshot.correlations.items():
+        parts.append(Text(f"step {step} orders the ends with {correlation}", style="dim"))
     return Group(*parts)
 
 

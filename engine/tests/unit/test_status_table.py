@@ -185,6 +185,14 @@ def test_the_last_five_that_ended_stand_below_the_newest_first(study):
     ]
 
 
+def test_it_says_how_well_the_step_at_which_trials_stop_orders_the_ends(study):
+    for number in range(6):
+        add(study, "COMPLETE", values=[2.0 * number], steps=(number, 2.0 * number))
+    assert not any("orders" in line for line in drawn(study))
+    add(study, "PRUNED", values=[0.5], steps=(0.5,))
+    assert drawn(study)[-1] == "step 1 orders the ends with 1.00 (-0.1 to 1.0, 6 trials)"
+
+
 def test_several_objectives_have_values_and_no_best():
     study = optuna.create_study(directions=["maximize", "minimize"])
     add(study, "COMPLETE", values=[0.75, 77322.0])

@@ -51,7 +51,7 @@ def test_the_order_after_an_epoch_against_the_order_at_the_end():
     finals = [0.1, 0.2, 0.3, 0.4, 0.5]
     curves = [[1 - final, 0, final, *[final] * 7] for final in finals]  # reversed at first, right from the third on
     correlations = analysis.rank_correlations(study_of(*curves, planned=10))
-    assert correlations == {1: pytest.approx(-1), 3: pytest.approx(1), 9: pytest.approx(1)}
+    assert {epoch: found.rho for epoch, found in correlations.items()} == pytest.approx({1: -1, 3: 1, 9: 1})
 
 
 def test_rungs_are_epochs_beside_the_training():
@@ -65,8 +65,10 @@ def test_rungs_are_epochs_beside_the_training():
         study.add_trial(create_trial(state=state, value=index, intermediate_values=curve, user_attrs=attributes))
     study = read_study(study)
     assert analysis.saving(study) == analysis.Saving(num_trained=5, num_planned=26, seconds=21.0)
-    assert analysis.rank_correlations(study) == {1: pytest.approx(-1), 3: pytest.approx(1)}
-    assert analysis.sentences(study)[-1].endswith("(Spearman): -1.00 after rung 1, 1.00 after rung 3.")
+    assert {rung: found.rho for rung, found in analysis.rank_correlations(study).items()} == pytest.approx({1: -1, 3: 1})
+    assert analysis.sentences(study)[-1].endswith(
+        "(Spearman): -1.00 (-1.0 to 0.6, 5 trials) after rung 1, 1.00 (-0.6 to 1.0, 5 trials) after rung 3."
+    )
 
 
 def test_a_trial_that_went_on_was_not_given_up():
@@ -84,7 +86,8 @@ def test_the_sentences():
     study = study_of(*curves, [0.05], planned=4, pruned=1)
     assert analysis.sentences(study) == [
         "Pruned trials trained 1 of 4 epochs, which saved about 3 seconds.",
-        "Rank correlation of complete trials with their end (Spearman): 1.00 after epoch 1, 1.00 after epoch 3.",
+        "Rank correlation of complete trials with their end (Spearman): 1.00 (-0.1 to 1.0, 6 trials) after epoch 1, "
+        "1.00 (-0.1 to 1.0, 6 trials) after epoch 3.",
     ]
     many = study_of(*[[index / 20] for index in range(20)])
     assert analysis.sentences(many)[0].startswith("Importance (PED-ANOVA, 20 complete trials): x ")
