@@ -15,7 +15,7 @@ import optuna
 from hydra_async_sweeper.space.search_space import Space
 from hydra_async_sweeper.study import build
 from hydra_async_sweeper.study.promotion import PromotionPruner, promotion_of
-from hydra_async_sweeper.trial import PROMOTED, RUNGS
+from hydra_async_sweeper.trial import NUM_STEPS, PROMOTED, RUNGS
 from learning_curves import Curve
 
 # A worker's next job: yields the seconds of an epoch, and resumes when they have passed.
@@ -70,6 +70,7 @@ def sweep(
     enqueue: Sequence[Mapping[str, Any]] = (),
     n_trials: float = math.inf,
     resumes: bool = False,
+    annotates: bool = False,
 ) -> Callable[[Ledger], Iterator[Job]]:
     """Return the trials of a sweep, one after the other, as the engine's workers run them.
 
@@ -84,6 +85,7 @@ def sweep(
         enqueue: configurations to try first.
         n_trials: trials after which the sweep ends.
         resumes: a promoted trial without rungs continues from its predecessor's last step, and does not begin anew.
+        annotates: each trial says how many epochs it will report.
     """
 
     def trials(ledger: Ledger) -> Iterator[Job]:
@@ -101,6 +103,8 @@ def sweep(
                     study.add_trial(promotion_of(promoted))
             trial = study.ask(space.distributions())
             trial.set_user_attr(RUNGS, list(rungs))
+            if annotates:
+                trial.set_user_attr(NUM_STEPS, num_epochs)
             passed = trial.user_attrs.get(PROMOTED, {"step": 0})["step"]
             num_passed = sum(rung <= passed for rung in rungs)
             curves = look_up(trial.params)[num_passed:]

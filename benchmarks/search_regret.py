@@ -35,7 +35,7 @@ class Family(NamedTuple):
 
 FAMILIES = {
     "lcbench": Family(lcbench, methods.of_plain_tasks, 2),
-    "ifbo": Family(ifbo_prior, methods.of_plain_tasks, 1),
+    "ifbo": Family(ifbo_prior, methods.of_synthetic_tasks, 1),
     "recorded": Family(recorded, methods.of_tasks_with_rungs, 20),
     "hpobench": Family(hpobench, methods.of_samplers, 5),
 }

@@ -24,6 +24,7 @@ class Method:
         sampler: its section of `hydra.sweeper`.
         pruner: likewise.
         resumes: promoted trials continue from a checkpoint, as the task says that it can.
+        annotates: the task says how many steps it will report, which is else known from the first complete trial.
         takes_rungs: the task's rungs, if it has any, are trained first; otherwise each step of the whole training is judged.
     """
 
@@ -31,6 +32,7 @@ class Method:
     pruner: Section
     resumes: bool = False
     takes_rungs: bool = False
+    annotates: bool = False
 
     def trials(self, task: Task, seed: int) -> Callable[[Ledger], Iterator[Job]]:
         """Return the trials of a sweep of the task."""
@@ -42,7 +44,7 @@ class Method:
 
         return sweep(
             look_up, task.space, self.sampler, self.pruner,
-            num_epochs=task.num_steps, seed=seed, rungs=rungs, resumes=self.resumes,
+            num_epochs=task.num_steps, seed=seed, rungs=rungs, resumes=self.resumes, annotates=self.annotates,
         )  # fmt: skip
 
 
@@ -63,14 +65,20 @@ def defaults() -> tuple[Section, Section, list[int]]:
 
 def of_plain_tasks() -> dict[str, Method]:
     """Return the methods for a task that reports each step of one training; the baseline is TPE."""
-    tpe, none = section("sampler", "tpe"), section("pruner", "none")
+    tpe, none, promotion = section("sampler", "tpe"), section("pruner", "none"), section("pruner", "promotion")
     return {
         "random": Method(section("sampler", "random"), none),
         "TPE": Method(tpe, none),
-        "TPE, median": Method(tpe, section("pruner", "median")),
+        "TPE, promotion": Method(tpe, promotion),
+        "TPE, promotion, steps annotated": Method(tpe, promotion, annotates=True),
         "TPE, asha": Method(tpe, section("pruner", "asha")),
         "TPE, hyperband": Method(tpe, section("pruner", "hyperband")),
     }
+
+
+def of_synthetic_tasks() -> dict[str, Method]:
+    """Return the few of `of_plain_tasks` that matter most."""
+    return {name: method for name, method in of_plain_tasks().items() if name in ("random", "TPE", "TPE, promotion")}
 
 
 def of_tasks_with_rungs() -> dict[str, Method]:

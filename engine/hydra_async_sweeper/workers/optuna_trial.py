@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.optuna_private import id_of, storage_of
-from hydra_async_sweeper.trial import HELD_TO, PROMOTED, TrialLost, passed_step
+from hydra_async_sweeper.trial import HELD_TO, PROMOTED, RUNGS, TrialLost, passed_step
 from hydra_async_sweeper.workers.interruption import Interruption
 from hydra_async_sweeper.workers.lease import Lease
 
@@ -34,7 +34,9 @@ class RunningTrial:
         promoted = before.user_attrs.get(PROMOTED, {})
         self.promoted_from: int | None = promoted.get("trial")
         self.passed_seconds: float = promoted.get("seconds", 0.0)
-        self.passed = {step: value for step, value in before.intermediate_values.items() if step <= passed_step(before)}
+        # Milestones are no trainings of their own, so a trial promoted after one begins anew.
+        reports = before.intermediate_values if RUNGS in before.user_attrs else {}
+        self.passed = {step: value for step, value in reports.items() if step <= passed_step(before)}
         self.annotations: Mapping[str, Any] = dict(before.user_attrs)
         self._study = study
         self._trial = trial

@@ -121,6 +121,7 @@ _PRUNERS: dict[str, dict[str, Any]] = {
     "top_k_after_one_epoch": {"_target_": "hydra_async_sweeper.study.pruners.TopKAfterOneEpochPruner", "k": 3, "epoch": 1},
     # For the config's `rungs`. one_in: the former name of reduction_factor.
     "best_share": {"_target_": "hydra_async_sweeper.study.pruners.BestSharePruner", "reduction_factor": 6, "one_in": None},
+    # After a task's rungs or, without rungs, at milestones of trainings that report nine steps or more.
     "promotion": {
         "_target_": "hydra_async_sweeper.study.promotion.PromotionPruner",
         "reduction_factor": 9,

@@ -81,6 +81,14 @@ def test_trials_stop_after_a_rung_and_the_best_go_on_as_others(toy):
     assert len(toy.study().trials) == 20
 
 
+def test_without_rungs_trials_stop_at_milestones(toy):
+    code, output = toy.run("hydra/sweeper/pruner=promotion", "steps=18", "hydra.sweeper.n_trials=7")
+    assert code == 0, output
+    assert sorted(toy.states()) == ["COMPLETE"] * 3 + ["PRUNED"] * 4
+    assert toy.states()[0] == "COMPLETE"
+    assert {max(it.intermediate_values) for it in toy.study().trials if it.state.name == "PRUNED"} <= {1, 3, 9}
+
+
 def test_workers_share_what_goes_on(toy):
     code, output = toy.run(
         *PROMOTION, "hydra/launcher=local", "hydra.sweeper.n_jobs=3", "hydra.sweeper.n_trials=16", "seconds=0.02",

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import optuna
 import pytest
 from hydra_async_sweeper.errors import SweepError
+from hydra_async_sweeper.study.milestones import Length, milestones
 from hydra_async_sweeper.study.promotion import PromotionPruner, promote
 from hydra_async_sweeper.study.storage import open_storage
 from hydra_async_sweeper.trial import NUM_STEPS, PROMOTED, RUNG_SECONDS, RUNGS, SECONDS
@@ -130,16 +131,60 @@ def test_what_is_known_of_a_trial_goes_on_with_it():
     assert waiting.user_attrs == {RUNGS: [1], NUM_STEPS: 9, SECONDS: 2.5, RUNG_SECONDS: 2.5, PROMOTED: promoted}
 
 
-def test_without_rungs_it_is_decided_at_once_and_for_good():
-    sweep = Sweep(rungs=(), reduction_factor=2)
-    states = []
-    for value in (0.5, 0.4, 0.6):
-        trial = sweep.study.ask()
-        trial.report(value, 1)
-        states.append(trial.should_prune())
-        sweep.study.tell(trial, state=TrialState.PRUNED)
-    assert states == [False, True, False]
-    assert sweep.study.pruner.promotable(sweep.study) is None
+class Plain(Sweep):
+    """A study whose task reports each step of one training, from 1 to 18, and may begin anew."""
+
+    def run(self, early: float, end: float = 0.0, num_left: float = math.inf) -> FrozenTrial:
+        """Run one trial with the value `early` up to step 8 and `end` from then on."""
+        self.study.pruner.num_left = num_left
+        promote(self.study, self.study.pruner)
+        trial = self.study.ask({"x": optuna.distributions.FloatDistribution(0, 1)})
+        passed = trial.user_attrs.get(PROMOTED, {"step": 0})["step"]
+        for step in range(1, 19):
+            if step > passed:
+                trial.report(self.sign * (early if step < 9 else end), step)
+            if trial.should_prune():
+                return self.study.tell(trial, state=TrialState.PRUNED)
+        return self.study.tell(trial, self.sign * end)
+
+
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+def test_without_rungs_the_best_third_continues_at_each_milestone(direction):
+    sweep = Plain(direction=direction, at_least=0)
+    # The length of a training is unknown before the first ends. Milestones are then after 1, 3 and 9 of 18 steps.
+    assert sweep.run(0.5).state.name == "COMPLETE"
+    assert max(sweep.run(0.9).intermediate_values) == 1  # of two, none
+    assert max(sweep.run(0.6).intermediate_values) == 1  # of three, the one that stopped before
+    promoted = sweep.run(0.9, 0.7)
+    assert sweep.origins() == {3: 1}
+    # Of two at step 3 none continues yet.
+    assert max(promoted.intermediate_values) == 3
+    assert promoted.state.name == "PRUNED"
+
+
+def test_a_short_training_has_no_milestones():
+    assert [milestones(num) for num in (0, 8, 9, 52, 1000)] == [[], [], [2, 4], [3, 9, 26], [56, 167, 500]]
+
+
+def test_the_length_of_a_training_is_annotated_or_that_of_a_complete_one():
+    def length_of(**trial):
+        length = Length()
+        length.update(optuna.trial.create_trial(**trial))
+        return length.steps
+
+    reports = {1: 0.0, 52: 0.0}
+    assert length_of(state=TrialState.RUNNING, intermediate_values=reports) == 0
+    assert length_of(state=TrialState.RUNNING, user_attrs={NUM_STEPS: 30}) == 30
+    assert length_of(state=TrialState.COMPLETE, value=0.0, intermediate_values=reports) == 52
+
+
+def test_the_last_trials_of_the_budget_complete_what_got_furthest():
+    sweep = Plain(at_least=3)
+    assert [sweep.run(value, num_left=8 - index).state.name for index, value in enumerate((0.5, 0.4, 0.3, 0.2))] == [
+        "COMPLETE", "PRUNED", "PRUNED", "PRUNED",
+    ]  # fmt: skip
+    assert [sweep.run(0.0, 0.9, num_left=2).state.name, sweep.run(0.0, 0.8, num_left=1).state.name] == ["COMPLETE"] * 2
+    assert sweep.origins() == {4: 1, 5: 2}
 
 
 def test_a_failed_trial_is_not_promoted():

@@ -1,0 +1,112 @@
+"""Where the trials of a study stand at its rungs: best first, and who stopped there."""
+
+import bisect
+import math
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import optuna
+
+from hydra_async_sweeper.trial import PROMOTED, RUNGS, passed_step
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+# Orders trials: whether the report is no number, the loss, and the trial's number, so that the earlier one is first on a tie.
+Key = tuple[bool, float, int]
+
+
+class Rung:
+    """The trials that trained one rung themselves, best first; and those that stopped there and were not promoted."""
+
+    def __init__(self) -> None:
+        self._judged: list[Key] = []
+        self._stopped: list[Key] = []
+        self._keys: dict[int, Key] = {}
+
+    @property
+    def num_judged(self) -> int:
+        """How many trained the rung."""
+        return len(self._judged)
+
+    @property
+    def num_continuing(self) -> int:
+        """How many of them did not stop there, or were promoted."""
+        return len(self._judged) - len(self._stopped)
+
+    @property
+    def best_stopped(self) -> int | None:
+        """The number of the best that stopped, if any."""
+        return self._stopped[0][2] if self._stopped else None
+
+    def is_among_the_best(self, number: int, count: int) -> bool:
+        """Return whether a trial is one of the best `count` that trained the rung."""
+        key = self._keys.get(number)
+        return key is not None and bisect.bisect_left(self._judged, key) < count
+
+    def judge(self, number: int, key: Key | None) -> None:
+        """Set the place of a trial; None if it has not trained the rung."""
+        before = self._keys.pop(number, None)
+        if before is not None:
+            del self._judged[bisect.bisect_left(self._judged, before)]
+        if key is not None:
+            bisect.insort(self._judged, key)
+            self._keys[number] = key
+
+    def stop(self, number: int) -> None:
+        """Note that a trial, which was judged, stopped here."""
+        bisect.insort(self._stopped, self._keys[number])
+
+    def promote(self, number: int) -> None:
+        """Note that a trial was promoted, if it stopped here."""
+        key = self._keys.get(number)
+        if key in self._stopped:
+            self._stopped.remove(key)
+
+
+class Rungs:
+    """The rungs of a study: an index.
+
+    Attributes:
+        steps: after which some trial has a rung.
+    """
+
+    def __init__(self, direction: str) -> None:
+        self.steps: set[int] = set()
+        self._sign = -1 if direction == "MAXIMIZE" else 1
+        self._rungs: dict[int, Rung] = {}
+        self._judged: dict[int, dict[int, float]] = {}  # of unfinished trials, the losses by step
+        self._promoted: set[int] = set()
+
+    def at(self, step: int) -> Rung:
+        """Return the rung after `step`."""
+        return self._rungs.setdefault(step, Rung())
+
+    def update(self, trial: "FrozenTrial") -> None:
+        """Take in a trial; see `Index`."""
+        number, reports = trial.number, trial.intermediate_values
+        rungs = self._rungs_of(trial)
+        self.steps.update(rungs)
+        if PROMOTED in trial.user_attrs:
+            self._promoted.add(trial.user_attrs[PROMOTED]["trial"])
+            self.at(passed_step(trial)).promote(trial.user_attrs[PROMOTED]["trial"])
+        passed = passed_step(trial)
+        losses = {step: self._sign * reports[step] for step in rungs if step in reports and step > passed}
+        before = self._judged.pop(number, {})
+        for step in before.keys() | losses.keys():
+            if before.get(step) != losses.get(step):
+                self.at(step).judge(number, self._key(losses[step], number) if step in losses else None)
+        if not trial.state.is_finished():
+            self._judged[number] = losses
+        elif trial.state == optuna.trial.TrialState.PRUNED and number not in self._promoted:
+            last = max(reports, default=0)
+            if last in losses:
+                self.at(last).stop(number)
+
+    def _rungs_of(self, trial: "FrozenTrial") -> Iterable[int]:
+        """Return the steps after which the trial is judged."""
+        rungs: Iterable[int] = trial.user_attrs.get(RUNGS, ())
+        return rungs
+
+    def _key(self, loss: float, number: int) -> Key:
+        return (True, 0.0, number) if math.isnan(loss) else (False, loss, number)
