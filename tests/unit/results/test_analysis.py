@@ -67,7 +67,7 @@ def test_rungs_are_epochs_beside_the_training():
     assert analysis.saving(study) == analysis.Saving(num_trained=5, num_planned=26, seconds=21.0)
     assert {rung: found.rho for rung, found in analysis.rank_correlations(study).items()} == pytest.approx({1: -1, 3: 1})
     assert analysis.sentences(study)[-1].endswith(
-        "(Spearman): -1.00 (-1.0 to 0.6, 5 trials) after rung 1, 1.00 (-0.6 to 1.0, 5 trials) after rung 3."
+        "(Spearman): -1.00 (-1.0 to 0.5, 5 trials) after rung 1, 1.00 (-0.5 to 1.0, 5 trials) after rung 3."
     )
 
 
