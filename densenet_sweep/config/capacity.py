@@ -43,6 +43,7 @@ def check_fits(config: Config, *, trains: bool = True, memory_bytes: int | None 
         trains = False  # a lower bound: what is frozen keeps nothing for a backward pass
     available = memory_bytes if memory_bytes is not None else machine_memory(config.device)
     copies = 2 + (config.optimizer.states_per_weight or 0) if trains else 1
+    copies += config.ema_decay is not None and trains
     weights = _FP32_BYTES * found.num_parameters * copies
     batch = _batch_size(config.data, config.batch_size) if trains else 1
     # Autocast to bf16 may halve what is kept, and `auto` may choose it.

@@ -53,6 +53,8 @@ def check(config: Config) -> None:
         raise ConfigError(f"rungs={config.rungs}: rising numbers of epochs are accepted, such as [1,3]")
     _whole(config, "batch_size", at_least=1)
     _between(config, "label_smoothing", 0.0, 1.0, open_above=True)
+    if config.ema_decay is not None:
+        _between(config, "ema_decay", 0.0, 1.0, open_above=True)
     if config.num_threads is not None:
         _whole(config, "num_threads", at_least=1, at_most=_MOST_THREADS)
     _one_of(config, "precision", ("auto", "fp32", "bf16"))

@@ -195,6 +195,7 @@ class Config:
     rungs: list[int] = MISSING
     batch_size: int = MISSING
     label_smoothing: float = MISSING
+    ema_decay: float | None = MISSING
     precision: str = MISSING
     device: str = MISSING
     num_threads: int | None = MISSING

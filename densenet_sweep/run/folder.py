@@ -21,6 +21,7 @@ from densenet_sweep.run.artifacts import BEST_WEIGHTS, CHECKPOINT, FINAL_WEIGHTS
 from densenet_sweep.tracking.curves import write_curves
 from densenet_sweep.tracking.figures import write_evaluation
 from densenet_sweep.training import checkpoint
+from densenet_sweep.training.ema import WeightAverage
 from densenet_sweep.training.evaluation import Evaluation
 
 log = logging.getLogger("densenet_sweep")
@@ -45,6 +46,7 @@ class RunFolder:
         num_threads: int | None,
         preprocessing: Preprocessing,
         class_names: Sequence[str],
+        average: WeightAverage | None = None,
         value_range: tuple[float, float] | None = None,
         contents: np.ndarray | None = None,
         confusion_KK: torch.Tensor | None = None,
@@ -59,6 +61,7 @@ class RunFolder:
             digest: of its images.
             weights: the digest of its starting weights.
             num_threads: in use on a CPU.
+            average: of the network's weights, which is then what the files of weights hold.
             preprocessing: with the statistics of the training images.
             class_names: of the data set.
             value_range: of the pictures, if they hold values.
@@ -73,6 +76,7 @@ class RunFolder:
         self._last = folder / CHECKPOINT
         self._network = network
         self._optimizer = optimizer
+        self._average = average
         self._same = {"config": fingerprint, "images": digest, "weights": weights, "num_threads": num_threads}
         self._preprocessing = preprocessing
         self._class_names = class_names
@@ -110,11 +114,14 @@ class RunFolder:
             best: validation result of the last epoch, if it is the best so far.
         """
         network = _copied(self._network.state_dict())
+        average = None if self._average is None else _copied(self._average.state_dict())
         if best is not None:
             self._confusion_KK = best.confusion_KK
-            self._unwritten_best = self._weights(network, len(history))
+            self._unwritten_best = self._weights(network if average is None else average["network"], len(history))
         past = {"run_id": run_id, "rungs": list(rungs), "history": list(history), "confusion": self._confusion_KK}
         state = {"network": network, "optimizer": _copied(self._optimizer.state_dict())}
+        if average is not None:
+            state["average"] = average
         self._unwritten_last = {**self._same, **past, **state}
         began = time.monotonic()
         if began >= self._rests_until:
@@ -152,7 +159,8 @@ class RunFolder:
 
     def keep_final(self, num_epochs: int) -> None:
         """Write the weights after the last epoch."""
-        _written(self.artifacts / FINAL_WEIGHTS, self._weights(self._network.state_dict(), num_epochs))
+        network = self._network if self._average is None else self._average.network
+        _written(self.artifacts / FINAL_WEIGHTS, self._weights(network.state_dict(), num_epochs))
 
     def _weights(self, network: Mapping[str, torch.Tensor], epoch: int) -> dict[str, Any]:
         """Return what a classifier needs besides the config: weights, class names, mean and std of the training images."""

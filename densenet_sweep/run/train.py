@@ -33,6 +33,7 @@ from densenet_sweep.run.splits import log_what_was_found
 from densenet_sweep.run.starting_weights import FindModel, StartingWeights
 from densenet_sweep.training import threads
 from densenet_sweep.training.compilation import Compiled
+from densenet_sweep.training.ema import WeightAverage
 from densenet_sweep.training.evaluation import evaluate
 from densenet_sweep.training.finetuning import freeze, regroup
 from densenet_sweep.training.fit import Epoch, fit
@@ -119,6 +120,10 @@ def train(config: Config, job: Job, find_model: FindModel | None = None) -> floa
     if num_trained:
         network.load_state_dict(last["network"])
         optimizer.load_state_dict(last["optimizer"])
+    average = None if config.ema_decay is None else WeightAverage(network, config.ema_decay)
+    if average is not None and num_trained:
+        average.load_state_dict(last["average"])
+    evaluated = network if average is None else average.network
     num_steps = (config.epochs - num_trained) * train_batches.num_batches
     compiled = Compiled(network, config.batch_size, num_steps=num_steps, say=log.info) if config.compile else network
 
@@ -141,6 +146,7 @@ def train(config: Config, job: Job, find_model: FindModel | None = None) -> floa
             loss=loss,
             max_grad_norm=config.optimizer.max_grad_norm,
             frozen=frozen,
+            average=average,
             seed=config.seed,
         )
 
@@ -148,6 +154,8 @@ def train(config: Config, job: Job, find_model: FindModel | None = None) -> floa
         yield from training(epochs)
         network.load_state_dict(untrained[0])
         optimizer.load_state_dict(untrained[1])
+        if average is not None:
+            average.restart()
 
     num_parameters = sum(parameter.numel() for parameter in network.parameters())
     folder = RunFolder(
@@ -158,6 +166,7 @@ def train(config: Config, job: Job, find_model: FindModel | None = None) -> floa
         digest=digest,
         weights=None if weights is None else weights.digest,
         num_threads=config.num_threads,
+        average=average,
         preprocessing=preprocessing,
         class_names=source.class_names,
         value_range=source.value_range,
@@ -201,7 +210,7 @@ def train(config: Config, job: Job, find_model: FindModel | None = None) -> floa
             folder.keep_final(len(run.history))
             test_images = source.load_test()
             test_batches = eval_batches(test_images)
-            test = evaluate(network, test_batches(), dtype=dtype)
+            test = evaluate(evaluated, test_batches(), dtype=dtype)
             judged = on_test(config.objectives[0])
             tested = run.report_test(test, len(test_images), judged)
             keep_mistakes(test_images, test, split="Test")

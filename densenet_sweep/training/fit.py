@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from densenet_sweep.training import malloc
+from densenet_sweep.training.ema import WeightAverage
 from densenet_sweep.training.evaluation import Evaluation, evaluate
 from densenet_sweep.training.finetuning import Frozen
 from densenet_sweep.training.losses import Loss
@@ -69,6 +70,7 @@ def fit(
     loss: Loss = functional.cross_entropy,
     max_grad_norm: float | None = None,
     frozen: Frozen = Frozen(()),  # noqa: B008 - immutable
+    average: WeightAverage | None = None,
     seed: int = 0,
 ) -> Iterator[Epoch]:
     """Train `network` in place and yield after each epoch.
@@ -93,6 +95,7 @@ def fit(
         loss: of a batch, which is minimized.
         max_grad_norm: bound of the gradient's global 2-norm, or None.
         frozen: parts of `network` that are not trained, or not yet.
+        average: of the weights of `network`, updated after each step, and validated in its place.
         seed: of dropout.
 
     Raises:
@@ -135,6 +138,8 @@ def fit(
             if max_grad_norm is not None:
                 nn.utils.clip_grad_norm_(network.parameters(), max_grad_norm)
             optimizer.step()
+            if average is not None:
+                average.update()
             optimizer.zero_grad()
             with torch.no_grad():
                 loss_sum += batch_loss * len(labels)
@@ -145,7 +150,8 @@ def fit(
                 _check_finite(loss_sum, index, step)
         _check_finite(loss_sum, index, num_batches - 1)
         trained = time.perf_counter()
-        validation = None if valid_batches is None else evaluate(network, valid_batches(), dtype=dtype)
+        judged = network if average is None else average.network
+        validation = None if valid_batches is None else evaluate(judged, valid_batches(), dtype=dtype)
         seconds = time.perf_counter() - start
         spent += seconds
         is_last = index + 1 == epochs or (max_seconds is not None and spent >= max_seconds)

@@ -110,7 +110,7 @@ def test_an_objective_of_the_outputs_is_shown_and_selects_the_best_epoch(command
             "data.augment.trivial_augment=1",
             "data.augment.mixup=0.2",
         ],
-        ["loss=focal", "loss.class_weights=balanced", "data.sampling=balanced", "objective=macro_f1"],
+        ["loss=focal", "loss.class_weights=balanced", "data.sampling=balanced", "objective=macro_f1", "ema_decay=0.95"],
     ],
 )
 def test_an_interrupted_run_gives_the_numbers_of_an_uninterrupted_one(recipe, command, tmp_path, monkeypatch):

@@ -119,6 +119,7 @@ def test_the_command_line_wins_over_experiment_and_sweep():
             ["data.augment.horizontal_flip=sometimes"],
             "data.augment.horizontal_flip=sometimes: one of false, true, alternating is accepted",
         ),
+        (["ema_decay=1"], "ema_decay=1: a number at least 0 and below 1 is accepted"),
         (["data.augment.rotation=200"], "data.augment.rotation=200: a number at least 0 and at most 180 is accepted"),
         (["data.augment.crop_area=0"], "data.augment.crop_area=0: a number at least 0.01 and at most 1 is accepted"),
         (["data.augment.mixup=nan"], "data.augment.mixup=nan: a number at least 0 and at most 100 is accepted"),

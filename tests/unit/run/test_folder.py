@@ -11,6 +11,7 @@ from densenet_sweep.data.preprocessing import Preprocessing
 from densenet_sweep.run import folder as run_folder
 from densenet_sweep.run.folder import RunFolder
 from densenet_sweep.training import checkpoint
+from densenet_sweep.training.ema import WeightAverage
 from densenet_sweep.training.evaluation import Evaluation
 
 VALIDATION = Evaluation(
@@ -46,6 +47,24 @@ def written(folder):
 
 def held():
     """Say that the lease is held."""
+
+
+def test_of_averaged_weights_the_average_is_kept_and_training_continues_from_both(network, tmp_path):
+    average = WeightAverage(network, 0.9)
+    before = average.network.weight.clone()
+    torch.nn.init.ones_(network.weight)
+    folder = RunFolder(
+        tmp_path, network, torch.optim.SGD(network.parameters()), fingerprint="{}", digest="0", num_threads=1, weights=None,
+        average=average, preprocessing=Preprocessing(1, torch.zeros(1), torch.ones(1)), class_names=["a", "b"],
+    )  # fmt: skip
+    with folder.writing(held):
+        folder.keep([], history(1), "run", best=VALIDATION)
+    folder.keep_final(1)
+    last = checkpoint.load(tmp_path / "last.pt")
+    assert torch.equal(last["network"]["weight"], torch.ones(2, 1))
+    assert torch.equal(last["average"]["network"]["weight"], before)
+    for name in ("best.pt", "final.pt"):
+        assert torch.equal(checkpoint.load(folder.artifacts / name)["network"]["weight"], before)
 
 
 def test_the_start_and_the_first_epoch_are_written_at_once(folder):

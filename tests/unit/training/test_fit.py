@@ -10,6 +10,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from densenet_sweep.training import losses as training_losses
 from densenet_sweep.training import malloc, optimizers, schedules
+from densenet_sweep.training.ema import WeightAverage
+from densenet_sweep.training.evaluation import evaluate
 from densenet_sweep.training.fit import _STEPS_BETWEEN_LOSS_CHECKS, DivergedError, Epoch, fit
 
 NUM_BATCHES = 4
@@ -84,6 +86,16 @@ def test_it_learns():
     assert [epoch.index for epoch in epochs] == list(range(12))
     assert epochs[-1].validation.accuracy > 0.8 > epochs[0].train_accuracy
     assert epochs[-1].train_loss < epochs[0].train_loss
+
+
+def test_the_average_is_validated_in_place_of_the_network():
+    net, plain = network(), network()
+    average = WeightAverage(net, 0.9)
+    averaged = next(run(net, sgd(net), average=average)).validation
+    expected = next(run(plain, sgd(plain))).validation
+    assert torch.equal(net[5].weight, plain[5].weight)  # training is the same
+    assert torch.equal(averaged.logits_NK, evaluate(average.network, valid_batches(), dtype=torch.float32).logits_NK)
+    assert not torch.equal(averaged.logits_NK, expected.logits_NK)
 
 
 def test_of_a_mixed_image_the_class_of_the_larger_share_is_right():
