@@ -194,8 +194,20 @@ def _reason(error: BaseException) -> str:
     return "no format that can be read" if text.startswith("cannot identify image file") else text
 
 
+def _check_depth(picture: Image.Image) -> None:
+    """Refuse colour of 16 bits: Pillow (up to 13.0) keeps each number's high byte, which may hold next to nothing.
+
+    Raises:
+        ValueError: it has 16 bits a channel, and more than one channel.
+    """
+    stored = [tile[3][0] if isinstance(tile[3], tuple) and tile[3] else tile[3] for tile in picture.tile]
+    if len(picture.getbands()) > 1 and any(";16" in str(mode) for mode in stored):
+        raise ValueError("16 bits a channel; 8 are read, or 16 in a grey picture without transparency")
+
+
 def _of_pillow(picture: Image.Image, how: Reading) -> np.ndarray | Values:
     check_size(*picture.size, how.max_pixels)
+    _check_depth(picture)
     picture.load()
     tags = getattr(picture, "tag_v2", {})
     with suppress(Exception):  # what is damaged beside the pixels says nothing of them

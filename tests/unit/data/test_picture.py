@@ -1,7 +1,9 @@
 """One picture, from the content of its file to levels: the values that were put in come out."""
 
 import io
+import struct
 import warnings
+import zlib
 
 import numpy as np
 import pytest
@@ -225,3 +227,32 @@ def test_text_of_a_png_may_be_long():
     info = PngImagePlugin.PngInfo()
     info.add_text("comment", "x" * 100_000)
     assert levels(encoded(Image.new("L", (4, 4), 5), pnginfo=info)) == [[[5] * 4] * 4]
+
+
+def png(colour_type: int, channels: int) -> bytes:
+    """A PNG of 16 bits a channel, which Pillow does not write."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    rows = b"".join(b"\0" + struct.pack(f">{4 * channels}H", *range(4 * channels)) for _ in range(4))
+    header = struct.pack(">IIBBBBB", 4, 4, 16, colour_type, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def tiff() -> bytes:
+    """A TIFF of 16 bits of red, green and blue."""
+    pixels = struct.pack("<48H", *range(48))
+    entries = [
+        (256, 3, 1, 4), (257, 3, 1, 4), (258, 3, 3, 8 + 2 + 9 * 12 + 4), (259, 3, 1, 1), (262, 3, 1, 2),
+        (273, 4, 1, 8 + 2 + 9 * 12 + 4 + 6), (277, 3, 1, 3), (278, 3, 1, 4), (279, 4, 1, len(pixels)),
+    ]  # fmt: skip
+    table = struct.pack("<H", len(entries)) + b"".join(struct.pack("<HHII", *it) for it in entries) + struct.pack("<I", 0)
+    return b"II*\0" + struct.pack("<I", 8) + table + struct.pack("<3H", 16, 16, 16) + pixels
+
+
+@pytest.mark.parametrize("content", [png(2, 3), png(6, 4), png(4, 2), tiff()], ids=["RGB", "RGBA", "LA", "TIFF"])
+def test_colour_of_16_bits_is_refused_instead_of_losing_its_low_byte(content):
+    with pytest.raises(ValueError, match=r"^16 bits a channel; 8 are read, or 16 in a grey picture without transparency$"):
+        picture.decode("picture.png", content, Reading(4, 4, 3))
+    assert isinstance(picture.decode("picture.png", png(0, 1), Reading(4, 4, 1)), Values)
