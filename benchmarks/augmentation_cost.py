@@ -2,8 +2,8 @@
 
     python benchmarks/augmentation_cost.py [--case NAME] [--images N] [--rounds N] [--minutes N]
 
-Two trainings of the same network in one process, whose epochs alternate; timed is the training pass, data included. Printed are the
-median images per second of each and the median of the ratios within a round, with the smallest and the largest.
+Two trainings of the same network in one process, whose epochs alternate; timed is the training pass, data included. Printed are
+the median images per second of each and the median of the ratios within a round, with the smallest and the largest.
 """
 
 import argparse
