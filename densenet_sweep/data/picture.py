@@ -16,7 +16,7 @@ from io import BytesIO
 from pathlib import PurePath
 
 import numpy as np
-from PIL import Image, ImageColor, ImageOps
+from PIL import Image, ImageColor, ImageFile, ImageOps
 
 MODES = {1: "L", 3: "RGB"}
 RESIZES = ("crop", "pad", "stretch")
@@ -194,7 +194,7 @@ def _reason(error: BaseException) -> str:
     return "no format that can be read" if text.startswith("cannot identify image file") else text
 
 
-def _check_depth(picture: Image.Image) -> None:
+def _check_depth(picture: ImageFile.ImageFile) -> None:
     """Refuse colour of 16 bits: Pillow (up to 13.0) keeps each number's high byte, which may hold next to nothing.
 
     Raises:
@@ -205,7 +205,7 @@ def _check_depth(picture: Image.Image) -> None:
         raise ValueError("16 bits a channel; 8 are read, or 16 in a grey picture without transparency")
 
 
-def _of_pillow(picture: Image.Image, how: Reading) -> np.ndarray | Values:
+def _of_pillow(picture: ImageFile.ImageFile, how: Reading) -> np.ndarray | Values:
     check_size(*picture.size, how.max_pixels)
     _check_depth(picture)
     picture.load()

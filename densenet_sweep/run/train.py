@@ -174,7 +174,7 @@ def train(config: Config, job: Job, find_model: FindModel | None = None) -> floa
         confusion_KK=last.get("confusion"),
     )
     keep_mistakes = functools.partial(
-        mistakes.keep, folder.artifacts, config.tracking.keep_mistakes, network, preprocessing=preprocessing, source=source
+        mistakes.keep, folder.artifacts, config.tracking.keep_mistakes, evaluated, preprocessing=preprocessing, source=source
     )
     shown = run_config.shown(config)
     folder.keep_config(run_config.text(job.choices, shown))
