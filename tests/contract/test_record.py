@@ -35,14 +35,6 @@ RUN: dict[str, Any] = {
 }
 
 
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with its tables, to copy: making them takes seconds."""
-    path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    store.connect(f"sqlite:///{path}")
-    return path
-
-
 @pytest.fixture
 def settings(tmp_path: Path, empty_database: Path) -> dict[str, Any]:
     """The section `tracking` of a config, its store fresh."""

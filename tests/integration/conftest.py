@@ -87,14 +87,6 @@ class Server:
 
 
 @pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with its tables, to copy: making them takes seconds."""
-    path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    store.connect(f"sqlite:///{path}")
-    return path
-
-
-@pytest.fixture(scope="session")
 def the_server(
     tmp_path_factory: pytest.TempPathFactory, empty_database: Path, free_port: Callable[[], int]
 ) -> Iterator[Server]:
@@ -142,3 +134,11 @@ def tracking(tmp_path: Path, empty_database: Path) -> dict[str, Any]:
         "required": False,
         "system_metrics": False,
     }
+
+
+@pytest.fixture
+def client(tmp_path: Path, empty_database: Path) -> MlflowClient:
+    """A client of the project's own store, where `command` types."""
+    (tmp_path / "mlruns").mkdir()
+    shutil.copy(empty_database, tmp_path / "mlruns" / "mlflow.db")
+    return store.connect(f"sqlite:///{tmp_path}/mlruns/mlflow.db")

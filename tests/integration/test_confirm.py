@@ -265,3 +265,34 @@ def test_a_sweep_of_another_objective_is_confirmed_by_it(command, tmp_path):
     assert yaml.safe_load(champion)["objective"] == "valid_log_loss"
     again = command(*untracked(CONFIRM), "--top", "2", "--seeds", "2", "data.num_train=200")
     assert again.exit_code == 0, again.err
+
+
+def test_a_network_of_ones_own_is_swept_and_confirmed(command, tmp_path, monkeypatch, empty_database):
+    (tmp_path / "mlruns").mkdir()
+    shutil.copy(empty_database, tmp_path / "mlruns" / "mlflow.db")
+    (tmp_path / "own" / "architecture").mkdir(parents=True)
+    (tmp_path / "own" / "architecture" / "pooled.yaml").write_text(
+        "_target_: pooled_network.pooled\nsize: 4\nin_channels: ${data.num_channels}\nnum_classes: ${data.num_classes}\n"
+    )
+    (tmp_path / "own" / "sweep").mkdir()
+    (tmp_path / "own" / "sweep" / "pooled.yaml").write_text(
+        "# @package _global_\ndefaults: [_study, override /architecture: pooled, _self_]\n"
+        "hydra: {sweeper: {n_trials: 2, params: {architecture.size: 'choice(2,4)'}}}\n"
+    )
+    (tmp_path / "pooled_network.py").write_text(
+        "from torch import nn\n\n\ndef pooled(*, size, in_channels, num_classes):\n"
+        "    pool = nn.AdaptiveAvgPool2d(size)\n"
+        "    return nn.Sequential(pool, nn.Flatten(), nn.Linear(size * size * in_channels, num_classes))\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    own = ("--config-dir", "own", "trusted_targets=[pooled_network.*]")
+    quick = ("data=digits", "epochs=1", "device=cpu", "precision=fp32", "tracking.system_metrics=false", "hydra/launcher=basic")
+    swept = command(*own[:2], "sweep=pooled", own[2], *quick)
+    assert swept.exit_code == 0, swept.err
+    untrusted = command("confirm", "pooled-digits", "--top", "1", "--seeds", "2", *quick[2:], "--config-dir", "own")
+    assert untrusted.exit_code == 1
+    assert "architecture._target_=pooled_network.pooled: is neither ours nor trusted" in untrusted.err
+    confirmed = command("confirm", "pooled-digits", "--top", "1", "--seeds", "2", *quick[2:], *own)
+    assert confirmed.exit_code == 0, confirmed.err
+    version = store.connect("sqlite:///mlruns/mlflow.db").get_model_version_by_alias("densenet-sweep", "champion")
+    assert version.tags["study"] == "pooled-digits"

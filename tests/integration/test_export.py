@@ -26,14 +26,6 @@ NO_RUN = "0" * 32
 
 
 @pytest.fixture
-def client(tmp_path: Path, empty_database: Path) -> MlflowClient:
-    """The project's own store, where `command` types."""
-    (tmp_path / "mlruns").mkdir()
-    shutil.copy(empty_database, tmp_path / "mlruns" / "mlflow.db")
-    return store.connect(f"sqlite:///{tmp_path}/mlruns/mlflow.db")
-
-
-@pytest.fixture
 def a_run(client: MlflowClient, tmp_path: Path, final_artifacts: Path) -> Callable[..., str]:
     """Record what a run left, but for what is named, and return the run's id."""
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import optuna
 import pytest
 from hydra_async_sweeper.study.storage import open_storage
+from waiting import wait_for
 
 SWEEP = (
     "sweep=growth_depth_lr", "data=digits", "hydra.sweeper.study_name=fault", "hydra.sweep.dir=sweep/fault",
@@ -32,13 +33,6 @@ def start(folder: Path, *overrides: str) -> subprocess.Popen[str]:
 def trials(folder: Path) -> list[optuna.trial.FrozenTrial]:
     study = optuna.load_study(study_name="fault", storage=open_storage(None, folder / "sweep" / "fault"))
     return [trial for trial in study.trials if trial.state.name != "WAITING"]
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 200.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.05)
 
 
 @pytest.fixture

@@ -1,10 +1,10 @@
 """What hosts that share a study and an MLflow server, and no folder, record there when one of the three is lost."""
 
 import subprocess
-import time
 from collections.abc import Callable
 
 import pytest
+from waiting import wait_for
 
 pytestmark = pytest.mark.real("hosts")
 
@@ -14,13 +14,6 @@ SWEEP = (
     "hydra/sweeper/pruner=none", "hydra.launcher.num_workers=1", "hydra.sweeper.lease_seconds=6", f"epochs={EPOCHS}",
     f"hydra.sweeper.n_trials={NUM_TRIALS}", "tracking.system_metrics=false",
 )  # fmt: skip
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 240.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.1)
 
 
 @pytest.fixture

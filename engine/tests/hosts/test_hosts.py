@@ -1,9 +1,10 @@
 """What hosts that share a study in PostgreSQL, and no folder, do to each other and when one of them is lost."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import pytest
+from waiting import wait_for
 
 pytestmark = pytest.mark.real("hosts")
 
@@ -57,13 +58,6 @@ def _application(hosts) -> None:
         (host.folder / "conf").mkdir()
         (host.folder / "application.py").write_text(APPLICATION)
         (host.folder / "conf" / "config.yaml").write_text(CONFIG)
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 150.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.1)
 
 
 def ended(processes: Iterable) -> list[int]:

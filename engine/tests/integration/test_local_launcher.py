@@ -7,19 +7,13 @@ import time
 from collections import Counter
 
 import psutil
+from waiting import wait_for
 
 LOCAL = "hydra/launcher=local"
 
 
 def children(pid: int) -> list[psutil.Process]:
     return [process for process in psutil.Process(pid).children() if "local_process" in " ".join(process.cmdline())]
-
-
-def wait_for(condition, seconds: float = 200.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.02)
 
 
 def test_a_sweep_runs_on_several_workers(toy):

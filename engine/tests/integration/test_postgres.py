@@ -22,6 +22,7 @@ import optuna
 import pytest
 from hydra_async_sweeper.study.exclusive import exclusive
 from hydra_async_sweeper.study.storage import open_storage
+from waiting import wait_for
 
 PASSWORD = "a-secret-of-the-test"
 
@@ -103,13 +104,6 @@ def url(server: Server) -> Iterator[str]:
         storage.delete_study(study._study_id)
     storage.remove_session()
     storage.engine.dispose()
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 200.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.05)
 
 
 def trials_in(url: str) -> list[optuna.trial.FrozenTrial]:

@@ -4,11 +4,11 @@ import contextlib
 import importlib.util
 import shutil
 import subprocess
-import time
 from collections.abc import Callable
 
 import psutil
 import pytest
+from waiting import wait_for
 
 pytestmark = [pytest.mark.real("slurm"), pytest.mark.timeout(600)]
 
@@ -46,13 +46,6 @@ def processes_of(job: str) -> list[psutil.Process]:
             if process.environ().get("SLURM_JOB_ID") == job:
                 found.append(process)
     return found
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 200.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.1)
 
 
 def test_a_sweep_runs_as_jobs_and_its_trials_are_told_here(toy):

@@ -17,7 +17,6 @@ from optuna.trial import TrialState, create_trial
 from densenet_sweep.callbacks.leaderboard import ViewedSweepRun
 from densenet_sweep.config.schema import MlflowConfig
 from densenet_sweep.results.recorded import recorded
-from densenet_sweep.tracking import store
 from densenet_sweep.tracking.mlflow_record import open_record
 
 STARTED = datetime.datetime(2026, 1, 2, 3, 4, 5)
@@ -29,11 +28,6 @@ def config(tracking: dict[str, Any]) -> DictConfig:
     return OmegaConf.create(
         {"tracking": tracking, "objective": "valid_accuracy", "hydra": {"sweeper": sweeper, "overrides": {"task": []}}}
     )
-
-
-@pytest.fixture
-def client(tracking: dict[str, Any]) -> MlflowClient:
-    return store.connect(tracking["uri"])
 
 
 @pytest.fixture

@@ -2,16 +2,10 @@ import subprocess
 import sys
 
 import pytest
-from mlflow import MlflowClient
 
 from densenet_sweep.tracking import store
 from densenet_sweep.tracking.dead_runs import close_dead_runs
 from densenet_sweep.tracking.run import process_tags
-
-
-@pytest.fixture
-def client(tracking) -> MlflowClient:
-    return store.connect(tracking["uri"])
 
 
 @pytest.fixture

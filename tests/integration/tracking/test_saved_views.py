@@ -15,7 +15,6 @@ from omegaconf import DictConfig, OmegaConf
 from densenet_sweep.callbacks.leaderboard import PrintLeaderboard, ViewedSweepRun
 from densenet_sweep.confirm import finalists
 from densenet_sweep.mlflow_ui import saved_views, views
-from densenet_sweep.tracking import store
 
 STUDY = "it's a study"
 TITLES = ["Leaderboard", "Search", "Learning curves", "Cost"]
@@ -38,11 +37,6 @@ def config(tracking: dict[str, Any]) -> DictConfig:
             },
         }
     )
-
-
-@pytest.fixture
-def client(tracking: dict[str, Any]) -> MlflowClient:
-    return store.connect(tracking["uri"])
 
 
 @pytest.fixture

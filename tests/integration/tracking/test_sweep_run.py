@@ -33,11 +33,6 @@ def config(tracking: dict[str, Any]) -> DictConfig:
     )
 
 
-@pytest.fixture
-def client(tracking: dict[str, Any]) -> MlflowClient:
-    return store.connect(tracking["uri"])
-
-
 def runs(client: MlflowClient, role: str = "study") -> list[Run]:
     experiment = client.get_experiment_by_name("tests")
     if experiment is None:

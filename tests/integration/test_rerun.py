@@ -1,11 +1,8 @@
 """Training again what MLflow kept of a run."""
 
-import shutil
 from pathlib import Path
 
-import pytest
 import torch
-from mlflow import MlflowClient
 
 from densenet_sweep.config import composition, run_config
 from densenet_sweep.tracking import store
@@ -20,13 +17,6 @@ CHOICES = {"architecture": "densenet_bc", "optimizer": "nesterov", "schedule": "
 
 # What depends on the machine's mood.
 _OF_THE_MOMENT = ("epoch_seconds", "total_seconds", "images_per_second", "peak_memory_bytes")
-
-
-@pytest.fixture
-def client(tmp_path, empty_database) -> MlflowClient:
-    (tmp_path / "mlruns").mkdir()
-    shutil.copy(empty_database, tmp_path / "mlruns" / "mlflow.db")
-    return store.connect(f"sqlite:///{tmp_path}/mlruns/mlflow.db")
 
 
 def runs(client):
