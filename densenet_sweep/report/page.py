@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from densenet_sweep.config.metrics import METRICS
 from densenet_sweep.confirm import text as confirmation
 from densenet_sweep.confirm import verdict
 from densenet_sweep.confirm.verdict import Verdict
@@ -21,9 +22,9 @@ from densenet_sweep.counts import counted
 from densenet_sweep.drawing import interactive, theme
 from densenet_sweep.drawing.scene import Parallel, Points
 from densenet_sweep.report import mistakes, table
-from densenet_sweep.report.pictures import Drawn, draw
+from densenet_sweep.report.pictures import Drawn, draw, drawn_once, overlaid
 from densenet_sweep.report.pictures.subject import counts_by_state
-from densenet_sweep.results import analysis, provenance, ranking
+from densenet_sweep.results import analysis, noise, provenance, ranking
 from densenet_sweep.results.formatting import cell, short_names, value
 from densenet_sweep.results.study import Study
 from densenet_sweep.tracking.store import redacted
@@ -120,9 +121,11 @@ def page(studies: Sequence[Reported], *, top: int = 10) -> str:
     import plotly.offline
 
     sections = [_section(index, it, top) for index, it in enumerate(studies)]
-    figures = {
-        drawn["id"]: figure for section in sections for shown in section["pictures"] for drawn, figure in shown["panels"]
-    }
+    values = [it.study for it in studies]
+    overlaid_picture = overlaid.best_so_far(values)
+    compared = [] if overlaid_picture is None else [_picture(len(studies), drawn_once(overlaid_picture))]
+    shown = [*compared, *(picture for section in sections for picture in section["pictures"])]
+    figures = {panel["id"]: figure for picture in shown for panel, figure in picture["panels"]}
     tables = {
         section["id"]: table.data(it.study, it.metric, it.runs, top) for section, it in zip(sections, studies, strict=True)
     }
@@ -134,6 +137,8 @@ def page(studies: Sequence[Reported], *, top: int = 10) -> str:
         title=_title(sections),
         made=datetime.datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
         sections=sections,
+        compared=compared,
+        verdict=noise.across(values),
         plotly=_packed_once(plotly.offline.get_plotlyjs),
         figures=_packed(json.dumps({"figures": figures, "tables": tables}, separators=(",", ":"))),
         style=(_ASSETS / "report.css").read_text(encoding="utf-8"),
@@ -161,8 +166,8 @@ def _section(index: int, reported: Reported, top: int) -> dict[str, Any]:
         "facts": _facts(reported),
         "counts": counts_by_state(study.finished) or "no trial has ended",
         "best": None if best is None else ", ".join(f"{value(it)}" for it in best.values),
+        "headline": _headline(reported, best),
         "best_number": None if best is None else best.number,
-        "best_params": [] if best is None else [(name, cell(best.params[name])) for name in parameters if name in best.params],
         "objective": ", ".join(objectives),
         "sentences": [*analysis.sentences(study), *filter(None, [study.note])],
         "ranked": "" if metric is None else f"Ranked by {metric.name}, {metric.order}.",
@@ -175,6 +180,38 @@ def _section(index: int, reported: Reported, top: int) -> dict[str, Any]:
         "confirmed": [_confirmed(it) for it in reported.verdicts],
         "wrong": [{"title": it.title, "still": base64.b64encode(it.still).decode()} for it in reported.wrong],
     }
+
+
+def _headline(reported: Reported, best: ranking.Row | None) -> dict[str, Any] | None:
+    """Return the one large number: the champion's mean on the test set with its interval, else the best validation value."""
+    for found in reported.verdicts:
+        if found.champion is None:
+            continue
+        champion = found.results[found.champion]
+        runs = champion.runs
+        what = f"{METRICS[found.metric].label} of the champion, trial {champion.finalist.trial}"
+        how = (
+            f"mean of {counted(len(runs.values_S), 'seed')} on {counted(runs.num_images, 'test image')}, with its 95 % interval"
+        )
+        sweep = f"{reported.study.objectives[0]} in the sweep: {value(champion.finalist.value)}"
+        return {
+            "number": f"{runs.mean:.4f} ± {runs.half_interval():.4f}",
+            "what": f"{what}: {how}",
+            "else": sweep,
+            "params": _named(champion.finalist.params),
+        }
+    if best is None:
+        return None
+    error = noise.standard_errors(reported.study).get(best.number) if reported.study.has_one_objective else None
+    number = ", ".join(value(it) for it in best.values)
+    known = "" if error is None else f" ± {error:.4f}"
+    about = "" if error is None else ", ± one standard error of the images; the best of many looks better than it is"
+    what = f"{', '.join(reported.study.objectives)}, trial {best.number}{about}"
+    return {"number": f"{number}{known}", "what": what, "else": "", "params": _named(best.params)}
+
+
+def _named(params: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [(name, cell(params[name])) for name in sorted(params)]
 
 
 def _confirmed(found: Verdict) -> dict[str, Any]:

@@ -6,9 +6,11 @@ from dataclasses import dataclass, replace
 
 from densenet_sweep.drawing import png
 from densenet_sweep.drawing.scene import Picture
-from densenet_sweep.report.pictures import cost, parallel, progress, search
+from densenet_sweep.report.pictures import cost, overlaid, parallel, progress, search
 from densenet_sweep.report.pictures.subject import Subject, read, read_early
 from densenet_sweep.results.study import Study
+
+__all__ = ["Drawn", "draw", "drawn_once", "overlaid"]
 
 log = logging.getLogger("densenet_sweep")
 
@@ -43,13 +45,18 @@ def draw(study: Study) -> list[Drawn]:
     return drawn
 
 
+def drawn_once(picture: Picture) -> Drawn:
+    """Return a picture with its PNG file."""
+    return Drawn(picture, png.draw(picture))
+
+
 def _drawn(make: _Make, subject: Subject, suffix: str = "") -> list[Drawn]:
     try:
         picture = make(subject)
         if picture is None:
             return []
         picture = replace(picture, name=f"{picture.name}{suffix}")
-        return [Drawn(picture, png.draw(picture))]
+        return [drawn_once(picture)]
     except Exception as error:  # a picture must not fail a sweep
         log.warning("study %s: no picture of %s (%s: %s)", subject.name, make.__name__, type(error).__name__, error)
         return []

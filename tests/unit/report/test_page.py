@@ -4,9 +4,13 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import optuna
 import pytest
 
+from densenet_sweep.confirm.finalists import Finalist, Finalists
+from densenet_sweep.confirm.statistics import Repetitions
+from densenet_sweep.confirm.verdict import Result, Verdict
 from densenet_sweep.report import page as report
 from densenet_sweep.report.mistakes import Shown
 from densenet_sweep.report.page import Reported
@@ -123,7 +127,7 @@ def test_a_metric_that_was_asked_for_ranks_the_trials_and_has_a_column(swept):
     text = report.page([Reported(read_study(study), metric=metric)])
     assert "Ranked by valid_loss, the smallest first." in text
     assert re.search(r"<th[^>]*>valid_loss</th>", text)
-    assert f"trial {study.best_trial.number}</span>" in text
+    assert f"valid_accuracy, trial {study.best_trial.number}</span>" in text
 
 
 def test_a_study_without_trials():
@@ -165,3 +169,29 @@ def test_a_disk_that_is_full_leaves_the_last_report(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r"it\.html: cannot be written \(No space left on device\)"):
         report.write(path, [Reported(read_study(study))])
     assert path.read_text() == before
+
+
+def test_the_large_number_is_the_confirmed_one_with_its_interval(swept):
+    study = read_study(swept(8))
+    finalist = Finalist(5, 0.9, {"optimizer.lr": 0.1}, 1000)
+    runs = Repetitions(np.array([0.88, 0.90, 0.92]), 359)
+    found = Verdict(Finalists("made up", "valid_accuracy", 8, (finalist,)), (Result(finalist, runs, {}),), {}, (0,), 0, 0, {})
+    text = report.page([Reported(study, verdicts=[found])])
+    checked(text)
+    assert "<strong>0.9000 ± 0.0497</strong>" in text  # t of 2 degrees of freedom, 4.303, times 0.02 / sqrt(3)
+    assert "test accuracy of the champion, trial 5: mean of 3 seeds on 359 test images" in text
+    assert "<code>optimizer.lr=0.1</code>" in text
+
+
+def test_the_large_number_of_a_sweep_has_its_standard_error():
+    study = optuna.create_study(study_name="it", direction="maximize")
+    study.set_user_attr("config", {"objective": "valid_accuracy"})
+    study.add_trial(optuna.trial.create_trial(value=0.9, user_attrs={"num_valid": 100}))
+    assert "<strong>0.9000 ± 0.0300</strong>" in report.page([Reported(read_study(study))])
+
+
+def test_several_studies_have_their_curves_and_the_verdict_first(swept):
+    text = report.page([Reported(read_study(swept(20, name="one"))), Reported(read_study(swept(12, name="two")))])
+    checked(text)
+    before = text[: text.index('id="study-0"')]
+    assert "Best validation accuracy so far of 2 sweeps" in before
