@@ -156,6 +156,13 @@ def _check_data(config: Config) -> None:
         _whole(config, "data.num_train", at_least=1, at_most=None)
     _between(config, "data.valid_fraction", 0.0, 1.0, open_below=True, open_above=True)
     _whole(config, "data.split_seed", at_least=0, at_most=_SEEDS[1])
+    if config.data.folds is not None:
+        _whole(config, "data.folds", at_least=2)
+        if config.rungs:
+            raise ConfigError(
+                f"rungs={config.rungs}: none are accepted beside data.folds={config.data.folds}, whose steps are folds; "
+                "rungs=[] hydra/sweeper/pruner=wilcoxon judges trials fold by fold"
+            )
     check_augmentation(config.data)
     if isinstance(config.data, PicturesConfig):
         _check_pictures(config)

@@ -46,7 +46,8 @@ class AugmentConfig:
 class DataConfig:
     """One data set and how it is split and presented; `image_size` is a number of pixels, or [height, width].
 
-    `sampling` is `natural`, or `balanced` for training epochs that show each class equally often.
+    `sampling` is `natural`, or `balanced` for training epochs that show each class equally often. With `folds`, a run trains
+    once for each of so many folds of the training images, and validates on the fold.
     `on_device` says whether the images are kept in the memory of the device: true, false, or `auto` where they fit.
     """
 
@@ -62,6 +63,7 @@ class DataConfig:
     normalize: bool = MISSING
     sampling: str = "natural"  # an option file of a user's own may be older than this key, and the next
     on_device: Any = "auto"
+    folds: int | None = None
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
     def source_arguments(self) -> dict[str, Any]:

@@ -12,25 +12,32 @@ from densenet_sweep.data.images import Images, Source
 _MOST_CLASSES = 20
 
 
-def line(source: Source, train: Images, valid: Images) -> str:
+def line(source: Source, train: Images, valid: Images | None, folds: Sequence[Images] = ()) -> str:
     """Return the line; empty for a data set that is none of the user's own.
 
     Args:
         source: of the images.
         train: of them.
-        valid: of them.
+        valid: of them; None where `train` is in folds.
+        folds: the parts of `train` that take turns in validation.
     """
     found = source.found
     if found is None:
         return ""
-    rows = {"train": _rows(train), "valid": _rows(valid), "test": found.test_rows}
-    labels = {"train": train.labels_N.cpu().numpy(), "valid": valid.labels_N.cpu().numpy(), "test": found.test_labels}
+    images = {"train": train} if valid is None else {"train": train, "valid": valid}
+    rows = {**{name: _rows(some) for name, some in images.items()}, "test": found.test_rows}
+    labels = {**{name: some.labels_N.cpu().numpy() for name, some in images.items()}, "test": found.test_labels}
     parts = [", ".join(_counted(name, labels[name], source.class_names) for name in rows)]
     if source.value_range is not None:
         low, high = source.value_range
         parts.append(f"values {low:g} (black) to {high:g} (white)")
     if found.skipped:
         parts.append(f"left out: {found.skipped}")
+    if folds:
+        sizes = sorted({len(fold) for fold in folds})
+        many = f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
+        parts.append(f"train in {len(folds)} folds of {many}")
+        parts += _copies_across(list(map(_rows, folds)), found.contents, found.names)
     parts += _copies(rows, found.contents, found.names)
     return "; ".join(parts)
 
@@ -58,6 +65,8 @@ def _copies(rows: dict[str, np.ndarray], contents: np.ndarray, names: Sequence[s
     """Return a sentence for each pair of splits in which the same file is."""
     sentences = []
     for split, other in (("valid", "train"), ("test", "train"), ("test", "valid")):
+        if split not in rows or other not in rows:
+            continue
         copied = np.isin(contents[rows[split]], contents[rows[other]])
         if copied.any():
             first = rows[split][copied][0]
@@ -67,3 +76,18 @@ def _copies(rows: dict[str, np.ndarray], contents: np.ndarray, names: Sequence[s
                 f"such as {names[first]} of {names[same]}"
             )
     return sentences
+
+
+def _copies_across(folds: Sequence[np.ndarray], contents: np.ndarray, names: Sequence[str]) -> list[str]:
+    """Return a sentence if the same file is in several folds."""
+    rows = np.concatenate(folds)
+    fold_of = np.concatenate([np.full(len(fold), number) for number, fold in enumerate(folds)])
+    _, same = np.unique(contents[rows], return_inverse=True)
+    first = np.full(same.max() + 1, len(folds))
+    np.minimum.at(first, same, fold_of)
+    copied = np.flatnonzero(fold_of > first[same])
+    if not len(copied):
+        return []
+    original = rows[np.flatnonzero((same == same[copied[0]]) & (fold_of == first[same[copied[0]]]))[0]]
+    verb = "is a copy" if len(copied) == 1 else "are copies"
+    return [f"{len(copied):,} {verb} of another fold's, such as {names[rows[copied[0]]]} of {names[original]}"]

@@ -64,7 +64,7 @@ def rank_correlations(study: Study) -> dict[int, RankCorrelation]:
     pruning at that epoch is a lottery. Pruned trials have no final value and are left out, so rho looks too good where
     trials were pruned.
     """
-    complete = [trial for trial in study.complete if trial.reports]
+    complete = [trial for trial in study.complete if trial.reports and not trial.fold_values]  # a fold is no early value
     if not study.has_one_objective or len(complete) < FEWEST_FOR_A_CORRELATION:
         return {}
     last = min(max(trial.reports) for trial in complete)
@@ -93,7 +93,7 @@ def sentences(study: Study) -> list[str]:
     saved = saving(study)
     if saved is not None:
         lines.append(
-            f"Pruned trials trained {saved.num_trained} of {counted(saved.num_planned, 'epoch')}, "
+            f"Pruned trials trained {saved.num_trained} of {counted(saved.num_planned, study.step)}, "
             f"which saved about {duration(saved.seconds, in_words=True)}."
         )
     correlations = rank_correlations(study)

@@ -67,7 +67,8 @@ def _columns(studies: Sequence[Study], metric: "Metric | None") -> list[str]:
     objectives = dict.fromkeys(name for study in studies for name in study.objectives)
     searched = sorted({name for study in studies for name in study.parameters})
     ranked_by = [] if metric is None else [f"metrics.{metric.name}"]
-    return list(dict.fromkeys(["study", "trial", *objectives, *ranked_by, *searched, *_LAST_COLUMNS]))
+    errors = ["standard_error"] if any(study.has_folds for study in studies) else []
+    return list(dict.fromkeys(["study", "trial", *objectives, *errors, *ranked_by, *searched, *_LAST_COLUMNS]))
 
 
 def _entry(study: Study, row: ranking.Row, metric: "Metric | None") -> dict[str, Any]:
@@ -76,6 +77,7 @@ def _entry(study: Study, row: ranking.Row, metric: "Metric | None") -> dict[str,
         "trial": row.number,
         **dict(zip(study.objectives, row.values, strict=False)),
         **({} if metric is None else {f"metrics.{metric.name}": row.metric}),
+        **({"standard_error": row.standard_error} if study.has_folds else {}),
         **row.params,
         "num_parameters": row.num_parameters,
         "epochs": row.epochs,

@@ -24,7 +24,7 @@ from densenet_sweep.counts import counted
 from densenet_sweep.results.from_optuna import objective_names, range_from, with_passed_seconds
 from densenet_sweep.results.ranking import pareto_front
 from densenet_sweep.results.study import Direction, Range, State, Study, Trial
-from densenet_sweep.tracking.mlflow_private import last_step
+from densenet_sweep.tracking.mlflow_private import last_step, last_steps
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -112,6 +112,8 @@ def _data(run: "Run") -> dict[str, Any]:
 def _trial(number: int, run: "Run", objectives: Sequence[str], ranges: Mapping[str, Range]) -> Trial:
     metrics, tags, params = run.data.metrics, run.data.tags, run.data.params
     state = _STATES.get(tags.get("trial.state", ""), "waiting")
+    num_folds = _whole(params.get("data.folds", ""))
+    fold_values = _fold_values(run, objectives[0], num_folds or 0)
     epoch = last_step(run)
     first = metrics.get(objectives[0])
     values = tuple(metrics[name] for name in objectives if name in metrics and not math.isnan(metrics[name]))
@@ -128,11 +130,12 @@ def _trial(number: int, run: "Run", objectives: Sequence[str], ranges: Mapping[s
         values=values if state in ("complete", "pruned") else (),
         params={name: _value(params[name], ranges[name]) for name in searched},
         ranges={name: ranges[name] for name in searched},
-        reports={} if first is None or not epoch else {epoch: first},
+        reports=dict(enumerate(fold_values, 1)) or ({} if first is None or not epoch else {epoch: first}),
+        fold_values=fold_values,
         num_parameters=int(metrics["num_parameters"]) if "num_parameters" in metrics else None,
         num_valid=_whole(tags.get("num_valid", "")),
         deviation=metrics.get(f"{objectives[0]}{DEVIATION}"),
-        epochs=_whole(params.get("epochs", "")) if params.get("max_seconds", "null") == "null" else None,
+        epochs=num_folds or (_whole(params.get("epochs", "")) if params.get("max_seconds", "null") == "null" else None),
         rungs=tuple(json.loads(params.get("rungs", "[]"))),
         seconds=metrics.get("total_seconds", epoch * metrics.get("seconds", 0.0)) if has_seconds else None,
         rung_seconds=sum(of_rungs, 0.0),
@@ -143,6 +146,13 @@ def _trial(number: int, run: "Run", objectives: Sequence[str], ranges: Mapping[s
         start=None if state == "waiting" else _time(run.info.start_time),
         end=_time(run.info.end_time or run.info.start_time) if state in ("complete", "pruned", "failed") else None,
     )
+
+
+def _fold_values(run: "Run", objective: str, num_folds: int) -> tuple[float, ...]:
+    """Return the objective on each fold that has ended: the record of the whole run then has a step for it."""
+    num_ended = min(num_folds, last_steps(run).get(objective, 0))
+    names = [f"fold_{number}_{objective}" for number in range(1, num_ended + 1)]
+    return tuple(run.data.metrics[name] for name in names if name in run.data.metrics)
 
 
 def _whole(text: str) -> int | None:

@@ -1,5 +1,6 @@
 """Reads an Optuna study into values; only this module knows which attributes the engine and the runs store."""
 
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -79,14 +80,19 @@ def objective_names(config: Mapping[str, Any], count: int) -> tuple[str, ...]:
 def _trial(trial: "FrozenTrial", ranges: dict[int, Range]) -> Trial:
     kept = trial.user_attrs
     uncertainty = kept.get("uncertainty", {})
+    fold_values = tuple(kept.get("fold_values", ()))
+    values = tuple(trial.values or ())
+    if fold_values and trial.state.name == "PRUNED":  # Optuna's is that of the last fold alone
+        values = (statistics.fmean(fold_values),)
     return Trial(
         number=trial.number,
         state=STATES[trial.state.name],
-        values=tuple(trial.values or ()),
+        values=values,
         params=trial.params,
         ranges={name: _range_once(distribution, ranges) for name, distribution in trial.distributions.items()},
         reports=trial.intermediate_values,
         at_rungs={int(step): value for step, value in kept.get(AT_RUNGS, {}).items()},  # JSON keys are strings
+        fold_values=fold_values,
         num_parameters=kept.get("num_parameters"),
         num_valid=kept.get("num_valid"),
         num_test=kept.get("num_test"),

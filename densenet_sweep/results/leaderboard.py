@@ -64,7 +64,9 @@ def _table(study: Study, rows: list[ranking.Row], metric: "Metric | None", *, ga
     objectives = ["value"] if study.has_one_objective else list(study.objectives)
     parameters = study.parameters
     ranked_by = [] if metric is None or metric.is_shown_by(study) else [metric.name]
-    for heading in ("trial", *objectives, *ranked_by, *short_names(parameters), "weights", "epochs", "seconds", "state"):
+    errors = ["± se"] if study.has_folds and study.has_one_objective else []
+    of_trial = ("weights", f"{study.step}s", "seconds", "state")
+    for heading in ("trial", *objectives, *errors, *ranked_by, *short_names(parameters), *of_trial):
         # A heading broken at its underscores is hardly wider than its numbers, so the table fits into 80 columns. If it does
         # not, the searched parameters are folded; the rest stays readable.
         is_searched = heading in short_names(parameters)
@@ -80,6 +82,7 @@ def _table(study: Study, rows: list[ranking.Row], metric: "Metric | None", *, ga
         cells = (
             str(row.number),
             *([f"{'~ ' if row.is_tied else ''}{value(number)}" for number in row.values] or [""] * len(objectives)),
+            *(["" if row.standard_error is None else value(row.standard_error)] if errors else []),
             *(["" if row.metric is None else value(row.metric)] if ranked_by else []),
             *(cell(row.params.get(name)) for name in parameters),
             cell(row.num_parameters),

@@ -1,10 +1,11 @@
 """Trials not significantly worse than the best, given the number of validation images, and the bias of picking the best.
 
 The uncertainty of an accuracy is binomial; that of another metric of the outputs is the bootstrap's, which runs record. Only
-the images count here; the seeds add to the uncertainty.
+the images count here; the seeds add to the uncertainty. That of a mean over folds is its standard error.
 """
 
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -32,6 +33,7 @@ class Noise:
         selection_bias: how much better than it is the best of these looks on average, if all are equally good.
         objective: the metric.
         interval: the middle 95 % of the bootstrap of the best trial; None for an accuracy.
+        num_folds: that the values are means over; 0 without folds.
     """
 
     best: int
@@ -42,6 +44,7 @@ class Noise:
     selection_bias: float
     objective: str = _ACCURACY
     interval: tuple[float, float] | None = None
+    num_folds: int = 0
 
 
 def estimate(study: Study) -> Noise | None:
@@ -56,7 +59,8 @@ def estimate(study: Study) -> Noise | None:
     numbers = tuple(other.number for other in tied)
     objective = study.objectives[0]
     interval = study.trials[best.number].interval
-    return Noise(best.number, deviation, best.num_valid, len(candidates), numbers, bias, objective, interval)
+    num_folds = len(best.folds)
+    return Noise(best.number, deviation, best.num_valid, len(candidates), numbers, bias, objective, interval, num_folds)
 
 
 def _binomial(best: "Accuracy") -> float:
@@ -93,27 +97,39 @@ def standard_errors(study: Study) -> dict[int, float]:
 class Accuracy:
     """The accuracy of a complete trial on `num_valid` images; `num_valid` is 0 if unknown.
 
-    Of another objective, `deviation` is its standard deviation; of one that is minimized, `accuracy` is negative.
+    Of another objective, and of a mean over `folds`, `deviation` is its standard deviation. Of one that is minimized, `accuracy`
+    is negative, and so are the values of `folds`.
     """
 
     number: int
     accuracy: float
     num_valid: int
     deviation: float | None = None
+    folds: tuple[float, ...] = ()
 
 
 def accuracies(study: Study) -> list[Accuracy]:
     """Return the complete trials' accuracies, best first; empty if their uncertainty is unknown, or if the images differ."""
     if not study.has_one_objective or validated_on.searched(study):
         return []
-    if study.objectives == (_ACCURACY,):
+    sign = 1 if study.is_maximized else -1
+    if study.has_folds:
+        found = [
+            Accuracy(
+                trial.number, sign * trial.values[0], trial.num_valid or 0, trial.standard_error,
+                tuple(sign * value for value in trial.fold_values),
+            )
+            for trial in study.complete
+        ]  # fmt: skip
+        if any(one.deviation is None for one in found):
+            return []
+    elif study.objectives == (_ACCURACY,):
         found = [Accuracy(trial.number, trial.values[0], trial.num_valid or 0) for trial in study.complete]
         if not all(0 <= one.accuracy <= 1 for one in found):
             return []
     elif not study.objectives[0].startswith("valid_"):  # the runs of a confirmation, whose noise is the seeds' as well
         return []
     else:
-        sign = 1 if study.is_maximized else -1
         found = [
             Accuracy(trial.number, sign * trial.values[0], trial.num_valid or 0, trial.deviation) for trial in study.complete
         ]
@@ -130,18 +146,27 @@ def is_significantly_worse(best: Accuracy, other: Accuracy, num_candidates: int)
     which are no better, beats it by that much; so the remaining trials include it with at least 95 % probability, whatever the
     accuracies are. Trials usually share their images, so that differences by chance are smaller than assumed: the test keeps
     too many trials, not too few.
+
+    Two means over the same folds are compared by the paired t test over folds, with the variance that Nadeau and Bengio
+    ("Inference for the Generalization Error", 2003) give it, as the trainings of the folds share images.
     """
-    from scipy.special import ndtri
+    from scipy.special import ndtri, stdtrit
 
     if not best.num_valid or not other.num_valid:
         return False
+    level = (1 - CONFIDENCE) / max(1, num_candidates - 1)
+    if best.folds and len(best.folds) == len(other.folds):
+        num_folds = len(best.folds)
+        differences = [ours - theirs for ours, theirs in zip(best.folds, other.folds, strict=True)]
+        error = statistics.stdev(differences) * math.sqrt(1 / num_folds + 1 / (num_folds - 1))
+        return best.accuracy - other.accuracy > float(stdtrit(num_folds - 1, 1 - level)) * error
     if best.deviation is not None and other.deviation is not None:
         deviation = math.hypot(best.deviation, other.deviation)
     else:
         right = best.accuracy * best.num_valid + other.accuracy * other.num_valid
         pooled = right / (best.num_valid + other.num_valid)
         deviation = math.sqrt(pooled * (1 - pooled) * (1 / best.num_valid + 1 / other.num_valid))
-    critical = float(ndtri(1 - (1 - CONFIDENCE) / max(1, num_candidates - 1)))
+    critical = float(ndtri(1 - level))
     return best.accuracy - other.accuracy > critical * deviation
 
 
@@ -162,10 +187,12 @@ def sentence(noise: Noise) -> str:
     interval = ""
     if noise.interval is not None:
         interval = f"; the best's is between {noise.interval[0]:.4f} and {noise.interval[1]:.4f} with 95 %, by bootstrap"
-    line = (
-        f"One {_words(noise.objective)} on {counted(noise.num_valid, 'validation image')} is uncertain by "
-        f"{noise.deviation:.4f} (one standard deviation, from the number of images alone{interval})"
-    )
+    what = f"One {_words(noise.objective)} on {counted(noise.num_valid, 'validation image')}"
+    why = f"one standard deviation, from the number of images alone{interval}"
+    if noise.num_folds:
+        what = f"A mean {_words(noise.objective)} over {counted(noise.num_folds, 'fold')}"
+        why = "the best trial's standard error over the folds"
+    line = f"{what} is uncertain by {noise.deviation:.4f} ({why})"
     if noise.num_candidates == 1:
         return f"{line}."
     if not noise.tied:

@@ -23,6 +23,7 @@ class Row:
 
     `origin` names the trial of another study that it was taken over from, the trial whose rung it continues from, or the
     trial that continues from it. `is_tied`: it is not significantly worse than the best. `metric`: of the requested metric.
+    `standard_error`: of a mean over folds; `epochs` are then folds.
     """
 
     number: int
@@ -36,6 +37,7 @@ class Row:
     origin: str = ""
     is_tied: bool = False
     metric: float | None = None
+    standard_error: float | None = None
 
     @property
     def state_and_origin(self) -> str:
@@ -76,6 +78,7 @@ def rows(study: Study, metric: "Metric | None" = None) -> list[Row]:
             origin=_origin(trial, successors),
             is_tied=trial.number in tied,
             metric=metrics.get(trial.number),
+            standard_error=trial.standard_error,
         )
         for trial in sorted(study.begun, key=key)
     ]

@@ -4,6 +4,8 @@ Knows neither Optuna nor MLflow; `from_optuna` and `from_mlflow` make these valu
 """
 
 import datetime
+import math
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -51,14 +53,15 @@ class Trial:
         values: one per objective; empty without a result. A pruned trial's value is its last report.
         params: the searched values, by override path.
         ranges: what each of `params` was searched over.
-        reports: the first objective by epoch, or by rung where it was judged after rungs.
+        reports: the first objective by epoch, by rung where it was judged after rungs, or by fold.
+        fold_values: the first objective on each fold that has ended, in order; empty without folds.
         at_rungs: the first objective after those epochs of the training for which `reports` has a rung's value instead.
         num_parameters: of its network.
         num_valid: validation images.
         num_test: test images, of a final run.
         deviation: standard deviation of the first of `values` from the number of images, by bootstrap; None if unknown.
         interval: the middle 95 % of the bootstrap; None if unknown.
-        epochs: planned; None if only a time limit applies.
+        epochs: planned; None if only a time limit applies. With folds, their number.
         rungs: lengths of the short trainings before it, in epochs.
         seconds: of training over all attempts, with its rungs and those of the trial it continues from.
         rung_seconds: the part of `seconds` that rungs took.
@@ -81,6 +84,7 @@ class Trial:
     ranges: Mapping[str, Range] = field(default_factory=dict)
     reports: Mapping[int, float] = field(default_factory=dict)
     at_rungs: Mapping[int, float] = field(default_factory=dict)
+    fold_values: tuple[float, ...] = ()
     num_parameters: int | None = None
     num_valid: int | None = None
     num_test: int | None = None
@@ -102,8 +106,14 @@ class Trial:
     end: datetime.datetime | None = None
 
     @property
+    def standard_error(self) -> float | None:
+        """The standard error of the mean over the folds; None without two."""
+        num_folds = len(self.fold_values)
+        return statistics.stdev(self.fold_values) / math.sqrt(num_folds) if num_folds > 1 else None
+
+    @property
     def last_step(self) -> int | None:
-        """The last epoch (or rung) that it reported."""
+        """The last epoch (or rung, or fold) that it reported."""
         return max(self.reports, default=None)
 
     @property
@@ -159,6 +169,16 @@ class Study:
     front: frozenset[int] = frozenset()
     images: Mapping[str, str] = field(default_factory=dict)
     note: str | None = None
+
+    @property
+    def has_folds(self) -> bool:
+        """Whether its trials are cross-validated, so that they report by fold."""
+        return any(trial.fold_values for trial in self.trials)
+
+    @property
+    def step(self) -> str:
+        """What its trials report after: an epoch, or a fold."""
+        return "fold" if self.has_folds else "epoch"
 
     @property
     def is_maximized(self) -> bool:

@@ -16,6 +16,7 @@ _WORDS = {
     "data.test_fraction": "splits",
     "data.split_seed": "splits",
     "data.group_column": "splits",
+    "data.folds": "splits",
     **dict.fromkeys(
         ("data.resize", "data.background", "data.value_range", "data.on_bad_picture"),
         "ways to read pictures",
@@ -24,7 +25,7 @@ _WORDS = {
 _NUM_VALID = "num_valid"
 
 # Another value of these changes the images themselves.
-_IMAGES = ("data", "data.valid_fraction", "data.test_fraction", "data.split_seed")
+_IMAGES = ("data", "data.valid_fraction", "data.test_fraction", "data.split_seed", "data.folds")
 
 
 def basis(study: Study) -> dict[str, Any]:

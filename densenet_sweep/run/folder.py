@@ -40,10 +40,7 @@ class RunFolder:
         network: nn.Module,
         optimizer: torch.optim.Optimizer,
         *,
-        fingerprint: str,
-        digest: str,
-        weights: str | None,
-        num_threads: int | None,
+        same: Mapping[str, Any],
         preprocessing: Preprocessing,
         class_names: Sequence[str],
         average: WeightAverage | None = None,
@@ -57,10 +54,7 @@ class RunFolder:
             folder: of the run; may hold the files of an earlier start.
             network: in training.
             optimizer: of the network.
-            fingerprint: the settings that a continued run must keep.
-            digest: of its images.
-            weights: the digest of its starting weights.
-            num_threads: in use on a CPU.
+            same: what a continued run must keep; see `resume.must_stay`.
             average: of the network's weights, which is then what the files of weights hold.
             preprocessing: with the statistics of the training images.
             class_names: of the data set.
@@ -77,7 +71,7 @@ class RunFolder:
         self._network = network
         self._optimizer = optimizer
         self._average = average
-        self._same = {"config": fingerprint, "images": digest, "weights": weights, "num_threads": num_threads}
+        self._same = dict(same)
         self._preprocessing = preprocessing
         self._class_names = class_names
         self._value_range = value_range
@@ -150,9 +144,9 @@ class RunFolder:
 
     def _write(self) -> None:
         """Write what is pending: the weights first, because the checkpoint implies that they exist."""
-        if self._unwritten_best is not None and _written(self.artifacts / BEST_WEIGHTS, self._unwritten_best):
+        if self._unwritten_best is not None and written(self.artifacts / BEST_WEIGHTS, self._unwritten_best):
             self._unwritten_best = None
-        if self._unwritten_last is not None and _written(
+        if self._unwritten_last is not None and written(
             self._last, self._unwritten_last, previous=self._last.with_name(PREVIOUS_CHECKPOINT)
         ):
             self._unwritten_last = None
@@ -160,7 +154,7 @@ class RunFolder:
     def keep_final(self, num_epochs: int) -> None:
         """Write the weights after the last epoch."""
         network = self._network if self._average is None else self._average.network
-        _written(self.artifacts / FINAL_WEIGHTS, self._weights(network.state_dict(), num_epochs))
+        written(self.artifacts / FINAL_WEIGHTS, self._weights(network.state_dict(), num_epochs))
 
     def _weights(self, network: Mapping[str, torch.Tensor], epoch: int) -> dict[str, Any]:
         """Return what a classifier needs besides the config: weights, class names, mean and std of the training images."""
@@ -194,7 +188,7 @@ def _copied(state: Any) -> Any:
     return state
 
 
-def _written(path: Path, state: dict[str, Any], *, previous: Path | None = None) -> bool:
+def written(path: Path, state: dict[str, Any], *, previous: Path | None = None) -> bool:
     """Write `state` to `path`, and return whether that succeeded."""
     try:
         checkpoint.save(path, state, previous=previous)

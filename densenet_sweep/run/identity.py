@@ -28,4 +28,6 @@ def set_num_threads(configured: int | None, device: torch.device, before: int | 
 def read_as(data: DataConfig) -> str:
     """Return how the images are read and split, without their location; trials that search this have different images."""
     split_as = {"valid_fraction": data.valid_fraction, "num_train": data.num_train, "split_seed": data.split_seed}
+    if data.folds is not None:
+        split_as["folds"] = data.folds
     return json.dumps({"_target_": data._target_, **data.reads_as(), **split_as}, sort_keys=True)

@@ -151,7 +151,8 @@ def _what(job: Job) -> str:
 
 def _data_used(data: DataConfig, job: Job, context: str, images: Images, class_names: Sequence[str]) -> DataUsed:
     counts = torch.bincount(images.labels_N, minlength=len(class_names)).tolist()
-    of_the_split = {key: getattr(data, key) for key in ("valid_fraction", "num_train", "split_seed")}
+    keys = ("valid_fraction", "num_train", "split_seed", *(() if data.folds is None else ("folds",)))
+    of_the_split = {key: getattr(data, key) for key in keys}
     return DataUsed(
         name=job.choices.get("data", data._target_.rpartition(".")[2]),
         context=context,

@@ -44,6 +44,7 @@ class TrainingRun:
         max_seconds: float | None,
         num_parameters: int,
         last: Mapping[str, Any],
+        part: str = "",
     ) -> None:
         """Take the parts of the run.
 
@@ -57,6 +58,7 @@ class TrainingRun:
             max_seconds: after which the training ends early.
             num_parameters: of the network.
             last: the checkpoint of an earlier start, or nothing.
+            part: what log lines say of which part of a run this is.
         """
         self.history: list[dict[str, float]] = list(last.get("history", []))
         self._judged: list[dict[str, float]] = list(last.get("rungs", []))
@@ -69,7 +71,7 @@ class TrainingRun:
         self._folder = folder
         self._reported = reported
         self._num_parameters = num_parameters
-        self._prefix = "" if trial.number is None else f"trial {trial.number} "
+        self._prefix = ("" if trial.number is None else f"trial {trial.number} ") + part
         self._annotated_run: str | None = None
         # An earlier process recorded that the trial stops after this rung, and died. An epoch is recorded only once it is kept.
         self._last_rung = record.last_step if self._judged and not self.history else 0
@@ -81,7 +83,7 @@ class TrainingRun:
             TrialLost, KeyboardInterrupt: the run ends here.
         """
         if self.history:
-            log.info("continuing after epoch %d of %d", len(self.history), self._epochs)
+            log.info("%scontinuing after epoch %d of %d", self._prefix, len(self.history), self._epochs)
         else:  # the next start finds the MLflow run even if this one dies in its first epoch
             self._folder.keep(self._judged, self.history, self._record.run_id)
         # Reports of an earlier training that this one does not continue must not stay beside its metrics.

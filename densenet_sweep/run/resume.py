@@ -45,6 +45,18 @@ def last_checkpoint(job: Job, fingerprint: str) -> dict[str, Any]:
     return last
 
 
+def must_stay(fingerprint: str, digest: str, weights: str | None, num_threads: int | None) -> dict[str, Any]:
+    """Return what a checkpoint says of the run that it belongs to.
+
+    Args:
+        fingerprint: of the config; see `run_config.fingerprint`.
+        digest: of the images.
+        weights: digest of the starting weights.
+        num_threads: in use on a CPU.
+    """
+    return {"config": fingerprint, "images": digest, "weights": weights, "num_threads": num_threads}
+
+
 def check_images(last: Mapping[str, Any], digest: str, root: str, job: Job) -> None:
     """Refuse to continue on other images, those in `root`, than those of the checkpoint `last`; an older one has no digest.
 

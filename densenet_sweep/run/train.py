@@ -9,7 +9,9 @@ import json
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from hydra_async_sweeper import REPETITION, TrialPruned, current_trial
@@ -23,14 +25,15 @@ from densenet_sweep.config.schema import Config, ConfigError, MlflowConfig
 from densenet_sweep.counts import counted
 from densenet_sweep.data import found
 from densenet_sweep.data.batches import EvalBatches
-from densenet_sweep.data.images import Images
+from densenet_sweep.data.images import Images, Source
 from densenet_sweep.run import build, cost_limits, mistakes, progress, reference, resume, splits, starting_weights
 from densenet_sweep.run.folder import RunFolder
+from densenet_sweep.run.folds import Fold, FoldedRun
 from densenet_sweep.run.identity import read_as, set_num_threads
 from densenet_sweep.run.recording import Job, recorded
 from densenet_sweep.run.reporting import TrainingRun
-from densenet_sweep.run.splits import log_what_was_found
 from densenet_sweep.run.starting_weights import FindModel, StartingWeights
+from densenet_sweep.tracking.record import Record
 from densenet_sweep.training import threads
 from densenet_sweep.training.compilation import Compiled
 from densenet_sweep.training.ema import WeightAverage
@@ -78,21 +81,78 @@ def train(config: Config, job: Job, find_model: FindModel | None = None) -> floa
     weights = _starting_weights(config, find_model)  # refused before pictures are decoded, which may take hours
     if weights is not None:
         resume.check_weights(last, weights.digest, weights.name, job)
-    source, train_images, valid_images = splits.read(config.data, device, config.trusted_targets)
-    digest = f"{train_images.digest}-{valid_images.digest}"
-    log_what_was_found(source, train_images, valid_images, is_tested=job.final)
+    images = splits.of_run(config.data, device, config.trusted_targets, is_final=job.final)
+    source, digest = images.source, images.digest
     resume.check_images_of_the_sweep(read_as(config.data), digest, config.data.root, job)
     trial.hold_to(read_as(config.data), digest, f"data.root={config.data.root}: the digest of its images is")
     resume.check_images(last, digest, config.data.root, job)
     config = _with_num_classes(config, len(source.class_names))
     if not is_complete:
         _check_limits(config, job, dtype)
-    if job.final:
-        train_images = train_images.joined(valid_images)
-    else:
-        job = replace(job, tags={**job.tags, "num_valid": str(len(valid_images))})
     if source.value_range is not None:
         job = replace(job, tags={**job.tags, "data.value_range": json.dumps(source.value_range)})
+    if not job.final:
+        job = replace(job, tags={**job.tags, "num_valid": str(images.num_valid)})
+    shown = run_config.shown(config)
+    same = resume.must_stay(fingerprint, digest, None if weights is None else weights.digest, config.num_threads)
+    setup = _Setup(device, dtype, source, weights, same, run_config.text(job.choices, shown))
+
+    def open_record(job: Job, num_parameters: int) -> AbstractContextManager[Record]:
+        return recorded(
+            build.record_opener(config.tracking, config.trusted_targets), job,
+            values=shown, objectives=config.objectives, data=config.data,
+            run_id=last.get("run_id"), device=device, dtype=dtype, numbers={"num_parameters": num_parameters},
+            images=images.recorded_as, class_names=source.class_names,
+        )  # fmt: skip
+
+    def train_fold(fold: Fold) -> dict[str, float]:
+        of_fold = replace(config, seed=config.seed + fold.number - 1)
+        last_of_fold = resume.last_checkpoint(fold.job, fingerprint)
+        return _train_network(of_fold, setup, *images.pairs[fold.number - 1], last_of_fold, fold)
+
+    if images.are_folds:
+        run = FoldedRun(
+            trial, job, open_record, num_folds=len(images.pairs), num_images=images.num_valid,
+            objectives=config.objectives, last=last, same=same, config=setup.text,
+        )  # fmt: skip
+        metrics = run.train(train_fold)
+    else:
+        metrics = _train_network(config, setup, *images.pairs[0], last, Fold(1, job, trial, open_record))
+    reference.compare(config.reference, trial, metrics)
+    if job.final:
+        return metrics[on_test(config.objectives[0])]
+    trial.annotate(REPETITION, reference.repetition(config.num_threads, trial, metrics))
+    values = tuple(metrics[name] for name in config.objectives)
+    return values[0] if isinstance(config.objective, str) else values
+
+
+@dataclass(frozen=True)
+class _Setup:
+    """What all networks of a run have in common; `same` and `text` are what their folders keep."""
+
+    device: torch.device
+    dtype: torch.dtype
+    source: Source
+    weights: StartingWeights | None
+    same: Mapping[str, Any]
+    text: str
+
+
+def _train_network(
+    config: Config, setup: _Setup, train_images: Images, valid_images: Images, last: Mapping[str, Any], fold: Fold
+) -> dict[str, float]:
+    """Train one network and return the metrics of its last epoch; of a final run also those of the test.
+
+    Args:
+        config: of the run.
+        setup: of the run.
+        train_images: of the network.
+        valid_images: of the network; not used in a final run.
+        last: the checkpoint of an earlier start, or nothing.
+        fold: where the training is reported; a run without folds is one.
+    """
+    device, dtype, source, weights = setup.device, setup.dtype, setup.source, setup.weights
+    job, trial = fold.job, fold.trial
     of_weights = weights if config.finetune.statistics == "weights" else None
     preprocessing = starting_weights.preprocessing(config.data, train_images, of_weights)
     preprocessing = replace(preprocessing, mean_C=preprocessing.mean_C.to(device), std_C=preprocessing.std_C.to(device))
@@ -159,33 +219,17 @@ def train(config: Config, job: Job, find_model: FindModel | None = None) -> floa
 
     num_parameters = sum(parameter.numel() for parameter in network.parameters())
     folder = RunFolder(
-        job.output_dir,
-        network,
-        optimizer,
-        fingerprint=fingerprint,
-        digest=digest,
-        weights=None if weights is None else weights.digest,
-        num_threads=config.num_threads,
-        average=average,
-        preprocessing=preprocessing,
-        class_names=source.class_names,
-        value_range=source.value_range,
+        job.output_dir, network, optimizer,
+        same=setup.same, average=average, preprocessing=preprocessing,
+        class_names=source.class_names, value_range=source.value_range,
         contents=found.seen(source),
         confusion_KK=last.get("confusion"),
-    )
+    )  # fmt: skip
     keep_mistakes = functools.partial(
         mistakes.keep, folder.artifacts, config.tracking.keep_mistakes, evaluated, preprocessing=preprocessing, source=source
     )
-    shown = run_config.shown(config)
-    folder.keep_config(run_config.text(job.choices, shown))
-    images = {"training": train_images} if job.final else {"training": train_images, "validation": valid_images}
-
-    with recorded(
-        build.record_opener(config.tracking, config.trusted_targets), job,
-        values=shown, objectives=config.objectives, data=config.data,
-        run_id=last.get("run_id"), device=device, dtype=dtype, numbers={"num_parameters": num_parameters},
-        images=images, class_names=source.class_names,
-    ) as record, folder.writing(trial.check_lease):  # fmt: skip
+    folder.keep_config(setup.text)
+    with fold.open_record(job, num_parameters) as record, folder.writing(trial.check_lease):
         run = TrainingRun(
             trial,
             record,
@@ -196,6 +240,7 @@ def train(config: Config, job: Job, find_model: FindModel | None = None) -> floa
             max_seconds=config.max_seconds,
             num_parameters=num_parameters,
             last=last,
+            part=fold.label,
         )
         run.begin()
         if not job.final:
@@ -204,22 +249,17 @@ def train(config: Config, job: Job, find_model: FindModel | None = None) -> floa
             run.run_rung(rung, training_without_a_trace(rung))
         for epoch in training(config.epochs, past=tuple(run.history)):
             run.report_epoch(epoch)
-            if epoch.is_last and epoch.validation is not None:
+            if epoch.is_last and epoch.validation is not None and not fold.label:  # whose folder goes
                 keep_mistakes(valid_images, epoch.validation, split="Validation")
         if job.final:
             folder.keep_final(len(run.history))
             test_images = source.load_test()
             test_batches = eval_batches(test_images)
             test = evaluate(evaluated, test_batches(), dtype=dtype)
-            judged = on_test(config.objectives[0])
-            tested = run.report_test(test, len(test_images), judged)
+            tested = run.report_test(test, len(test_images), on_test(config.objectives[0]))
             keep_mistakes(test_images, test, split="Test")
-            reference.compare(config.reference, trial, {**run.history[-1], **tested})
-            return tested[judged]
-        trial.annotate(REPETITION, reference.repetition(config.num_threads, trial, run.history[-1]))
-        reference.compare(config.reference, trial, run.history[-1])
-    values = tuple(run.history[-1][name] for name in config.objectives)
-    return values[0] if isinstance(config.objective, str) else values
+            return {**run.history[-1], **tested}
+    return run.history[-1]
 
 
 def build_network(config: Config) -> nn.Module:

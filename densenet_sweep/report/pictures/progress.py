@@ -22,12 +22,9 @@ def history(subject: Subject) -> Picture | None:
         best = subject.metric.best([trial.values[0] for trial in complete])
         number = next(trial.number for trial in complete if trial.values[0] == best)
         title = f"Best {subject.metric.words} {best:.4g}, in trial {number}{shown_of(shown, len(subject.trials))}"
-    return Picture(
-        "optimization_history",
-        title,
-        f"{subject.counts()}. A pruned trial stands at its last epoch.{subject.error_note()}",
-        panels,
-    )
+    last = "the mean of its folds" if any(trial.fold_values for trial in subject.trials) else "its last epoch"
+    note = f"{subject.counts()}. A pruned trial stands at {last}.{subject.error_note()}"
+    return Picture("optimization_history", title, note, panels)
 
 
 def _history_of(subject: Subject, objective: Objective) -> Panel | None:
@@ -60,8 +57,8 @@ def _of_one_training(trial: Trial) -> list[tuple[int, float]]:
 
 
 def learning_curves(subject: Subject) -> Picture | None:
-    """Return the reports of each trial by epoch, coloured by its state."""
-    reporting = [trial for trial in subject.trials if trial.reports]
+    """Return the reports of each trial by epoch, coloured by its state; those by fold are no curve."""
+    reporting = [trial for trial in subject.trials if trial.reports and not trial.fold_values]
     if max((len(trial.reports) for trial in reporting), default=0) < 2:
         return None
     objective = subject.metric

@@ -30,8 +30,8 @@ def folder(network, tmp_path, monkeypatch):
     monkeypatch.setattr(run_folder, "_LONGEST_REST", math.inf)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9)
     preprocessing = Preprocessing(1, torch.zeros(1), torch.ones(1))
-    same = {"fingerprint": "{}", "digest": "0", "num_threads": 1, "weights": None}
-    return RunFolder(tmp_path, network, optimizer, **same, preprocessing=preprocessing, class_names=["a", "b"])
+    same = {"config": "{}", "images": "0", "num_threads": 1, "weights": None}
+    return RunFolder(tmp_path, network, optimizer, same=same, preprocessing=preprocessing, class_names=["a", "b"])
 
 
 def history(num_epochs):
