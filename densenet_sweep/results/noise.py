@@ -97,8 +97,8 @@ def standard_errors(study: Study) -> dict[int, float]:
 class Accuracy:
     """The accuracy of a complete trial on `num_valid` images; `num_valid` is 0 if unknown.
 
-    Of another objective, and of a mean over `folds`, `deviation` is its standard deviation. Of one that is minimized, `accuracy`
-    is negative, and so are the values of `folds`.
+    Of another objective, or a mean over `folds`, `deviation` is the standard deviation. Of one that is minimized, `accuracy` is
+    negative, and so are the values of `folds`.
     """
 
     number: int
