@@ -101,6 +101,8 @@ def test_the_command_line_wins_over_experiment_and_sweep():
         (["rungs=[3,1]"], r"rungs=[3, 1]: rising numbers of epochs are accepted"),
         (["max_seconds=0"], "max_seconds=0: a number above 0 is accepted"),
         (["rungs=[0]"], r"rungs=[0]: rising numbers"),
+        (["data.folds=1"], "data.folds=1: a whole number of at least 2 is accepted"),
+        (["data.folds=5", "rungs=[1]"], "rungs=[1]: none are accepted beside data.folds=5, whose steps are folds; rungs=[]"),
         (["label_smoothing=1"], "label_smoothing=1: a number at least 0 and below 1 is accepted"),
         (["optimizer.max_grad_norm=0"], "optimizer.max_grad_norm=0: a number above 0 is accepted"),
         (["optimizer.momentum=1"], "optimizer.momentum=1: a number at least 0 and below 1 is accepted"),

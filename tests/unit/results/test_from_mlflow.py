@@ -118,3 +118,11 @@ def test_an_earlier_sweep_names_its_objectives_in_its_trials():
     trial = run({"trial.number": 0, "trial.state": "complete"}, {"valid_loss": 0.5}, {"objective": "valid_loss"})
     study = read_study(parent("", ""), [trial], "it has gone")
     assert (study.objectives, study.directions, study.trials[0].values) == (("valid_loss",), ("minimize",), (0.5,))
+
+
+def test_folds_that_have_ended():
+    params = {"data.folds": 3, "epochs": 10, "lr": 0.1}
+    means = {f"fold_{fold}_valid_accuracy": value for fold, value in ((1, 0.5), (2, 0.7), (3, 0.1))}
+    trial = run({"trial.number": 0, "trial.state": "pruned"}, {"valid_accuracy": 0.6, **means}, params, step=2)
+    [read] = read_study(parent(lr=SEARCHED["lr"]), [trial], "why").trials
+    assert (read.fold_values, read.values, read.epochs, read.reports) == ((0.5, 0.7), (0.6,), 3, {1: 0.5, 2: 0.7})

@@ -236,3 +236,16 @@ def test_compare_as_it_is_typed(command, tmp_path):
     assert (unknown.exit_code, unknown.out) == (1, "")
     assert unknown.err == "densenet-sweep: error: min: no such study; did you mean mine?; there are mine\n"
     assert "--top 0: a whole number of at least 1 is accepted" in command("compare", "--top", "0").err
+
+
+def test_a_mean_over_folds_has_its_standard_error():
+    study = study_of()
+    add(study, "COMPLETE", 0.6, epochs=3, fold_values=[0.5, 0.6, 0.7])
+    add(study, "PRUNED", 0.3, epochs=2, fold_values=[0.5, 0.3])
+    text = shown(study)
+    assert "folds" in text
+    assert "epochs" not in text
+    # 0.1 / sqrt(3); a pruned trial stands at the mean of its folds, as a complete one does.
+    assert [row[:3] for row in rows(text)] == [["0", "0.6000", "0.0577"], ["1", "0.4000", "0.1000"]]
+    entries = list(csv.DictReader(io.StringIO(render([read_study(study)], "csv", 10))))
+    assert [float(entry["standard_error"]) for entry in entries] == pytest.approx([0.0577, 0.1], abs=1e-4)

@@ -169,3 +169,31 @@ def test_a_study_of_before_the_bootstrap_has_no_uncertainty():
 def test_only_bests_of_one_objective_are_compared():
     studies = [study_of_another("auroc", "maximize", 0.83), study_of_another("log_loss", "minimize", 0.4), study_of(0.9, 0.8)]
     assert noise.across(studies) == []
+
+
+def of_folds(*trials: list[float], direction: str = "maximize") -> Study:
+    study = optuna.create_study(direction=direction)
+    study.set_user_attr("config", {"objective": "auroc" if direction == "maximize" else "valid_loss"})
+    for values in trials:
+        study.add_trial(create_trial(value=sum(values) / len(values), user_attrs={"num_valid": 500, "fold_values": values}))
+    return read_study(study)
+
+
+def test_means_over_folds_are_compared_fold_by_fold():
+    best = [0.80, 0.90, 0.70, 0.85, 0.75]
+    # Always 0.02 behind, however much the folds differ; and as far behind on average, with another deviation.
+    steady, wild = [value - 0.02 for value in best], [0.88, 0.80, 0.78, 0.75, 0.69]
+    found = noise.estimate(of_folds(best, [value + 0.0001 * index for index, value in enumerate(steady)], wild))
+    assert (found.tied, found.num_folds) == ((2,), 5)
+    assert found.deviation == pytest.approx(np.std(best, ddof=1) / math.sqrt(5))
+    assert "A mean AUROC over 5 folds is uncertain by 0.0354" in noise.sentence(found)
+    losses = noise.estimate(of_folds(best, steady, direction="minimize"))
+    assert (losses.best, losses.tied) == (1, ())
+
+
+def test_the_paired_test_over_folds_has_nadeau_and_bengios_variance():
+    best, other = noise.Accuracy(0, 0.8, 100, 0.01, (0.8, 0.9, 0.7)), noise.Accuracy(1, 0.0, 100, 0.01, (0.0, 0.0, 0.0))
+    # Differences of mean 0.8 and deviation 0.1: t = 0.8 / (0.1 · sqrt(1/3 + 1/2)), above t(2) at 5 %, 2.92.
+    assert noise.is_significantly_worse(best, other, 2)
+    near = noise.Accuracy(1, 0.54, 100, 0.01, (0.54, 0.54, 0.54))  # 0.26 / 0.0913 = 2.85
+    assert not noise.is_significantly_worse(best, near, 2)
