@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from densenet_sweep.config import capacity, composition, unknown_keys
 from densenet_sweep.config.finetuning import check_file
 from densenet_sweep.config.hydra_private import command_line_parser, grid, is_grid
+from densenet_sweep.config.schema import ConfigError
 from densenet_sweep.config.targets import admitted, in_hydra
 from densenet_sweep.config.tracking_uri import advice
 
@@ -19,6 +20,12 @@ _OUR_SWEEPER = "hydra_plugins.hydra_async_sweeper.sweeper.AsyncOptunaSweeper"
 
 # Launchers whose jobs run on the launching machine: Hydra's, ours and submitit's, joblib's.
 _LAUNCHERS_HERE = (".BasicLauncher", ".LocalLauncher", ".JoblibLauncher")
+
+# Pruners that compare trials by how far they have got after a step, which says nothing where steps are folds.
+_BY_PROGRESS = (
+    *("MedianPruner", "PercentilePruner", "PatientPruner", "SuccessiveHalvingPruner", "HyperbandPruner"),
+    *("PromotionPruner", "BestSharePruner", "TopKAfterOneEpochPruner"),
+)
 
 
 @dataclass(frozen=True)
@@ -66,9 +73,15 @@ def check_job(job: DictConfig) -> None:
     """
     is_trial = job.hydra.mode == RunMode.MULTIRUN
     is_here = not is_trial or str(job.hydra.launcher._target_).endswith(_LAUNCHERS_HERE)
+    pruner = str(OmegaConf.select(job, "hydra.sweeper.pruner._target_") or "").rpartition(".")[2]
     with read_write(job), open_dict(job):
         del job["hydra"]
     config = composition.typed(job)
+    if is_trial and config.data.folds is not None and pruner in _BY_PROGRESS:
+        raise ConfigError(
+            f"hydra/sweeper/pruner: wilcoxon or none is accepted beside data.folds={config.data.folds}; {pruner} takes "
+            "the steps for the progress of one training, and they are folds"
+        )
     if is_here:
         check_file(config.architecture)
         capacity.check_device(config.device)

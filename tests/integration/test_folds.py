@@ -50,6 +50,13 @@ def test_an_interrupted_run_continues_at_its_fold_and_epoch(command, tmp_path, m
     assert "optimizer.lr=0.01, but " in other.err
 
 
+def test_a_pruner_that_takes_folds_for_progress_is_refused(command):
+    typed = command("sweep=growth_depth_lr", *TINY, "data.folds=3", "rungs=[]", "hydra/launcher=basic")
+    assert (
+        "hydra/sweeper/pruner: wilcoxon or none is accepted beside data.folds=3; PromotionPruner takes the steps" in typed.err
+    )
+
+
 def test_a_sweep_judges_by_folds_and_confirm_trains_on_all(command, tmp_path):
     swept = command(
         "sweep=growth_depth_lr", *TINY, "data.folds=3", "rungs=[]", "epochs=1", "hydra/sweeper/pruner=wilcoxon",
