@@ -160,8 +160,6 @@ def _section(index: int, reported: Reported, top: int) -> dict[str, Any]:
     objectives = study.objectives
     parameters = study.parameters
     ranked_by = [] if metric is None or metric.is_shown_by(study) else [metric.name]
-    errors = ["± se"] if study.has_folds and study.has_one_objective else []
-    of_trial = ["weights", f"{study.step}s", "seconds", "state"]
     return {
         "id": f"study-{index}",
         "name": study.name,
@@ -173,12 +171,9 @@ def _section(index: int, reported: Reported, top: int) -> dict[str, Any]:
         "objective": ", ".join(objectives),
         "sentences": [*analysis.sentences(study), *filter(None, [study.note])],
         "ranked": "" if metric is None else f"Ranked by {metric.name}, {metric.order}.",
-        "headings": ["trial", *objectives, *errors, *ranked_by, *short_names(parameters), *of_trial],
-        "keys": ["", *[""] * len([*objectives, *errors]), *ranked_by, *parameters, "", "", "", ""],
-        "rows": [
-            _cells(row, len(objectives), parameters, has_metric=bool(ranked_by), has_error=bool(errors))
-            for row in rows[:_MOST_ROWS]
-        ],
+        "headings": ["trial", *objectives, *ranked_by, *short_names(parameters), "weights", "epochs", "seconds", "state"],
+        "keys": ["", *[""] * len(objectives), *ranked_by, *parameters, "", "", "", ""],
+        "rows": [_cells(row, len(objectives), parameters, has_metric=bool(ranked_by)) for row in rows[:_MOST_ROWS]],
         "top": top,
         "num_left_out": max(len(rows) - _MOST_ROWS, 0),
         "pictures": [_picture(index, it) for it in drawn],
@@ -247,13 +242,10 @@ def _facts(reported: Reported) -> dict[str, str]:
     return {name: text for name, text in facts.items() if text}
 
 
-def _cells(
-    row: ranking.Row, num_objectives: int, parameters: Sequence[str], *, has_metric: bool, has_error: bool
-) -> dict[str, Any]:
+def _cells(row: ranking.Row, num_objectives: int, parameters: Sequence[str], *, has_metric: bool) -> dict[str, Any]:
     cells = [
         str(row.number),
         *([f"{'~ ' if row.is_tied else ''}{value(it)}" for it in row.values] or [""] * num_objectives),
-        *(["" if row.standard_error is None else value(row.standard_error)] if has_error else []),
         *([cell(row.metric)] if has_metric else []),
         *(cell(row.params.get(name)) for name in parameters),
         cell(row.num_parameters),

@@ -54,7 +54,7 @@ def data(study: Study, metric: "Metric | None", runs: str | None, top: int) -> d
         add(short, kind, found, [cell(row.params.get(name)) for row in rows], name)
     for label, counts in (
         ("weights", [row.num_parameters for row in rows]),
-        ("epochs", [row.epochs for row in rows]),
+        (f"{study.step}s", [row.epochs for row in rows]),
         ("seconds", [row.seconds for row in rows]),
     ):
         add(label, "number", counts, [cell(it) for it in counts])

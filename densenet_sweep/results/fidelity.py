@@ -37,7 +37,7 @@ def early(study: Study) -> Early | None:
 
     A trial that continues from another one's rung is left out where it has the other one's value.
     """
-    if not study.has_one_objective:
+    if not study.has_one_objective or study.has_folds:  # a fold is no early value
         return None
     rungs = {rung for trial in study.finished for rung in trial.rungs}
     counts = Counter(
@@ -63,6 +63,8 @@ def early(study: Study) -> Early | None:
 def end(study: Study) -> str:
     """Return when the values of the complete trials were measured, in words."""
     epochs = {trial.epochs for trial in study.complete}
+    if study.has_folds:
+        return "on average over the folds"
     [number] = epochs if len(epochs) == 1 else [None]
     return f"after all {counted(number, 'epoch')}" if number is not None and number > 1 else "at the end of training"
 

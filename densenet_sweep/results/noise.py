@@ -78,8 +78,10 @@ def standard_errors(study: Study) -> dict[int, float]:
     """Return the standard error of the first objective by trial number, from the number of images; unknown ones are left out.
 
     A pruned trial's is that of its last report. A trial that does not say how many images it was validated on had as many as
-    the others, unless what was searched changes that.
+    the others, unless what was searched changes that. That of a mean over folds is over the folds.
     """
+    if study.has_folds:
+        return {trial.number: trial.standard_error for trial in study.finished if trial.standard_error is not None}
     if study.objectives[0] != _ACCURACY:
         return {trial.number: trial.deviation for trial in study.complete if trial.deviation is not None}
     counts = {trial.num_valid for trial in study.trials if trial.num_valid}

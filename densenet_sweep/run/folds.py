@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from hydra_async_sweeper import NUM_STEPS, SECONDS, Trial, TrialLost, TrialPruned
-from hydra_async_sweeper.trial import NullTrial
+from hydra_async_sweeper.application import NullTrial
 
 from densenet_sweep.config.metrics import DEVIATION
 from densenet_sweep.run.artifacts import CHECKPOINT, PREVIOUS_CHECKPOINT

@@ -17,7 +17,17 @@ from hydra_async_sweeper.study.rank_correlation import RankCorrelation, rank_cor
 from hydra_async_sweeper.study.study_file import DESCRIPTION, FoundStudy
 from hydra_async_sweeper.study.study_file import read as read_study_file
 from hydra_async_sweeper.study.trust import is_trusted
-from hydra_async_sweeper.trial import AT_RUNGS, HELD_TO, NUM_STEPS, PROMOTED, RUNG_SECONDS, RUNGS, SECONDS, passed_step
+from hydra_async_sweeper.trial import (
+    AT_RUNGS,
+    HELD_TO,
+    NUM_STEPS,
+    PROMOTED,
+    RUNG_SECONDS,
+    RUNGS,
+    SECONDS,
+    NullTrial,
+    passed_step,
+)
 from hydra_async_sweeper.workers.claim import LEASE
 from hydra_async_sweeper.workers.composer import Composer
 from hydra_async_sweeper.workers.lease import Silence, is_of_dead_process
@@ -40,6 +50,7 @@ __all__ = [
     "WARM_START",
     "Composer",
     "FoundStudy",
+    "NullTrial",
     "RankCorrelation",
     "Silence",
     "SweepError",

@@ -151,7 +151,8 @@ class Subject:
 
     def error_note(self) -> str:
         """Return what the bars at the marks are; empty if there are none."""
-        return " Bars: one standard error, from the number of images alone." if self.errors else ""
+        source = "over the folds" if any(trial.fold_values for trial in self.trials) else "from the number of images alone"
+        return f" Bars: one standard error, {source}." if self.errors else ""
 
     def about(self, trial: Trial) -> str:
         """Return the facts about `trial` as lines of text."""
