@@ -54,7 +54,7 @@ def test_of_averaged_weights_the_average_is_kept_and_training_continues_from_bot
     before = average.network.weight.clone()
     torch.nn.init.ones_(network.weight)
     folder = RunFolder(
-        tmp_path, network, torch.optim.SGD(network.parameters()), fingerprint="{}", digest="0", num_threads=1, weights=None,
+        tmp_path, network, torch.optim.SGD(network.parameters()), same={"config": "{}"},
         average=average, preprocessing=Preprocessing(1, torch.zeros(1), torch.ones(1)), class_names=["a", "b"],
     )  # fmt: skip
     with folder.writing(held):
