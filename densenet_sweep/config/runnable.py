@@ -79,8 +79,8 @@ def check_job(job: DictConfig) -> None:
     config = composition.typed(job)
     if is_trial and config.data.folds is not None and pruner in _BY_PROGRESS:
         raise ConfigError(
-            f"hydra/sweeper/pruner: wilcoxon or none is accepted beside data.folds={config.data.folds}; {pruner} takes "
-            "the steps for the progress of one training, and they are folds"
+            f"hydra/sweeper/pruner: wilcoxon or none is accepted beside data.folds={config.data.folds}, whose steps are "
+            f"folds; to {pruner} a step is the progress of one training"
         )
     if is_here:
         check_file(config.architecture)

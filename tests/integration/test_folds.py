@@ -53,7 +53,8 @@ def test_an_interrupted_run_continues_at_its_fold_and_epoch(command, tmp_path, m
 def test_a_pruner_that_takes_folds_for_progress_is_refused(command):
     typed = command("sweep=growth_depth_lr", *TINY, "data.folds=3", "rungs=[]", "hydra/launcher=basic")
     assert (
-        "hydra/sweeper/pruner: wilcoxon or none is accepted beside data.folds=3; PromotionPruner takes the steps" in typed.err
+        "hydra/sweeper/pruner: wilcoxon or none is accepted beside data.folds=3, whose steps are folds; to PromotionPruner"
+        in typed.err
     )
 
 
