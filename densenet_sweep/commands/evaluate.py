@@ -83,6 +83,8 @@ def main(arguments: list[str]) -> None:
     from densenet_sweep.models.opened import open_model
 
     model = open_model(parsed.model, parsed.overrides, "evaluate", config_dir=parsed.config_dir)
+    if model.signature.is_multi_label:
+        raise ValueError(f"{parsed.model}: gives any number of labels a picture; a model of one class a picture is accepted")
     result, num_bad = _result(model, paths, _numbers(labels, model.signature.class_names))
     if parsed.format == "json":
         print(json.dumps(_as_object(result), indent=2, ensure_ascii=False))

@@ -9,9 +9,9 @@ from hydra_async_sweeper.application import check_password
 from densenet_sweep.architectures import geometry
 from densenet_sweep.config.augmentation import check_augmentation
 from densenet_sweep.config.capacity import network_size
-from densenet_sweep.config.data_sections import PicturesConfig
+from densenet_sweep.config.data_sections import ImageTableConfig, PicturesConfig
 from densenet_sweep.config.finetuning import check_finetuning
-from densenet_sweep.config.metrics import OBJECTIVES, full_name
+from densenet_sweep.config.metrics import OBJECTIVES, check_of_the_task, full_name
 from densenet_sweep.config.optimizer_schema import AdamWConfig, DecayConfig, MuonConfig, SGDConfig
 from densenet_sweep.config.schema import (
     Config,
@@ -89,6 +89,10 @@ def _check_objective(config: Config) -> None:
     names = [full_name(str(name)) for name in ([given] if isinstance(given, str) else given if isinstance(given, list) else [])]
     if not names or len(set(names)) < len(names) or not all(name in OBJECTIVES for name in names):
         raise ConfigError(f"objective={given}: one of {', '.join(OBJECTIVES)}, or a list of different ones, is accepted")
+    try:
+        check_of_the_task(names, is_multi_label=config.loss.is_multi_label)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
 
 
 def _check_optimizer(config: Config) -> None:
@@ -133,6 +137,19 @@ def _check_loss(config: Config) -> None:
             raise ConfigError(class_weights_error(weights, num_classes))
         if num_classes is not None and len(weights) != num_classes:
             raise ConfigError(class_weights_error(weights, num_classes))
+    is_one_class = config.data._target_.startswith("densenet_sweep.") and not isinstance(config.data, ImageTableConfig)
+    if config.loss.is_multi_label and is_one_class:
+        raise ConfigError(
+            "loss=binary_cross_entropy: is for images with any number of labels, such as those of data=image_table"
+        )
+    if config.loss.is_multi_label and config.data.sampling != "natural":
+        raise ConfigError(
+            f"data.sampling={config.data.sampling}: natural is accepted with several labels an image; "
+            "loss.class_weights=balanced weighs them"
+        )
+    for key in ("mixup", "cutmix") if config.loss.is_multi_label else ():
+        if getattr(config.data.augment, key):
+            raise ConfigError(f"data.augment.{key}={getattr(config.data.augment, key):g}: 0 is accepted with several labels an image")
     if isinstance(config.loss, FocalConfig):
         _between(config, "loss.gamma", 0.0, math.inf, open_above=True)
 
@@ -200,6 +217,8 @@ def _check_pictures(config: Config) -> None:
     _one_of(config, "data.on_bad_picture", ("fail", "skip"))
     if data.max_pixels is not None:
         _whole(config, "data.max_pixels", at_least=1, at_most=None)
+    if isinstance(data, ImageTableConfig):
+        _check_labels(data)
     try:
         as_reading(
             image_size=data.image_size,
@@ -210,6 +229,13 @@ def _check_pictures(config: Config) -> None:
         )
     except ValueError as error:
         raise ConfigError(str(error)) from None
+
+
+def _check_labels(data: ImageTableConfig) -> None:
+    if data.label_separator is not None and not data.label_separator.strip():
+        raise ConfigError(f"data.label_separator={data.label_separator!r}: a text such as | or ;, or null, is accepted")
+    if data.multi_label and data.label_separator is None:
+        raise ConfigError("data.multi_label=true needs a data.label_separator, such as |")
 
 
 def _check_known_data(config: Config) -> None:

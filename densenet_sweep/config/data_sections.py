@@ -106,13 +106,18 @@ class ImageFolderConfig(PicturesConfig):
 
 @dataclass
 class ImageTableConfig(ImageFolderConfig):
-    """A table with a picture a row, and the names of its columns."""
+    """A table with a picture a row, the names of its columns, and what separates the labels of a picture.
+
+    `multi_label` says whether pictures have any number of labels; None: if the separator is in any cell.
+    """
 
     table: str = MISSING
     path_column: str = MISSING
     label_column: str = MISSING
     split_column: str | None = MISSING
     group_column: str | None = MISSING
+    label_separator: str | None = "|"
+    multi_label: bool | None = None
 
     def source_arguments(self) -> dict[str, Any]:
         """Return what `image_table` takes."""

@@ -3,6 +3,7 @@
 A new metric is a row here and its computation.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -51,6 +52,9 @@ OF_OUTPUTS: dict[str, tuple[Direction, str, str, Kind]] = {
     "calibration_error": ("minimize", "calibration error", "", "error"),
 }
 
+# Those of images with any number of labels each: means over the labels.
+OF_MULTI_LABEL = ("macro_f1", "auroc", "average_precision", "log_loss")
+
 # What follows an objective's name in the name of its standard deviation.
 DEVIATION = "_sd"
 
@@ -84,6 +88,19 @@ OBJECTIVES: tuple[str, ...] = tuple(metric.name for metric in METRICS.values() i
 def full_name(name: str) -> str:
     """Return the name that runs record a metric under: `auroc` is that of the validation split, `valid_auroc`."""
     return f"valid_{name}" if name not in METRICS and f"valid_{name}" in METRICS else name
+
+
+def check_of_the_task(objectives: Sequence[str], *, is_multi_label: bool) -> None:
+    """Refuse an objective that the task does not have.
+
+    Raises:
+        ValueError: names it, and what is accepted.
+    """
+    lacking = [name for name in OF_OUTPUTS if is_multi_label and name not in OF_MULTI_LABEL]
+    for objective in objectives:
+        if objective.removeprefix("valid_") in lacking:
+            accepted = [name for name in OBJECTIVES if name.removeprefix("valid_") not in lacking]
+            raise ValueError(f"objective={objective}: with several labels an image, one of {', '.join(accepted)} is accepted")
 
 
 def on_test(objective: str) -> str:

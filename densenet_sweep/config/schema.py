@@ -112,12 +112,27 @@ class LossConfig:
     _target_: str = MISSING
     class_weights: Any = MISSING
 
+    @property
+    def is_multi_label(self) -> bool:
+        """Whether it is for images with any number of labels each."""
+        return False
+
 
 @dataclass
 class FocalConfig(LossConfig):
     """The focal loss (Lin et al., 2017) of exponent `gamma`."""
 
     gamma: float = MISSING
+
+
+@dataclass
+class BinaryCrossEntropyConfig(LossConfig):
+    """The binary cross entropy of each label; `class_weights` weigh the images that have the label."""
+
+    @property
+    def is_multi_label(self) -> bool:
+        """Whether it is for images with any number of labels each."""
+        return True
 
 
 @dataclass
@@ -271,6 +286,7 @@ def register() -> None:
         ("schedule", "_one_cycle", OneCycleConfig),
         ("loss", "_loss", LossConfig),
         ("loss", "_focal", FocalConfig),
+        ("loss", "_binary_cross_entropy", BinaryCrossEntropyConfig),
         ("data", "_data", DataConfig),
         ("data", "_image_folder", ImageFolderConfig),
         ("data", "_image_table", ImageTableConfig),

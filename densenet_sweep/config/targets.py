@@ -22,7 +22,7 @@ _OURS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "optimizer": {"densenet_sweep.training.optimizers": ("sgd", "adamw", "muon")},
     "schedule": {"densenet_sweep.training.schedules": ("constant", "step", "cosine", "linear", "one_cycle")},
-    "loss": {"densenet_sweep.training.losses": ("cross_entropy", "focal")},
+    "loss": {"densenet_sweep.training.losses": ("cross_entropy", "focal", "binary_cross_entropy")},
     "data": {
         "densenet_sweep.data.sources": ("fashion_mnist", "mnist", "kmnist", "cifar10", "cifar100", "svhn", "digits"),
         "densenet_sweep.data.image_folder": ("image_folder",),

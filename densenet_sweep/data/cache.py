@@ -51,7 +51,7 @@ class Decoding:
     """
 
     class_names: Sequence[str]
-    labels: Sequence[int]
+    labels: Sequence[int] | Sequence[Sequence[int]]
     shape_CHW: tuple[int, ...]
     blocks: Callable[[], Iterable[np.ndarray]]
     about: Mapping[str, Any] = field(default_factory=dict)
@@ -184,7 +184,7 @@ def _read(path: Path) -> Decoded | None:
         return None
 
 
-def _as_bytes(class_names: Sequence[str], labels: Sequence[int], about: Mapping[str, Any]) -> bytes:
+def _as_bytes(class_names: Sequence[str], labels: Sequence[Any], about: Mapping[str, Any]) -> bytes:
     return json.dumps([list(class_names), list(labels), *([about] if about else [])]).encode()
 
 

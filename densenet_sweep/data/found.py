@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from densenet_sweep.data import labels
 from densenet_sweep.data.images import Images, Source
 
 _MOST_CLASSES = 20
@@ -26,8 +27,8 @@ def line(source: Source, train: Images, valid: Images | None, folds: Sequence[Im
         return ""
     images = {"train": train} if valid is None else {"train": train, "valid": valid}
     rows = {**{name: _rows(some) for name, some in images.items()}, "test": found.test_rows}
-    labels = {**{name: some.labels_N.cpu().numpy() for name, some in images.items()}, "test": found.test_labels}
-    parts = [", ".join(_counted(name, labels[name], source.class_names) for name in rows)]
+    having = {**{name: some.labels_N.cpu().numpy() for name, some in images.items()}, "test": found.test_labels}
+    parts = [", ".join(_counted(name, having[name], source.class_names) for name in rows)]
     if source.value_range is not None:
         low, high = source.value_range
         parts.append(f"values {low:g} (black) to {high:g} (white)")
@@ -53,12 +54,13 @@ def _rows(images: Images) -> np.ndarray:
 
 def _counted(name: str, labels_N: np.ndarray, class_names: Sequence[str]) -> str:
     """Return such as `train 80 (a 40, b 40)`."""
-    counts_K = np.bincount(labels_N, minlength=len(class_names))
     if not len(labels_N):
         return f"{name} 0"
-    named = [f"{name} {count:,}" for name, count in zip(class_names, counts_K, strict=True)][:_MOST_CLASSES]
+    named = [f"{name} {count:,}" for name, count in zip(class_names, labels.counts(labels_N, len(class_names)), strict=True)]
     more = [f"{len(class_names) - _MOST_CLASSES} more"] if len(class_names) > _MOST_CLASSES else []
-    return f"{name} {len(labels_N):,} ({', '.join(named + more)})"
+    without = labels.num_without(labels_N)
+    more += [f"without a label {without:,}"] if without else []
+    return f"{name} {len(labels_N):,} ({', '.join(named[:_MOST_CLASSES] + more)})"
 
 
 def _copies(rows: dict[str, np.ndarray], contents: np.ndarray, names: Sequence[str]) -> list[str]:

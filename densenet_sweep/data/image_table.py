@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from densenet_sweep.counts import counted
-from densenet_sweep.data import picture_set
+from densenet_sweep.data import labels, picture_set
 from densenet_sweep.data.image_folder import SPLIT_NAMES
 from densenet_sweep.data.images import Source
 from densenet_sweep.data.picture_set import Listed
@@ -29,6 +31,8 @@ def image_table(
     label_column: str = "label",
     split_column: str | None = _SPLIT,
     group_column: str | None = None,
+    label_separator: str | None = labels.SEPARATOR,
+    multi_label: bool | None = None,
     test_fraction: float,
     split_seed: int,
     on_bad_picture: str = "fail",
@@ -40,10 +44,12 @@ def image_table(
         root: what paths are relative to; where it is empty or lacks them, the folder of the table.
         table: a file, or a DataFrame.
         path_column: of the pictures.
-        label_column: of their classes.
+        label_column: of their classes, or of the labels of each.
         split_column: of `train`, `val` and `test`, or usual other names; None, or a table without a column `split`: test
             and validation pictures are set apart.
         group_column: of what belongs together, such as a patient; a group is in one split.
+        label_separator: between the labels of a picture; None: each cell is one class.
+        multi_label: whether a cell lists labels, any number of them; None: if the separator is in any cell.
         test_fraction: in (0, 1), set apart where no splits are given.
         split_seed: of the choice.
         on_bad_picture: `fail`, or `skip` to leave them out.
@@ -64,18 +70,21 @@ def image_table(
     if missing:
         has = ", ".join(str(column) for column in rows.columns)
         raise ValueError(f"{name}: has no column {missing[0]}; it has {has}")
-    text = {column: [_as_text(value) for value in rows[column].tolist()] for column in columns}
+    text = {column: [_as_text(value, label_separator) for value in rows[column].tolist()] for column in columns}
+    separator = _separator(text[label_column], label_separator, multi_label)
     for column in columns:
         empty = [row for row, value in enumerate(text[column]) if not value]
-        if empty:
-            raise ValueError(f"{name}: {counted(len(empty), 'row')} without {column}, the first of them row {empty[0] + 1}")
+        if empty and (column != label_column or separator is None):
+            hint = "; data.multi_label=true if a picture may have no label" if column == label_column else ""
+            said = f"{counted(len(empty), 'row')} without {column}, the first of them row {empty[0] + 1}"
+            raise ValueError(f"{name}: {said}{hint}")
     if not len(rows):
         raise ValueError(f"{name}: has no rows")
     base, paths = _found(text[path_column], root, Path(table).parent if isinstance(table, str) else None, name)
-    class_names = _sorted(text[label_column])
+    class_names, of_pictures = _classes(text[label_column], separator)
     if len(class_names) < 2:
-        raise ValueError(f"{name}: {label_column} has one value, {class_names[0]}; at least 2 classes are accepted")
-    numbers = {label: index for index, label in enumerate(class_names)}
+        value = f"one value, {class_names[0]}" if class_names else "no value"
+        raise ValueError(f"{name}: {label_column} has {value}; at least 2 classes are accepted")
     splits = [_split(value, name) for value in text[split_column]] if split_column in columns and split_column else None
     groups = None
     if group_column is not None:
@@ -88,7 +97,7 @@ def image_table(
         base,
         class_names,
         paths,
-        [numbers[label] for label in text[label_column]],
+        of_pictures,
         splits,
         groups,
         Counter(),
@@ -125,8 +134,10 @@ def _read(path: Path) -> "pd.DataFrame":
     raise ValueError(f"data.table={path}: one of {', '.join(_SUFFIXES)} is accepted")
 
 
-def _as_text(value: Any) -> str:
-    """Return a value as CSV would have it: 3.0, which a column with gaps makes of 3, is 3; nothing is empty."""
+def _as_text(value: Any, separator: str | None) -> str:
+    """Return a value as CSV would have it: 3.0, which a column with gaps makes of 3, is 3; nothing is empty, a list joined."""
+    if isinstance(value, list | tuple | np.ndarray):
+        return (separator or labels.SEPARATOR).join(_as_text(it, separator) for it in value)
     if value is None or value != value:
         return ""
     if isinstance(value, float) and value.is_integer():
@@ -134,9 +145,27 @@ def _as_text(value: Any) -> str:
     return str(value).strip()
 
 
-def _sorted(labels: Sequence[str]) -> list[str]:
+def _separator(cells: Sequence[str], given: str | None, multi_label: bool | None) -> str | None:
+    """Return what separates the labels in the cells; None where each is one class."""
+    if given is None or multi_label is False:
+        return None
+    return given if multi_label or any(given in cell for cell in cells) else None
+
+
+def _classes(cells: Sequence[str], separator: str | None) -> tuple[list[str], list[int] | list[tuple[int, ...]]]:
+    """Return the classes in order, and the label of each picture or, with a separator, its labels as multi-hot."""
+    if separator is None:
+        class_names = _sorted(cells)
+        numbers = {name: index for index, name in enumerate(class_names)}
+        return class_names, [numbers[cell] for cell in cells]
+    having = labels.split_cells(cells, separator)
+    class_names = _sorted([label for of_one in having for label in of_one])
+    return class_names, labels.multi_hot(having, class_names)
+
+
+def _sorted(cells: Sequence[str]) -> list[str]:
     """Return the classes in order: of numbers if all are, else of the alphabet."""
-    names = set(labels)
+    names = set(cells)
     try:
         return sorted(names, key=lambda name: (float(name), name))
     except ValueError:
@@ -199,7 +228,7 @@ def labelled_in(
     missing = [column for column in columns if column not in rows]
     if missing:
         raise ValueError(f"{name}: has no column {missing[0]}; it has {', '.join(str(column) for column in rows.columns)}")
-    paths, labels, *splits = ([_as_text(value) for value in rows[column].tolist()] for column in columns)
+    paths, labels, *splits = ([_as_text(value, None) for value in rows[column].tolist()] for column in columns)
     if split is not None:
         wanted = _split(split, name)
         chosen = [row for row, value in enumerate(splits[0]) if _split(value, name) == wanted]

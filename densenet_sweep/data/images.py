@@ -21,10 +21,10 @@ BLOCK_BYTES = 2**23
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """Images and their labels on one device: rows_N of pixels_MCHW (uint8), or all rows; and labels_N (int64).
+    """Images and their labels on one device: rows_N of pixels_MCHW (uint8), or all rows; and labels_N or labels_NK (int64).
 
     A selection refers to the original pixels, so the splits of a data set share them; if they are a mapped file, all processes
-    of a machine do. They are never written to.
+    of a machine do. They are never written to. Of images with several labels, labels_NK are multi-hot; see `labels`.
     """
 
     pixels_MCHW: Tensor
@@ -37,7 +37,7 @@ class Images:
                 f"images are {self.pixels_MCHW.dtype} of {counted(self.pixels_MCHW.ndim, 'dimension')}, not uint8 of 4"
             )
         rows_N = self.pixels_MCHW if self.rows_N is None else self.rows_N
-        if self.labels_N.dtype != torch.int64 or self.labels_N.shape != rows_N.shape[:1]:
+        if self.labels_N.dtype != torch.int64 or self.labels_N.ndim > 2 or self.labels_N.shape[:1] != rows_N.shape[:1]:
             raise ValueError(f"labels of shape {tuple(self.labels_N.shape)} do not go with {counted(len(rows_N), 'image')}")
 
     @property

@@ -41,7 +41,7 @@ class _Part:
 class Parts:
     """The decoded parts of a set: in files where they can be written, else in memory."""
 
-    def __init__(self, root: Path, paths: Sequence[str], how: Reading, identities: Sequence[tuple[str, int, int, int]]) -> None:
+    def __init__(self, root: Path, paths: Sequence[str], how: Reading, identities: Sequence[tuple[object, ...]]) -> None:
         """Decode what has not been decoded by a process that was interrupted.
 
         Args:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from densenet_sweep.counts import counted
+from densenet_sweep.data import labels as label_sets
 from densenet_sweep.data.cache import Decoding, file_name, load_or_decode
 from densenet_sweep.data.images import Found, HeldBack, Images, Source
 from densenet_sweep.data.parts import VERSION, Parts
@@ -32,7 +33,7 @@ class Listed:
         root: a folder; the decoded pictures are kept there, and names are relative to it.
         class_names: by label.
         paths: of the pictures.
-        labels: of the same.
+        labels: of the same; of several labels each, multi-hot.
         splits: of the same, each one of `SPLITS`; None where none are given.
         groups: of the same, numbered from 0; None where pictures do not belong together.
         skipped: how many files were left out, by the reason.
@@ -43,7 +44,7 @@ class Listed:
     root: Path
     class_names: Sequence[str]
     paths: Sequence[str]
-    labels: Sequence[int]
+    labels: Sequence[int | tuple[int, ...]]
     splits: Sequence[str] | None = None
     groups: Sequence[int] | None = None
     skipped: Counter[str] = field(default_factory=Counter)
@@ -81,7 +82,7 @@ def load(listed: Listed, how: Reading, *, stem: str, test_fraction: float, split
             given = np.asarray(listed.splits)[rows]
             return {name: np.flatnonzero(given == name) for name in SPLITS}
         train, test = split_rows(
-            np.asarray(listed.labels)[rows],
+            label_sets.strata(np.asarray(listed.labels)[rows]),
             valid_fraction=test_fraction,
             num_train=None,
             seed=split_seed,
@@ -134,8 +135,8 @@ def load(listed: Listed, how: Reading, *, stem: str, test_fraction: float, split
         return select("test")
 
     untested = listed.untested if not len(places["test"]) else ""
-    tested = set(labels[places["test"]].tolist())
-    missing = [name for label, name in enumerate(listed.class_names) if label not in tested]
+    tested = label_sets.counts(labels[places["test"]], len(listed.class_names))
+    missing = [name for name, count in zip(listed.class_names, tested, strict=True) if not count]
     said = f"no test pictures of {', '.join(missing)}: a test says nothing of it" if missing and not untested else ""
     skipped = listed.skipped + Counter({f"bad, such as {_name(listed, next(iter(bad)))}": len(bad)} if bad else {})
     lowest_highest = about["value_range"]
@@ -158,7 +159,7 @@ def load(listed: Listed, how: Reading, *, stem: str, test_fraction: float, split
     )
 
 
-def _identities(listed: Listed) -> Iterator[tuple[str, int, int, int]]:
+def _identities(listed: Listed) -> Iterator[tuple[object, ...]]:
     """Yield name, label, size and time of each file; those of a file that cannot be read are 0."""
     for row, (path, label) in enumerate(zip(listed.paths, listed.labels, strict=True)):
         try:
@@ -184,8 +185,8 @@ def _refuse_unclear(listed: Listed, rows: Sequence[int]) -> None:
 
 def _bad(listed: Listed, bad: dict[int, str]) -> str:
     """Return one line on all bad pictures."""
-    by_class = Counter(listed.class_names[listed.labels[row]] for row in bad)
-    counts = ", ".join(f"{name} {count:,}" for name, count in by_class.items())
+    by_class = label_sets.counts(np.asarray(listed.labels)[list(bad)], len(listed.class_names))
+    counts = ", ".join(f"{name} {count:,}" for name, count in zip(listed.class_names, by_class, strict=True) if count)
     named = [f"{_name(listed, row)} ({reason})" for row, reason in list(bad.items())[:_MOST_NAMES]]
     more = f" and {len(bad) - _MOST_NAMES:,} more" if len(bad) > _MOST_NAMES else ""
     return (

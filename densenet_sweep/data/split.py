@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from densenet_sweep.counts import counted
+from densenet_sweep.data import labels
 from densenet_sweep.data.images import Images
 from densenet_sweep.data.known import split_sizes
 
@@ -33,7 +34,7 @@ def split(
 ) -> tuple[Images, Images]:
     """Return (train, valid) of `images`; for the arguments and what is raised see `split_rows`."""
     train, valid = split_rows(
-        images.labels_N.cpu().numpy(),
+        labels.strata(images.labels_N.cpu().numpy()),
         valid_fraction=valid_fraction,
         num_train=num_train,
         seed=seed,
@@ -52,7 +53,7 @@ def subset(images: Images, *, num_train: int | None, seed: int) -> Images:
     """
     if num_train is None:
         return images
-    labels_N = images.labels_N.cpu().numpy()
+    labels_N = labels.strata(images.labels_N.cpu().numpy())
     num_classes = len(np.unique(labels_N))
     if not num_classes <= num_train <= len(labels_N):
         raise ValueError(f"data.num_train={num_train}: between {num_classes} and {len(labels_N)} is accepted")
@@ -79,7 +80,7 @@ def split_rows(
     together, the fraction and the proportions are met as nearly as they allow (scikit-learn's StratifiedGroupKFold).
 
     Args:
-        labels_N: of the images.
+        labels_N: of the images; of several labels each, their `labels.strata`.
         valid_fraction: in (0, 1).
         num_train: size of a stratified subset of what validation leaves, or None for all of it.
         seed: of the choice.
@@ -136,7 +137,7 @@ def check_classes(train: Images, valid: Images, class_names: Sequence[str]) -> N
     Raises:
         ValueError: naming the class and the remedy.
     """
-    in_train_K, in_valid_K = _counts(train, class_names), _counts(valid, class_names)
+    in_train_K, in_valid_K = (labels.counts(images.labels_N, len(class_names)) for images in (train, valid))
     absent = {
         name: in_train + in_valid
         for name, in_train, in_valid in zip(class_names, in_train_K, in_valid_K, strict=True)
@@ -150,7 +151,7 @@ def check_classes(train: Images, valid: Images, class_names: Sequence[str]) -> N
 
 def few_images(train: Images, valid: Images, class_names: Sequence[str]) -> str:
     """Return a sentence that names the classes with few images; empty if there are none."""
-    both_K = [sum(pair) for pair in zip(_counts(train, class_names), _counts(valid, class_names), strict=True)]
+    both_K = [sum(pair) for pair in zip(*(labels.counts(it.labels_N, len(class_names)) for it in (train, valid)), strict=True)]
     few = {name: count for name, count in zip(class_names, both_K, strict=True) if count < _FEW}
     return f"{_listed(few)} for training and validation; an accuracy says little of so few" if few else ""
 
@@ -161,11 +162,6 @@ def _listed(counts: dict[str, int]) -> str:
     said = [f"class {name} has {counted(count, 'image') if count else 'no image'}" for name, count in named]
     more = len(counts) - len(named)
     return ", ".join(said) + (f", and {more} more {'has' if more == 1 else 'have'} as few" if more else "")
-
-
-def _counts(images: Images, class_names: Sequence[str]) -> list[int]:
-    counts: list[int] = torch.bincount(images.labels_N, minlength=len(class_names)).tolist()
-    return counts
 
 
 def _every_class_first(order_N: np.ndarray, labels_M: np.ndarray, *, num_last: int) -> np.ndarray:

@@ -29,6 +29,8 @@ class Signature:
         resize: of pictures before; see `Reading`.
         background: of pictures; see `Reading`.
         value_range: the values that become 0 and 255, in pictures that hold values; None where training had none.
+        is_multi_label: an image has any number of the classes, and each probability is that of one class being there.
+        thresholds: by the outputs, the probability from which on a class is predicted, chosen on the validation images.
     """
 
     num_channels: int
@@ -37,6 +39,8 @@ class Signature:
     resize: str = "crop"
     background: str | tuple[int, ...] = "white"
     value_range: tuple[float, float] | None = None
+    is_multi_label: bool = False
+    thresholds: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         """Take lists, as files have them, for tuples.
@@ -44,7 +48,7 @@ class Signature:
         Raises:
             ValueError, TypeError: values that cannot be used.
         """
-        for name in ("image_size", "background", "value_range"):
+        for name in ("image_size", "background", "value_range", "thresholds"):
             value = getattr(self, name)
             object.__setattr__(self, name, tuple(value) if isinstance(value, list) else value)
         as_range(self.value_range)
@@ -71,6 +75,8 @@ class Signature:
             "resize": self.resize,
             "background": json.dumps(self.background),
             "value_range": json.dumps(self.value_range),
+            "multi_label": json.dumps(self.is_multi_label),
+            "thresholds": json.dumps(self.thresholds),
         }
 
     @classmethod
@@ -89,6 +95,8 @@ class Signature:
                 texts.get("resize") or "crop",
                 json.loads(texts.get("background") or '"white"'),
                 json.loads(texts.get("value_range") or "null"),
+                json.loads(texts.get("multi_label") or "false"),
+                json.loads(texts.get("thresholds") or "null"),
             )
         except (KeyError, TypeError, ValueError):
             raise ValueError("says nothing of its classes and images; only what this program wrote does") from None
@@ -118,7 +126,7 @@ class Classifier(nn.Module):
         """Return probabilities_BK of float32 for images_BCHW of uint8."""
         preprocessing = Preprocessing(self.signature.image_size, self.mean_C, self.std_C)
         logits_BK: Tensor = self.network(preprocessing.normalize(preprocessing.resize_any(images_BCHW)))
-        return torch.softmax(logits_BK, dim=1)
+        return torch.sigmoid(logits_BK) if self.signature.is_multi_label else torch.softmax(logits_BK, dim=1)
 
     def export(self) -> torch.export.ExportedProgram:
         """Return the classifier as a graph that needs none of this package's code; batch, height and width are dynamic."""

@@ -54,6 +54,8 @@ def classifier(folder: Path, given: Sequence[str] = (), *, config_dir: str | Non
         getattr(data, "resize", "crop"),
         getattr(data, "background", "white"),
         kept.get("value_range") or getattr(data, "value_range", None),
+        bool(kept.get("multi_label")),
+        kept.get("thresholds"),
     )
     made = Classifier(network, signature=signature, mean_C=mean_C, std_C=std_C)
     made.contents = contents(kept)

@@ -24,12 +24,16 @@ class Model:
 
     Attributes:
         class_names: in the order of the probabilities.
+        is_multi_label: an image has any number of the classes.
+        thresholds: the probability from which on each class is predicted, chosen on the validation images; None if unknown.
         num_channels: of its images: 1 for grey, 3 for colour.
         origin: where it comes from, in words.
     """
 
     def __init__(self, signature: "Signature", predictor: "Callable[[Tensor], Tensor]", origin: str) -> None:
         self.class_names = signature.class_names
+        self.is_multi_label = signature.is_multi_label
+        self.thresholds = signature.thresholds
         self.num_channels = signature.num_channels
         self.origin = origin
         self._predictor = predictor

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from densenet_sweep.data.labels import strata
 from densenet_sweep.run import class_metrics
 from densenet_sweep.training.evaluation import Evaluation
 
@@ -32,15 +33,18 @@ class Uncertainty:
 def uncertainty(evaluation: Evaluation, name: str) -> Uncertainty | None:
     """Return the uncertainty of the metric `name`, such as `auroc`; None for one that outputs do not give, or is not a number.
 
-    Classes keep their numbers of images, as a stratified split does. The same split is always resampled in the same way.
+    Classes (of several labels, the rarest one of an image) keep their numbers of images, as a stratified split does. The same
+    split is always resampled in the same way.
     """
     name = _SAME.get(name, name)
-    if not class_metrics.is_computed(name):
+    labels_N = evaluation.labels_N.numpy()
+    if not class_metrics.is_computed(name, labels_N):
         return None
-    labels_N, probabilities_NK = evaluation.labels_N.numpy(), class_metrics.probabilities(evaluation)
+    probabilities_NK = class_metrics.probabilities(evaluation)
     if not math.isfinite(class_metrics.value(name, labels_N, probabilities_NK)):
         return None
-    members = [np.flatnonzero(labels_N == label) for label in np.unique(labels_N)]
+    strata_N = strata(labels_N)
+    members = [np.flatnonzero(strata_N == label) for label in np.unique(strata_N)]
     num_resamples = min(_MOST_RESAMPLES, max(_FEWEST_RESAMPLES, _NUM_OUTPUTS // probabilities_NK.size))
     generator = np.random.default_rng(0)
     values_R = np.empty(num_resamples)

@@ -1,11 +1,12 @@
 """Metrics of a network's outputs on a split, computed with scikit-learn.
 
-One class against the others, averaged over the classes that the split has; of two classes the second is the positive one.
-Shape suffixes: N images of a split, K outputs, P classes present.
+One class against the others, averaged over the classes that the split has; of two classes the second is the positive one. Of
+images with any number of labels, a mean over the labels; a label is predicted from a probability of one half on.
+Shape suffixes: N images of a split, K outputs, P classes present. Of any number of labels, labels_N are multi-hot labels_NK.
 """
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 
 import numpy as np
 
@@ -20,29 +21,31 @@ def compute(evaluation: Evaluation, names: Collection[str]) -> dict[str, float]:
 
     Outputs that are not numbers give NaN, and so does a split of a single class where a metric needs two.
     """
-    wanted = [name for name in _COMPUTATIONS if name in names]
+    labels_N = evaluation.labels_N.numpy()
+    wanted = [name for name in _computations(labels_N) if name in names]
     if not wanted:
         return {}
-    labels_N = evaluation.labels_N.numpy()
     probabilities_NK = probabilities(evaluation)
     return {name: value(name, labels_N, probabilities_NK) for name in wanted}
 
 
-def is_computed(name: str) -> bool:
-    """Return whether the metric `name` is computed here."""
-    return name in _COMPUTATIONS
+def is_computed(name: str, labels_N: np.ndarray) -> bool:
+    """Return whether the metric `name` is computed here for such labels."""
+    return name in _computations(labels_N)
 
 
 def value(name: str, labels_N: np.ndarray, probabilities_NK: np.ndarray) -> float:
     """Return the metric `name`; NaN where `compute` says so."""
     if not np.isfinite(probabilities_NK).all():
         return math.nan
-    return float(_COMPUTATIONS[name](labels_N, probabilities_NK))
+    return float(_computations(labels_N)[name](labels_N, probabilities_NK))
 
 
 def probabilities(evaluation: Evaluation) -> np.ndarray:
     """Return probabilities_NK in fp64."""
-    probabilities_NK: np.ndarray = evaluation.logits_NK.double().softmax(dim=1).numpy()
+    logits_NK = evaluation.logits_NK.double()
+    is_multi_label = evaluation.labels_N.ndim == 2
+    probabilities_NK: np.ndarray = (logits_NK.sigmoid() if is_multi_label else logits_NK.softmax(dim=1)).numpy()
     return probabilities_NK
 
 
@@ -104,3 +107,53 @@ _COMPUTATIONS: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
     "log_loss": _log_loss,
     "calibration_error": _calibration_error,
 }
+
+
+def _f1_of_labels(labels_NK: np.ndarray, probabilities_NK: np.ndarray) -> float:
+    from sklearn.metrics import f1_score
+
+    present = labels_NK.any(axis=0)
+    predicted_NK = probabilities_NK >= 0.5
+    return _mean(f1_score(has_N, said_N) for has_N, said_N in zip(labels_NK.T[present], predicted_NK.T[present], strict=True))
+
+
+def _auroc_of_labels(labels_NK: np.ndarray, probabilities_NK: np.ndarray) -> float:
+    from sklearn.metrics import roc_auc_score
+
+    return _mean_of_labels(roc_auc_score, labels_NK, probabilities_NK)
+
+
+def _average_precision_of_labels(labels_NK: np.ndarray, probabilities_NK: np.ndarray) -> float:
+    from sklearn.metrics import average_precision_score
+
+    return _mean_of_labels(average_precision_score, labels_NK, probabilities_NK)
+
+
+def _log_loss_of_labels(labels_NK: np.ndarray, probabilities_NK: np.ndarray) -> float:
+    from sklearn.metrics import log_loss
+
+    pairs = zip(labels_NK.T, probabilities_NK.T, strict=True)
+    return _mean(log_loss(has_N, score_N, labels=[0, 1]) for has_N, score_N in pairs)
+
+
+def _mean_of_labels(score: Callable[..., float], labels_NK: np.ndarray, probabilities_NK: np.ndarray) -> float:
+    """Return the mean over the labels that some images of the split have and some lack."""
+    pairs = zip(labels_NK.T, probabilities_NK.T, strict=True)
+    return _mean(score(has_N, score_N) for has_N, score_N in pairs if 0 < has_N.sum() < len(has_N))
+
+
+def _mean(values: Iterable[float]) -> float:
+    found = list(values)
+    return sum(found) / len(found) if found else math.nan
+
+
+_OF_MULTI_LABEL: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
+    "macro_f1": _f1_of_labels,
+    "auroc": _auroc_of_labels,
+    "average_precision": _average_precision_of_labels,
+    "log_loss": _log_loss_of_labels,
+}
+
+
+def _computations(labels_N: np.ndarray) -> dict[str, Callable[[np.ndarray, np.ndarray], float]]:
+    return _OF_MULTI_LABEL if labels_N.ndim == 2 else _COMPUTATIONS

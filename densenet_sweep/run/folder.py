@@ -17,6 +17,7 @@ from hydra_async_sweeper import TrialLost
 from torch import nn
 
 from densenet_sweep.data.preprocessing import Preprocessing
+from densenet_sweep.run import label_table
 from densenet_sweep.run.artifacts import BEST_WEIGHTS, CHECKPOINT, FINAL_WEIGHTS, PREVIOUS_CHECKPOINT
 from densenet_sweep.tracking.curves import write_curves
 from densenet_sweep.tracking.figures import write_evaluation
@@ -46,7 +47,9 @@ class RunFolder:
         average: WeightAverage | None = None,
         value_range: tuple[float, float] | None = None,
         contents: np.ndarray | None = None,
+        is_multi_label: bool = False,
         confusion_KK: torch.Tensor | None = None,
+        labels: Sequence[label_table.Row] = (),
     ) -> None:
         """Make the folder.
 
@@ -60,7 +63,9 @@ class RunFolder:
             class_names: of the data set.
             value_range: of the pictures, if they hold values.
             contents: of the files of training and validation; see `found.seen`.
+            is_multi_label: whether images have any number of labels.
             confusion_KK: of the best epoch of an earlier start.
+            labels: the table of the same.
 
         Raises:
             OSError: it cannot be made.
@@ -76,7 +81,9 @@ class RunFolder:
         self._class_names = class_names
         self._value_range = value_range
         self._contents = contents
+        self._is_multi_label = is_multi_label
         self._confusion_KK = confusion_KK
+        self._labels = list(labels)
         self._unwritten_best: dict[str, Any] | None = None
         self._unwritten_last: dict[str, Any] | None = None
         self._rests_until = -math.inf
@@ -111,12 +118,15 @@ class RunFolder:
         average = None if self._average is None else _copied(self._average.state_dict())
         if best is not None:
             self._confusion_KK = best.confusion_KK
+            if self._is_multi_label:
+                self._labels = label_table.rows(best, self._class_names, label_table.best_thresholds(best))
             self._unwritten_best = self._weights(network if average is None else average["network"], len(history))
-        past = {"run_id": run_id, "rungs": list(rungs), "history": list(history), "confusion": self._confusion_KK}
+        past = {"run_id": run_id, "rungs": list(rungs), "history": list(history)}
+        of_best = {"confusion": self._confusion_KK, "labels": self._labels}
         state = {"network": network, "optimizer": _copied(self._optimizer.state_dict())}
         if average is not None:
             state["average"] = average
-        self._unwritten_last = {**self._same, **past, **state}
+        self._unwritten_last = {**self._same, **past, **of_best, **state}
         began = time.monotonic()
         if began >= self._rests_until:
             self._write()
@@ -163,6 +173,10 @@ class RunFolder:
             seen["value_range"] = list(self._value_range)
         if self._contents is not None:  # so that `evaluate` can tell whether a picture is among them
             seen["contents"] = torch.from_numpy(self._contents.view(np.int64))
+        if self._is_multi_label:
+            seen["multi_label"] = True
+        if self._labels:
+            seen["thresholds"] = [row["threshold"] for row in self._labels]
         return {"network": network, "epoch": epoch, "class_names": list(self._class_names), **seen}
 
     def keep_pictures(self, history: Sequence[Mapping[str, float]]) -> None:
@@ -171,11 +185,17 @@ class RunFolder:
             write_curves(self.artifacts, history)
             if self._confusion_KK is not None:
                 write_evaluation(self.artifacts, self._confusion_KK.numpy(), self._class_names, split="Validation")
+            if self._labels:
+                label_table.write(self.artifacts, self._labels)
 
     def keep_test(self, test: Evaluation) -> None:
         """Write the test result, and which images were right, so that networks can be compared image by image."""
         with _warn_on_oserror(self.artifacts):
-            write_evaluation(self.artifacts, test.confusion_KK.numpy(), self._class_names, split="Test")
+            if test.confusion_KK is not None:
+                write_evaluation(self.artifacts, test.confusion_KK.numpy(), self._class_names, split="Test")
+            else:
+                thresholds = [0.5] * len(self._class_names)
+                label_table.write(self.artifacts, label_table.rows(test, self._class_names, thresholds))
             np.save(self.artifacts / "test_right.npy", test.is_right_N.numpy())
 
 

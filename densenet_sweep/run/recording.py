@@ -19,6 +19,7 @@ from densenet_sweep.config import run_config
 from densenet_sweep.config.data_sections import DataConfig, PicturesConfig
 from densenet_sweep.config.errors import one_line
 from densenet_sweep.config.metrics import on_test
+from densenet_sweep.data import labels
 from densenet_sweep.data.images import Images
 from densenet_sweep.run.artifacts import BEST_WEIGHTS, CHECKPOINT, PREVIOUS_CHECKPOINT
 from densenet_sweep.tracking.provenance import provenance_tags
@@ -150,7 +151,7 @@ def _what(job: Job) -> str:
 
 
 def _data_used(data: DataConfig, job: Job, context: str, images: Images, class_names: Sequence[str]) -> DataUsed:
-    counts = torch.bincount(images.labels_N, minlength=len(class_names)).tolist()
+    counts = labels.counts(images.labels_N, len(class_names))
     keys = ("valid_fraction", "num_train", "split_seed", *(() if data.folds is None else ("folds",)))
     of_the_split = {key: getattr(data, key) for key in keys}
     return DataUsed(

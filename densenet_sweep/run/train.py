@@ -26,6 +26,7 @@ from densenet_sweep.counts import counted
 from densenet_sweep.data import found
 from densenet_sweep.data.batches import EvalBatches
 from densenet_sweep.data.images import Images, Source
+from densenet_sweep.data.labels import is_multi_label
 from densenet_sweep.run import build, cost_limits, mistakes, progress, reference, resume, splits, starting_weights
 from densenet_sweep.run.folder import RunFolder
 from densenet_sweep.run.folds import Fold, FoldedRun
@@ -33,6 +34,7 @@ from densenet_sweep.run.identity import read_as, set_num_threads
 from densenet_sweep.run.recording import Job, recorded
 from densenet_sweep.run.reporting import TrainingRun
 from densenet_sweep.run.starting_weights import FindModel, StartingWeights
+from densenet_sweep.run.task import check_task
 from densenet_sweep.tracking.record import Record
 from densenet_sweep.training import threads
 from densenet_sweep.training.compilation import Compiled
@@ -86,6 +88,10 @@ def train(config: Config, job: Job, find_model: FindModel | None = None) -> floa
     resume.check_images_of_the_sweep(read_as(config.data), digest, config.data.root, job)
     trial.hold_to(read_as(config.data), digest, f"data.root={config.data.root}: the digest of its images is")
     resume.check_images(last, digest, config.data.root, job)
+    check_task(
+        config.loss, config.objectives, images.pairs[0][0].labels_N,
+        num_classes=len(source.class_names), num_outputs=config.architecture.num_classes,
+    )  # fmt: skip
     config = _with_num_classes(config, len(source.class_names))
     if not is_complete:
         _check_limits(config, job, dtype)
@@ -223,7 +229,9 @@ def _train_network(
         same=setup.same, average=average, preprocessing=preprocessing,
         class_names=source.class_names, value_range=source.value_range,
         contents=found.seen(source),
+        is_multi_label=is_multi_label(train_images.labels_N),
         confusion_KK=last.get("confusion"),
+        labels=last.get("labels", ()),
     )  # fmt: skip
     keep_mistakes = functools.partial(
         mistakes.keep, folder.artifacts, config.tracking.keep_mistakes, evaluated, preprocessing=preprocessing, source=source

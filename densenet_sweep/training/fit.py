@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from densenet_sweep.training import malloc
 from densenet_sweep.training.ema import WeightAverage
-from densenet_sweep.training.evaluation import Evaluation, evaluate
+from densenet_sweep.training.evaluation import Evaluation, evaluate, is_right
 from densenet_sweep.training.finetuning import Frozen
 from densenet_sweep.training.losses import Loss
 from densenet_sweep.training.precision import autocast
@@ -143,8 +143,8 @@ def fit(
             optimizer.zero_grad()
             with torch.no_grad():
                 loss_sum += batch_loss * len(labels)
-                labels_B = labels if labels.ndim == 1 else labels.argmax(dim=1)
-                num_correct += (logits_BK.argmax(dim=1) == labels_B).sum()
+                # Shares of classes, of mixed images, are floats; several labels an image are whole numbers.
+                num_correct += is_right(logits_BK, labels.argmax(dim=1) if labels.is_floating_point() else labels).sum()
             num_images += len(labels)
             if step % _STEPS_BETWEEN_LOSS_CHECKS[device.type] == 0:
                 _check_finite(loss_sum, index, step)

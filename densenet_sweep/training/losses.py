@@ -1,7 +1,7 @@
 """Training losses: functions of a batch's outputs and labels, made once a run.
 
 The target of an image is its class, labels_B of int64, or the share of each class, targets_BK: of images mixed in pairs. A loss
-is linear in the shares.
+is linear in the shares. Of images with any number of labels it is multi-hot labels_BK of int64.
 Shape suffixes: B images in a batch, K classes.
 """
 
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-# Maps logits_BK and labels_B or targets_BK to the batch's mean, in nats per image.
+# Maps logits_BK and labels_B, targets_BK or multi-hot labels_BK to the batch's mean, in nats per image (or per label).
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 # The gradient of (1 - p)^gamma is infinite at p = 1 for a gamma below 1.
@@ -70,3 +70,20 @@ def focal(*, gamma: float, class_weights: Tensor | None = None, label_smoothing:
 def _total_weight(targets_BK: Tensor, class_weights: Tensor | None) -> Tensor | int:
     """Return the sum of the images' weights, by which a loss is averaged."""
     return len(targets_BK) if class_weights is None else (targets_BK @ class_weights).sum()
+
+
+def binary_cross_entropy(*, class_weights: Tensor | None = None, label_smoothing: float = 0.0) -> Loss:
+    """Return the binary cross entropy, averaged over images and labels, of multi-hot labels_BK.
+
+    Args:
+        class_weights: of K labels, above 0: how much an image with the label counts beside one without; None: as much.
+        label_smoothing: s in [0, 1): the targets are s/2 and 1 - s/2.
+    """
+
+    def loss(logits_BK: Tensor, labels_BK: Tensor) -> Tensor:
+        targets_BK = labels_BK.to(logits_BK.dtype)
+        if label_smoothing:
+            targets_BK = targets_BK + label_smoothing * (0.5 - targets_BK)
+        return functional.binary_cross_entropy_with_logits(logits_BK, targets_BK, pos_weight=class_weights)
+
+    return loss

@@ -285,6 +285,26 @@ CASES = {
             ("a start", ["hydra.sweeper.warm_start_from=nope"], "hydra.sweeper.warm_start_from=nope: no such study; there are"),
         )
     },
+    "one class an image by a loss of labels": (
+        ["loss=binary_cross_entropy", "data=digits"],
+        "loss=binary_cross_entropy: is for images with any number of labels, such as those of data=image_table",
+    ),
+    "balanced classes of images with several": (
+        ["loss=binary_cross_entropy", "data=image_table", "data.table=t.csv", "data.sampling=balanced"],
+        "data.sampling=balanced: natural is accepted with several labels an image",
+    ),
+    "mixed images with several labels": (
+        ["loss=binary_cross_entropy", "data=image_table", "data.table=t.csv", "data.augment.mixup=0.2"],
+        "data.augment.mixup=0.2: 0 is accepted with several labels an image",
+    ),
+    "an objective that several labels do not have": (
+        ["loss=binary_cross_entropy", "data=image_table", "data.table=t.csv", "objective=balanced_accuracy"],
+        "objective=valid_balanced_accuracy: with several labels an image, one of valid_accuracy, ",
+    ),
+    "no separator of labels": (
+        ["data=image_table", "data.table=t.csv", "data.label_separator=null", "data.multi_label=true"],
+        "data.multi_label=true needs a data.label_separator, such as |",
+    ),
     "a grid whose second job cannot run": (
         ["-m", "architecture.depth=10,11"],
         "architecture.depth=11: a depth of 6n+4 is accepted, such as 10 or 16",

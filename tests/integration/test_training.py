@@ -1,5 +1,6 @@
 """Whole runs of the command on scikit-learn's digits, in this process."""
 
+import csv
 import os
 import shutil
 import signal
@@ -19,6 +20,7 @@ from hydra_async_sweeper.trial import NullTrial, running
 from torch import nn
 
 from densenet_sweep.config.metrics import OF_OUTPUTS
+from densenet_sweep.python_api.model import of_run
 from densenet_sweep.run import reporting, splits, train
 from densenet_sweep.training import checkpoint
 
@@ -283,6 +285,41 @@ def test_a_users_own_pictures_train(command, tmp_path):
     typed = command("data=image_folder", "data.root=pictures", "data.image_size=16", *NOTHING, "hydra.run.dir=other")
     assert typed.exit_code == 1
     assert typed.err.startswith("densenet-sweep: error: class gnus has no image: a class needs an image for training and")
+
+
+def test_pictures_with_several_labels_train_and_are_predicted(command, tmp_path):
+    import numpy as np
+    from PIL import Image
+
+    rows, generator = ["path,label"], np.random.default_rng(0)
+    for index in range(60):
+        levels = generator.integers(0, 40, (8, 8)).astype(np.uint8)
+        has = [index % 2 == 0, index % 3 == 0]
+        levels[:, :4] += 200 * has[0]
+        levels[:, 4:] += 200 * has[1]
+        Image.fromarray(levels).save(tmp_path / f"{index}.png")
+        rows.append(f"{index}.png,{'|'.join(name for name, there in zip(('edge', 'mass'), has, strict=True) if there)}")
+    (tmp_path / "table.csv").write_text("\n".join(rows))
+    typed = command(
+        "data=image_table", "data.table=table.csv", "data.image_size=8", "data.num_channels=1", "data.valid_fraction=0.3",
+        "data.augment.horizontal_flip=false", "loss=binary_cross_entropy", "loss.class_weights=balanced", "objective=auroc",
+        "batch_size=8", "epochs=2", "architecture.depth=10", "architecture.growth_rate=4", *NOTHING, "hydra.run.dir=run",
+    )  # fmt: skip
+    assert typed.exit_code == 0, typed.err
+    assert set(history(tmp_path / "run")[-1]) >= {"valid_auroc", "valid_average_precision", "valid_macro_f1", "valid_log_loss"}
+    artifacts = tmp_path / "run" / "artifacts"
+    assert not (artifacts / "confusion.png").exists()
+    with (artifacts / "labels.csv").open(encoding="utf-8") as file:
+        table = list(csv.DictReader(file))
+    assert [row["label"] for row in table] == ["edge", "mass"]
+    model = of_run(artifacts)
+    assert model.is_multi_label
+    assert [f"{threshold:.4f}" for threshold in model.thresholds] == [row["threshold"] for row in table]
+    probabilities_NK = model(np.zeros((2, 8, 8), np.uint8))
+    assert probabilities_NK.shape == (2, 2)
+    assert probabilities_NK.sum(axis=1) != pytest.approx(1.0)
+    typed = command("data=image_table", "data.table=table.csv", "data.image_size=8", *NOTHING, "hydra.run.dir=other")
+    assert typed.err.startswith("densenet-sweep: error: loss=cross_entropy: the images have several labels each")
 
 
 PICTURES = [

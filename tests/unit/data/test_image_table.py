@@ -107,7 +107,11 @@ def change(rows: pd.DataFrame, column: str, values: dict[int, str]) -> pd.DataFr
         (lambda rows: rows, {"label_column": "kind"}, r"has no column kind; it has path, label, split, patient$"),
         (lambda rows: rows, {"group_column": "site"}, r"has no column site; it has path"),
         (lambda rows: rows, {"split_column": "fold"}, r"has no column fold"),
-        (lambda rows: change(rows, "label", {3: ""}), {}, r"1 row without label, the first of them row 4$"),
+        (
+            lambda rows: change(rows, "label", {3: ""}),
+            {},
+            r"1 row without label, the first of them row 4; data.multi_label=true if",
+        ),
         (
             lambda rows: change(rows, "split", {3: "holdout"}),
             {},
@@ -155,3 +159,31 @@ def test_a_single_group_cannot_be_split(tmp_path):
     rows = pd.DataFrame({"path": paint(tmp_path, 8), "label": ["a", "b"] * 4, "site": ["x"] * 8})
     with pytest.raises(ValueError, match=r"data\.test_fraction=0\.25: all pictures are of one group"):
         image_table("", table=write(rows, tmp_path / "t.csv"), group_column="site", **ARGUMENTS)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_a_cell_may_list_labels_or_none(tmp_path, suffix):
+    cells = ["b|a", "", "a", " c | a "] * 3
+    rows = pd.DataFrame({"path": paint(tmp_path, 12), "label": cells, "split": ["train"] * 4 + ["val"] * 4 + ["test"] * 4})
+    if suffix == ".jsonl":
+        rows["label"] = [cell.split("|") if cell else [] for cell in cells]
+    source = image_table("", table=write(rows, tmp_path / f"t{suffix}"), **ARGUMENTS)
+    assert source.class_names == ("a", "b", "c")
+    assert source.train.labels_N.tolist() == [[1, 1, 0], [0, 0, 0], [1, 0, 0], [1, 0, 1]]
+    assert source.valid is not None
+    line = found.line(source, source.train, source.valid)
+    assert line.startswith("train 4 (a 3, b 1, c 1, without a label 1), valid 4 ")
+
+
+def test_whether_cells_list_labels_can_be_said(tmp_path):
+    rows = pd.DataFrame({"path": paint(tmp_path, 16), "label": ["a", "b", "a;b", ""] * 4})
+    table = write(rows, tmp_path / "t.csv")
+    assert image_table("", table=table, label_separator=";", **ARGUMENTS).class_names == ("a", "b")
+    with pytest.raises(ValueError, match=r"4 rows without label, the first of them row 4; data\.multi_label=true if a picture"):
+        image_table("", table=table, **ARGUMENTS)
+    rows["label"] = ["a", "b", "c|d", "b"] * 4
+    table = write(rows, tmp_path / "u.csv")
+    assert image_table("", table=table, label_separator=None, **ARGUMENTS).class_names == ("a", "b", "c|d")
+    rows["label"] = ["a", "b", "", "b"] * 4
+    listed = image_table("", table=write(rows, tmp_path / "v.csv"), multi_label=True, **ARGUMENTS)
+    assert listed.train.labels_N.shape == (12, 2)

@@ -62,3 +62,16 @@ def test_a_signature_survives_as_texts():
     for texts in ({}, {**signature.as_texts(), "class_names": "a, b"}, {**signature.as_texts(), "image_size": "big"}):
         with pytest.raises(ValueError, match="says nothing of its classes and images"):
             Signature.from_texts(texts)
+
+
+def test_of_several_labels_each_has_a_probability_of_its_own():
+    signature = Signature(1, 8, ("edge", "mass", "node"), is_multi_label=True, thresholds=(0.5, 0.25, 0.125))
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 3))
+    classifier = Classifier(network, signature=signature, mean_C=torch.zeros(1), std_C=torch.ones(1))
+    images_BCHW = images(4, 1, 8, 8)
+    with torch.inference_mode():
+        logits_BK = classifier.network(images_BCHW / 255)
+        assert torch.allclose(classifier(images_BCHW), logits_BK.sigmoid(), atol=1e-6)
+    assert Signature.from_texts(signature.as_texts()) == signature
+    older = {key: text for key, text in signature.as_texts().items() if key not in ("multi_label", "thresholds")}
+    assert Signature.from_texts(older) == Signature(1, 8, ("edge", "mass", "node"))

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from densenet_sweep.run import bootstrap
+from densenet_sweep.run import bootstrap, class_metrics
 from densenet_sweep.training.evaluation import Evaluation
 
 
@@ -37,3 +37,14 @@ def test_the_loss_is_the_log_loss_and_what_outputs_do_not_give_has_none():
     assert bootstrap.uncertainty(split, "loss") == bootstrap.uncertainty(split, "log_loss")
     assert bootstrap.uncertainty(split, "accuracy") is None  # whose uncertainty is binomial
     assert bootstrap.uncertainty(split, "num_parameters") is None
+
+
+def test_images_with_several_labels_are_resampled_too():
+    generator = torch.Generator().manual_seed(0)
+    labels_NK = (torch.rand(200, 2, generator=generator) < torch.tensor([0.5, 0.1])).long()
+    logits_NK = labels_NK + torch.randn(200, 2, generator=generator)
+    split = Evaluation(0.0, 0.0, None, torch.zeros(200, dtype=torch.bool), logits_NK, labels_NK)
+    found = bootstrap.uncertainty(split, "auroc")
+    assert 0 < found.deviation < 0.1
+    assert found.low < class_metrics.compute(split, ["auroc"])["auroc"] < found.high
+    assert bootstrap.uncertainty(split, "balanced_accuracy") is None

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from densenet_sweep.config.metrics import OF_OUTPUTS
+from densenet_sweep.config.metrics import OF_MULTI_LABEL, OF_OUTPUTS
 from densenet_sweep.run import class_metrics
 from densenet_sweep.training.evaluation import Evaluation
 
@@ -70,3 +70,29 @@ def test_a_single_class_has_no_ranking_and_broken_outputs_have_no_value():
     assert single["balanced_accuracy"] == 0.5
     broken = class_metrics.compute(evaluation([[math.nan, 0.1], [0.4, 0.6]], [0, 1]), ["auroc", "macro_f1"])
     assert all(map(math.isnan, broken.values()))
+
+
+# Probabilities of two labels, and a third that no image has.
+LABELS = torch.tensor([[1, 0, 0], [0, 0, 0], [1, 1, 0], [0, 1, 0]])
+SCORES = torch.tensor([[0.9, 0.4, 0.1], [0.6, 0.3, 0.1], [0.5, 0.8, 0.1], [0.2, 0.1, 0.1]], dtype=torch.float64)
+SEVERAL = Evaluation(0.0, 0.0, None, torch.zeros(4, dtype=torch.bool), SCORES.logit(), LABELS)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        # One half and more is predicted: the first label of three images, two of which have it; the second of one that has it.
+        ("macro_f1", (4 / 5 + 2 / 3) / 2),
+        ("auroc", (3 / 4 + 2 / 4) / 2),
+        ("average_precision", ((1 + 2 / 3) / 2 + (1 + 2 / 4) / 2) / 2),
+    ],
+)
+def test_a_mean_over_the_labels(name, value):
+    assert class_metrics.compute(SEVERAL, [name]) == {name: pytest.approx(value, rel=1e-6)}
+
+
+def test_of_several_labels_an_image_there_are_some_of_the_metrics():
+    found = class_metrics.compute(SEVERAL, OF_OUTPUTS)
+    assert set(found) == set(OF_MULTI_LABEL)
+    entropy_NK = torch.where(LABELS > 0, SCORES, 1 - SCORES).log()
+    assert found["log_loss"] == pytest.approx(-entropy_NK.mean().item())

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from densenet_sweep.config.schema import ConfigError, LossConfig
+from densenet_sweep.config.schema import BinaryCrossEntropyConfig, ConfigError, LossConfig
 from densenet_sweep.run.class_weights import class_weights
 
 # Three images of class 0, one of class 1, two of class 2.
@@ -27,3 +27,9 @@ def test_another_number_of_weights_than_classes_is_refused():
     line = r"^loss\.class_weights=\[1, 5\]: none, balanced or 3 numbers above 0, one a class, is accepted$"
     with pytest.raises(ConfigError, match=line):
         weights([1, 5])
+
+
+def test_balanced_weights_of_labels_make_up_for_the_images_without_them():
+    labels_NK = torch.tensor([[1, 1], [0, 1], [0, 1], [0, 0]])
+    found = class_weights(BinaryCrossEntropyConfig("", "balanced"), labels_NK, num_classes=2, num_outputs=2)
+    assert found.tolist() == [3.0, pytest.approx(1 / 3)]

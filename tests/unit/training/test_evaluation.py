@@ -45,3 +45,16 @@ def test_evaluation_changes_nothing_and_restores_the_mode():
 def test_an_empty_split_is_refused():
     with pytest.raises(ValueError, match="nothing to evaluate"):
         evaluate(network(), [], dtype=torch.float32)
+
+
+def test_an_image_with_several_labels_is_right_if_all_are():
+    logits_NK = torch.tensor([[2.0, -1.0], [0.5, 0.5], [-3.0, -2.0]])
+    labels_NK = torch.tensor([[1, 0], [1, 0], [0, 0]])
+    pairs = [(logits_NK[rows, :, None, None], labels_NK[rows]) for rows in (slice(2), slice(2, 3))]
+    found = evaluate(nn.Flatten(), pairs, dtype=torch.float32)
+    expected = functional.binary_cross_entropy_with_logits(logits_NK, labels_NK.float())
+    assert found.loss == pytest.approx(expected.item(), rel=1e-6)
+    assert found.accuracy == pytest.approx(2 / 3)
+    assert found.is_right_N.tolist() == [True, False, True]
+    assert found.confusion_KK is None
+    assert torch.equal(found.labels_N, labels_NK)

@@ -70,3 +70,24 @@ def test_a_share_of_one_is_a_label_and_mixed_losses_are_linear_in_the_shares(nam
     expected = (0.7 * total * loss(logits_BK, labels_B) + 0.3 * of_others * loss(logits_BK, others_B)).item()
     mixed = loss(logits_BK, 0.7 * targets_BK + 0.3 * others_BK).item()
     assert mixed == pytest.approx(expected / (0.7 * total + 0.3 * of_others))
+
+
+# Probabilities 0.9, 0.2 and 0.5, 0.1 of two labels.
+OF_LABELS_BK = torch.tensor([[0.9, 0.2], [0.5, 0.1]], dtype=torch.float64).logit()
+LABELS_BK = torch.tensor([[1, 1], [0, 0]])
+
+
+def test_the_binary_cross_entropy_is_a_mean_over_images_and_labels():
+    found = losses.binary_cross_entropy()(OF_LABELS_BK, LABELS_BK)
+    assert found.item() == pytest.approx(-(math.log(0.9) + math.log(0.2) + math.log(0.5) + math.log(0.9)) / 4)
+
+
+def test_weights_of_labels_weigh_the_images_that_have_them():
+    weights = torch.tensor([2.0, 3.0], dtype=torch.float64)
+    found = losses.binary_cross_entropy(class_weights=weights)(OF_LABELS_BK, LABELS_BK)
+    assert found.item() == pytest.approx(-(2 * math.log(0.9) + 3 * math.log(0.2) + math.log(0.5) + math.log(0.9)) / 4)
+
+
+def test_smoothed_labels_are_nearer_to_one_half():
+    found = losses.binary_cross_entropy(label_smoothing=0.2)(OF_LABELS_BK[:1, :1], LABELS_BK[:1, :1])
+    assert found.item() == pytest.approx(-(0.9 * math.log(0.9) + 0.1 * math.log(0.1)))

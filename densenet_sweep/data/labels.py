@@ -1,0 +1,52 @@
+"""Labels of images: one class each, or any number of labels each, which are then a row of zeros and ones (multi-hot).
+
+Shape suffixes: N images of a set, K classes. labels_N may also be labels_NK, multi-hot.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+# Between the labels of a picture, in a cell of a table.
+SEPARATOR = "|"
+
+
+def is_multi_label(labels_N: Tensor | np.ndarray) -> bool:
+    """Return whether an image may have several labels, or none."""
+    return labels_N.ndim == 2
+
+
+def counts(labels_N: Tensor | np.ndarray, num_classes: int) -> list[int]:
+    """Return how many images have each class."""
+    labels_N = torch.as_tensor(labels_N)
+    counts_K = labels_N.sum(dim=0) if is_multi_label(labels_N) else torch.bincount(labels_N, minlength=num_classes)
+    found: list[int] = counts_K.tolist()
+    return found
+
+
+def num_without(labels_N: Tensor | np.ndarray) -> int:
+    """Return how many images have no label."""
+    return int((torch.as_tensor(labels_N).sum(dim=1) == 0).sum()) if is_multi_label(labels_N) else 0
+
+
+def strata(labels_N: np.ndarray) -> np.ndarray:
+    """Return strata_N, by which a set of images is split: the class or, of several labels, the rarest; K for no label."""
+    if not is_multi_label(labels_N):
+        return labels_N
+    num_classes = labels_N.shape[1]
+    # By rank and not by count: labels of equal counts stay apart.
+    rank_K = np.argsort(np.argsort(labels_N.sum(axis=0), kind="stable"))
+    rarest_N: np.ndarray = np.where(labels_N > 0, rank_K, num_classes).argmin(axis=1)
+    return np.where(labels_N.any(axis=1), rarest_N, num_classes)
+
+
+def split_cells(cells: Sequence[str], separator: str) -> list[list[str]]:
+    """Return the labels in each cell, such as `a|b`; an empty one has none."""
+    return [list(dict.fromkeys(label for part in cell.split(separator) if (label := part.strip()))) for cell in cells]
+
+
+def multi_hot(labels: Sequence[Sequence[str]], class_names: Sequence[str]) -> list[tuple[int, ...]]:
+    """Return a row of zeros and ones for each image."""
+    return [tuple(int(name in having) for name in class_names) for having in map(set, labels)]
