@@ -52,8 +52,9 @@ def metrics(found: Evaluation) -> list[Measured]:
     return measured
 
 
-def classes(confusion_KK: Tensor, class_names: tuple[str, ...]) -> list[OfClass]:
+def classes(confusion_KK: Tensor | None, class_names: tuple[str, ...]) -> list[OfClass]:
     """Return a row for each class that some picture has or was taken for."""
+    assert confusion_KK is not None, "the pictures have one class each"
     rows = []
     totals_K, predicted_K = confusion_KK.sum(dim=1).tolist(), confusion_KK.sum(dim=0).tolist()
     for name, total, predicted, right in zip(class_names, totals_K, predicted_K, confusion_KK.diagonal().tolist(), strict=True):
