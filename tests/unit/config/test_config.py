@@ -26,8 +26,12 @@ def test_every_group_has_options():
 def test_an_option_composes_and_its_targets_exist(group, option, monkeypatch):
     monkeypatch.setenv("DENSENET_SWEEP_STORAGE", "postgresql://me:secret@host/sweeps")
     monkeypatch.setenv("DENSENET_SWEEP_PROXY", "host:13000")
-    needed = ["data.image_size=64"] if option in LARGE else ["data.table=t.csv"] if option == "image_table" else []
-    config = composition.typed(composition.compose([f"{group}={option}", *needed]))
+    needed = {
+        **dict.fromkeys(LARGE, ["data.image_size=64"]),
+        "image_table": ["data.table=t.csv"],
+        "binary_cross_entropy": ["data=image_table", "data.table=t.csv"],
+    }
+    config = composition.typed(composition.compose([f"{group}={option}", *needed.get(option, [])]))
     if group not in ("experiment", "storage"):
         assert callable(get_object(getattr(config, group)._target_))
 
