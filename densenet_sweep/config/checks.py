@@ -149,7 +149,9 @@ def _check_loss(config: Config) -> None:
         )
     for key in ("mixup", "cutmix") if config.loss.is_multi_label else ():
         if getattr(config.data.augment, key):
-            raise ConfigError(f"data.augment.{key}={getattr(config.data.augment, key):g}: 0 is accepted with several labels an image")
+            raise ConfigError(
+                f"data.augment.{key}={getattr(config.data.augment, key):g}: 0 is accepted with several labels an image"
+            )
     if isinstance(config.loss, FocalConfig):
         _between(config, "loss.gamma", 0.0, math.inf, open_above=True)
 

@@ -27,7 +27,7 @@ def test_an_option_composes_and_its_targets_exist(group, option, monkeypatch):
     monkeypatch.setenv("DENSENET_SWEEP_STORAGE", "postgresql://me:secret@host/sweeps")
     monkeypatch.setenv("DENSENET_SWEEP_PROXY", "host:13000")
     needed = {
-        **dict.fromkeys(LARGE, ["data.image_size=64"]),
+        **{name: ["data.image_size=64"] for name in LARGE},
         "image_table": ["data.table=t.csv"],
         "binary_cross_entropy": ["data=image_table", "data.table=t.csv"],
     }
