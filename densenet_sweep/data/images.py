@@ -24,12 +24,14 @@ class Images:
     """Images and their labels on one device: rows_N of pixels_MCHW (uint8), or all rows; and labels_N or labels_NK (int64).
 
     A selection refers to the original pixels, so the splits of a data set share them; if they are a mapped file, all processes
-    of a machine do. They are never written to. Of images with several labels, labels_NK are multi-hot; see `labels`.
+    of a machine do. They are never written to. Of images with several labels, labels_NK are multi-hot; see `labels`. groups_N
+    number what belongs together, such as the pictures of a patient; None where images are independent.
     """
 
     pixels_MCHW: Tensor
     labels_N: Tensor
     rows_N: Tensor | None = None
+    groups_N: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if self.pixels_MCHW.dtype != torch.uint8 or self.pixels_MCHW.ndim != 4:
@@ -75,7 +77,8 @@ class Images:
     def select(self, indices: Tensor) -> "Images":
         """Return the images at `indices`, in that order."""
         rows_B = indices if self.rows_N is None else self.rows_N[indices]
-        return Images(self.pixels_MCHW, self.labels_N[indices], rows_B)
+        groups_B = None if self.groups_N is None else self.groups_N[indices.cpu().numpy()]
+        return Images(self.pixels_MCHW, self.labels_N[indices], rows_B, groups_B)
 
     def joined(self, others: "Images") -> "Images":
         """Return these images followed by `others`."""
@@ -93,7 +96,7 @@ class Images:
         for block_BCHW in self.blocks():
             images_NCHW[start : start + len(block_BCHW)] = block_BCHW
             start += len(block_BCHW)
-        return Images(images_NCHW, self.labels_N.to(device))
+        return Images(images_NCHW, self.labels_N.to(device), groups_N=self.groups_N)
 
 
 class HeldBack:

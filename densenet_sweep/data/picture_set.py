@@ -5,7 +5,7 @@ All bad pictures are named at once.
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -127,7 +127,8 @@ def load(listed: Listed, how: Reading, *, stem: str, test_fraction: float, split
     labels = np.asarray(listed.labels)[rows]
 
     def select(name: str) -> Images:
-        return decoded.images.select(torch.from_numpy(places[name]))
+        groups_M = None if listed.groups is None else np.asarray(listed.groups)[rows]
+        return replace(decoded.images, groups_N=groups_M).select(torch.from_numpy(places[name]))
 
     def load_test() -> Images:
         if untested:

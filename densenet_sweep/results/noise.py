@@ -1,7 +1,7 @@
 """Trials not significantly worse than the best, given the number of validation images, and the bias of picking the best.
 
-The uncertainty of an accuracy is binomial; that of another metric of the outputs is the bootstrap's, which runs record. Only
-the images count here; the seeds add to the uncertainty. That of a mean over folds is its standard error.
+The uncertainty of an accuracy is binomial; that of another metric of the outputs, and of images in groups, is the bootstrap's,
+which runs record. Only the images count here; the seeds add to the uncertainty. That of a mean over folds is its standard error.
 """
 
 import math
@@ -126,7 +126,7 @@ def accuracies(study: Study) -> list[Accuracy]:
         if any(one.deviation is None for one in found):
             return []
     elif study.objectives == (_ACCURACY,):
-        found = [Accuracy(trial.number, trial.values[0], trial.num_valid or 0) for trial in study.complete]
+        found = [Accuracy(trial.number, trial.values[0], trial.num_valid or 0, trial.deviation) for trial in study.complete]
         if not all(0 <= one.accuracy <= 1 for one in found):
             return []
     elif not study.objectives[0].startswith("valid_"):  # the runs of a confirmation, whose noise is the seeds' as well

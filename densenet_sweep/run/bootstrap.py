@@ -1,9 +1,10 @@
-"""The uncertainty of a metric from the number of images alone, by resampling them within each class.
+"""The uncertainty of a metric from the number of images alone, by resampling them within each class, or their groups.
 
 Shape suffixes: N images of a split, R resamples.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,26 +31,47 @@ class Uncertainty:
     high: float
 
 
-def uncertainty(evaluation: Evaluation, name: str) -> Uncertainty | None:
+def uncertainty(evaluation: Evaluation, name: str, groups_N: np.ndarray | None = None) -> Uncertainty | None:
     """Return the uncertainty of the metric `name`, such as `auroc`; None for one that outputs do not give, or is not a number.
 
-    Classes (of several labels, the rarest one of an image) keep their numbers of images, as a stratified split does. The same
-    split is always resampled in the same way.
+    Classes (of several labels, the rarest one of an image) keep their numbers of images, as a stratified split does. Of images
+    in groups, whole groups are drawn instead: a patient's pictures are alike, and count as less than so many patients'. The
+    same split is always resampled in the same way.
+
+    Args:
+        evaluation: of the split.
+        name: of the metric; the accuracy only with groups, as its uncertainty is binomial otherwise.
+        groups_N: the group of each image of the split.
     """
     name = _SAME.get(name, name)
     labels_N = evaluation.labels_N.numpy()
-    if not class_metrics.is_computed(name, labels_N):
+    if not class_metrics.is_computed(name, labels_N) and (name != "accuracy" or groups_N is None):
         return None
-    probabilities_NK = class_metrics.probabilities(evaluation)
-    if not math.isfinite(class_metrics.value(name, labels_N, probabilities_NK)):
+    probabilities_NK, is_right_N = class_metrics.probabilities(evaluation), evaluation.is_right_N.numpy()
+
+    def value(chosen_N: np.ndarray | slice) -> float:
+        if name == "accuracy":
+            return float(is_right_N[chosen_N].mean())
+        return class_metrics.value(name, labels_N[chosen_N], probabilities_NK[chosen_N])
+
+    if not math.isfinite(value(slice(None))):
         return None
-    strata_N = strata(labels_N)
-    members = [np.flatnonzero(strata_N == label) for label in np.unique(strata_N)]
     num_resamples = min(_MOST_RESAMPLES, max(_FEWEST_RESAMPLES, _NUM_OUTPUTS // probabilities_NK.size))
+    draw = _of_classes(strata(labels_N)) if groups_N is None else _of_groups(groups_N)
     generator = np.random.default_rng(0)
-    values_R = np.empty(num_resamples)
-    for index in range(num_resamples):
-        chosen_N = np.concatenate([generator.choice(of_class, len(of_class)) for of_class in members])
-        values_R[index] = class_metrics.value(name, labels_N[chosen_N], probabilities_NK[chosen_N])
+    values_R = np.array([value(draw(generator)) for _ in range(num_resamples)])
+    values_R = values_R[np.isfinite(values_R)]  # groups that were drawn may lack a class
+    if len(values_R) < num_resamples / 2:
+        return None
     low, high = np.percentile(values_R, (2.5, 97.5))
     return Uncertainty(float(values_R.std(ddof=1)), float(low), float(high))
+
+
+def _of_classes(strata_N: np.ndarray) -> Callable[[np.random.Generator], np.ndarray]:
+    members = [np.flatnonzero(strata_N == label) for label in np.unique(strata_N)]
+    return lambda generator: np.concatenate([generator.choice(of_class, len(of_class)) for of_class in members])
+
+
+def _of_groups(groups_N: np.ndarray) -> Callable[[np.random.Generator], np.ndarray]:
+    members = [np.flatnonzero(groups_N == group) for group in np.unique(groups_N)]
+    return lambda generator: np.concatenate([members[index] for index in generator.choice(len(members), len(members))])

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 from hydra_async_sweeper import AT_RUNGS, NUM_STEPS, RUNG_SECONDS, RUNGS, SECONDS, Trial, TrialPruned
 
 from densenet_sweep.config.metrics import DEVIATION, OF_OUTPUTS
@@ -45,6 +46,7 @@ class TrainingRun:
         num_parameters: int,
         last: Mapping[str, Any],
         part: str = "",
+        valid_groups_N: np.ndarray | None = None,
     ) -> None:
         """Take the parts of the run.
 
@@ -59,6 +61,7 @@ class TrainingRun:
             num_parameters: of the network.
             last: the checkpoint of an earlier start, or nothing.
             part: what log lines say of which part of a run this is.
+            valid_groups_N: the group of each validation image; see `Images`.
         """
         self.history: list[dict[str, float]] = list(last.get("history", []))
         self._judged: list[dict[str, float]] = list(last.get("rungs", []))
@@ -70,6 +73,7 @@ class TrainingRun:
         self._record = record
         self._folder = folder
         self._reported = reported
+        self._valid_groups_N = valid_groups_N
         self._num_parameters = num_parameters
         self._prefix = ("" if trial.number is None else f"trial {trial.number} ") + part
         self._annotated_run: str | None = None
@@ -141,7 +145,7 @@ class TrainingRun:
         log.info("%s%s", self._prefix, line_of(epoch, epochs, metrics, self._reported))
         of_images: dict[str, float] = {}
         if epoch.is_last and epoch.validation is not None:
-            of_images = self._uncertainty(epoch.validation, self._reported)
+            of_images = self._uncertainty(epoch.validation, self._reported, self._valid_groups_N)
         best = epoch.validation if is_best(metrics, self.history, self._reported) else None
         # Rung results follow the first epoch's metrics: MLflow compares runs by the metric recorded first.
         of_rungs = {} if self.history else self._of_rungs()
@@ -160,11 +164,12 @@ class TrainingRun:
         if is_pruned:
             raise TrialPruned(f"after epoch {number} of {epochs}")
 
-    def report_test(self, test: Evaluation, num_images: int, judged: str) -> dict[str, float]:
+    def report_test(self, test: Evaluation, judged: str, groups_N: np.ndarray | None = None) -> dict[str, float]:
         """Record the test result of a final run, which is judged by one metric, and return its metrics; called once."""
+        num_images = len(test.labels_N)
         self._trial.annotate("num_test", num_images)
         metrics = of_split("test", test)
-        self._record.epoch({**metrics, **self._uncertainty(test, judged)}, step=len(self.history))
+        self._record.epoch({**metrics, **self._uncertainty(test, judged, groups_N)}, step=len(self.history))
         self._folder.keep_test(test)
         name = judged.removeprefix("test_")
         shown = f" {name} {metrics[judged]:.4f}" if name in OF_OUTPUTS else ""
@@ -172,9 +177,9 @@ class TrainingRun:
         log.info("%stest loss %.4f accuracy %.4f%s on %s", self._prefix, test.loss, test.accuracy, shown, images)
         return metrics
 
-    def _uncertainty(self, evaluation: Evaluation, metric: str) -> dict[str, float]:
+    def _uncertainty(self, evaluation: Evaluation, metric: str, groups_N: np.ndarray | None) -> dict[str, float]:
         """Annotate the trial with the uncertainty of its value of `metric`, and return the deviation as a metric."""
-        found = bootstrap.uncertainty(evaluation, metric.partition("_")[2])
+        found = bootstrap.uncertainty(evaluation, metric.partition("_")[2], groups_N)
         if found is None:
             return {}
         self._trial.annotate(UNCERTAINTY, asdict(found))

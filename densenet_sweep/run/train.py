@@ -249,6 +249,7 @@ def _train_network(
             num_parameters=num_parameters,
             last=last,
             part=fold.label,
+            valid_groups_N=None if job.final else valid_images.groups_N,
         )
         run.begin()
         if not job.final:
@@ -264,7 +265,7 @@ def _train_network(
             test_images = source.load_test()
             test_batches = eval_batches(test_images)
             test = evaluate(evaluated, test_batches(), dtype=dtype)
-            tested = run.report_test(test, len(test_images), on_test(config.objectives[0]))
+            tested = run.report_test(test, on_test(config.objectives[0]), test_images.groups_N)
             keep_mistakes(test_images, test, split="Test")
             return {**run.history[-1], **tested}
     return run.history[-1]

@@ -84,6 +84,8 @@ def test_groups_never_cross_a_split(tmp_path, seed):
     source = image_table("", table=write(rows, tmp_path / "t.csv"), group_column="patient", **arguments)
     train, valid = split(source.train, valid_fraction=0.2, num_train=None, seed=seed, groups_N=source.groups_N)
     test = source.load_test()
+    assert not set(train.groups_N) & set(valid.groups_N)
+    assert len(valid.groups_N) == len(valid)
     of_splits = [groups_of(images, rows) for images in (train, valid, test)]
     assert sum(map(len, of_splits)) == len(set.union(*of_splits)) == len(set(patients))
     assert sum(map(len, (train, valid, test))) == 200

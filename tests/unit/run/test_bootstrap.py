@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -48,3 +49,24 @@ def test_images_with_several_labels_are_resampled_too():
     assert 0 < found.deviation < 0.1
     assert found.low < class_metrics.compute(split, ["auroc"])["auroc"] < found.high
     assert bootstrap.uncertainty(split, "balanced_accuracy") is None
+
+
+def test_groups_are_resampled_instead_of_images():
+    # Ten images of each of 40 patients, which are all alike: as much as 40 images, not 400.
+    few = evaluation(20)
+    many = Evaluation(
+        0.0, 0.0, None, few.is_right_N.repeat(10), few.logits_NK.repeat(10, 1), few.labels_N.repeat(10)
+    )  # fmt: skip
+    patients = np.arange(400) % 40
+    accuracy = few.is_right_N.double().mean().item()
+    found = bootstrap.uncertainty(many, "accuracy", patients)
+    assert found.deviation == pytest.approx(math.sqrt(accuracy * (1 - accuracy) / 40), rel=0.2)
+    assert found.low < accuracy < found.high
+    alone = bootstrap.uncertainty(many, "auroc")
+    assert bootstrap.uncertainty(many, "auroc", patients).deviation > 2 * alone.deviation
+
+
+def test_groups_may_lack_a_class():
+    found = bootstrap.uncertainty(evaluation(3), "auroc", np.arange(6))  # one of 32 draws is of one class
+    assert math.isfinite(found.deviation)
+    assert bootstrap.uncertainty(evaluation(3), "auroc", np.zeros(6)) is not None
