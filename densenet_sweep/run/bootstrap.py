@@ -32,7 +32,8 @@ class Uncertainty:
 
 
 def uncertainty(evaluation: Evaluation, name: str, groups_N: np.ndarray | None = None) -> Uncertainty | None:
-    """Return the uncertainty of the metric `name`, such as `auroc`; None for one that outputs do not give, or is not a number.
+    """Return the uncertainty of the metric `name`, such as `auroc`; None for one that outputs do not give, or is not a number, and of one
+    group.
 
     Classes (of several labels, the rarest one of an image) keep their numbers of images, as a stratified split does. Of images
     in groups, whole groups are drawn instead: a patient's pictures are alike, and count as less than so many patients'. The
@@ -46,6 +47,8 @@ def uncertainty(evaluation: Evaluation, name: str, groups_N: np.ndarray | None =
     name = _SAME.get(name, name)
     labels_N = evaluation.labels_N.numpy()
     if not class_metrics.is_computed(name, labels_N) and (name != "accuracy" or groups_N is None):
+        return None
+    if groups_N is not None and len(np.unique(groups_N)) < 2:
         return None
     probabilities_NK, is_right_N = class_metrics.probabilities(evaluation), evaluation.is_right_N.numpy()
 
