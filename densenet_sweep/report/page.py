@@ -26,7 +26,7 @@ from densenet_sweep.report.pictures import Drawn, draw, drawn_once, overlaid
 from densenet_sweep.report.pictures.subject import counts_by_state
 from densenet_sweep.results import analysis, noise, provenance, ranking
 from densenet_sweep.results.formatting import cell, short_names, value
-from densenet_sweep.results.study import Study
+from densenet_sweep.results.study import Study, Trial
 from densenet_sweep.tracking.store import redacted
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 # Trials beyond `top` are folded away, and beyond this many left out.
 _MOST_ROWS = 200
+# Numbers of a class, in the order of their columns; of several labels a picture there are more.
+_OF_CLASSES = ("num_images", "auroc", "average_precision", "threshold", "recall", "specificity", "precision", "f1")
 _TEMPLATE = "report.html.j2"
 _ASSETS = Path(__file__).parent / "assets"
 _SCRIPTS = ("selection.js", "table.js", "parallel.js", "page.js")
@@ -176,6 +178,7 @@ def _section(index: int, reported: Reported, top: int) -> dict[str, Any]:
         "rows": [_cells(row, len(objectives), parameters, has_metric=bool(ranked_by)) for row in rows[:_MOST_ROWS]],
         "top": top,
         "num_left_out": max(len(rows) - _MOST_ROWS, 0),
+        "classes": None if best is None else _classes(study.trials[best.number]),
         "pictures": [_picture(index, it) for it in drawn],
         "confirmed": [_confirmed(it) for it in reported.verdicts],
         "wrong": [{"title": it.title, "still": base64.b64encode(it.still).decode()} for it in reported.wrong],
@@ -221,6 +224,21 @@ def _confirmed(found: Verdict) -> dict[str, Any]:
         "sentences": confirmation.sentences(found),
         "headings": headings,
         "rows": [{"cells": cells, "is_complete": index in found.equals} for index, cells in enumerate(rows)],
+    }
+
+
+def _classes(trial: Trial) -> dict[str, Any] | None:
+    """Return the table of the classes on the validation images after the last epoch; None where they are not known."""
+    if not trial.classes:
+        return None
+    keys = [key for key in _OF_CLASSES if any(key in row for row in trial.classes)]
+    shown = {"num_images": "images", "average_precision": "average precision", "auroc": "AUROC", "f1": "F1"}
+    return {
+        "title": f"Trial {trial.number}: validation images by class",
+        "headings": ["class", *(shown.get(key, key) for key in keys)],
+        "rows": [
+            {"cells": [str(row["class"]), *(cell(row.get(key)) for key in keys)], "is_complete": True} for row in trial.classes
+        ],
     }
 
 

@@ -98,6 +98,7 @@ def _trial(trial: "FrozenTrial", ranges: dict[int, Range]) -> Trial:
         num_test=kept.get("num_test"),
         deviation=uncertainty.get("deviation"),
         interval=(uncertainty["low"], uncertainty["high"]) if "low" in uncertainty else None,
+        classes=tuple(kept.get("classes", ())),
         epochs=kept.get(NUM_STEPS),
         rungs=tuple(kept.get(RUNGS, ())),
         seconds=kept.get(SECONDS),

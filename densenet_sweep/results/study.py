@@ -61,6 +61,7 @@ class Trial:
         num_test: test images, of a final run.
         deviation: standard deviation of the first of `values` from the number of images, by bootstrap; None if unknown.
         interval: the middle 95 % of the bootstrap; None if unknown.
+        classes: the results of each class, with the name as "class"; empty if unknown.
         epochs: planned; None if only a time limit applies. With folds, their number.
         rungs: lengths of the short trainings before it, in epochs.
         seconds: of training over all attempts, with its rungs and those of the trial it continues from.
@@ -90,6 +91,7 @@ class Trial:
     num_test: int | None = None
     deviation: float | None = None
     interval: tuple[float, float] | None = None
+    classes: tuple[Mapping[str, Any], ...] = ()
     epochs: int | None = None
     rungs: tuple[int, ...] = ()
     seconds: float | None = None

@@ -32,8 +32,9 @@ class Uncertainty:
 
 
 def uncertainty(evaluation: Evaluation, name: str, groups_N: np.ndarray | None = None) -> Uncertainty | None:
-    """Return the uncertainty of the metric `name`, such as `auroc`; None for one that outputs do not give, or is not a number, and of one
-    group.
+    """Return the uncertainty of the metric `name`, such as `auroc`; None where outputs do not give it.
+
+    It is None, too, for a value that is not a number, and for images of one group.
 
     Classes (of several labels, the rarest one of an image) keep their numbers of images, as a stratified split does. Of images
     in groups, whole groups are drawn instead: a patient's pictures are alike, and count as less than so many patients'. The

@@ -78,7 +78,7 @@ class RunFolder:
         self._average = average
         self._same = dict(same)
         self._preprocessing = preprocessing
-        self._class_names = class_names
+        self.class_names = class_names
         self._value_range = value_range
         self._contents = contents
         self._is_multi_label = is_multi_label
@@ -119,7 +119,7 @@ class RunFolder:
         if best is not None:
             self._confusion_KK = best.confusion_KK
             if self._is_multi_label:
-                self._labels = label_table.rows(best, self._class_names, label_table.best_thresholds(best))
+                self._labels = label_table.rows(best, self.class_names, label_table.best_thresholds(best))
             self._unwritten_best = self._weights(network if average is None else average["network"], len(history))
         past = {"run_id": run_id, "rungs": list(rungs), "history": list(history)}
         of_best = {"confusion": self._confusion_KK, "labels": self._labels}
@@ -177,14 +177,14 @@ class RunFolder:
             seen["multi_label"] = True
         if self._labels:
             seen["thresholds"] = [row["threshold"] for row in self._labels]
-        return {"network": network, "epoch": epoch, "class_names": list(self._class_names), **seen}
+        return {"network": network, "epoch": epoch, "class_names": list(self.class_names), **seen}
 
     def keep_pictures(self, history: Sequence[Mapping[str, float]]) -> None:
         """Draw the learning curves and the best epoch's confusion matrix; only at the end, as each takes 0.2 s."""
         with _warn_on_oserror(self.artifacts):
             write_curves(self.artifacts, history)
             if self._confusion_KK is not None:
-                write_evaluation(self.artifacts, self._confusion_KK.numpy(), self._class_names, split="Validation")
+                write_evaluation(self.artifacts, self._confusion_KK.numpy(), self.class_names, split="Validation")
             if self._labels:
                 label_table.write(self.artifacts, self._labels)
 
@@ -192,10 +192,10 @@ class RunFolder:
         """Write the test result, and which images were right, so that networks can be compared image by image."""
         with _warn_on_oserror(self.artifacts):
             if test.confusion_KK is not None:
-                write_evaluation(self.artifacts, test.confusion_KK.numpy(), self._class_names, split="Test")
+                write_evaluation(self.artifacts, test.confusion_KK.numpy(), self.class_names, split="Test")
             else:
-                thresholds = [0.5] * len(self._class_names)
-                label_table.write(self.artifacts, label_table.rows(test, self._class_names, thresholds))
+                thresholds = [0.5] * len(self.class_names)
+                label_table.write(self.artifacts, label_table.rows(test, self.class_names, thresholds))
             np.save(self.artifacts / "test_right.npy", test.is_right_N.numpy())
 
 

@@ -10,7 +10,7 @@ from hydra_async_sweeper import AT_RUNGS, NUM_STEPS, RUNG_SECONDS, RUNGS, SECOND
 
 from densenet_sweep.config.metrics import DEVIATION, OF_OUTPUTS
 from densenet_sweep.counts import counted
-from densenet_sweep.run import bootstrap
+from densenet_sweep.run import bootstrap, of_classes
 from densenet_sweep.run.epoch_metrics import is_best, line_of, metrics_of, of_split
 from densenet_sweep.run.folder import RunFolder
 from densenet_sweep.run.recording import RUN_ID
@@ -146,6 +146,7 @@ class TrainingRun:
         of_images: dict[str, float] = {}
         if epoch.is_last and epoch.validation is not None:
             of_images = self._uncertainty(epoch.validation, self._reported, self._valid_groups_N)
+            of_images |= self._of_classes("valid", epoch.validation)
         best = epoch.validation if is_best(metrics, self.history, self._reported) else None
         # Rung results follow the first epoch's metrics: MLflow compares runs by the metric recorded first.
         of_rungs = {} if self.history else self._of_rungs()
@@ -169,7 +170,8 @@ class TrainingRun:
         num_images = len(test.labels_N)
         self._trial.annotate("num_test", num_images)
         metrics = of_split("test", test)
-        self._record.epoch({**metrics, **self._uncertainty(test, judged, groups_N)}, step=len(self.history))
+        of_images = self._uncertainty(test, judged, groups_N) | self._of_classes("test", test)
+        self._record.epoch({**metrics, **of_images}, step=len(self.history))
         self._folder.keep_test(test)
         name = judged.removeprefix("test_")
         shown = f" {name} {metrics[judged]:.4f}" if name in OF_OUTPUTS else ""
@@ -184,6 +186,15 @@ class TrainingRun:
             return {}
         self._trial.annotate(UNCERTAINTY, asdict(found))
         return {f"{metric}{DEVIATION}": found.deviation}
+
+    def _of_classes(self, split: str, evaluation: Evaluation) -> dict[str, float]:
+        """Annotate the trial with the results of each class, if there are not too many, and return them as metrics."""
+        names = self._folder.class_names
+        if len(names) > of_classes.MOST:
+            return {}
+        table = of_classes.rows(evaluation, names, None if split == "valid" else [0.5] * len(names))
+        self._trial.annotate(of_classes.CLASSES, table)
+        return of_classes.metrics(split, table)
 
     def _trained(self, rung: int, epochs: Iterable[Epoch]) -> dict[str, float]:
         """Train a rung to its end and return its last epoch's metrics, with the seconds of all its epochs."""

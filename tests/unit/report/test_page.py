@@ -14,6 +14,7 @@ from densenet_sweep.confirm.verdict import Result, Verdict
 from densenet_sweep.report import page as report
 from densenet_sweep.report.mistakes import Shown
 from densenet_sweep.report.page import Reported
+from densenet_sweep.results import ranking
 from densenet_sweep.results.from_optuna import read_study
 from densenet_sweep.results.logged_metric import Metric
 
@@ -76,6 +77,18 @@ def test_what_it_got_wrong_is_a_section(swept):
     checked(text)
     assert "<h3>What trial &lt;3&gt; got wrong</h3>" in text
     assert base64.b64encode(still).decode() in text
+
+
+def test_the_classes_of_the_best_trial_are_a_table(swept):
+    study = read_study(swept(8))
+    classes = ({"class": "<cats>", "num_images": 30, "recall": 0.5}, {"class": "dogs", "num_images": 3, "precision": 0.25})
+    best = next(row.number for row in ranking.rows(study) if row.is_complete)
+    trials = tuple(replace(trial, classes=classes) if trial.number == best else trial for trial in study.trials)
+    text = report.page([Reported(replace(study, trials=trials))])
+    checked(text)
+    assert f"<h3>Trial {best}: validation images by class</h3>" in text
+    assert "<td>&lt;cats&gt;</td><td>30</td><td>0.5</td><td></td>" in text
+    assert "by class" not in report.page([Reported(study)])
 
 
 def test_it_loads_nothing_and_holds_plotly_once(swept):

@@ -1,0 +1,53 @@
+"""Recall and precision of each class of a split, as rows of a table and as metrics."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from densenet_sweep.run import label_table
+from densenet_sweep.training.evaluation import Evaluation
+
+# A trial's annotation: the rows of its last epoch's classes, or of a final run's on the test set.
+CLASSES = "classes"
+
+# With more classes there are no such metrics and rows: each metric is a column and a chart in MLflow.
+MOST = 30
+
+# What MLflow takes in the name of a metric; a slash would make a further group.
+_NO_NAME = re.compile(r"[^\w. -]", re.ASCII)
+
+# Of several labels a picture also their AUROC.
+_METRICS = ("recall", "precision", "auroc")
+
+Row = Mapping[str, str | float]
+
+
+def rows(evaluation: Evaluation, class_names: Sequence[str], thresholds: Sequence[float] | None = None) -> list[Row]:
+    """Return a row for each class: its name as "class", "num_images", "recall" and "precision" where the split gives them.
+
+    Of several labels a picture, they are those of `label_table`, at `thresholds`, or by default at the split's own best ones.
+    """
+    if evaluation.confusion_KK is None:
+        table = label_table.rows(evaluation, class_names, thresholds or label_table.best_thresholds(evaluation))
+        return [{"class": row["label"], **{key: it for key, it in row.items() if key != "label"}} for row in table]
+    totals_K, predicted_K = evaluation.confusion_KK.sum(dim=1).tolist(), evaluation.confusion_KK.sum(dim=0).tolist()
+    found: list[Row] = []
+    for name, total, predicted, right in zip(
+        class_names, totals_K, predicted_K, evaluation.confusion_KK.diagonal().tolist(), strict=False
+    ):
+        shares = {"recall": total, "precision": predicted}
+        found.append({"class": name, "num_images": total, **{key: right / whole for key, whole in shares.items() if whole}})
+    return found
+
+
+def metrics(split: str, table: Sequence[Row]) -> dict[str, float]:
+    """Return them under names such as `valid_recall/cats`, which MLflow groups; empty for more than `MOST` classes.
+
+    What MLflow does not take in a name becomes an underscore; of two classes of one name then, the first is recorded.
+    """
+    found: dict[str, float] = {}
+    for row in table if len(table) <= MOST else ():
+        name = _NO_NAME.sub("_", str(row["class"]))
+        for key in _METRICS:
+            if key in row:
+                found.setdefault(f"{split}_{key}/{name}", float(row[key]))
+    return found
