@@ -61,6 +61,7 @@ def check(config: Config) -> None:
     if not _DEVICES.fullmatch(config.device):
         raise ConfigError(f"device={config.device}: auto, cpu, cuda or cuda:N is accepted")
     _check_objective(config)
+    _between(config, "specificity", 0.0, 1.0)
     for key in ("num_parameters", "memory_bytes"):
         if getattr(config.limits, key) is not None:
             _whole(config, f"limits.{key}", at_least=1, at_most=None)

@@ -216,6 +216,7 @@ class Config:
     num_threads: int | None = MISSING
     compile: bool = MISSING
     objective: Any = MISSING
+    specificity: float = MISSING
     finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
     reference: ReferenceConfig = field(default_factory=ReferenceConfig)

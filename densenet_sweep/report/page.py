@@ -35,7 +35,17 @@ if TYPE_CHECKING:
 # Trials beyond `top` are folded away, and beyond this many left out.
 _MOST_ROWS = 200
 # Numbers of a class, in the order of their columns; of several labels a picture there are more.
-_OF_CLASSES = ("num_images", "auroc", "average_precision", "threshold", "recall", "specificity", "precision", "f1")
+_OF_CLASSES = (
+    "num_images",
+    "auroc",
+    "average_precision",
+    "threshold",
+    "recall",
+    "sensitivity",
+    "specificity",
+    "precision",
+    "f1",
+)
 _TEMPLATE = "report.html.j2"
 _ASSETS = Path(__file__).parent / "assets"
 _SCRIPTS = ("selection.js", "table.js", "parallel.js", "page.js")

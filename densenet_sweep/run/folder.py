@@ -17,7 +17,7 @@ from hydra_async_sweeper import TrialLost
 from torch import nn
 
 from densenet_sweep.data.preprocessing import Preprocessing
-from densenet_sweep.run import label_table
+from densenet_sweep.run import label_table, operating_point
 from densenet_sweep.run.artifacts import BEST_WEIGHTS, CHECKPOINT, FINAL_WEIGHTS, PREVIOUS_CHECKPOINT
 from densenet_sweep.tracking.curves import write_curves
 from densenet_sweep.tracking.figures import write_evaluation
@@ -50,6 +50,8 @@ class RunFolder:
         is_multi_label: bool = False,
         confusion_KK: torch.Tensor | None = None,
         labels: Sequence[label_table.Row] = (),
+        thresholds: Sequence[float] | None = None,
+        specificity: float = 0.9,
     ) -> None:
         """Make the folder.
 
@@ -66,6 +68,8 @@ class RunFolder:
             is_multi_label: whether images have any number of labels.
             confusion_KK: of the best epoch of an earlier start.
             labels: the table of the same.
+            thresholds: by the outputs, of the same.
+            specificity: that a threshold of two classes keeps.
 
         Raises:
             OSError: it cannot be made.
@@ -84,6 +88,8 @@ class RunFolder:
         self._is_multi_label = is_multi_label
         self._confusion_KK = confusion_KK
         self._labels = list(labels)
+        self._thresholds = thresholds
+        self.specificity = specificity
         self._unwritten_best: dict[str, Any] | None = None
         self._unwritten_last: dict[str, Any] | None = None
         self._rests_until = -math.inf
@@ -119,10 +125,13 @@ class RunFolder:
         if best is not None:
             self._confusion_KK = best.confusion_KK
             if self._is_multi_label:
-                self._labels = label_table.rows(best, self.class_names, label_table.best_thresholds(best))
+                self._thresholds = label_table.best_thresholds(best)
+                self._labels = label_table.rows(best, self.class_names, self._thresholds)
+            elif point := operating_point.choose(best, self.specificity):
+                self._thresholds = [1 - point.threshold, point.threshold]
             self._unwritten_best = self._weights(network if average is None else average["network"], len(history))
         past = {"run_id": run_id, "rungs": list(rungs), "history": list(history)}
-        of_best = {"confusion": self._confusion_KK, "labels": self._labels}
+        of_best = {"confusion": self._confusion_KK, "labels": self._labels, "thresholds": self._thresholds}
         state = {"network": network, "optimizer": _copied(self._optimizer.state_dict())}
         if average is not None:
             state["average"] = average
@@ -175,8 +184,8 @@ class RunFolder:
             seen["contents"] = torch.from_numpy(self._contents.view(np.int64))
         if self._is_multi_label:
             seen["multi_label"] = True
-        if self._labels:
-            seen["thresholds"] = [row["threshold"] for row in self._labels]
+        if self._thresholds is not None:
+            seen["thresholds"] = list(self._thresholds)
         return {"network": network, "epoch": epoch, "class_names": list(self.class_names), **seen}
 
     def keep_pictures(self, history: Sequence[Mapping[str, float]]) -> None:

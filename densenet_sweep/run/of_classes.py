@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
-from densenet_sweep.run import label_table
+from densenet_sweep.run import label_table, operating_point
 from densenet_sweep.training.evaluation import Evaluation
 
 # A trial's annotation: the rows of its last epoch's classes, or of a final run's on the test set.
@@ -15,8 +16,8 @@ MOST = 30
 # What MLflow takes in the name of a metric; a slash would make a further group.
 _NO_NAME = re.compile(r"[^\w. -]", re.ASCII)
 
-# Of several labels a picture also their AUROC.
-_METRICS = ("recall", "precision", "auroc")
+# Of several labels a picture also their AUROC, of two classes the sensitivity of the second at the specificity.
+_METRICS = ("recall", "precision", "auroc", "sensitivity")
 
 Row = Mapping[str, str | float]
 
@@ -37,6 +38,12 @@ def rows(evaluation: Evaluation, class_names: Sequence[str], thresholds: Sequenc
         shares = {"recall": total, "precision": predicted}
         found.append({"class": name, "num_images": total, **{key: right / whole for key, whole in shares.items() if whole}})
     return found
+
+
+def with_operating_point(table: Sequence[Row], evaluation: Evaluation, specificity: float) -> list[Row]:
+    """Return the rows; of two classes, the second has the threshold that keeps the specificity, and what it gives there."""
+    point = operating_point.choose(evaluation, specificity)
+    return list(table) if point is None else [table[0], {**table[1], **asdict(point)}]
 
 
 def metrics(split: str, table: Sequence[Row]) -> dict[str, float]:

@@ -193,6 +193,8 @@ class TrainingRun:
         if len(names) > of_classes.MOST:
             return {}
         table = of_classes.rows(evaluation, names, None if split == "valid" else [0.5] * len(names))
+        if split == "valid":
+            table = of_classes.with_operating_point(table, evaluation, self._folder.specificity)
         self._trial.annotate(of_classes.CLASSES, table)
         return of_classes.metrics(split, table)
 

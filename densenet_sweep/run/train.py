@@ -232,6 +232,8 @@ def _train_network(
         is_multi_label=is_multi_label(train_images.labels_N),
         confusion_KK=last.get("confusion"),
         labels=last.get("labels", ()),
+        thresholds=last.get("thresholds"),
+        specificity=config.specificity,
     )  # fmt: skip
     keep_mistakes = functools.partial(
         mistakes.keep, folder.artifacts, config.tracking.keep_mistakes, evaluated, preprocessing=preprocessing, source=source

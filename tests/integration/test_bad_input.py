@@ -25,6 +25,7 @@ CASES = {
     "a wrong type of a whole number": (["epochs=1.5"], "epochs: Value '1.5' of type 'float' could not be converted to"),
     "a negative learning rate": (["optimizer.lr=-1"], "optimizer.lr=-1: a number above 0 is accepted"),
     "a learning rate that is no number": (["optimizer.lr=nan"], "optimizer.lr=nan: a number above 0 is accepted"),
+    "a specificity of more than all": (["specificity=1.5"], "specificity=1.5: a number at least 0 and at most 1 is accepted"),
     "no epochs": (["epochs=0"], "epochs=0: a whole number of at least 1 is accepted"),
     "no such option": (
         ["optimizer=adam"],
