@@ -238,13 +238,13 @@ def _confirmed(found: Verdict) -> dict[str, Any]:
 
 
 def _classes(trial: Trial) -> dict[str, Any] | None:
-    """Return the table of the classes on the validation images after the last epoch; None where they are not known."""
+    """Return the table of the classes after the last epoch; None where they are not known."""
     if not trial.classes:
         return None
     keys = [key for key in _OF_CLASSES if any(key in row for row in trial.classes)]
     shown = {"num_images": "images", "average_precision": "average precision", "auroc": "AUROC", "f1": "F1"}
     return {
-        "title": f"Trial {trial.number}: validation images by class",
+        "title": f"Trial {trial.number}: {'validation' if trial.num_test is None else 'test'} images by class",
         "headings": ["class", *(shown.get(key, key) for key in keys)],
         "rows": [
             {"cells": [str(row["class"]), *(cell(row.get(key)) for key in keys)], "is_complete": True} for row in trial.classes
