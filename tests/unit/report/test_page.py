@@ -86,9 +86,9 @@ def test_the_classes_of_the_best_trial_are_a_table(swept):
     trials = tuple(replace(trial, classes=classes) if trial.number == best else trial for trial in study.trials)
     text = report.page([Reported(replace(study, trials=trials))])
     checked(text)
-    assert f"<h3>Trial {best}: validation images by class</h3>" in text
+    assert f"<h3>Trial {best}: classes of the validation split</h3>" in text
     assert "<td>&lt;cats&gt;</td><td>30</td><td>0.5</td><td></td>" in text
-    assert "by class" not in report.page([Reported(study)])
+    assert "classes of the" not in report.page([Reported(study)])
 
 
 def test_it_loads_nothing_and_holds_plotly_once(swept):
