@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from densenet_sweep.counts import counted
+from densenet_sweep.data import labels
 
 
 def fold_rows(
@@ -20,7 +21,7 @@ def fold_rows(
     where there are groups.
 
     Args:
-        labels_N: of the images.
+        labels_N: of the images, or labels_NK.
         num_folds: at least 2.
         seed: of the choice.
         class_names: by label.
@@ -36,10 +37,10 @@ def fold_rows(
     folds = kind(num_folds, shuffle=True, random_state=seed % 2**32)
     with warnings.catch_warnings():  # how many images a class has says nothing where groups count
         warnings.simplefilter("ignore", UserWarning)
-        rows = [rows for _, rows in folds.split(labels_N, labels_N, groups_N)]
+        rows = [rows for _, rows in folds.split(labels_N, labels.strata(labels_N), groups_N)]
     for number, fold in enumerate(rows, 1):
-        absent = np.setdiff1d(np.arange(len(class_names)), labels_N[fold])
-        if len(absent):
+        absent = [label for label in range(len(class_names)) if not labels.has(labels_N[fold], label).any()]
+        if absent:
             raise ValueError(
                 f"data.folds={num_folds}: fold {number} has no image of class {class_names[absent[0]]}, as its groups fall; "
                 "fewer folds, or another data.split_seed, are accepted"
@@ -53,7 +54,7 @@ def _refuse_too_many(labels_N: np.ndarray, num_folds: int, class_names: Sequence
             f"data.folds={num_folds}: at most {num_groups} is accepted, as there are {counted(num_groups, 'group')}"
         )
     units_N = np.arange(len(labels_N)) if groups_N is None else groups_N
-    counts = [len(np.unique(units_N[labels_N == label])) for label in range(len(class_names))]
+    counts = [len(np.unique(units_N[labels.has(labels_N, label)])) for label in range(len(class_names))]
     fewest = min(counts)
     if num_folds > fewest:
         name, unit = class_names[counts.index(fewest)], "image" if groups_N is None else "group"

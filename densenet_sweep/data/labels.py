@@ -26,6 +26,12 @@ def counts(labels_N: Tensor | np.ndarray, num_classes: int) -> list[int]:
     return found
 
 
+def has(labels_N: np.ndarray, label: int) -> np.ndarray:
+    """Return has_N, whether each image has this class."""
+    has_N: np.ndarray = labels_N[:, label] > 0 if is_multi_label(labels_N) else labels_N == label
+    return has_N
+
+
 def num_without(labels_N: Tensor | np.ndarray) -> int:
     """Return how many images have no label."""
     return int((torch.as_tensor(labels_N).sum(dim=1) == 0).sum()) if is_multi_label(labels_N) else 0

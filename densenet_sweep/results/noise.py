@@ -1,7 +1,8 @@
 """Trials not significantly worse than the best, given the number of validation images, and the bias of picking the best.
 
-The uncertainty of an accuracy is binomial; that of another metric of the outputs, and of images in groups, is the bootstrap's,
-which runs record. Only the images count here; the seeds add to the uncertainty. That of a mean over folds is its standard error.
+The uncertainty of an accuracy is binomial; that of another metric of the outputs, and of images in groups, is the
+bootstrap's, which runs record. Only the images count here; the seeds add to the uncertainty. That of a mean over folds is its
+standard error.
 """
 
 import math

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from densenet_sweep.data import labels
+from densenet_sweep.data.folds import fold_rows
 from densenet_sweep.data.images import Images
 from densenet_sweep.data.split import check_classes, split
 
@@ -36,3 +37,15 @@ def test_a_split_keeps_the_proportions_of_rare_labels():
     lacking = images.select((labels_NK[:, 2] == 0).nonzero()[:, 0])
     with pytest.raises(ValueError, match=r"^class c has no image: a class needs an image for training"):
         check_classes(lacking, lacking, ("a", "b", "c"))
+
+
+def test_every_label_is_in_every_fold():
+    generator = np.random.default_rng(0)
+    labels_NK = (generator.random((100, 3)) < (0.5, 0.2, 0.1)).astype(np.int64)
+    rows = fold_rows(labels_NK, num_folds=3, seed=0, class_names=("a", "b", "c"))
+    assert sorted(np.concatenate(rows).tolist()) == list(range(100))
+    assert all(labels_NK[fold].any(axis=0).all() for fold in rows)
+    labels_NK[:, 2] = 0
+    labels_NK[:2, 2] = 1
+    with pytest.raises(ValueError, match=r"^data\.folds=3: at most 2 is accepted, as class c has 2 images$"):
+        fold_rows(labels_NK, num_folds=3, seed=0, class_names=("a", "b", "c"))
