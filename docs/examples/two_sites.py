@@ -29,7 +29,7 @@ def scan(generator: np.random.Generator, site: str, *, has_nodule: bool) -> np.n
         rows, columns = np.mgrid[:SIDE, :SIDE]
         row, column = generator.integers(5, SIDE - 5, 2)
         radius = generator.uniform(2.0, 3.0)
-        levels += generator.uniform(0.2, 0.6) * (np.hypot(rows - row, columns - column) < radius)
+        levels += generator.uniform(0.12, 0.4) * (np.hypot(rows - row, columns - column) < radius)
     black, span = SITES[site]
     return (black + span * levels.clip(0, 1)).round().astype(np.uint16)
 
