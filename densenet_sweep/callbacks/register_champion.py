@@ -9,7 +9,7 @@ from hydra.experimental.callback import Callback
 from hydra_async_sweeper.readable import shown_path
 from omegaconf import DictConfig, OmegaConf
 
-from densenet_sweep.config import composition, of_a_run
+from densenet_sweep.config import composition, from_run
 from densenet_sweep.config.metrics import METRICS
 from densenet_sweep.confirm import finalists, verdict
 from densenet_sweep.confirm import text as confirmation
@@ -95,7 +95,7 @@ def _registered(config: DictConfig, study: "Study", folder: Path, found: "Verdic
     }
     try:
         given, config_dir = _of_the_user(config)
-        trained_as = of_a_run.config(artifacts / "config.yaml", given, config_dir=config_dir)
+        trained_as = from_run.config(artifacts / "config.yaml", given, config_dir=config_dir)
         examples = splits.example_images(trained_as.data, _NUM_EXAMPLES, trusted=trained_as.trusted_targets)
         with answering(uri):
             run_id = of_trial(connect(uri), trial.run_id, trial.record_key)
@@ -122,7 +122,7 @@ def _of_the_user(config: DictConfig) -> tuple[list[str], str | None]:
     typed: Any = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
     trusted = f"trusted_targets=[{','.join(config.get('trusted_targets') or [])}]"
     folders = composition.own_config_folders(config.hydra)
-    return [*of_a_run.of_training(typed), trusted], str(folders[0]) if folders else None
+    return [*from_run.of_training(typed), trusted], str(folders[0]) if folders else None
 
 
 def _tag_parent(config: DictConfig, study_name: str, tags: dict[str, str]) -> None:
@@ -174,5 +174,5 @@ def _write_experiment(config: DictConfig, folder: Path, shown: Path, found: "Ver
     path = folder / "experiment" / "champion.yaml"
     given, config_dir = _of_the_user(config)
     kept = folder / str(number) / "artifacts" / "config.yaml"
-    of_a_run.copy(kept, path, given, config_dir=config_dir, comment="\n".join(says))
+    from_run.copy(kept, path, given, config_dir=config_dir, comment="\n".join(says))
     return path

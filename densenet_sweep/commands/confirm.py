@@ -14,7 +14,7 @@ from hydra_async_sweeper.application import check_study_name
 
 from densenet_sweep.commands.arguments import separated
 from densenet_sweep.commands.rerun import downloaded_config
-from densenet_sweep.config import composition, of_a_run
+from densenet_sweep.config import composition, from_run
 from densenet_sweep.config.command_line import Parser
 from densenet_sweep.confirm import finalists as finalist_files
 from densenet_sweep.results.studies import AnyStudy, find, values_of
@@ -101,7 +101,7 @@ def _write_config(
     path.parent.mkdir(parents=True, exist_ok=True)
     kept = found.folder / str(finalist.trial) / "artifacts" / "config.yaml"
     if kept.is_file():
-        of_a_run.copy(kept, path, overrides, config_dir=config_dir, without=_NOT_OURS)
+        from_run.copy(kept, path, overrides, config_dir=config_dir, without=_NOT_OURS)
         return
     run_id = study.trials[finalist.trial].run_id
     if run_id is None:
@@ -110,7 +110,7 @@ def _write_config(
     check_exists(uri)
     with answering(uri), tempfile.TemporaryDirectory() as temporary:
         source = downloaded_config(connect(uri), run_id, temporary)
-        of_a_run.copy(source, path, overrides, config_dir=config_dir, without=_NOT_OURS)
+        from_run.copy(source, path, overrides, config_dir=config_dir, without=_NOT_OURS)
 
 
 def _fresh_seeds(used: object, count: int) -> Sequence[int]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from densenet_sweep.config import run_config
 from densenet_sweep.config.command_line import Parser
 from densenet_sweep.config.composition import Command
-from densenet_sweep.config.of_a_run import as_overrides
+from densenet_sweep.config.from_run import as_overrides
 from densenet_sweep.config.run_config import OF_THE_MACHINE
 from densenet_sweep.config.schema import ConfigError
 from densenet_sweep.run import reference

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from hydra_async_sweeper.readable import first_line
 
-from densenet_sweep.config import of_a_run
+from densenet_sweep.config import from_run
 from densenet_sweep.models.classifier import Classifier, Signature
 from densenet_sweep.run import train
 from densenet_sweep.run.artifacts import BEST_WEIGHTS, FINAL_WEIGHTS
@@ -30,7 +30,7 @@ def classifier(folder: Path, given: Sequence[str] = (), *, config_dir: str | Non
         FileNotFoundError: no weights, or no config.
         ValueError: they cannot be read, or do not belong to each other.
     """
-    config = of_a_run.config(folder / "config.yaml", given, config_dir=config_dir)
+    config = from_run.config(folder / "config.yaml", given, config_dir=config_dir)
     path = next((folder / name for name in WEIGHTS if (folder / name).is_file()), None)
     if path is None:
         raise FileNotFoundError(f"{folder}: keeps no weights ({' or '.join(WEIGHTS)})")

@@ -10,7 +10,7 @@ import pytest
 from mlflow import MlflowClient
 from PIL import Image
 
-from densenet_sweep.models import trained as of_a_run
+from densenet_sweep.models import trained as trained_module
 from densenet_sweep.tracking import store
 
 TINY = ["architecture.depth=10", "architecture.growth_rate=4", "epochs=1", "batch_size=8", "precision=fp32", "num_threads=1"]
@@ -63,7 +63,7 @@ def test_it_gives_the_runs_own_numbers_and_tells_new_pictures_from_those_of_the_
     Image.fromarray(np.full((9, 9), 200, np.uint8)).save(tmp_path / "new" / "light" / "a.png")
     (tmp_path / "new" / "light" / "bad.png").write_text("no picture")
     with monkeypatch.context() as older:
-        older.setattr(of_a_run, "contents", lambda _: None)  # the weights of an earlier version have none
+        older.setattr(trained_module, "contents", lambda _: None)  # the weights of an earlier version have none
         typed = command("evaluate", run_id, "new")
     assert typed.exit_code == 1
     assert f"run {run_id} on 1 picture" in typed.out

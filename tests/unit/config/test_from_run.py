@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from densenet_sweep.config import composition, of_a_run, run_config
+from densenet_sweep.config import composition, from_run, run_config
 from densenet_sweep.config.schema import ConfigError
 
 CHOICES = {"architecture": "densenet_bc", "optimizer": "nesterov", "schedule": "cosine", "data": "digits"}
@@ -26,7 +26,7 @@ def kept(tmp_path: Path) -> Path:
 
 
 def test_it_gives_the_same_config(kept):
-    again = of_a_run.config(kept)
+    again = from_run.config(kept)
     assert (again.optimizer.lr, again.seed, again.data._target_) == (0.03, 7, "densenet_sweep.data.sources.digits")
 
 
@@ -35,7 +35,7 @@ def test_a_run_of_before_the_losses_has_the_default_one(kept):
     values = yaml.safe_load(text)
     del values["loss"], values["data"]["sampling"]
     kept.write_text("# @package _global_\n" + yaml.safe_dump(values), encoding="utf-8")
-    again = of_a_run.config(kept)
+    again = from_run.config(kept)
     assert (again.loss._target_.rpartition(".")[2], again.loss.class_weights, again.data.sampling) == (
         "cross_entropy", "none", "natural"
     )  # fmt: skip
@@ -46,7 +46,7 @@ def test_a_run_keeps_its_loss(tmp_path):
     typed = ["loss=focal", "loss.gamma=1.5", "loss.class_weights=balanced", "data=digits"]
     values = run_config.shown(composition.typed(composition.compose(typed)))
     path.write_text(run_config.text({**CHOICES, "loss": "focal"}, values), encoding="utf-8")
-    loss = of_a_run.config(path).loss
+    loss = from_run.config(path).loss
     assert (loss._target_.rpartition(".")[2], loss.gamma, loss.class_weights) == ("focal", 1.5, "balanced")
 
 
@@ -75,7 +75,7 @@ EVIL = {"_target_": "os.system", "command": "touch /tmp/owned"}
 def test_it_says_what_is_trained_and_nothing_else(kept, added, key):
     kept.write_text(kept.read_text() + yaml.safe_dump(added), encoding="utf-8")
     with pytest.raises(ConfigError, match=f"^{re.escape(f'{kept}: {key}: what a run has left may say what is trained')}"):
-        of_a_run.as_overrides(kept)
+        from_run.as_overrides(kept)
 
 
 @pytest.mark.parametrize(
@@ -104,19 +104,19 @@ def test_it_calls_nothing(kept, old, new, message):
     assert old in text
     kept.write_text(text.replace(old, new), encoding="utf-8")
     with pytest.raises(ConfigError, match=message):
-        of_a_run.as_overrides(kept)
+        from_run.as_overrides(kept)
 
 
 def test_a_function_of_ours_in_another_section_is_none_of_ours(kept):
     kept.write_text(kept.read_text().replace("  lr: 0.03", "  _target_: densenet_sweep.data.sources.digits"), encoding="utf-8")
     with pytest.raises(ConfigError, match=r"was trained with optimizer\._target_=densenet_sweep\.data\.sources\.digits"):
-        of_a_run.as_overrides(kept)
+        from_run.as_overrides(kept)
 
 
 def test_trust_does_not_reach_the_file(kept):
     kept.write_text(kept.read_text().replace("  lr: 0.03", "  lr: 0.03\n  _target_: os.system"), encoding="utf-8")
     with pytest.raises(ConfigError, match="was trained with"):
-        of_a_run.as_overrides(kept, ["trusted_targets=[os.*]"])
+        from_run.as_overrides(kept, ["trusted_targets=[os.*]"])
 
 
 def test_what_the_user_names_again_is_called(kept):
@@ -125,13 +125,13 @@ def test_what_the_user_names_again_is_called(kept):
     write(kept, overrides)
     assert "_target_: json.decoder.JSONDecoder" in kept.read_text()
     with pytest.raises(ConfigError, match="was trained with"):
-        of_a_run.config(kept)
-    assert of_a_run.config(kept, [*typed, "hydra.sweeper.n_trials=3"]).optimizer._target_ == "json.decoder.JSONDecoder"
+        from_run.config(kept)
+    assert from_run.config(kept, [*typed, "hydra.sweeper.n_trials=3"]).optimizer._target_ == "json.decoder.JSONDecoder"
 
 
 def test_a_copy_holds_what_was_checked(kept, tmp_path):
     kept.write_text(kept.read_text().replace("# @package _global_", "# @package _global_\n# anything"), encoding="utf-8")
-    of_a_run.copy(kept, tmp_path / "copy.yaml", comment="One.\n\nTwo.")
+    from_run.copy(kept, tmp_path / "copy.yaml", comment="One.\n\nTwo.")
     lines = (tmp_path / "copy.yaml").read_text().splitlines()
     assert lines[:5] == ["# @package _global_", "# One.", "#", "# Two.", "defaults:"]
     assert run_config.read(tmp_path / "copy.yaml") == run_config.read(kept)
