@@ -49,7 +49,8 @@ def seen(source: Source) -> np.ndarray | None:
 
 
 def _rows(images: Images) -> np.ndarray:
-    return np.arange(len(images)) if images.rows_N is None else images.rows_N.cpu().numpy()
+    rows_N = images.as_read.rows_N
+    return np.arange(len(images)) if rows_N is None else rows_N.cpu().numpy()
 
 
 def _counted(name: str, labels_N: np.ndarray, class_names: Sequence[str]) -> str:

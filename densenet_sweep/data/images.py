@@ -25,13 +25,15 @@ class Images:
 
     A selection refers to the original pixels, so the splits of a data set share them; if they are a mapped file, all processes
     of a machine do. They are never written to. Of images with several labels, labels_NK are multi-hot; see `labels`. groups_N
-    number what belongs together, such as the pictures of a patient; None where images are independent.
+    number what belongs together, such as the pictures of a patient; None where images are independent. Of a copy on another
+    device, `copied` is what it is a copy of.
     """
 
     pixels_MCHW: Tensor
     labels_N: Tensor
     rows_N: Tensor | None = None
     groups_N: np.ndarray | None = None
+    copied: "Images | None" = None
 
     def __post_init__(self) -> None:
         if self.pixels_MCHW.dtype != torch.uint8 or self.pixels_MCHW.ndim != 4:
@@ -51,6 +53,11 @@ class Images:
     def images_NCHW(self) -> Tensor:
         """All images: a copy where these are a selection."""
         return self.pixels(slice(None))
+
+    @property
+    def as_read(self) -> "Images":
+        """These images where they were read: their rows are those of the files."""
+        return self if self.copied is None else self.copied
 
     @functools.cached_property
     def digest(self) -> str:
@@ -78,7 +85,8 @@ class Images:
         """Return the images at `indices`, in that order."""
         rows_B = indices if self.rows_N is None else self.rows_N[indices]
         groups_B = None if self.groups_N is None else self.groups_N[indices.cpu().numpy()]
-        return Images(self.pixels_MCHW, self.labels_N[indices], rows_B, groups_B)
+        copied = None if self.copied is None else self.copied.select(indices.cpu())
+        return Images(self.pixels_MCHW, self.labels_N[indices], rows_B, groups_B, copied)
 
     def joined(self, others: "Images") -> "Images":
         """Return these images followed by `others`."""
@@ -96,7 +104,7 @@ class Images:
         for block_BCHW in self.blocks():
             images_NCHW[start : start + len(block_BCHW)] = block_BCHW
             start += len(block_BCHW)
-        return Images(images_NCHW, self.labels_N.to(device), groups_N=self.groups_N)
+        return Images(images_NCHW, self.labels_N.to(device), groups_N=self.groups_N, copied=self.as_read)
 
 
 class HeldBack:

@@ -85,10 +85,11 @@ def _heat(network: nn.Module, floats_BCHW: Tensor, classes_B: Tensor) -> Tensor 
 
 
 def _names(images: Images, source: Source) -> list[str]:
-    """Return the images' files, where they have some and their rows are known; images in a GPU's memory are copies."""
-    if source.found is None or images.pixels_MCHW is not source.train.pixels_MCHW or images.rows_N is None:
+    """Return the images' files, where they have some and their rows are known."""
+    read = images.as_read
+    if source.found is None or read.pixels_MCHW is not source.train.as_read.pixels_MCHW or read.rows_N is None:
         return [""] * len(images)
-    return [source.found.names[row] for row in images.rows_N.tolist()]
+    return [source.found.names[row] for row in read.rows_N.tolist()]
 
 
 def _write_table(path: Path, rows: Sequence[Sequence[object]]) -> None:

@@ -61,3 +61,14 @@ def test_a_selection_is_what_a_copy_of_its_images_would_be(monkeypatch):
 def test_rows_must_go_with_labels():
     with pytest.raises(ValueError, match="do not go with 3 images"):
         Images(some().pixels_MCHW, some().labels_N, torch.arange(3))
+
+
+def test_a_copy_on_another_device_knows_the_rows_that_it_was_copied_from():
+    pixels_MCHW = torch.arange(5, dtype=torch.uint8).reshape(5, 1, 1, 1)
+    chosen = Images(pixels_MCHW, torch.tensor([0, 1, 0, 1, 0])).select(torch.tensor([4, 2, 0]))
+    moved = chosen.to(torch.device("meta"))
+    assert moved.labels_N.device.type == "meta"
+    assert moved.rows_N is None
+    assert moved.as_read is chosen
+    assert moved.to(torch.device("meta")).as_read is chosen
+    assert moved.select(torch.tensor([2, 0])).as_read.rows_N.tolist() == [0, 4]
