@@ -7,6 +7,9 @@ from typing import Any
 
 from omegaconf import MISSING
 
+# Of a key that came later: an option file of a user's own may be older.
+LATER = {"later": True}
+
 
 def expanded(path: str) -> str:
     """Return `path` with `~` and environment variables replaced, which a shell does not do after `key=`."""
@@ -61,9 +64,9 @@ class DataConfig:
     valid_fraction: float = MISSING
     split_seed: int = MISSING
     normalize: bool = MISSING
-    sampling: str = "natural"  # an option file of a user's own may be older than this key, and the next
-    on_device: Any = "auto"
-    folds: int | None = None
+    sampling: str = field(default="natural", metadata=LATER)
+    on_device: Any = field(default="auto", metadata=LATER)
+    folds: int | None = field(default=None, metadata=LATER)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
     def source_arguments(self) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from omegaconf import MISSING, DictConfig, OmegaConf
 
-from densenet_sweep.config.data_sections import DataConfig
+from densenet_sweep.config.data_sections import LATER, DataConfig
 from densenet_sweep.config.optimizer_schema import OptimizerConfig
 from densenet_sweep.config.schema import ArchitectureConfig, ConfigError, LossConfig, ScheduleConfig
 
@@ -48,8 +48,7 @@ def give_schemas(job: DictConfig) -> None:
 
 def _with_schema(name: str, schema: type[Any], section: DictConfig) -> DictConfig:
     ours = [it.name for it in fields(schema)]
-    # A word as its default has a key that came later.
-    needed = [it.name for it in fields(schema) if it.default == MISSING or not isinstance(it.default, str)]
+    needed = [it.name for it in fields(schema) if it.metadata != LATER]
     for key in needed:
         if key not in section:  # null is a value, and an override needs a key to set
             raise ConfigError(f"{name}.{key}: has no value; an option file of your own gives one to {', '.join(needed)}")
