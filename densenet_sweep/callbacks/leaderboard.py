@@ -68,7 +68,7 @@ class ViewedSweepRun(SweepRun):
 
     def about_end(self, config: DictConfig, study_name: str, sweep_dir: str) -> str | None:
         """Return the result of a confirmation: the table with means and deviations, and the champion."""
-        from densenet_sweep.confirm import finalists, text, verdict
+        from densenet_sweep.confirm import finalists, leave_out, text, verdict
         from densenet_sweep.results.from_optuna import read_study
 
         folder = Path(sweep_dir)
@@ -76,7 +76,10 @@ class ViewedSweepRun(SweepRun):
         if confirmed is None:
             return None
         with suppress(Exception):  # of the study's storage; `complete` has logged that it is away
-            return text.markdown(verdict.reach(read_study(_load(config, study_name, folder)), folder, confirmed))
+            study = read_study(_load(config, study_name, folder))
+            if confirmed.column:
+                return leave_out.markdown(study, confirmed)
+            return text.markdown(verdict.reach(study, folder, confirmed))
         return None
 
     def others_at_work(self, config: DictConfig, study_name: str, sweep_dir: str) -> dict[str, str] | None:

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from densenet_sweep.config import composition, from_run
 from densenet_sweep.config.metrics import METRICS
-from densenet_sweep.confirm import finalists, verdict
+from densenet_sweep.confirm import finalists, leave_out, verdict
 from densenet_sweep.confirm import text as confirmation
 from densenet_sweep.counts import counted
 from densenet_sweep.results import next_commands
@@ -48,9 +48,13 @@ class RegisterChampion(Callback):
         if read is None:
             return
         study = read_study(FoundStudy(study_name, folder, config.hydra.sweeper.storage).load())
-        found = verdict.reach(study, folder, read)
         console = wide_console()
         console.print()
+        if read.column:
+            leave_out.show(study, read, console)
+            (folder / "confirmation.json").write_text(json.dumps(leave_out.as_object(study, read), indent=2), encoding="utf-8")
+            return
+        found = verdict.reach(study, folder, read)
         confirmation.show(found, console)
         (folder / "confirmation.json").write_text(json.dumps(confirmation.as_object(found), indent=2), encoding="utf-8")
         if found.champion is None:

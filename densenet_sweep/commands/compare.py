@@ -7,7 +7,7 @@ from pathlib import Path
 
 from densenet_sweep.commands.arguments import add_studies, names_and_overrides
 from densenet_sweep.config.command_line import Parser
-from densenet_sweep.confirm import finalists, verdict
+from densenet_sweep.confirm import finalists, leave_out, verdict
 from densenet_sweep.confirm import text as confirmation
 from densenet_sweep.report import page as report
 from densenet_sweep.results.formats import FORMATS, render
@@ -76,7 +76,9 @@ def _show_all(folders: Sequence[Path], studies: Sequence[Study], metrics: Sequen
         show_summary(studies, console=wide_console())
     for folder, study, metric in zip(folders, studies, metrics, strict=True):
         confirmed = finalists.read(folder)
-        if confirmed is not None and metric is None:
+        if confirmed is not None and confirmed.column and metric is None:
+            leave_out.show(study, confirmed, wide_console())
+        elif confirmed is not None and metric is None:
             confirmation.show(verdict.reach(study, folder, confirmed), wide_console())
         else:
             show(study, top=top, metric=metric)

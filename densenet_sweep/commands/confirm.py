@@ -1,9 +1,11 @@
-"""`densenet-sweep confirm [STUDY] [--top N] [--seeds N] [key=value ...]`: train the best again with fresh seeds, test once.
+"""`densenet-sweep confirm [STUDY] [--top N] [--seeds N] [--leave-out COLUMN] [key=value ...]`: train the best again, test once.
 
 Each of the N best configurations is trained on training and validation images together, once a seed, and tested once. The
-smallest that cannot be told from the best becomes the champion. Started again, it continues.
+smallest that cannot be told from the best becomes the champion. With `--leave-out site` the best one is instead trained once
+without each site, and tested on it. Started again, it continues.
 """
 
+import re
 import shlex
 import tempfile
 from collections.abc import Sequence
@@ -16,7 +18,9 @@ from densenet_sweep.commands.arguments import separated
 from densenet_sweep.commands.rerun import downloaded_config
 from densenet_sweep.config import composition, from_run
 from densenet_sweep.config.command_line import Parser
+from densenet_sweep.config.data_sections import ImageTableConfig, expanded
 from densenet_sweep.confirm import finalists as finalist_files
+from densenet_sweep.confirm import leave_out
 from densenet_sweep.results.studies import AnyStudy, find, values_of
 from densenet_sweep.tracking.access import answering, check_exists, mlflow_config
 from densenet_sweep.tracking.store import connect
@@ -24,6 +28,8 @@ from densenet_sweep.tracking.store import connect
 if TYPE_CHECKING:
     from densenet_sweep.results.study import Study
 
+_TOP = 3
+_SEEDS = 5
 _FIRST_SEED = 1000
 _FEWEST_SEEDS = 2
 _NAME = "hydra.sweeper.study_name"
@@ -37,8 +43,13 @@ def parser() -> Parser:
     arguments.add_argument(
         "words", nargs="*", metavar="STUDY key=value", help="the study (the last one unless given); overrides"
     )
-    arguments.add_argument("--top", type=int, default=3, metavar="N", help="how many of its best configurations (3)")
-    arguments.add_argument("--seeds", type=int, default=5, metavar="N", help="how often each is trained (5)")
+    arguments.add_argument("--top", type=int, metavar="N", help="how many of its best configurations (3; with --leave-out 1)")
+    arguments.add_argument("--seeds", type=int, metavar="N", help="how often each is trained (5)")
+    arguments.add_argument(
+        "--leave-out",
+        metavar="COLUMN",
+        help="instead, train once without each value of this column of data=image_table, such as a site, and test on it",
+    )
     arguments.add_argument("--config-dir", metavar="FOLDER", help="a further folder of config files, with options of your own")
     return arguments
 
@@ -53,6 +64,11 @@ def main(arguments: list[str]) -> composition.Command:
     names, overrides = separated(parsed.words)
     if len(names) > 1:
         raise ValueError(f"{' '.join(names)}: one study is confirmed at a time")
+    column = parsed.leave_out
+    if column is not None and parsed.seeds is not None:
+        raise ValueError(f"--seeds {parsed.seeds}: is not accepted beside --leave-out, which trains once for each value")
+    parsed.top = (_TOP if column is None else 1) if parsed.top is None else parsed.top
+    parsed.seeds = _SEEDS if parsed.seeds is None else parsed.seeds
     if parsed.top < 1:
         raise ValueError(f"--top {parsed.top}: a whole number of at least 1 is accepted")
     if parsed.seeds < _FEWEST_SEEDS:
@@ -68,16 +84,19 @@ def main(arguments: list[str]) -> composition.Command:
     study = values_of(found)
     finalists = finalist_files.select(study)
     typed_name = [override.partition("=")[2] for override in overrides if override.startswith(f"{_NAME}=")]
-    name = typed_name[-1] if typed_name else f"{found.name}-confirmation-of-{finalists.num_finished}"
+    kind = "confirmation" if column is None else f"without-each-{re.sub(r'[^0-9A-Za-z]+', '-', column)}"
+    name = typed_name[-1] if typed_name else f"{found.name}-{kind}-of-{finalists.num_finished}"
     folder = finalist_files.folder_of(name)
     if finalist_files.read(folder) is None:
         check_study_name(name)
     own = () if parsed.config_dir is None else ("--config-dir", parsed.config_dir)
-    numbers = (f"--top={parsed.top}", f"--seeds={parsed.seeds}")
+    numbers = (f"--top={parsed.top}", f"--seeds={parsed.seeds}" if column is None else f"--leave-out={column}")
     command = shlex.join(["densenet-sweep", "confirm", found.name, *numbers, *overrides, *own])
-    seeds = _fresh_seeds(study.config.get("seed"), parsed.seeds)
+    seeds = _fresh_seeds(study.config.get("seed"), parsed.seeds if column is None else 1)
     for finalist in finalists.trials[: parsed.top]:
         _write_config(folder, found, study, finalist, overrides, parsed.config_dir)
+    if column is not None:
+        finalists = _without_each(column, folder, finalists, parsed.top, overrides, parsed.config_dir)
     finalist_files.write(folder, finalists, top=parsed.top, seeds=seeds, command=command)
     searchpath = f"hydra.searchpath=[{composition.quoted(str(folder.resolve()))}]"
     return composition.Command([searchpath, "sweep=finalists", *overrides, *own], config_name="confirm", final=True)
@@ -97,7 +116,7 @@ def _write_config(
         ValueError: neither has it, or it holds more than what is trained.
         ConnectionError: the store cannot be used.
     """
-    path = finalist_files.option_file(folder, finalist)
+    path = finalist_files.option_file(folder, finalist.option)
     path.parent.mkdir(parents=True, exist_ok=True)
     kept = found.folder / str(finalist.trial) / "artifacts" / "config.yaml"
     if kept.is_file():
@@ -111,6 +130,36 @@ def _write_config(
     with answering(uri), tempfile.TemporaryDirectory() as temporary:
         source = downloaded_config(connect(uri), run_id, temporary)
         from_run.copy(source, path, overrides, config_dir=config_dir, without=_NOT_OURS)
+
+
+def _without_each(
+    column: str,
+    folder: Path,
+    finalists: finalist_files.Finalists,
+    top: int,
+    overrides: Sequence[str],
+    config_dir: str | None,
+) -> finalist_files.Finalists:
+    """Return the finalists, to be trained without each value of a column, and write an option file for each.
+
+    Raises:
+        ValueError, FileNotFoundError: no table with that column, or values that cannot be left out one by one.
+    """
+    from densenet_sweep.data.image_table import classes_by_value
+
+    best = finalist_files.option_file(folder, finalists.trials[0].option)
+    data = of_a_run.config(best, overrides, config_dir=config_dir).data
+    if not isinstance(data, ImageTableConfig):
+        raise ValueError(f"--leave-out {column}: data=image_table is accepted, whose table has columns")
+    values = classes_by_value(expanded(data.table), column, data.label_column)
+    leave_out.check(column, values, finalists.objective)
+    finalists = finalists.without(column, list(values))
+    for finalist in finalists.trials[:top]:
+        source = finalist_files.option_file(folder, finalist.option)
+        for index, value in enumerate(values):
+            target = finalist_files.option_file(folder, finalists.option(finalist, index))
+            of_a_run.copy(source, target, overrides, config_dir=config_dir, data={"leave_out": [column, value]})
+    return finalists
 
 
 def _fresh_seeds(used: object, count: int) -> Sequence[int]:

@@ -186,6 +186,8 @@ def _check_data(config: Config) -> None:
     check_augmentation(config.data)
     if isinstance(config.data, PicturesConfig):
         _check_pictures(config)
+    if isinstance(config.data, ImageTableConfig) and config.data.leave_out is not None and len(config.data.leave_out) != 2:
+        raise ConfigError(f"data.leave_out={config.data.leave_out}: [COLUMN,VALUE] is accepted")
     _check_known_data(config)
     for ours, theirs in (("in_channels", "num_channels"), ("num_classes", "num_classes")):
         given, actual = getattr(config.architecture, ours), getattr(config.data, theirs)

@@ -121,6 +121,7 @@ class ImageTableConfig(ImageFolderConfig):
     group_column: str | None = MISSING
     label_separator: str | None = "|"
     multi_label: bool | None = None
+    leave_out: list[str] | None = None
 
     def source_arguments(self) -> dict[str, Any]:
         """Return what `image_table` takes."""

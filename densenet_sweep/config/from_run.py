@@ -4,8 +4,9 @@ It may choose options and set values. A function that is not ours must come from
 conf or `--config-dir`, or from the command line.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from omegaconf import OmegaConf
 
@@ -68,8 +69,11 @@ def copy(
     config_dir: str | None = None,
     comment: str = "",
     without: Sequence[str] = (),
+    data: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the permitted part of `path`, without the keys `without`, to `target` as an option file of `experiment`.
+
+    Values in `data` replace those of that section.
 
     Raises:
         ConfigError, OSError: as `as_overrides`; or `target` cannot be written.
@@ -79,4 +83,5 @@ def copy(
     for key in run_config.foreign_targets(values):
         del values[key.partition(".")[0]]["_target_"]
     values = {key: value for key, value in values.items() if key not in without}
+    values["data"] = {**values["data"], **(data or {})}
     target.write_text(run_config.text(options, values, comment), encoding="utf-8")

@@ -4,7 +4,7 @@ A confirmation's folder holds these files, the sweep file that repeats them, and
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,9 @@ CHAMPION = "champion"
 
 # Most configurations of one confirmation, so that more of them can be added to it later.
 _MOST = 50
+
+# The same where each of them is an option for every value of a column.
+_MOST_LEFT_OUT = 10
 
 
 @dataclass(frozen=True)
@@ -41,17 +44,40 @@ class Finalist:
 
 @dataclass(frozen=True)
 class Finalists:
-    """The complete trials of `study`, best first, when `num_finished` of its trials were finished; `images` are its."""
+    """The complete trials of `study`, best first, when `num_finished` of its trials were finished; `images` are its.
+
+    Where a `column` is given, each is trained without one of its `values` at a time; see `leave_out`.
+    """
 
     study: str
     objective: str
     num_finished: int
     trials: tuple[Finalist, ...]
     images: dict[str, str] = field(default_factory=dict)
+    column: str = ""
+    values: tuple[str, ...] = ()
+
+    def without(self, column: str, values: Sequence[str]) -> "Finalists":
+        """Return these finalists, to be trained without each of the values of a column."""
+        return replace(self, trials=self.trials[:_MOST_LEFT_OUT], column=column, values=tuple(values))
+
+    def option(self, finalist: Finalist, index: int) -> str:
+        """Return the name of the option that trains a finalist without the value of this index."""
+        return f"{finalist.option}_without_{index}"
 
     def by_option(self) -> dict[str, Finalist]:
         """Return the finalists by the names of their options."""
+        if self.column:
+            return {name: finalist for name, (finalist, _) in self.by_option_and_value().items()}
         return {finalist.option: finalist for finalist in self.trials}
+
+    def by_option_and_value(self) -> dict[str, tuple[Finalist, str]]:
+        """Return by option the finalist, and the value that is left out."""
+        return {
+            self.option(finalist, index): (finalist, value)
+            for finalist in self.trials
+            for index, value in enumerate(self.values)
+        }
 
 
 def select(study: Study) -> Finalists:
@@ -73,15 +99,16 @@ def write(folder: Path, finalists: Finalists, *, top: int, seeds: Sequence[int],
     Raises:
         OSError: the folder cannot be written.
     """
-    chosen = finalists.trials[:top]
+    chosen = [finalist.trial for finalist in finalists.trials[:top]]
+    names = [name for name, finalist in finalists.by_option().items() if finalist.trial in chosen]
     sweeper = {
         "study_name": folder.name,
-        "n_trials": len(chosen) * len(seeds),
+        "n_trials": len(names) * len(seeds),
         "command": command,
         # Seed by seed, so that an interrupted confirmation has trained all finalists equally often.
-        "enqueue": [{"experiment": finalist.option, "seed": seed} for seed in seeds for finalist in chosen],
+        "enqueue": [{"experiment": name, "seed": seed} for seed in seeds for name in names],
         "params": {
-            "experiment": f"choice({','.join(finalist.option for finalist in finalists.trials)})",
+            "experiment": f"choice({','.join(finalists.by_option())})",
             "seed": f"int(interval(0,{2**31 - 1}))",
         },
     }
@@ -93,6 +120,7 @@ def write(folder: Path, finalists: Finalists, *, top: int, seeds: Sequence[int],
     content = {**({"objective": finalists.objective} if has_own else {}), "hydra": {"sweeper": sweeper}}
     path.write_text(f"# @package _global_\n{yaml.safe_dump(content, sort_keys=False)}", encoding="utf-8")
     described = {**asdict(finalists), "trials": [asdict(finalist) for finalist in finalists.trials]}
+    described["values"] = list(finalists.values)
     (folder / FINALISTS).write_text(yaml.safe_dump(described, sort_keys=False), encoding="utf-8")
 
 
@@ -103,7 +131,8 @@ def read(folder: Path) -> Finalists | None:
     except FileNotFoundError:
         return None
     trials = tuple(Finalist(**finalist) for finalist in described.pop("trials"))
-    return Finalists(trials=trials, **described)
+    values = tuple(described.pop("values", ()))
+    return Finalists(trials=trials, values=values, **described)
 
 
 def folder_of(name: str, outputs: Path = OUTPUTS) -> Path:
@@ -111,9 +140,9 @@ def folder_of(name: str, outputs: Path = OUTPUTS) -> Path:
     return outputs / CONFIRMATIONS / name
 
 
-def option_file(folder: Path, finalist: Finalist) -> Path:
-    """Return where the confirmation in `folder` keeps the config of `finalist`."""
-    return folder / "experiment" / f"{finalist.option}.yaml"
+def option_file(folder: Path, option: str) -> Path:
+    """Return where the confirmation in `folder` keeps the config that is called `option`."""
+    return folder / "experiment" / f"{option}.yaml"
 
 
 def described(folder: Path, choices: Mapping[str, str], seed: int) -> dict[str, Any]:
@@ -122,10 +151,11 @@ def described(folder: Path, choices: Mapping[str, str], seed: int) -> dict[str, 
     if finalists is None:
         return {}
     finalist = finalists.by_option()[choices["experiment"]]
-    return {
-        "name": f"trial {finalist.trial}, seed {seed}",
-        "tags": {"confirms": finalists.study, "confirms.trial": str(finalist.trial)},
-    }
+    tags = {"confirms": finalists.study, "confirms.trial": str(finalist.trial)}
+    if not finalists.column:
+        return {"name": f"trial {finalist.trial}, seed {seed}", "tags": tags}
+    _, value = finalists.by_option_and_value()[choices["experiment"]]
+    return {"name": f"trial {finalist.trial} without {value}", "tags": {**tags, f"without.{finalists.column}": value}}
 
 
 def images(folders: Sequence[Path], choices: Mapping[str, str]) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def of_confirmations(name: str, outputs: Path = OUTPUTS) -> list[Verdict]:
     found = []
     for study in studies.found(outputs):
         finalists = read(study.folder)
-        if finalists is not None and finalists.study == name:
+        if finalists is not None and finalists.study == name and not finalists.column:
             found.append(reach(read_study(study.load()), study.folder, finalists))
     return [verdict for verdict in found if verdict.results]
 

@@ -33,6 +33,7 @@ def image_table(
     group_column: str | None = None,
     label_separator: str | None = labels.SEPARATOR,
     multi_label: bool | None = None,
+    leave_out: Sequence[str] | None = None,
     test_fraction: float,
     split_seed: int,
     on_bad_picture: str = "fail",
@@ -50,6 +51,8 @@ def image_table(
         group_column: of what belongs together, such as a patient; a group is in one split.
         label_separator: between the labels of a picture; None: each cell is one class.
         multi_label: whether a cell lists labels, any number of them; None: if the separator is in any cell.
+        leave_out: a column and a value of it: the pictures with this value are those for testing, and no others, whatever the
+            split column says.
         test_fraction: in (0, 1), set apart where no splits are given.
         split_seed: of the choice.
         on_bad_picture: `fail`, or `skip` to leave them out.
@@ -65,7 +68,7 @@ def image_table(
     columns = [path_column, label_column]
     if split_column is not None and (split_column in rows or split_column != _SPLIT):
         columns.append(split_column)
-    columns += [] if group_column is None else [group_column]
+    columns += [it for it in (group_column, *(leave_out or ())[:1]) if it is not None and it not in columns]
     missing = [column for column in columns if column not in rows]
     if missing:
         has = ", ".join(str(column) for column in rows.columns)
@@ -86,6 +89,8 @@ def image_table(
         value = f"one value, {class_names[0]}" if class_names else "no value"
         raise ValueError(f"{name}: {label_column} has {value}; at least 2 classes are accepted")
     splits = [_split(value, name) for value in text[split_column]] if split_column in columns and split_column else None
+    if leave_out is not None:
+        splits = _without(text[leave_out[0]], leave_out[1], f"data.leave_out=[{','.join(leave_out)}]")
     groups = None
     if group_column is not None:
         of_groups = {group: index for index, group in enumerate(dict.fromkeys(text[group_column]))}
@@ -111,6 +116,33 @@ def image_table(
         split_seed=split_seed,
         skips_bad=on_bad_picture == "skip",
     )
+
+
+def classes_by_value(table: str, column: str, label_column: str) -> dict[str, set[str]]:
+    """Return the values of a column of a table, in its order, each with the classes of its pictures.
+
+    Raises:
+        FileNotFoundError, ValueError: no such table or column, or one without a value in some row.
+    """
+    rows = _read(Path(table))
+    for name in (column, label_column):
+        if name not in rows:
+            raise ValueError(f"data.table={table}: has no column {name}; it has {', '.join(map(str, rows.columns))}")
+    found: dict[str, set[str]] = {}
+    for row, (value, label) in enumerate(zip(rows[column].tolist(), rows[label_column].tolist(), strict=True), 1):
+        if not _as_text(value):
+            raise ValueError(f"data.table={table}: row {row} has no {column}")
+        found.setdefault(_as_text(value), set()).add(_as_text(label))
+    return found
+
+
+def _without(values: Sequence[str], left_out: str, key: str) -> list[str]:
+    """Return the splits in which the pictures of one value are those for testing."""
+    splits = ["test" if value == left_out else "train" for value in values]
+    if len(set(splits)) < 2:
+        how_many = "every" if "train" not in splits else "no"
+        raise ValueError(f"{key}: {how_many} picture has this value; one that some have and others do not is accepted")
+    return splits
 
 
 def _read(path: Path) -> "pd.DataFrame":

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from densenet_sweep.data import found
-from densenet_sweep.data.image_table import image_table
+from densenet_sweep.data.image_table import classes_by_value, image_table
 from densenet_sweep.data.split import split
 
 ARGUMENTS = {"image_size": 4, "num_channels": 1, "test_fraction": 0.25, "split_seed": 0}
@@ -189,3 +189,20 @@ def test_whether_cells_list_labels_can_be_said(tmp_path):
     rows["label"] = ["a", "b", "", "b"] * 4
     listed = image_table("", table=write(rows, tmp_path / "v.csv"), multi_label=True, **ARGUMENTS)
     assert listed.train.labels_N.shape == (12, 2)
+
+
+def test_one_value_of_a_column_is_left_out_for_testing(tmp_path):
+    rows = pd.DataFrame({"path": paint(tmp_path, 12), "label": ["a", "b"] * 6, "site": (["A"] * 3 + [" 07"] * 3) * 2})
+    rows["split"] = ["train", "test"] * 6
+    table = write(rows, tmp_path / "t.csv")
+    source = image_table("", table=table, leave_out=["site", "07"], **ARGUMENTS)
+    assert (levels(source.load_test()), levels(source.train)) == ([3, 4, 5, 9, 10, 11], [0, 1, 2, 6, 7, 8])
+    assert source.valid is None
+    assert classes_by_value(table, "site", "label") == {"A": {"a", "b"}, "07": {"a", "b"}}
+    with pytest.raises(ValueError, match=r"data.leave_out=\[site,C\]: no picture has this value; one that some have"):
+        image_table("", table=table, leave_out=["site", "C"], **ARGUMENTS)
+    with pytest.raises(ValueError, match="has no column cite; it has path, label, site, split"):
+        classes_by_value(table, "cite", "label")
+    rows["patient"] = ["p", "q"] * 6
+    with pytest.raises(ValueError, match="2 groups of patient in more than one split, such as p in test and train"):
+        image_table("", table=write(rows, tmp_path / "t.csv"), leave_out=["site", "A"], group_column="patient", **ARGUMENTS)

@@ -1,0 +1,48 @@
+"""`confirm --leave-out`: from a sweep over a table of pictures to a result for each site, in this process."""
+
+import json
+
+import numpy as np
+import optuna
+import pandas as pd
+from hydra_async_sweeper.study.storage import open_storage
+from PIL import Image
+
+TINY = ("device=cpu", "precision=fp32", "tracking=none", "hydra/launcher=basic")
+SWEEP = (
+    "sweep=growth_depth_lr", *TINY, "data=image_table", "data.table=pictures.csv", "data.image_size=8", "data.num_channels=1",
+    "architecture.depth=10", "architecture.growth_rate=choice(2)", "rungs=[]", "epochs=1", "hydra/sweeper/pruner=none",
+    "hydra.sweeper.study_name=sites", "hydra.sweeper.n_trials=1", "hydra.sweeper.enqueue=null",
+)  # fmt: skip
+
+
+def paint(folder):
+    """Make 40 pictures of two classes from two sites, and their table."""
+    random = np.random.default_rng(0)
+    rows = []
+    for index in range(40):
+        Image.fromarray(random.integers(0, 255, (8, 8), dtype=np.uint8)).save(folder / f"{index}.png")
+        site = "St. Mary's" if index < 24 else "07"
+        rows.append({"path": f"{index}.png", "label": "ab"[index % 2], "site": site, "patient": index // 2})
+    pd.DataFrame(rows).to_csv(folder / "pictures.csv", index=False)
+
+
+def test_the_best_is_trained_without_each_site_and_tested_on_it(command, tmp_path):
+    paint(tmp_path)
+    swept = command(*SWEEP)
+    assert swept.exit_code == 0, swept.err
+    refused = command("confirm", "sites", "--leave-out", "sight", *TINY)
+    assert "has no column sight; it has path, label, site, patient" in refused.err
+    assert "--seeds 2: is not accepted beside --leave-out" in command("confirm", "sites", "--leave-out=site", "--seeds=2").err
+    typed = command("confirm", "sites", "--leave-out", "site", *TINY)
+    assert typed.exit_code == 0, typed.err
+    folder = tmp_path / "outputs" / "confirmations" / "sites-without-each-site-of-1"
+    trials = optuna.load_study(study_name=folder.name, storage=open_storage(None, folder)).trials
+    assert [trial.user_attrs["num_test"] for trial in trials] == [24, 16]
+    kept = json.loads((folder / "confirmation.json").read_text())
+    assert [(it["left_out"], it["value"]) for it in kept["results"]] == [
+        (site, trial.value) for site, trial in zip(("St. Mary's", "07"), trials, strict=True)
+    ]
+    assert "on average over 2 values of site" in typed.out
+    assert "champion" not in typed.out.lower()
+    assert f"Trial 0: test accuracy {kept['means']['0']:.4f}" in command("compare", folder.name).out
