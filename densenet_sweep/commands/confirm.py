@@ -9,6 +9,7 @@ import re
 import shlex
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,11 @@ def parser() -> Parser:
     arguments.add_argument("--top", type=int, metavar="N", help="how many of its best configurations (3; with --leave-out 1)")
     arguments.add_argument("--seeds", type=int, metavar="N", help="how often each is trained (5)")
     arguments.add_argument(
+        "--new-splits",
+        action="store_true",
+        help="each seed also draws its own test pictures: for small data sets that name none themselves",
+    )
+    arguments.add_argument(
         "--leave-out",
         metavar="COLUMN",
         help="instead, train once without each value of this column of data=image_table, such as a site, and test on it",
@@ -67,6 +73,8 @@ def main(arguments: list[str]) -> composition.Command:
     column = parsed.leave_out
     if column is not None and parsed.seeds is not None:
         raise ValueError(f"--seeds {parsed.seeds}: is not accepted beside --leave-out, which trains once for each value")
+    if column is not None and parsed.new_splits:
+        raise ValueError("--new-splits: is not accepted beside --leave-out, whose column says what is tested")
     parsed.top = (_TOP if column is None else 1) if parsed.top is None else parsed.top
     parsed.seeds = _SEEDS if parsed.seeds is None else parsed.seeds
     if parsed.top < 1:
@@ -84,17 +92,21 @@ def main(arguments: list[str]) -> composition.Command:
     study = values_of(found)
     finalists = finalist_files.select(study)
     typed_name = [override.partition("=")[2] for override in overrides if override.startswith(f"{_NAME}=")]
-    kind = "confirmation" if column is None else f"without-each-{re.sub(r'[^0-9A-Za-z]+', '-', column)}"
+    kind = "confirmation-on-new-splits" if parsed.new_splits else "confirmation"
+    kind = kind if column is None else f"without-each-{re.sub(r'[^0-9A-Za-z]+', '-', column)}"
     name = typed_name[-1] if typed_name else f"{found.name}-{kind}-of-{finalists.num_finished}"
     folder = finalist_files.folder_of(name)
     if finalist_files.read(folder) is None:
         check_study_name(name)
     own = () if parsed.config_dir is None else ("--config-dir", parsed.config_dir)
-    numbers = (f"--top={parsed.top}", f"--seeds={parsed.seeds}" if column is None else f"--leave-out={column}")
+    numbers = [f"--top={parsed.top}", f"--seeds={parsed.seeds}" if column is None else f"--leave-out={column}"]
+    numbers += ["--new-splits"] if parsed.new_splits else []
     command = shlex.join(["densenet-sweep", "confirm", found.name, *numbers, *overrides, *own])
     seeds = _fresh_seeds(study.config.get("seed"), parsed.seeds if column is None else 1)
     for finalist in finalists.trials[: parsed.top]:
         _write_config(folder, found, study, finalist, overrides, parsed.config_dir)
+    if parsed.new_splits:
+        finalists = _on_new_splits(folder, finalists, overrides, parsed.config_dir)
     if column is not None:
         finalists = _without_each(column, folder, finalists, parsed.top, overrides, parsed.config_dir)
     finalist_files.write(folder, finalists, top=parsed.top, seeds=seeds, command=command)
@@ -132,6 +144,26 @@ def _write_config(
         from_run.copy(source, path, overrides, config_dir=config_dir, without=_NOT_OURS)
 
 
+def _on_new_splits(
+    folder: Path, finalists: finalist_files.Finalists, overrides: Sequence[str], config_dir: str | None
+) -> finalist_files.Finalists:
+    """Return the finalists, to be trained and tested on a new split with each seed.
+
+    Raises:
+        ValueError, OSError: the data set cannot be read, or has test images of its own.
+    """
+    import torch
+
+    from densenet_sweep.run import splits
+
+    best = finalist_files.option_file(folder, finalists.trials[0].option)
+    config = from_run.config(best, overrides, config_dir=config_dir)
+    source, _, _ = splits.read(config.data, torch.device("cpu"), config.trusted_targets)
+    if source.test_fraction is None:
+        raise ValueError("--new-splits: test pictures that data.test_fraction sets apart are accepted; these are given")
+    return replace(finalists, test_fraction=source.test_fraction)
+
+
 def _without_each(
     column: str,
     folder: Path,
@@ -148,17 +180,18 @@ def _without_each(
     from densenet_sweep.data.image_table import classes_by_value
 
     best = finalist_files.option_file(folder, finalists.trials[0].option)
-    data = of_a_run.config(best, overrides, config_dir=config_dir).data
+    data = from_run.config(best, overrides, config_dir=config_dir).data
     if not isinstance(data, ImageTableConfig):
         raise ValueError(f"--leave-out {column}: data=image_table is accepted, whose table has columns")
-    values = classes_by_value(expanded(data.table), column, data.label_column)
+    separator = None if data.multi_label is False else data.label_separator
+    values = classes_by_value(expanded(data.table), column, data.label_column, separator)
     leave_out.check(column, values, finalists.objective)
     finalists = finalists.without(column, list(values))
     for finalist in finalists.trials[:top]:
         source = finalist_files.option_file(folder, finalist.option)
         for index, value in enumerate(values):
             target = finalist_files.option_file(folder, finalists.option(finalist, index))
-            of_a_run.copy(source, target, overrides, config_dir=config_dir, data={"leave_out": [column, value]})
+            from_run.copy(source, target, overrides, config_dir=config_dir, data={"leave_out": [column, value]})
     return finalists
 
 

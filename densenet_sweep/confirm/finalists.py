@@ -46,7 +46,8 @@ class Finalist:
 class Finalists:
     """The complete trials of `study`, best first, when `num_finished` of its trials were finished; `images` are its.
 
-    Where a `column` is given, each is trained without one of its `values` at a time; see `leave_out`.
+    With a `column`, each is trained without one of its `values` at a time; see `leave_out`. With a `test_fraction`, each seed
+    also draws its own test images, so many of all.
     """
 
     study: str
@@ -56,6 +57,7 @@ class Finalists:
     images: dict[str, str] = field(default_factory=dict)
     column: str = ""
     values: tuple[str, ...] = ()
+    test_fraction: float | None = None
 
     def without(self, column: str, values: Sequence[str]) -> "Finalists":
         """Return these finalists, to be trained without each of the values of a column."""
@@ -101,15 +103,16 @@ def write(folder: Path, finalists: Finalists, *, top: int, seeds: Sequence[int],
     """
     chosen = [finalist.trial for finalist in finalists.trials[:top]]
     names = [name for name, finalist in finalists.by_option().items() if finalist.trial in chosen]
+    seeded = ("seed",) if finalists.test_fraction is None else ("seed", "data.split_seed")
     sweeper = {
         "study_name": folder.name,
         "n_trials": len(names) * len(seeds),
         "command": command,
         # Seed by seed, so that an interrupted confirmation has trained all finalists equally often.
-        "enqueue": [{"experiment": name, "seed": seed} for seed in seeds for name in names],
+        "enqueue": [{"experiment": name, **dict.fromkeys(seeded, seed)} for seed in seeds for name in names],
         "params": {
             "experiment": f"choice({','.join(finalists.by_option())})",
-            "seed": f"int(interval(0,{2**31 - 1}))",
+            **dict.fromkeys(seeded, f"int(interval(0,{2**31 - 1}))"),
         },
     }
     path = folder / "sweep" / "finalists.yaml"

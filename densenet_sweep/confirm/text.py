@@ -31,6 +31,8 @@ def sentences(verdict: Verdict) -> list[str]:
     if not verdict.results:
         return [*lines, "No finalist has been trained twice."]
     images = counted(verdict.results[0].runs.num_images, "test image")
+    if verdict.finalists.test_fraction is not None:
+        images = f"{_num_seeds(verdict)}, each with test images of its own"
     best = verdict.results[0].finalist.trial
     others = [verdict.results[index].finalist.trial for index in verdict.equals if index != 0]
     if others:
@@ -162,8 +164,9 @@ def _num_seeds(verdict: Verdict) -> str:
 
 def _method(verdict: Verdict) -> str:
     number = len(verdict.behind)
+    how = "Welch's t over seeds and images" if verdict.finalists.test_fraction is None else "paired t over splits"
     level = f"{LEVEL:.0%} level" + (f" shared by {counted(number, 'comparison')}" if number > 1 else "")
-    return f"Welch's t over seeds and images, {level}".replace("%", " %")
+    return f"{how}, {level}".replace("%", " %")
 
 
 def _selection_bias(verdict: Verdict) -> str:

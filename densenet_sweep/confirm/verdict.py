@@ -61,7 +61,13 @@ def reach(study: Study, folder: Path, finalists: Finalists) -> Verdict:
     for trial in study.complete:
         by_option.setdefault(trial.params["experiment"], []).append(trial)
     known = finalists.by_option()
-    results = [_result(known[option], runs, folder, metric) for option, runs in by_option.items() if len(runs) >= _FEWEST_RUNS]
+    if finalists.test_fraction is not None:
+        by_option = _on_common_splits(by_option)
+    results = [
+        _result(known[option], runs, folder, metric, finalists.test_fraction)
+        for option, runs in by_option.items()
+        if len(runs) >= _FEWEST_RUNS
+    ]
     results.sort(key=lambda result: (-result.runs.oriented_mean, result.finalist.trial))
     if not results:
         return Verdict(finalists, (), {}, (), None, len(missing), failures, metric)
@@ -70,6 +76,15 @@ def reach(study: Study, folder: Path, finalists: Finalists) -> Verdict:
     if not missing:
         champion = min(equals, key=lambda index: (results[index].finalist.num_parameters or 0, index))
     return Verdict(finalists, tuple(results), behind, tuple(equals), champion, len(missing), failures, metric)
+
+
+def _on_common_splits(by_option: Mapping[str, Sequence[Trial]]) -> dict[str, list[Trial]]:
+    """Return the runs of those seeds that all configurations have, in their order: each seed has its own split."""
+    seeds = set.intersection(*({trial.params["seed"] for trial in runs} for runs in by_option.values())) if by_option else set()
+    return {
+        option: sorted((trial for trial in runs if trial.params["seed"] in seeds), key=lambda trial: trial.params["seed"])
+        for option, runs in by_option.items()
+    }
 
 
 def of_confirmations(name: str, outputs: Path = OUTPUTS) -> list[Verdict]:
@@ -82,9 +97,9 @@ def of_confirmations(name: str, outputs: Path = OUTPUTS) -> list[Verdict]:
     return [verdict for verdict in found if verdict.results]
 
 
-def _result(finalist: Finalist, trials: Sequence[Trial], folder: Path, metric: str) -> Result:
-    if metric != "test_accuracy":
-        return _result_of_another(finalist, trials, metric)
+def _result(finalist: Finalist, trials: Sequence[Trial], folder: Path, metric: str, test_fraction: float | None) -> Result:
+    if metric != "test_accuracy" or test_fraction is not None:
+        return _result_of_another(finalist, trials, metric, test_fraction)
     rights = [_is_right(folder / str(trial.number) / "artifacts" / "test_right.npy") for trial in trials]
     known = [right for right in rights if right is not None]
     num_images = trials[0].num_test
@@ -97,8 +112,8 @@ def _result(finalist: Finalist, trials: Sequence[Trial], folder: Path, metric: s
     return Result(finalist, runs, {int(trial.params["seed"]): trial.number for trial in trials})
 
 
-def _result_of_another(finalist: Finalist, trials: Sequence[Trial], metric: str) -> Result:
-    """Return the result by a metric that is not a mean over images; its noise is the bootstrap's."""
+def _result_of_another(finalist: Finalist, trials: Sequence[Trial], metric: str, test_fraction: float | None) -> Result:
+    """Return the result by a metric that is not a mean over images, whose noise is the bootstrap's; or on new splits."""
     num_images = trials[0].num_test
     assert num_images is not None, "a final run says how many images it was tested on"
     runs = Repetitions(
@@ -106,6 +121,7 @@ def _result_of_another(finalist: Finalist, trials: Sequence[Trial], metric: str)
         num_images,
         deviations_S=np.array([trial.deviation or 0.0 for trial in trials]),
         is_maximized=METRICS[metric].direction == "maximize",
+        test_fraction=test_fraction,
     )
     return Result(finalist, runs, {int(trial.params["seed"]): trial.number for trial in trials})
 

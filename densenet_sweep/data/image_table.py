@@ -118,8 +118,10 @@ def image_table(
     )
 
 
-def classes_by_value(table: str, column: str, label_column: str) -> dict[str, set[str]]:
+def classes_by_value(table: str, column: str, label_column: str, separator: str | None) -> dict[str, set[str]]:
     """Return the values of a column of a table, in its order, each with the classes of its pictures.
+
+    `separator` stands between the labels of a cell; None: each cell is one class.
 
     Raises:
         FileNotFoundError, ValueError: no such table or column, or one without a value in some row.
@@ -130,9 +132,12 @@ def classes_by_value(table: str, column: str, label_column: str) -> dict[str, se
             raise ValueError(f"data.table={table}: has no column {name}; it has {', '.join(map(str, rows.columns))}")
     found: dict[str, set[str]] = {}
     for row, (value, label) in enumerate(zip(rows[column].tolist(), rows[label_column].tolist(), strict=True), 1):
-        if not _as_text(value):
+        if not _as_text(value, None):
             raise ValueError(f"data.table={table}: row {row} has no {column}")
-        found.setdefault(_as_text(value), set()).add(_as_text(label))
+        cell = _as_text(label, separator)
+        found.setdefault(_as_text(value, None), set()).update(
+            [cell] if separator is None else labels.split_cells([cell], separator)[0]
+        )
     return found
 
 

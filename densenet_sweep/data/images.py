@@ -153,6 +153,7 @@ class Source:
         value_range: the values that are black and white in pictures that hold values instead of levels.
         untested: why there are no test images; empty where there are.
         found: of a user's own pictures.
+        test_fraction: of the pictures that were set apart as test images by `data.split_seed`; None where they were given.
     """
 
     class_names: tuple[str, ...]
@@ -164,6 +165,7 @@ class Source:
     value_range: tuple[float, float] | None = None
     untested: str = ""
     found: Found | None = None
+    test_fraction: float | None = None
 
 
 def as_tensor(array: np.ndarray) -> Tensor:

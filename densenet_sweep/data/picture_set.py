@@ -150,6 +150,7 @@ def load(listed: Listed, how: Reading, *, stem: str, test_fraction: float, split
         groups_N=None if listed.groups is None else np.asarray(listed.groups)[rows[places["train"]]],
         value_range=None if lowest_highest is None else (float(lowest_highest[0]), float(lowest_highest[1])),
         untested=untested,
+        test_fraction=test_fraction if listed.splits is None else None,
         found=Found(
             names=[_name(listed, int(row)) for row in rows],
             contents=np.array([int(content, 16) for content in about["contents"]], np.uint64),

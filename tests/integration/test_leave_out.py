@@ -45,4 +45,12 @@ def test_the_best_is_trained_without_each_site_and_tested_on_it(command, tmp_pat
     ]
     assert "on average over 2 values of site" in typed.out
     assert "champion" not in typed.out.lower()
+    again = command("confirm", "sites", "--new-splits", "--top=1", "--seeds=2", *TINY)
+    assert again.exit_code == 0, again.err
+    folder = tmp_path / "outputs" / "confirmations" / "sites-confirmation-on-new-splits-of-1"
+    trials = optuna.load_study(study_name=folder.name, storage=open_storage(None, folder)).trials
+    assert [trial.params["data.split_seed"] for trial in trials] == [1000, 1001]
+    [first, second] = [(folder / str(number) / "artifacts" / "config.yaml").read_text() for number in (0, 1)]
+    assert first.replace("1000", "1001") == second
+    folder = tmp_path / "outputs" / "confirmations" / "sites-without-each-site-of-1"
     assert f"Trial 0: test accuracy {kept['means']['0']:.4f}" in command("compare", folder.name).out

@@ -1,6 +1,8 @@
 import io
+from dataclasses import replace
 
 import pytest
+import yaml
 from rich.console import Console
 
 from densenet_sweep.confirm import finalists as files
@@ -79,3 +81,12 @@ def test_the_runs_are_enqueued_for_the_best_and_named_by_the_value(tmp_path):
     described = files.described(tmp_path, {"experiment": "trial_4_without_1"}, 1000)
     assert described["name"] == "trial 4 without St. Mary's, B"
     assert described["tags"]["without.site"] == "St. Mary's, B"
+
+
+def test_each_seed_draws_its_own_split(tmp_path):
+    small = replace(FINALISTS, column="", values=(), test_fraction=0.2)
+    files.write(tmp_path, small, top=1, seeds=[1000, 1001], command="densenet-sweep confirm")
+    sweeper = yaml.safe_load((tmp_path / "sweep" / "finalists.yaml").read_text())["hydra"]["sweeper"]
+    assert sweeper["enqueue"] == [{"experiment": "trial_4", "seed": seed, "data.split_seed": seed} for seed in (1000, 1001)]
+    assert set(sweeper["params"]) == {"experiment", "seed", "data.split_seed"}
+    assert files.read(tmp_path) == small

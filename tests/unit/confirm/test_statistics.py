@@ -74,3 +74,15 @@ def test_the_best_is_among_those_that_cannot_be_told_from_it():
     assert (best, equals) == (1, [1, 2])
     assert behind[0].value == pytest.approx(0.15)
     assert indistinguishable([repetitions([0.5, 0.6])]) == (0, {}, [0])
+
+
+def test_on_new_splits_the_paired_differences_count():
+    """Test sets of a fifth: the variance is (1/S + 1/4) s², of the differences or of the values."""
+    ours, theirs = np.array([0.80, 0.90, 0.70, 0.84]), np.array([0.78, 0.89, 0.66, 0.83])
+    one, two = (Repetitions(values, 100, test_fraction=0.2) for values in (ours, theirs))
+    found = difference(one, two)
+    error = (ours - theirs).std(ddof=1) * np.sqrt(1 / 4 + 1 / 4)
+    assert found.value == pytest.approx(0.02)
+    assert found.standard_error == pytest.approx(error)
+    assert found.p_value == pytest.approx(2 * stats.t.sf(0.02 / error, 3))
+    assert one.half_interval() == pytest.approx(stats.t.ppf(0.975, 3) * ours.std(ddof=1) * np.sqrt(0.5))

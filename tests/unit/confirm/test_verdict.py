@@ -164,3 +164,13 @@ def test_it_is_said_in_json_too(tmp_path):
     assert first["test_accuracies"] == {"1000": 0.951, "1001": 0.955, "1002": 0.953}
     assert [it["cannot_be_told_from_the_best"] for it in (first, second, third)] == [True, True, False]
     assert second["valid_accuracy"] == 0.955
+
+
+def test_on_new_splits_configurations_are_compared_on_the_same_ones(tmp_path):
+    study = runs(trial_7=[0.9, 0.7, 0.8], trial_3=[0.89, 0.69])
+    found = verdict.reach(read_study(study), tmp_path, replace(FINALISTS, test_fraction=0.2))
+    assert [result.runs.values_S.tolist() for result in found.results] == [[0.9, 0.7], [0.89, 0.69]]
+    assert found.equals == (0,)  # always 0.01 behind, however much the splits differ
+    assert "Trial 7 stands out from the others on 2 seeds, each with test images of its own (paired t over splits" in words(
+        found
+    )

@@ -198,11 +198,11 @@ def test_one_value_of_a_column_is_left_out_for_testing(tmp_path):
     source = image_table("", table=table, leave_out=["site", "07"], **ARGUMENTS)
     assert (levels(source.load_test()), levels(source.train)) == ([3, 4, 5, 9, 10, 11], [0, 1, 2, 6, 7, 8])
     assert source.valid is None
-    assert classes_by_value(table, "site", "label") == {"A": {"a", "b"}, "07": {"a", "b"}}
+    assert classes_by_value(table, "site", "label", "|") == {"A": {"a", "b"}, "07": {"a", "b"}}
     with pytest.raises(ValueError, match=r"data.leave_out=\[site,C\]: no picture has this value; one that some have"):
         image_table("", table=table, leave_out=["site", "C"], **ARGUMENTS)
     with pytest.raises(ValueError, match="has no column cite; it has path, label, site, split"):
-        classes_by_value(table, "cite", "label")
+        classes_by_value(table, "cite", "label", None)
     rows["patient"] = ["p", "q"] * 6
     with pytest.raises(ValueError, match="2 groups of patient in more than one split, such as p in test and train"):
         image_table("", table=write(rows, tmp_path / "t.csv"), leave_out=["site", "A"], group_column="patient", **ARGUMENTS)
