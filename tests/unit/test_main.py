@@ -7,7 +7,12 @@ import pytest
 from densenet_sweep.__main__ import SUBCOMMANDS
 
 # What else these need before an option that they do not have is looked at.
-NEEDED = {"export": ["model", "file.onnx", "--to", "onnx"], "predict": ["model", "image.png"], "rerun": ["run"]}
+NEEDED = {
+    "evaluate": ["model", "table.csv"],
+    "export": ["model", "file.onnx", "--to", "onnx"],
+    "predict": ["model", "image.png"],
+    "rerun": ["run"],
+}
 
 
 @pytest.mark.parametrize("subcommand", ["", *SUBCOMMANDS])
@@ -33,7 +38,8 @@ def test_an_unknown_option_is_refused_in_one_line(command, subcommand, option, t
         (["serve", "one", "two"], "two: one argument too many; densenet-sweep serve --help shows what is accepted"),
         (["rerun"], "densenet-sweep rerun: RUN_ID missing"),
         (["export", "model", "file.onnx"], "densenet-sweep export: --to missing"),
-        (["predict", "champion"], "densenet-sweep predict: IMAGE missing"),
+        (["predict", "champion"], "densenet-sweep predict: PATH missing;"),
+        (["evaluate", "champion"], "densenet-sweep evaluate: FOLDER|TABLE missing;"),
         (["final", "--config-dir"], "--config-dir/-cd: a value is missing"),
         (["--info", "nope"], "--info/-i nope: one of all, config, defaults,"),
         (["describe", "--json=1"], "densenet-sweep describe: argument --json: ignored explicit argument '1'"),
