@@ -34,7 +34,7 @@ def parser() -> Parser:
     arguments = Parser("export", __doc__)
     arguments.add_argument("model", metavar="MODEL", help="a study (its champion or best trial), a run's id, or models:/...")
     arguments.add_argument("file", metavar="FILE", help="to write; one that exists is replaced")
-    arguments.add_argument("overrides", nargs="*", metavar="key=value", help="tracking.uri=..., as for a run")
+    arguments.add_argument("overrides", nargs="*", default=[], metavar="key=value", help="tracking.uri=..., as for a run")
     arguments.add_argument("--to", required=True, metavar="FORMAT", help="onnx or torch_export")
     arguments.add_argument("--config-dir", metavar="FOLDER", help="a further folder of config files, with options of your own")
     return arguments
