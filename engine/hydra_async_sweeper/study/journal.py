@@ -47,6 +47,21 @@ def open_journal(path: Path) -> JournalStorage:
         raise journal.damaged() from None
 
 
+class _Lock(JournalFileSymlinkLock):
+    """Optuna's lock, whose release does not hide a signal's exception.
+
+    Optuna (5.0) then removes a file that may be gone already, and the error of that would take the place of the exception: a
+    preempted worker failed with it instead of leaving.
+    """
+
+    def release(self) -> None:
+        """Give the lock back."""
+        try:
+            super().release()
+        except FileNotFoundError as error:
+            raise (error.__context__ or error) from None
+
+
 class Journal(BaseJournalBackend):
     """Drops a torn last line before it appends, refuses any other damage, and waits while the disk is full.
 
@@ -56,7 +71,7 @@ class Journal(BaseJournalBackend):
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._lock = JournalFileSymlinkLock(str(path), grace_period=_GRACE_SECONDS)
+        self._lock = _Lock(str(path), grace_period=_GRACE_SECONDS)
         self._num_lines, self._offset = 0, 0  # what has been read
         self._num_saved = 0  # how many of the lines the snapshot holds
         path.touch()

@@ -1,4 +1,5 @@
 import json
+import os
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -101,3 +102,19 @@ def test_several_writers_that_find_the_lock_of_a_killed_one_write_one_after_the_
         list(threads.map(write, range(5)))
     assert max(most) == 1
     assert [trial.value for trial in study.trials] == [1.0] * 5
+
+
+def test_a_signal_while_the_lock_is_released_is_not_hidden(tmp_path, monkeypatch):
+    opened = journal.Journal(tmp_path / "study.journal")
+    unlink = os.unlink
+
+    def interrupted(path: str) -> None:
+        unlink(path)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "unlink", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            opened.append_logs([{"op_code": 0}])
+    opened.append_logs([{"op_code": 1}])
+    assert [log["op_code"] for log in opened.read_logs(0)] == [0, 1]
