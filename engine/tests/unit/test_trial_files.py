@@ -6,6 +6,7 @@ from hydra_async_sweeper.workers import trial_files
 from omegaconf import OmegaConf, open_dict
 
 
+@pytest.mark.filterwarnings(r"ignore:\s*The version_base parameter is deprecated")  # by Hydra 1.4, while 1.3 wants it
 @pytest.mark.parametrize(
     ("kept", "files"),
     [
@@ -15,7 +16,7 @@ from omegaconf import OmegaConf, open_dict
     ],
 )
 def test_a_job_writes_what_is_kept(tmp_path, monkeypatch, kept, files):
-    monkeypatch.setattr("hydra.core.utils.configure_log", lambda section, _: logged(section))
+    monkeypatch.setattr("hydra.core.utils.configure_log", lambda section, *_, **__: logged(section))
 
     def logged(section) -> None:
         for handler in section.handlers.values():
