@@ -121,7 +121,7 @@ def _numbers(labels: Sequence[str], class_names: Sequence[str]) -> list[int]:
 
 
 def _result(model: "Opened", paths: Sequence[str], labels: Sequence[int]) -> tuple[Result, int]:
-    """Return the result, and the number of bad files, a line on each of which has been printed."""
+    """Return the result and the number of bad files; a line on each has been printed."""
     import numpy as np
     import torch
 

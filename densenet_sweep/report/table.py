@@ -15,7 +15,7 @@ _MOST_CHOICES = 12
 
 
 def data(study: Study, metric: "Metric | None", runs: str | None, top: int) -> dict[str, Any]:
-    """Return the columns and the rows, in the order of the leaderboard, of which the page shows `top` at first.
+    """Return the columns and the rows, in the order of the leaderboard; the page shows `top` rows at first.
 
     Args:
         study: whose trials they are.

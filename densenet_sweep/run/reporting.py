@@ -60,7 +60,7 @@ class TrainingRun:
             max_seconds: after which the training ends early.
             num_parameters: of the network.
             last: the checkpoint of an earlier start, or nothing.
-            part: what log lines say of which part of a run this is.
+            part: the part of the run, as log lines name it.
             valid_groups_N: the group of each validation image; see `Images`.
         """
         self.history: list[dict[str, float]] = list(last.get("history", []))

@@ -32,7 +32,7 @@ class Length:
     """How long a training is, and how many are complete: an index.
 
     Attributes:
-        steps: of the first trial of which it is known: annotated as `NUM_STEPS`, or those of a complete one; 0 if unknown.
+        steps: those of the first trial that states them (`NUM_STEPS`) or is complete; 0 if there is none.
         num_complete: complete trials.
     """
 

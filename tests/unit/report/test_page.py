@@ -23,7 +23,7 @@ ROOT = Path(__file__).parent.parent.parent.parent
 
 @pytest.fixture(autouse=True)
 def _undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The page is looked at, not its files of pictures, each of which takes Matplotlib a second."""
+    """The page is looked at, not its files of pictures: Matplotlib takes a second for each."""
     monkeypatch.setattr("densenet_sweep.drawing.png.draw", lambda _: b"")
 
 
