@@ -81,7 +81,7 @@ SEVERAL = Evaluation(0.0, 0.0, None, torch.zeros(4, dtype=torch.bool), SCORES.lo
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        # One half and more is predicted: the first label of three images, two of which have it; the second of one that has it.
+        # From one half on a label is predicted: the first for three images, and two have it; the second for one, which has it.
         ("macro_f1", (4 / 5 + 2 / 3) / 2),
         ("auroc", (3 / 4 + 2 / 4) / 2),
         ("average_precision", ((1 + 2 / 3) / 2 + (1 + 2 / 4) / 2) / 2),

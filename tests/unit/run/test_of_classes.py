@@ -6,7 +6,7 @@ import torch
 from densenet_sweep.run import of_classes
 from densenet_sweep.training.evaluation import Evaluation
 
-# Three cats, two of which are taken for dogs; one dog; what is taken for an emu is a dog.
+# Three cats, two of them taken for dogs; one dog; what is taken for an emu is a dog.
 CONFUSION_KK = torch.tensor([[1, 2, 0], [0, 1, 1], [0, 0, 0]])
 SPLIT = Evaluation(
     0.0, 0.0, CONFUSION_KK, torch.zeros(5, dtype=torch.bool), torch.zeros(5, 3), torch.zeros(5, dtype=torch.int64)
