@@ -88,7 +88,7 @@ def recorded(
         "overrides": redacted(" ".join(job.overrides)),
         **job.tags,
     }
-    name = _what(job)
+    name = _default_name(job)
     if trial.number is not None:
         name = f"trial {trial.number}"
         tags["trial.number"] = str(trial.number)
@@ -146,7 +146,7 @@ def recorded(
             record.finish(state, reason)
 
 
-def _what(job: Job) -> str:
+def _default_name(job: Job) -> str:
     return f"{job.choices.get('architecture', 'network')} on {job.choices.get('data', 'data')}"
 
 
@@ -176,13 +176,13 @@ def _description(values: Mapping[str, Any], data: DataConfig, objectives: Sequen
     """Return the run's description for people; its command is complete, so that it depends on no config file."""
     # Nothing but data.root says where a user's pictures are.
     ignored = ("data.download", "data.on_device") if isinstance(data, PicturesConfig) else run_config.OF_THE_MACHINE
-    subject = f"{_what(job)}, trained once."
+    subject = f"{_default_name(job)}, trained once."
     if trial.number is not None:
-        subject = f"Trial {trial.number} of study `{trial.study_name}`: {_what(job)}, `{' '.join(job.overrides)}`"
+        subject = f"Trial {trial.number} of study `{trial.study_name}`: {_default_name(job)}, `{' '.join(job.overrides)}`"
     if trial.promoted_from is not None:
         subject += f"; continues trial {trial.promoted_from}, which had stopped after a rung"
     if job.final:
-        subject = f"{_what(job)}, trained on the training and the validation images together, and tested once."
+        subject = f"{_default_name(job)}, trained on the training and the validation images together, and tested once."
     return Description(
         subject=subject,
         overrides=run_config.overrides(job.choices, values, ignored=ignored),

@@ -57,22 +57,29 @@ def must_stay(fingerprint: str, digest: str, weights: str | None, num_threads: i
     return {"config": fingerprint, "images": digest, "weights": weights, "num_threads": num_threads}
 
 
-def check_images(last: Mapping[str, Any], digest: str, root: str, job: Job) -> None:
-    """Refuse to continue on other images, those in `root`, than those of the checkpoint `last`; an older one has no digest.
+def check_same(last: Mapping[str, Any], part: str, digest: str, digest_is: str, job: Job) -> None:
+    """Refuse to continue on other images or starting weights than those of the checkpoint `last`; an older one has no digest.
+
+    Args:
+        last: the checkpoint, or nothing.
+        part: of `must_stay`.
+        digest: of what there is now.
+        digest_is: begins the sentence that the digest ends.
+        job: of the run.
 
     Raises:
         ConfigError: they have changed.
     """
-    then = last.get("images", digest)
+    then = last.get(part, digest)
     if then != digest:
         raise ConfigError(
-            f"data.root={root}: the digest of its images is {digest}, but {job.output_dir / CHECKPOINT} was "
-            f"trained with {then}: put them back, or choose another hydra.run.dir"
+            f"{digest_is} {digest}, but {job.output_dir / CHECKPOINT} was trained with {then}: put them back, or choose "
+            "another hydra.run.dir"
         )
 
 
-def check_images_of_the_sweep(read_as: str, digest: str, root: str, job: Job) -> None:
-    """Refuse to repeat a trial of a sweep on other images, those in `root`; images that are read in another way are others.
+def check_same_as_sweep(read_as: str, digest: str, digest_is: str, job: Job) -> None:
+    """Refuse to repeat a trial of a sweep on other images; images that are read in another way are others.
 
     Raises:
         SweepError: they have changed since the sweep.
@@ -80,22 +87,7 @@ def check_images_of_the_sweep(read_as: str, digest: str, root: str, job: Job) ->
     then = job.images.get(read_as, digest)
     if then != digest:
         raise SweepError(
-            f"data.root={root}: the digest of its images is {digest}, but the study {job.sweep} has {then}: put them back, or "
-            "let a sweep on the new ones choose"
-        )
-
-
-def check_weights(last: Mapping[str, Any], digest: str, name: str, job: Job) -> None:
-    """Refuse to continue from other starting weights, those that `name` names, than those of the checkpoint `last`.
-
-    Raises:
-        ConfigError: they have changed.
-    """
-    then = last.get("weights", digest)
-    if then != digest:
-        raise ConfigError(
-            f"architecture.weights={name}: the digest of its weights is {digest}, but {job.output_dir / CHECKPOINT} began "
-            f"with {then}: put them back, or choose another hydra.run.dir"
+            f"{digest_is} {digest}, but the study {job.sweep} has {then}: put them back, or let a sweep on the new ones choose"
         )
 
 

@@ -3,12 +3,11 @@
 The only place that turns the config into objects. It reads like a recipe; each step lives elsewhere.
 """
 
-import copy
 import functools
 import json
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -24,31 +23,26 @@ from densenet_sweep.config.metrics import on_test
 from densenet_sweep.config.schema import Config, ConfigError, MlflowConfig
 from densenet_sweep.counts import counted
 from densenet_sweep.data import found
-from densenet_sweep.data.batches import EvalBatches
 from densenet_sweep.data.images import Images, Source
 from densenet_sweep.data.labels import is_multi_label
-from densenet_sweep.run import build, cost_limits, mistakes, progress, reference, resume, splits, starting_weights
+from densenet_sweep.run import build, cost_limits, mistakes, reference, resume, splits, starting_weights
 from densenet_sweep.run.folder import RunFolder
 from densenet_sweep.run.folds import Fold, FoldedRun
 from densenet_sweep.run.identity import read_as, set_num_threads
 from densenet_sweep.run.recording import Job, recorded
 from densenet_sweep.run.reporting import TrainingRun
-from densenet_sweep.run.starting_weights import FindModel, StartingWeights
+from densenet_sweep.run.starting_weights import FindModel, Loaded, StartingWeights
 from densenet_sweep.run.task import check_task
+from densenet_sweep.run.trainer import Trainer
 from densenet_sweep.tracking.record import Record
 from densenet_sweep.training import threads
 from densenet_sweep.training.compilation import Compiled
 from densenet_sweep.training.ema import WeightAverage
-from densenet_sweep.training.evaluation import evaluate
 from densenet_sweep.training.finetuning import freeze, regroup
-from densenet_sweep.training.fit import Epoch, fit
 from densenet_sweep.training.malloc import keep_freed_memory, reset_peak
 from densenet_sweep.training.precision import place, resolve_device, resolve_dtype
 
 log = logging.getLogger("densenet_sweep")
-
-# Evaluation keeps no activations, so it can take more images at a time than training.
-_EVAL_BATCH_SIZE = 512
 
 
 @threads.restored()
@@ -67,12 +61,7 @@ def train(config: Config, job: Job, find_model: FindModel | None = None) -> floa
     device = resolve_device(config.device)
     dtype = resolve_dtype(config.precision, device)
     if device.type == "cpu":
-        if "peak_memory_bytes" in config.objectives and not reset_peak():
-            raise ConfigError(
-                "objective=peak_memory_bytes: this system does not tell what one training takes on a CPU; Linux does, or a GPU"
-            )
-        keep_freed_memory()
-        threads.keep_to_the_job(os.environ)
+        _prepare_cpu(config.objectives)
     fingerprint = run_config.fingerprint(config, is_final=job.final)
     last = resume.last_checkpoint(job, fingerprint)
     config = replace(config, num_threads=set_num_threads(config.num_threads, device, last.get("num_threads")))
@@ -82,16 +71,9 @@ def train(config: Config, job: Job, find_model: FindModel | None = None) -> floa
     capacity.check_fits(config)
     weights = _starting_weights(config, find_model)  # refused before pictures are decoded, which may take hours
     if weights is not None:
-        resume.check_weights(last, weights.digest, weights.name, job)
-    images = splits.of_run(config.data, device, config.trusted_targets, is_final=job.final)
+        resume.check_same(last, "weights", weights.digest, _digest_of_weights(weights.name), job)
+    images = _read_images(config, device, last, job)
     source, digest = images.source, images.digest
-    resume.check_images_of_the_sweep(read_as(config.data), digest, config.data.root, job)
-    trial.hold_to(read_as(config.data), digest, f"data.root={config.data.root}: the digest of its images is")
-    resume.check_images(last, digest, config.data.root, job)
-    check_task(
-        config.loss, config.objectives, images.pairs[0][0].labels_N,
-        num_classes=len(source.class_names), num_outputs=config.architecture.num_classes,
-    )  # fmt: skip
     config = _with_num_classes(config, len(source.class_names))
     if not is_complete:
         _check_limits(config, job, dtype)
@@ -144,6 +126,15 @@ class _Setup:
     text: str
 
 
+def _prepare_cpu(objectives: Sequence[str]) -> None:
+    if "peak_memory_bytes" in objectives and not reset_peak():
+        raise ConfigError(
+            "objective=peak_memory_bytes: this system does not tell what one training takes on a CPU; Linux does, or a GPU"
+        )
+    keep_freed_memory()
+    threads.keep_to_the_job(os.environ)
+
+
 def _train_network(
     config: Config, setup: _Setup, train_images: Images, valid_images: Images, last: Mapping[str, Any], fold: Fold
 ) -> dict[str, float]:
@@ -157,76 +148,14 @@ def _train_network(
         last: the checkpoint of an earlier start, or nothing.
         fold: where the training is reported; a run without folds is one.
     """
-    device, dtype, source, weights = setup.device, setup.dtype, setup.source, setup.weights
-    job, trial = fold.job, fold.trial
-    of_weights = weights if config.finetune.statistics == "weights" else None
-    preprocessing = starting_weights.preprocessing(config.data, train_images, of_weights)
-    preprocessing = replace(preprocessing, mean_C=preprocessing.mean_C.to(device), std_C=preprocessing.std_C.to(device))
-    num_outputs = config.architecture.num_classes or len(source.class_names)
-    train_batches = build.train_batches(
-        config.data, train_images, preprocessing,
-        num_outputs=num_outputs, batch_size=config.batch_size, seed=config.seed, device=device,
-    )  # fmt: skip
-    loss = build.loss(
-        config.loss, train_images.labels_N.to(device),
-        num_classes=len(source.class_names), num_outputs=num_outputs,
-        label_smoothing=config.label_smoothing, trusted=config.trusted_targets,
-    )  # fmt: skip
-
-    network = build_network(config)
-    loaded = None if weights is None else weights.load(network)
-    network = place(network, device)
-    frozen = freeze(parts.frozen(network, config.finetune.freeze), config.finetune.unfreeze_after)
-    optimizer = build.optimizer(config.optimizer, network, config.trusted_targets)
-    regroup(optimizer, frozen, [] if loaded is None else loaded.parameters(network), config.finetune.lr_factor)
-    if loaded is not None:
-        job = replace(job, tags={**job.tags, **loaded.tags()})
-    untrained = copy.deepcopy((network.state_dict(), optimizer.state_dict()))
-    num_trained = len(last.get("history", []))
-    if num_trained:
-        network.load_state_dict(last["network"])
-        optimizer.load_state_dict(last["optimizer"])
-    average = None if config.ema_decay is None else WeightAverage(network, config.ema_decay)
-    if average is not None and num_trained:
-        average.load_state_dict(last["average"])
-    evaluated = network if average is None else average.network
-    num_steps = (config.epochs - num_trained) * train_batches.num_batches
-    compiled = Compiled(network, config.batch_size, num_steps=num_steps, say=log.info) if config.compile else network
-
-    def eval_batches(images: Images) -> EvalBatches:
-        return EvalBatches(images, preprocessing, batch_size=_EVAL_BATCH_SIZE, device=device)
-
-    def training(epochs: int, past: Sequence[Mapping[str, float]] = ()) -> Iterator[Epoch]:
-        return fit(
-            compiled,
-            optimizer,
-            build.schedule(config.schedule, config.trusted_targets),
-            train_batches=lambda index: progress.of_epoch(train_batches(index), train_batches.num_batches, index, epochs),
-            valid_batches=None if job.final else eval_batches(valid_images),
-            num_batches=train_batches.num_batches,
-            epochs=epochs,
-            first_epoch=len(past),
-            max_seconds=config.max_seconds,
-            seconds_before=sum(epoch["epoch_seconds"] for epoch in past),
-            dtype=dtype,
-            loss=loss,
-            max_grad_norm=config.optimizer.max_grad_norm,
-            frozen=frozen,
-            average=average,
-            seed=config.seed,
-        )
-
-    def training_without_a_trace(epochs: int) -> Iterator[Epoch]:
-        yield from training(epochs)
-        network.load_state_dict(untrained[0])
-        optimizer.load_state_dict(untrained[1])
-        if average is not None:
-            average.restart()
-
-    num_parameters = sum(parameter.numel() for parameter in network.parameters())
+    source, trial, is_final = setup.source, fold.trial, fold.job.final
+    trainer, loaded = _assemble(config, setup, train_images, num_trained=len(last.get("history", [])))
+    if last.get("history"):
+        trainer.restore(last)
+    job = fold.job if loaded is None else replace(fold.job, tags={**fold.job.tags, **loaded.tags()})
     folder = RunFolder(
-        job.output_dir, network, optimizer,
-        same=setup.same, average=average, preprocessing=preprocessing,
+        job.output_dir, trainer.network, trainer.optimizer,
+        same=setup.same, average=trainer.average, preprocessing=trainer.preprocessing,
         class_names=source.class_names, value_range=source.value_range,
         contents=found.seen(source),
         is_multi_label=is_multi_label(train_images.labels_N),
@@ -235,42 +164,88 @@ def _train_network(
         thresholds=last.get("thresholds"),
         specificity=config.specificity,
     )  # fmt: skip
-    keep_mistakes = functools.partial(
-        mistakes.keep, folder.artifacts, config.tracking.keep_mistakes, evaluated, preprocessing=preprocessing, source=source
-    )
     folder.keep_config(setup.text)
+    keep_mistakes = functools.partial(
+        mistakes.keep, folder.artifacts, config.tracking.keep_mistakes, trainer.evaluated,
+        preprocessing=trainer.preprocessing, source=source,
+    )  # fmt: skip
+    num_parameters = trainer.num_parameters
+    validated = None if is_final else valid_images
     with fold.open_record(job, num_parameters) as record, folder.writing(trial.check_lease):
         run = TrainingRun(
-            trial,
-            record,
-            folder,
-            epochs=config.epochs,
-            rungs=config.rungs,
-            reported="train_accuracy" if job.final else config.objectives[0],
-            max_seconds=config.max_seconds,
+            trial, record, folder,
+            epochs=config.epochs, rungs=config.rungs, max_seconds=config.max_seconds,
+            reported="train_accuracy" if is_final else config.objectives[0],
             num_parameters=num_parameters,
             last=last,
             part=fold.label,
-            valid_groups_N=None if job.final else valid_images.groups_N,
-        )
+            valid_groups_N=None if validated is None else validated.groups_N,
+        )  # fmt: skip
         run.begin()
-        if not job.final:
-            trial.annotate("num_valid", len(valid_images))
+        if validated is not None:
+            trial.annotate("num_valid", len(validated))
         for rung in run.rungs:
-            run.run_rung(rung, training_without_a_trace(rung))
-        for epoch in training(config.epochs, past=tuple(run.history)):
+            run.run_rung(rung, trainer.rung(rung, validated))
+        for epoch in trainer.epochs(config.epochs, validated, past=tuple(run.history)):
             run.report_epoch(epoch)
             if epoch.is_last and epoch.validation is not None and not fold.label:  # whose folder goes
                 keep_mistakes(valid_images, epoch.validation, split="Validation")
-        if job.final:
+        if is_final:
             folder.keep_final(len(run.history))
             test_images = source.load_test()
-            test_batches = eval_batches(test_images)
-            test = evaluate(evaluated, test_batches(), dtype=dtype)
+            test = trainer.evaluate(test_images)
             tested = run.report_test(test, on_test(config.objectives[0]), test_images.groups_N)
             keep_mistakes(test_images, test, split="Test")
             return {**run.history[-1], **tested}
     return run.history[-1]
+
+
+def _assemble(config: Config, setup: _Setup, images: Images, *, num_trained: int) -> tuple[Trainer, Loaded | None]:
+    """Return a network with what trains it on `images`, and what it takes from the starting weights.
+
+    Args:
+        config: of the run.
+        setup: of the run.
+        images: for training.
+        num_trained: epochs that an earlier start has trained.
+    """
+    device, weights, num_classes = setup.device, setup.weights, len(setup.source.class_names)
+    of_weights = weights if config.finetune.statistics == "weights" else None
+    preprocessing = starting_weights.preprocessing(config.data, images, of_weights)
+    preprocessing = replace(preprocessing, mean_C=preprocessing.mean_C.to(device), std_C=preprocessing.std_C.to(device))
+    num_outputs = config.architecture.num_classes or num_classes
+    batches = build.train_batches(
+        config.data, images, preprocessing,
+        num_outputs=num_outputs, batch_size=config.batch_size, seed=config.seed, device=device,
+    )  # fmt: skip
+    loss = build.loss(
+        config.loss, images.labels_N.to(device),
+        num_classes=num_classes, num_outputs=num_outputs,
+        label_smoothing=config.label_smoothing, trusted=config.trusted_targets,
+    )  # fmt: skip
+    network = build_network(config)
+    loaded = None if weights is None else weights.load(network)
+    network = place(network, device)
+    frozen = freeze(parts.frozen(network, config.finetune.freeze), config.finetune.unfreeze_after)
+    optimizer = build.optimizer(config.optimizer, network, config.trusted_targets)
+    regroup(optimizer, frozen, [] if loaded is None else loaded.parameters(network), config.finetune.lr_factor)
+    num_steps = (config.epochs - num_trained) * batches.num_batches
+    trainer = Trainer(
+        network=network,
+        steps=Compiled(network, config.batch_size, num_steps=num_steps, say=log.info) if config.compile else network,
+        optimizer=optimizer,
+        train_batches=batches,
+        preprocessing=preprocessing,
+        loss=loss,
+        make_schedule=functools.partial(build.schedule, config.schedule, config.trusted_targets),
+        frozen=frozen,
+        average=None if config.ema_decay is None else WeightAverage(network, config.ema_decay),
+        max_grad_norm=config.optimizer.max_grad_norm,
+        max_seconds=config.max_seconds,
+        dtype=setup.dtype,
+        seed=config.seed,
+    )
+    return trainer, loaded
 
 
 def build_network(config: Config) -> nn.Module:
@@ -346,5 +321,28 @@ def _starting_weights(config: Config, find_model: FindModel | None) -> StartingW
     weights = starting_weights.read(name, published=published_name(config.architecture), uri=uri, find_model=find_model)
     with torch.device("meta"):
         weights.matched(build_network(_with_num_classes(config, 1)))
-    current_trial().hold_to(f"weights {name}", weights.digest, f"architecture.weights={name}: the digest of its weights is")
+    current_trial().hold_to(f"weights {name}", weights.digest, _digest_of_weights(name))
     return weights
+
+
+def _digest_of_weights(name: str) -> str:
+    return f"architecture.weights={name}: the digest of its weights is"
+
+
+def _read_images(config: Config, device: torch.device, last: Mapping[str, Any], job: Job) -> splits.OfRun:
+    """Return the images of the run, which the network of the config can be trained on.
+
+    Raises:
+        ValueError, OSError: they cannot be read or split, are not for the task, or not those of an earlier start, of the other
+            trials or of the sweep that the run repeats.
+    """
+    images = splits.of_run(config.data, device, config.trusted_targets, is_final=job.final)
+    digest_is = f"data.root={config.data.root}: the digest of its images is"
+    resume.check_same_as_sweep(read_as(config.data), images.digest, digest_is, job)
+    current_trial().hold_to(read_as(config.data), images.digest, digest_is)
+    resume.check_same(last, "images", images.digest, digest_is, job)
+    check_task(
+        config.loss, config.objectives, images.pairs[0][0].labels_N,
+        num_classes=len(images.source.class_names), num_outputs=config.architecture.num_classes,
+    )  # fmt: skip
+    return images
