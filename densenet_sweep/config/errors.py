@@ -10,7 +10,7 @@ __all__ = ["Failed", "did_you_mean", "one_line", "unknown_key"]
 
 def one_line(error: BaseException) -> str:
     """Return the message of `error` on one line; expected kinds (bad values, missing files) come without their type."""
-    return readable.one_line(error, groups())
+    return readable.one_line(error, groups(), "densenet-sweep")
 
 
 def unknown_key(section: str, key: str, accepted: list[str]) -> str:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock
+from hydra_async_sweeper.application import package_needs, scrubbed
 from hydra_async_sweeper.application import redacted as redacted
-from hydra_async_sweeper.application import scrubbed
 
 from densenet_sweep.config.tracking_uri import check_uri, is_server, sqlite_file, sqlite_uri
 from densenet_sweep.tracking import new_database
@@ -43,6 +43,8 @@ def cause(error: BaseException) -> str:
             return link.strerror
         if isinstance(link, TimeoutError):
             return "no answer"
+        if isinstance(link, ModuleNotFoundError) and link.name:
+            return package_needs(link.name)
         seen.add(id(link))
         link = link.__cause__ or link.__context__
     message = str(error).strip()

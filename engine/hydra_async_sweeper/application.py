@@ -5,6 +5,7 @@ The config of a trial, the folder and the records of a study, the words of its m
 
 from hydra_async_sweeper.best_config import REPEATS, flat_job_config
 from hydra_async_sweeper.errors import SweepError
+from hydra_async_sweeper.extras import package_needs
 from hydra_async_sweeper.space.domain import contains
 from hydra_async_sweeper.space.search_space import is_search
 from hydra_async_sweeper.space.search_space import read as read_space
@@ -66,6 +67,7 @@ __all__ = [
     "is_study_name",
     "is_trusted",
     "machine",
+    "package_needs",
     "passed_step",
     "process_start",
     "rank_correlation",

@@ -17,18 +17,21 @@ from omegaconf.errors import (
     ValidationError,
 )
 
+from hydra_async_sweeper import extras
 
-def one_line(error: BaseException, groups: Sequence[str] = ()) -> str:
+
+def one_line(error: BaseException, groups: Sequence[str] = (), distribution: str = extras.DISTRIBUTION) -> str:
     """Return the message of `error` on one line; expected kinds (bad values, missing files) come without their type.
 
     Args:
         error: to be shown.
         groups: config groups, which a misspelt key at the top may have meant.
+        distribution: whose extras install a launcher that is missing.
     """
     error = unwrapped(error)
     for link in _chain(error):
         if isinstance(link, MissingConfigException):
-            return _missing_option(link)
+            return _missing_option(link, distribution)
         if isinstance(link, ConfigKeyError | ConfigAttributeError):
             return _unknown_key(link, groups)
         if isinstance(link, InterpolationToMissingValueError) and (missing := re.search(r"mandatory value: (\S+)", str(link))):
@@ -137,12 +140,14 @@ def _accepted_kind(error: OmegaConfBaseException) -> str | None:
     return None
 
 
-def _missing_option(error: MissingConfigException) -> str:
+def _missing_option(error: MissingConfigException, distribution: str) -> str:
     missing = str(error.missing_cfg_file or "")
     group, _, option = missing.rpartition("/")
     options = sorted(name for name in error.options or () if not name.startswith("_"))
     if not group or not options:
         return _first_sentence(str(error))
+    if group == "hydra/launcher" and (needed := extras.launcher_needs(option, distribution)):
+        return f"{group}={option}: {needed}"
     return f"{group}={option}: no such option{did_you_mean(option, options)}; one of {', '.join(options)} is accepted"
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from hydra_async_sweeper import extras
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.readable import counted
 from hydra_async_sweeper.space.search_space import Parameter, Space
@@ -149,8 +150,7 @@ def build(section: Mapping[str, Any], key: str, **extra: Any) -> Any:
 
 def needs(key: str, name: str, error: ImportError) -> SweepError:
     """Return the error that says which package a sampler or pruner lacks: Optuna imports some only where they are used."""
-    package = str(error.name or error).partition(".")[0]
-    return SweepError(f"{key}: {name} needs {package}; pip install {package}")
+    return SweepError(f"{key}: {name} {extras.package_needs(str(error.name or error))}")
 
 
 def grid(space: Space, given: Mapping[str, Sequence[Any]] = MappingProxyType({})) -> dict[str, list[Any]]:

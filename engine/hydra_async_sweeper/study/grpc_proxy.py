@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+from hydra_async_sweeper import extras
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.readable import first_line
 from hydra_async_sweeper.study.storage import open_storage
@@ -19,7 +20,7 @@ def serve(url: str, host: str, port: int, *, on_ready: Callable[[], None]) -> No
     try:
         import grpc  # noqa: F401 - Optuna imports it late, with a vaguer error if it is missing
     except ImportError:
-        raise SweepError("serve: needs grpcio; pip install 'hydra-async-sweeper[grpc]'") from None
+        raise SweepError(f"serve: {extras.package_needs('grpc')}") from None
     import optuna
 
     storage = open_storage(url, Path.cwd())

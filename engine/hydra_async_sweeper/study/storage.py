@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from hydra_async_sweeper import extras
 from hydra_async_sweeper.errors import StorageAwayError, SweepError
 from hydra_async_sweeper.readable import first_line
 from hydra_async_sweeper.study.passwords import redacted, revealed, scrubbed
@@ -132,6 +133,9 @@ def _database(url: str) -> "optuna.storages.BaseStorage":
                 continue
             if isinstance(error, SweepError):
                 raise
+            driver = error.__cause__ if isinstance(error, ImportError) else None  # Optuna's own names no driver
+            if isinstance(driver, ModuleNotFoundError) and driver.name:
+                raise SweepError(f"hydra.sweeper.storage={redacted(url)}: {extras.package_needs(driver.name)}") from error
             reason = first_line(error)
             kind = StorageAwayError if is_passing(error) else SweepError
             raise kind(f"hydra.sweeper.storage={redacted(url)}: cannot be used ({scrubbed(reason)})") from error
@@ -148,7 +152,7 @@ def _proxy(url: str) -> "optuna.storages.BaseStorage":
     try:
         import grpc
     except ImportError:
-        raise SweepError(f"hydra.sweeper.storage={url}: needs grpcio; pip install 'hydra-async-sweeper[grpc]'") from None
+        raise SweepError(f"hydra.sweeper.storage={url}: {extras.package_needs('grpc')}") from None
     from hydra_async_sweeper.study.retrying_storages import PatientProxy
 
     address = urlsplit(url)

@@ -126,5 +126,7 @@ def test_a_package_that_a_sampler_lacks_is_named(monkeypatch):
 
     sampler = optuna.samplers.RandomSampler()
     monkeypatch.setattr(sampler, "infer_relative_search_space", lacking)
-    with pytest.raises(SweepError, match=r"^hydra\.sweeper\.sampler: RandomSampler needs scipy; pip install scipy$"):
+    with pytest.raises(
+        SweepError, match=r"^hydra\.sweeper\.sampler: RandomSampler needs scipy; pip install 'hydra-async-sweeper\[scipy\]'$"
+    ):
         rehearsal.check_search(sampler, optuna.pruners.NopPruner(), read(x="interval(0,1)"), 1)

@@ -1,4 +1,5 @@
 import pytest
+from hydra.errors import MissingConfigException
 from hydra_async_sweeper.readable import counted
 from omegaconf import OmegaConf
 
@@ -69,3 +70,8 @@ def test_a_missing_interpolation_is_one_line():
         OmegaConf.to_container(broken, resolve=True)
     assert "\n" not in errors.one_line(caught.value)
     assert "b" in errors.one_line(caught.value)
+
+
+def test_a_launcher_that_is_not_installed_names_our_extra():
+    error = MissingConfigException("no", "hydra/launcher/submitit_slurm", ["basic", "local"])
+    assert errors.one_line(error) == "hydra/launcher=submitit_slurm: is not installed; pip install 'densenet-sweep[slurm]'"
