@@ -15,6 +15,7 @@ from hydra_async_sweeper.study.names import ACCEPTED, check_study_name, is_study
 from hydra_async_sweeper.study.passwords import advice_on_storage, check_password, redacted, refuse_written, scrubbed
 from hydra_async_sweeper.study.rank_correlation import FEWEST as FEWEST_FOR_A_CORRELATION
 from hydra_async_sweeper.study.rank_correlation import RankCorrelation, rank_correlation
+from hydra_async_sweeper.study.searches import SEARCHES
 from hydra_async_sweeper.study.study_file import DESCRIPTION, FoundStudy
 from hydra_async_sweeper.study.study_file import read as read_study_file
 from hydra_async_sweeper.study.trust import is_trusted
@@ -31,22 +32,27 @@ from hydra_async_sweeper.trial import (
 )
 from hydra_async_sweeper.workers.claim import LEASE
 from hydra_async_sweeper.workers.composer import Composer
-from hydra_async_sweeper.workers.lease import Silence, is_of_dead_process
+from hydra_async_sweeper.workers.lease import BEGAN, DIED, EARLIER, RENEWED, Silence, is_of_dead_process
 from hydra_async_sweeper.workers.process_identity import is_gone, machine, process_start
 
 __all__ = [
     "ACCEPTED",
     "AT_RUNGS",
+    "BEGAN",
     "DESCRIPTION",
+    "DIED",
+    "EARLIER",
     "FEWEST_FOR_A_CORRELATION",
     "HELD_TO",
     "LEASE",
     "MOVED_TARGETS",
     "NUM_STEPS",
     "PROMOTED",
+    "RENEWED",
     "REPEATS",
     "RUNGS",
     "RUNG_SECONDS",
+    "SEARCHES",
     "SECONDS",
     "WARM_START",
     "Composer",

@@ -30,7 +30,7 @@ from hydra_async_sweeper.program import program
 from hydra_async_sweeper.readable import counted, one_line, shown_path
 from hydra_async_sweeper.space import conditions
 from hydra_async_sweeper.space import search_space as spaces
-from hydra_async_sweeper.study import build, enqueue, other_space, passwords, rehearsal, study_file, trust
+from hydra_async_sweeper.study import build, enqueue, other_space, passwords, rehearsal, searches, study_file, trust
 from hydra_async_sweeper.study import definition as studies
 from hydra_async_sweeper.study import storage as storages
 from hydra_async_sweeper.study.budget import Budget
@@ -111,7 +111,8 @@ def sweep(
 
     command = options["command"] or f"{program()} {shlex.join(sys.argv[1:])}".strip()
     with _leaving_nothing(sweep_dir):
-        study = _opened(options, name, sweep_dir, definition, first, _reread_with(context, config), fit)
+        defaults = conditions.defaults(space.parameters, space.fixed, _look_up_in(context, config))
+        study = _opened(options, name, sweep_dir, definition, first, _reread_with(context, config), fit, defaults)
         study_file.write(sweep_dir, study, storage=options["storage"], n_trials=options["n_trials"], command=command)
         event_arguments = {"config": config, "study_name": study.study_name, "sweep_dir": str(sweep_dir)}
         emit(context, "on_study_open", command=command, **event_arguments)
@@ -193,6 +194,7 @@ def _opened(
     first: Sequence[Mapping[str, Any]],
     reread: studies.Reread,
     fit: "Callable[[optuna.Study], list[optuna.trial.FrozenTrial]]",
+    defaults: Mapping[str, Any],
 ) -> "optuna.Study":
     """Return the study, with its first trials if it is new; commands open it one at a time."""
     study_file.check_file(sweep_dir, options["storage"])
@@ -215,6 +217,7 @@ def _opened(
         if held_to and HELD_TO not in study.user_attrs:
             study.set_user_attr(HELD_TO, held_to)
         enqueue.begin(study, first, earlier, renew)
+        searches.record(study, options, defaults)
         if options["repeats"]:
             study.set_user_attr(best_config.REPEATS, True)
     return study

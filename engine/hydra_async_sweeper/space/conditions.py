@@ -91,3 +91,20 @@ def _in_config(name: str, key: str, fixed: Sequence[str], look_up: LookUp | None
     except KeyError:
         message = f"hydra.sweeper.params.{name}: its condition names {key}, which is neither searched nor in the config"
         raise SweepError(message) from None
+
+
+def defaults(parameters: "Mapping[str, Parameter]", fixed: Sequence[str], look_up: LookUp) -> dict[str, Any]:
+    """Return the config's own value of each parameter that it has, as a trial would have it; one outside its range as it is."""
+    values: dict[str, Any] = {}
+    for name, parameter in parameters.items():
+        if parameter.when and not parameter.is_active(values):
+            continue
+        try:
+            value = look_up(name, fixed)
+        except KeyError:
+            continue
+        try:
+            values[name] = parameter.suggested(value)
+        except (TypeError, ValueError):
+            values[name] = value
+    return values

@@ -10,6 +10,7 @@ On the same machine a dead process is noticed at once; elsewhere, when its lease
 own clock. Optuna's own heartbeat is not recorded under ask and tell, and exists for databases only.
 """
 
+import datetime
 import math
 import os
 import socket
@@ -41,6 +42,12 @@ _RUNNING, _RECLAIMING, _RELEASED = "running", "reclaiming", "released"
 
 # In a lease: the seconds for which its trial might run, and which are over.
 _OVERTIME = "overtime"
+
+# In the lease of a worker that runs the trial: when it began and when it last wrote the lease, in its host's local time, as
+# Optuna stores times; and the attempts before, the last of many. They are for people: nobody decides by them.
+BEGAN, RENEWED, EARLIER, DIED = "began", "renewed", "earlier", "died"
+_OF_AN_ATTEMPT = ("host", "pid", "process_start", "gpu", BEGAN, RENEWED, DIED)
+_MOST_EARLIER = 20
 
 
 @dataclass(frozen=True)
@@ -119,10 +126,11 @@ class Lease:
         limit: "Limit | None" = None,
     ) -> "Lease | None":
         """Replace the lease that `trial` shows, and return the new one if it is held afterwards."""
+        before = trial.user_attrs.get(LEASE)
         content = {
             "token": uuid.uuid4().hex,
             "beat": 0,
-            "replaces": mark(trial.user_attrs.get(LEASE)),
+            "replaces": mark(before),
             "phase": phase,
             "attempt": attempt,
             "host": socket.gethostname(),
@@ -130,6 +138,8 @@ class Lease:
             "pid": os.getpid(),
             "process_start": process_start(os.getpid()),
             "gpu": os.environ.get("CUDA_VISIBLE_DEVICES") or None,
+            **({BEGAN: _now()} if phase == _RUNNING else {}),
+            **_earlier(before or {}, phase),
         }
         lease = cls(study, trial, seconds, content, limit)
         return lease if lease.begin() else None
@@ -189,7 +199,7 @@ class Lease:
 
     def count_attempt(self) -> None:
         """Count the present attempt as one that ended in a death; the worker itself lives on."""
-        self._write(phase=_RECLAIMING, attempt=self.attempt + 1)
+        self._write(phase=_RECLAIMING, attempt=self.attempt + 1, **{DIED: True})
 
     def _is_in(self, trial: "optuna.trial.FrozenTrial") -> bool:
         return not trial.state.is_finished() and trial.user_attrs.get(LEASE, {}).get("token") == self._content["token"]
@@ -219,6 +229,8 @@ class Lease:
     def _write(self, **changes: Any) -> None:
         with self._writing:  # the worker changes it while its own thread renews it
             self._content = {**self._content, **changes, "beat": self._content["beat"] + 1}
+            if BEGAN in self._content:
+                self._content[RENEWED] = _now()
             self._storage.set_trial_user_attr(self._trial_id, LEASE, self._content)
 
 
@@ -227,6 +239,20 @@ def _unless_finished() -> suppress:
     from optuna.exceptions import UpdateFinishedTrialError
 
     return suppress(UpdateFinishedTrialError)
+
+
+def _now() -> str:
+    return datetime.datetime.now().isoformat(timespec="milliseconds")
+
+
+def _earlier(before: Mapping[str, Any], phase: str) -> dict[str, Any]:
+    """Return the attempts before the lease that replaces `before`, which is that of another attempt if it has begun one."""
+    attempts = list(before.get(EARLIER, ()))
+    if BEGAN in before:
+        last = {key: before[key] for key in _OF_AN_ATTEMPT if before.get(key) is not None}
+        died = phase == _RECLAIMING and before.get("phase", _RUNNING) == _RUNNING
+        attempts.append({**last, DIED: True} if died else last)
+    return {EARLIER: attempts[-_MOST_EARLIER:]} if attempts else {}
 
 
 def _attempt(trial: "optuna.trial.FrozenTrial") -> int:

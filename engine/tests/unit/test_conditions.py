@@ -1,7 +1,7 @@
 import optuna
 import pytest
 from hydra_async_sweeper.errors import SweepError
-from hydra_async_sweeper.space import search_space
+from hydra_async_sweeper.space import conditions, search_space
 from hydra_async_sweeper.study import rehearsal
 
 MOMENTUM = {"search": "interval(0.5,0.9)", "when": {"optimizer": ["sgd", "nesterov"]}}
@@ -115,3 +115,16 @@ def test_a_study_tells_other_conditions_apart():
     params = {"optimizer": "choice(sgd,adamw)", "x": {"search": "choice(1,2)", "when": {"optimizer": "sgd"}}}
     other = {**params, "x": {"search": "choice(1,2)", "when": {"optimizer": "adamw"}}}
     assert read(params).described() == read(params).described() != read(other).described()
+
+
+def test_the_configs_own_values_are_those_of_a_trial():
+    params = {
+        "optimizer": "choice(sgd,adamw)",
+        "optimizer.momentum": {**MOMENTUM, "when": {"optimizer": "sgd"}},
+        "blocks": "choice([2,2],[4,4])",
+        "depth": "range(10,20)",
+        "+new": "choice(1,2)",
+    }
+    config = {"optimizer": "adamw", "optimizer.momentum": 0.9, "blocks": [4, 4], "depth": 40}
+    found = conditions.defaults(read(params).parameters, (), lambda key, _: config[key])
+    assert found == {"optimizer": "adamw", "blocks": "[4,4]", "depth": 40}

@@ -304,6 +304,35 @@ def test_a_lease_says_who_holds_it(study):
     held.release()
 
 
+def test_a_lease_keeps_the_attempts_before_it_and_how_each_ended(study):
+    trial = study.ask()
+    taken(study, trial).give_back()  # the user interrupted it
+    trial = study.ask()
+    taken(study, trial).release()
+    as_if(study, trial, pid=dead_process())
+    reclaim(study)
+    trial = study.ask()
+    exited = taken(study, trial)
+    exited.count_attempt()  # its task called sys.exit
+    exited.give_back()
+    last = taken(study, study.ask())
+    last.release()
+    kept = lease(study, 0)
+    assert [attempt.get("died", False) for attempt in kept["earlier"]] == [False, True, True]
+    times = [time for it in [*kept["earlier"], kept] for time in (it["began"], it["renewed"])]
+    assert times == sorted(times)
+    assert {it["host"] for it in kept["earlier"]} == {socket.gethostname()}
+    assert "token" not in kept["earlier"][0]
+
+
+def test_an_attempt_of_an_older_version_is_not_guessed(study):
+    trial = study.ask()
+    trial.set_user_attr(LEASE, {"token": "t", "host": "h", "pid": 1, "process_start": 1.0, "phase": "released", "gpu": None})
+    held = taken(study, trial)
+    held.release()
+    assert "earlier" not in lease(study, 0)
+
+
 def test_nobody_counts_as_dead_for_an_outage_of_the_storage(study, monkeypatch):
     trial = study.ask()
     taken(study, trial).release()
