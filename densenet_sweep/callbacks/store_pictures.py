@@ -59,6 +59,7 @@ class StorePictures(Callback):
 def _store(client: "MlflowClient", parent: str, study: "Study", sweep_dir: Path, uri: str) -> None:
     from hydra_async_sweeper.application import read_study_file
 
+    from densenet_sweep.confirm import of_study
     from densenet_sweep.report import mistakes
     from densenet_sweep.report import page as report
     from densenet_sweep.report.pictures import draw
@@ -68,7 +69,8 @@ def _store(client: "MlflowClient", parent: str, study: "Study", sweep_dir: Path,
     found = read_study_file(sweep_dir)
     known = provenance.read(client, study, uri)
     wrong = mistakes.of_study(study, sweep_dir)
-    reported = report.Reported(study, found.command, known.tags, drawn, wrong=wrong, runs=known.runs)
+    readings = of_study.readings(of_study.confirmations(study.name))
+    reported = report.Reported(study, found.command, known.tags, drawn, wrong=wrong, readings=readings, runs=known.runs)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "run"  # MLflow copies its mode, and the temporary folder is closed to others
         (folder / FOLDER).mkdir(parents=True)

@@ -7,11 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from densenet_sweep.config.metrics import METRICS
-from densenet_sweep.confirm.finalists import Finalist, Finalists, read
+from densenet_sweep.confirm.finalists import Finalist, Finalists
 from densenet_sweep.confirm.statistics import Difference, Repetitions, indistinguishable
-from densenet_sweep.results import studies
-from densenet_sweep.results.from_optuna import read_study
-from densenet_sweep.results.studies import OUTPUTS
 from densenet_sweep.results.study import Study, Trial
 
 _FEWEST_RUNS = 2
@@ -85,16 +82,6 @@ def _on_common_splits(by_option: Mapping[str, Sequence[Trial]]) -> dict[str, lis
         option: sorted((trial for trial in runs if trial.params["seed"] in seeds), key=lambda trial: trial.params["seed"])
         for option, runs in by_option.items()
     }
-
-
-def of_confirmations(name: str, outputs: Path = OUTPUTS) -> list[Verdict]:
-    """Return the verdicts of the confirmations of the study `name`, last used first."""
-    found = []
-    for study in studies.found(outputs):
-        finalists = read(study.folder)
-        if finalists is not None and finalists.study == name and not finalists.column:
-            found.append(reach(read_study(study.load()), study.folder, finalists))
-    return [verdict for verdict in found if verdict.results]
 
 
 def _result(finalist: Finalist, trials: Sequence[Trial], folder: Path, metric: str, test_fraction: float | None) -> Result:

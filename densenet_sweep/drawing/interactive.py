@@ -9,7 +9,7 @@ from typing import Any
 
 from densenet_sweep.drawing import parallel, theme
 from densenet_sweep.drawing.png import shortened
-from densenet_sweep.drawing.scene import Axis, Bars, Curves, Line, Mark, Panel, Parallel, Picture, Points, Surface
+from densenet_sweep.drawing.scene import Axis, Band, Bars, Curves, Line, Mark, Panel, Parallel, Picture, Points, Surface
 from densenet_sweep.drawing.ticks import decimals, is_number, number, round_places, round_step, text_of
 
 _SYMBOLS = {
@@ -121,6 +121,11 @@ def _traces(mark: Mark) -> list[dict[str, Any]]:
         return [{**trace, "name": text_of(mark.name), "opacity": mark.opacity, "hoverinfo": "skip"}]
     if isinstance(mark, Curves):
         return [_curves(mark)]
+    if isinstance(mark, Band):
+        x, y = [*mark.x, *reversed(mark.x)], [*mark.high, *reversed(mark.low)]
+        area = {"fill": "toself", "fillcolor": mark.colour, "opacity": mark.opacity, "line": {"width": 0}}
+        trace = {"type": "scatter", "mode": "lines", "x": _numbers(x), "y": _numbers(y), "name": text_of(mark.name)}
+        return [{**trace, **area, "hoverinfo": "skip"}]
     if isinstance(mark, Bars):
         trace = {"type": "bar", "orientation": "h", "x": _numbers(mark.values), "y": list(range(len(mark.values)))}
         texts = {"text": [text_of(text) for text in mark.texts], "textposition": "outside", "cliponaxis": False}

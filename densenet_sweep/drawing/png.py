@@ -6,7 +6,7 @@ from io import BytesIO
 from typing import Any
 
 from densenet_sweep.drawing import parallel, theme
-from densenet_sweep.drawing.scene import Axis, Bars, Curves, Line, Mark, Panel, Parallel, Picture, Points, Surface
+from densenet_sweep.drawing.scene import Axis, Band, Bars, Curves, Line, Mark, Panel, Parallel, Picture, Points, Surface
 
 _MARKERS = {"circle": "o", "ring": "o", "cross": "x", "diamond": "D", "down": "v", "up": "^"}
 _MOST_COLUMNS = 3
@@ -72,6 +72,8 @@ def _is_plain(panel: Panel) -> bool:
 def _heights(mark: Mark) -> list[float]:
     if isinstance(mark, Curves):
         return [value for _, heights in mark.paths for value in heights]
+    if isinstance(mark, Band):
+        return [*mark.low, *mark.high]
     return list(mark.y) if isinstance(mark, Points | Line) else []
 
 
@@ -137,7 +139,9 @@ def _num_columns(num_panels: int) -> int:
     return 2 if num_panels in (2, 4) else min(num_panels, _MOST_COLUMNS)
 
 
-def _key(mark: Points | Line | Curves) -> dict[str, Any]:
+def _key(mark: Points | Line | Curves | Band) -> dict[str, Any]:
+    if isinstance(mark, Band):
+        return {"color": mark.colour, "linewidth": 7.0, "alpha": mark.opacity}
     if not isinstance(mark, Points):
         return {"color": mark.colour, "linewidth": 2.0, "linestyle": "--" if isinstance(mark, Line) and mark.is_dashed else "-"}
     face = "none" if mark.symbol == "ring" else mark.colour
@@ -184,6 +188,8 @@ def _draw_mark(figure: Any, axes: Any, mark: Mark) -> None:
         paths = [list(zip(*path, strict=True)) for path in mark.paths]
         axes.add_collection(LineCollection(paths, colors=mark.colour, linewidths=mark.width, alpha=mark.opacity))
         axes.autoscale_view()
+    elif isinstance(mark, Band):
+        axes.fill_between(mark.x, mark.low, mark.high, color=mark.colour, alpha=mark.opacity, linewidth=0)
     elif isinstance(mark, Bars):
         axes.barh(range(len(mark.values)), mark.values, color=mark.colour, height=0.62)
         axes.set_xlim(0, max(mark.values) * 1.15)

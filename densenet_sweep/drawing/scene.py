@@ -79,6 +79,18 @@ class Curves:
 
 
 @dataclass(frozen=True)
+class Band:
+    """An area between two lines over the places `x`."""
+
+    x: Sequence[float]
+    low: Sequence[float]
+    high: Sequence[float]
+    colour: str
+    name: str = ""
+    opacity: float = 0.22
+
+
+@dataclass(frozen=True)
 class Bars:
     """Horizontal bars, the first at the top, each with a text at its end; labels are the ticks of the axis `y`."""
 
@@ -112,7 +124,7 @@ class Parallel:
     ids: Sequence[int] = ()
 
 
-Mark = Points | Line | Curves | Bars | Surface | Parallel
+Mark = Points | Line | Curves | Band | Bars | Surface | Parallel
 
 
 @dataclass(frozen=True)
@@ -134,11 +146,11 @@ class Picture:
     note: str
     panels: tuple[Panel, ...]
 
-    def legend(self) -> Iterator[Points | Line | Curves]:
+    def legend(self) -> Iterator[Points | Line | Curves | Band]:
         """Yield one mark of each name, the topmost first."""
         seen = set()
         for panel in self.panels:
             for mark in reversed(panel.marks):
-                if isinstance(mark, Points | Line | Curves) and mark.name and mark.name not in seen:
+                if isinstance(mark, Points | Line | Curves | Band) and mark.name and mark.name not in seen:
                     seen.add(mark.name)
                     yield mark

@@ -10,27 +10,25 @@ import gzip
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from densenet_sweep.config.metrics import METRICS
 from densenet_sweep.confirm import text as confirmation
-from densenet_sweep.confirm import verdict
 from densenet_sweep.confirm.verdict import Verdict
 from densenet_sweep.counts import counted
 from densenet_sweep.drawing import interactive, theme
-from densenet_sweep.drawing.scene import Parallel, Points
-from densenet_sweep.report import mistakes, table
+from densenet_sweep.drawing.scene import Band, Mark, Parallel, Points
+from densenet_sweep.report import how_found, paper, table
 from densenet_sweep.report.pictures import Drawn, draw, drawn_once, overlaid
 from densenet_sweep.report.pictures.subject import counts_by_state
-from densenet_sweep.results import analysis, noise, provenance, ranking
+from densenet_sweep.report.reported import Reported, reported
+from densenet_sweep.results import analysis, noise, ranking
 from densenet_sweep.results.formatting import cell, short_names, value
-from densenet_sweep.results.study import Study, Trial
+from densenet_sweep.results.study import Trial
 from densenet_sweep.tracking.store import redacted
 
-if TYPE_CHECKING:
-    from densenet_sweep.results.logged_metric import Metric
+__all__ = ["Reported", "check", "page", "reported", "write"]
 
 # Trials beyond `top` are folded away, and beyond this many left out.
 _MOST_ROWS = 200
@@ -51,31 +49,6 @@ _ASSETS = Path(__file__).parent / "assets"
 _SCRIPTS = ("selection.js", "table.js", "parallel.js", "page.js")
 
 
-@dataclass(frozen=True)
-class Reported:
-    """A study and what is known about it besides its trials.
-
-    Attributes:
-        study: as it stands.
-        command: that ran it, as it was typed.
-        tags: of the MLflow run of one of its trials, for code and machine.
-        drawn: its pictures, if they were drawn already.
-        metric: that its trials are ranked by instead of the objective.
-        verdicts: of its confirmations.
-        wrong: the pictures with the highest loss.
-        runs: the address of its runs in MLflow, to which a run's id is added; None if it is not known.
-    """
-
-    study: Study
-    command: str | None = None
-    tags: Mapping[str, str] = field(default_factory=dict)
-    drawn: Sequence[Drawn] | None = None
-    metric: "Metric | None" = None
-    verdicts: Sequence[Verdict] = ()
-    wrong: Sequence[mistakes.Shown] = ()
-    runs: str | None = None
-
-
 def check(path: Path) -> None:
     """Refuse a file that cannot be written, before anything is read for it.
 
@@ -94,22 +67,6 @@ def check(path: Path) -> None:
     )
     if reason is not None:
         raise ValueError(f"--html {path}: {reason}; a file in a folder that can be written is accepted")
-
-
-def reported(
-    studies: Sequence[Study],
-    commands: Sequence[str | None],
-    metrics: "Sequence[Metric | None]",
-    overrides: Sequence[str],
-) -> list[Reported]:
-    """Return the studies with their confirmations, and their tags in the MLflow store that the `tracking` overrides name."""
-    found = []
-    for study, command, metric in zip(studies, commands, metrics, strict=True):
-        known = provenance.known(study, overrides)
-        verdicts = verdict.of_confirmations(study.name)
-        wrong = mistakes.all_of(study, verdicts)
-        found.append(Reported(study, command, known.tags, metric=metric, verdicts=verdicts, wrong=wrong, runs=known.runs))
-    return found
 
 
 def write(path: Path, studies: Sequence[Reported], *, top: int = 10) -> None:
@@ -191,7 +148,20 @@ def _section(index: int, reported: Reported, top: int) -> dict[str, Any]:
         "classes": None if best is None else _classes(study.trials[best.number]),
         "pictures": [_picture(index, it) for it in drawn],
         "confirmed": [_confirmed(it) for it in reported.verdicts],
+        "found": _found(index, how_found.describe(reported)),
         "wrong": [{"title": it.title, "still": base64.b64encode(it.still).decode()} for it in reported.wrong],
+    }
+
+
+def _found(index: int, described: how_found.Found) -> dict[str, Any]:
+    texts = {"Markdown": paper.markdown(described), "LaTeX": paper.latex(described), "BibTeX": paper.bibtex()}
+    return {
+        "facts": described.facts,
+        "tables": [
+            {"title": it.title, "headings": it.headings, "rows": [{"cells": row, "is_complete": True} for row in it.rows]}
+            for it in described.tables
+        ],
+        "texts": [{"id": f"paper-{index}-{name}", "name": name, "text": text} for name, text in texts.items()],
     }
 
 
@@ -292,14 +262,15 @@ def _picture(index: int, drawn: Drawn) -> dict[str, Any]:
         "name": picture.name,
         "title": picture.title,
         "note": picture.note,
-        "legend": [
-            {"name": mark.name, "colour": mark.colour, "symbol": mark.symbol if isinstance(mark, Points) else "line"}
-            for mark in picture.legend()
-        ],
+        "legend": [{"name": mark.name, "colour": mark.colour, "symbol": _symbol(mark)} for mark in picture.legend()],
         "panels": panels,
         "is_wide": len(panels) > 1 or any(isinstance(panel.marks[0], Parallel) for panel in picture.panels),
         "still": base64.b64encode(drawn.still).decode(),
     }
+
+
+def _symbol(mark: Mark) -> str:
+    return mark.symbol if isinstance(mark, Points) else "band" if isinstance(mark, Band) else "line"
 
 
 @functools.cache

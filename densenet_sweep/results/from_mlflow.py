@@ -66,6 +66,8 @@ def read_study(parent: "Run", runs: "Sequence[Run]", why: str) -> Study:
         trials=with_passed_seconds(trials, passed),
         config=config,
         front=pareto_front(trials, directions),
+        space={key: found for key, text in searched.items() if (found := _written(key, text, list(by_number.values())))},
+        conditions={key: when for key, text in searched.items() if (when := _condition(text))},
         note=" ".join([note, *_incomplete(parent, by_number)]),
     )
 
@@ -181,17 +183,37 @@ def _searched(run: "Run", ranges: Mapping[str, Range]) -> list[str]:
 
 def _range(name: str, text: str, runs: "Sequence[Run]") -> Range:
     """Return the range that `text` in the sweep's run describes; if that fails, one that holds the tried values."""
-    tried = sorted({run.data.params[name] for run in runs if name in run.data.params})
-    with contextlib.suppress(Exception):
-        written = ast.literal_eval(text)["search"] if text.startswith("{") else text
-        distribution = read_space({name: written}, [], None).parameters[name].distribution  # type: ignore[arg-type]
-        found = range_from(distribution)
-        if all(contains(distribution, _value(value, found)) for value in tried):
-            return found
+    written = _written(name, text, runs)
+    if written is not None:
+        return written
+    tried = _tried(name, runs)
     numbers = [number for value in tried if isinstance(number := _parsed(value), int | float)]
     if len(numbers) == len(tried) and not any(isinstance(number, bool) for number in numbers):
         return Range(float(min(numbers)), float(max(numbers)), is_log="log" in text and min(numbers) > 0)
     return Range(choices=tuple(_parsed(value) for value in tried))
+
+
+def _written(name: str, text: str, runs: "Sequence[Run]") -> Range | None:
+    """Return the range that `text` describes; None if that fails, or it does not hold the tried values."""
+    with contextlib.suppress(Exception):
+        written = ast.literal_eval(text)["search"] if text.startswith("{") else text
+        distribution = read_space({name: written}, [], None).parameters[name].distribution  # type: ignore[arg-type]
+        found = range_from(distribution)
+        if all(contains(distribution, _value(value, found)) for value in _tried(name, runs)):
+            return found
+    return None
+
+
+def _tried(name: str, runs: "Sequence[Run]") -> list[str]:
+    return sorted({run.data.params[name] for run in runs if name in run.data.params})
+
+
+def _condition(text: str) -> dict[str, Any]:
+    """Return the condition of a parameter that the sweep's run has as `text`; empty without one."""
+    with contextlib.suppress(Exception):
+        found: dict[str, Any] = ast.literal_eval(text)["when"]
+        return found
+    return {}
 
 
 def _value(text: str, values: Range) -> Any:

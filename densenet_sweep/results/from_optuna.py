@@ -20,6 +20,7 @@ from hydra_async_sweeper.application import (
 )
 
 from densenet_sweep.config.metrics import direction_of, full_name, on_test
+from densenet_sweep.results.search_kept import attempts, kept_of_search
 from densenet_sweep.results.study import Direction, Range, State, Study, Trial
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def read_study(study: "optuna.Study") -> Study:
         is_repeated=is_repeated,
         front=frozenset(trial.number for trial in study.best_trials) if has_front else frozenset(),
         images=study.user_attrs.get(HELD_TO, {}),
+        **kept_of_search(study.user_attrs),
     )
 
 
@@ -110,6 +112,8 @@ def _trial(trial: "FrozenTrial", ranges: dict[int, Range]) -> Trial:
         passed_step=passed_step(trial),
         taken_over_from=kept.get(WARM_START),
         lease=kept.get(LEASE) if trial.state.name == "RUNNING" else None,
+        attempts=attempts(kept.get(LEASE, {}), trial.datetime_complete),
+        is_given="fixed_params" in trial.system_attrs and PROMOTED not in kept,
         start=trial.datetime_start,
         end=trial.datetime_complete,
     )

@@ -42,6 +42,52 @@ class Range:
         """Whether all values are numbers, in a range or as choices."""
         return all(isinstance(choice, int | float) and not isinstance(choice, bool) for choice in self.choices)
 
+    def holds(self, value: Any) -> bool:
+        """Return whether `value` is one of the choices, or between the smallest and the largest number."""
+        if self.choices:
+            return value in self.choices
+        return isinstance(value, int | float) and self.low <= value <= self.high
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """The time for which one worker ran a trial.
+
+    Attributes:
+        host: of the worker.
+        pid: of its process.
+        process_start: tells processes of the same number apart; None if unknown.
+        gpu: the devices that it saw; None for all, or none.
+        start: in the host's local time.
+        end: when the trial ended or, of an earlier attempt, when the worker last showed a sign of life.
+        died: whether it ended with its worker's death, or its task's exit.
+    """
+
+    host: str
+    pid: int
+    process_start: float | None
+    gpu: str | None
+    start: datetime.datetime
+    end: datetime.datetime
+    died: bool = False
+
+
+@dataclass(frozen=True)
+class Search:
+    """The settings of a search, from one of its starts on.
+
+    Attributes:
+        since_trial: the number of trials that had begun by then.
+        options: of `hydra.sweeper` by name; one that is null is missing.
+        defaults: the config's own values of the searched parameters.
+        optuna: its version.
+    """
+
+    since_trial: int
+    options: Mapping[str, Any]
+    defaults: Mapping[str, Any]
+    optuna: str
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -74,6 +120,8 @@ class Trial:
         passed_step: the last rung that it skips, as that trial has trained it.
         taken_over_from: "study/number" of the trial in another study that it copies.
         lease: of a running trial's worker: its host, process and GPU.
+        attempts: of the trial, in order; empty for an older version's, and one read from MLflow.
+        is_given: the user gave its configuration, instead of the sampler; not so for one that continues another.
         start: local time of its first attempt.
         end: local time of its end.
     """
@@ -104,6 +152,8 @@ class Trial:
     passed_step: int = 0
     taken_over_from: str | None = None
     lease: Mapping[str, Any] | None = None
+    attempts: tuple[Attempt, ...] = ()
+    is_given: bool = False
     start: datetime.datetime | None = None
     end: datetime.datetime | None = None
 
@@ -159,6 +209,9 @@ class Study:
         is_repeated: its trials repeat given configurations, so none is the best.
         front: the numbers of the trials on the Pareto front; empty with one objective.
         images: digests of its images, by how they are read; empty for an older version's, and one read from MLflow.
+        space: the range of each searched parameter, also of one that no trial had; empty if unknown.
+        conditions: of the parameters that are searched beside certain values of others: these values, by parameter.
+        searches: how it was searched, by start; empty for an older version's, and one read from MLflow.
         note: a sentence about where it was read from and what it lacks; None for a study read from its storage.
     """
 
@@ -170,6 +223,9 @@ class Study:
     is_repeated: bool = False
     front: frozenset[int] = frozenset()
     images: Mapping[str, str] = field(default_factory=dict)
+    space: Mapping[str, Range] = field(default_factory=dict)
+    conditions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    searches: tuple[Search, ...] = ()
     note: str | None = None
 
     @property

@@ -79,9 +79,9 @@ def test_every_picture_is_drawn_without_the_network(page, screenshot, file, sche
     page.emulate_media(color_scheme=scheme)
     assert opened(page, file) == []
     assert page.locator("h1").inner_text() == "Sweep growth & <depth>"
-    assert page.locator("figure").count() == 11
-    assert page.locator("figure.drawn").count() == 11
-    assert page.locator(".panels .js-plotly-plot").count() == 1 + 1 + 2 * (1 + 1 + 3) + 2
+    assert page.locator("figure").count() == 12
+    assert page.locator("figure.drawn").count() == 12
+    assert page.locator(".panels .js-plotly-plot").count() == 1 + 1 + 1 + 2 * (1 + 1 + 3) + 2
     assert page.locator(".parallel canvas").count() == 2
     assert page.locator("figure img").first.is_hidden()
     assert overflow(page) == 0
@@ -138,7 +138,7 @@ def test_on_a_phone_one_picture_stands_below_the_other(page, screenshot, file):
     page.set_viewport_size({"width": 390, "height": 844})
     assert opened(page, file) == []
     assert overflow(page) == 0
-    lefts = {round(page.locator("figure").nth(index).bounding_box()["x"]) for index in range(11)}
+    lefts = {round(page.locator("figure").nth(index).bounding_box()["x"]) for index in range(12)}
     assert len(lefts) == 1
     whole(page, 390)
     screenshot("report-phone")
@@ -148,7 +148,7 @@ def test_on_paper_the_pictures_stand_still(page, file):
     opened(page, file)
     page.emulate_media(media="print", color_scheme="dark")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
-    for index in range(11):
+    for index in range(12):
         assert page.locator("figure img").nth(index).is_visible()
     assert page.locator(".js-plotly-plot:visible").count() == 0
 

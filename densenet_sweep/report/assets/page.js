@@ -103,9 +103,23 @@ async function draw(figures) {
   document.documentElement.dataset.drawn = "all";
 }
 
+// Copy the text beside each of these buttons; a file has no clipboard of its own in some browsers.
+function offerCopies() {
+  for (const button of document.querySelectorAll(".copy")) {
+    const text = button.nextElementSibling;
+    button.hidden = false;
+    button.onclick = async () => {
+      getSelection().selectAllChildren(text);
+      try { await navigator.clipboard.writeText(text.textContent); } catch { document.execCommand("copy"); }
+      button.textContent = "copied";
+    };
+  }
+}
+
 const selections = new Map();
 
 async function begin() {
+  offerCopies();
   const {figures, tables} = JSON.parse(await unpacked("packed-figures"));
   for (const [id, data] of Object.entries(tables)) {
     const section = document.getElementById(id);

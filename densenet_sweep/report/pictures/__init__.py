@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from densenet_sweep.drawing import png
 from densenet_sweep.drawing.scene import Picture
-from densenet_sweep.report.pictures import cost, overlaid, parallel, progress, search
+from densenet_sweep.report.pictures import cost, expected, overlaid, parallel, progress, search
 from densenet_sweep.report.pictures.subject import Subject, read, read_early
 from densenet_sweep.results.study import Study
 
@@ -36,6 +36,8 @@ def draw(study: Study) -> list[Drawn]:
     drawn: list[Drawn] = []
     for make in _PROGRESS:
         drawn += _drawn(make, subject)
+    # Where trials were pruned, their early values are those of a random selection, not the values of the complete ones.
+    drawn += _drawn(expected.expected, subject) if early is None else _drawn(expected.expected, early, "_early")
     for make in _SEARCH:
         if early is not None:
             drawn += _drawn(make, early, "_early")

@@ -5,13 +5,14 @@ import plotly.graph_objects as go
 import pytest
 
 from densenet_sweep.drawing import interactive, theme
-from densenet_sweep.drawing.scene import Axis, Bars, Curves, Line, Panel, Parallel, Picture, Points, Surface
+from densenet_sweep.drawing.scene import Axis, Band, Bars, Curves, Line, Panel, Parallel, Picture, Points, Surface
 
 NAN = float("nan")
 MARKS = (
     Surface([1, 10], [1, 2], [[0.1, NAN], [0.3, 0.4]], "accuracy"),
     Curves([([1, 2], [0.1, 0.2]), ([1, 2, 3], [0.3, 0.4, 0.5])], theme.BLUE, "complete", about=["first", "second"]),
     Line([1, 2], [3, 4], theme.GREEN, "best", is_step=True, is_dashed=True),
+    Band([1, 2], [0.1, 0.2], [0.3, 0.4], theme.GREEN, "middle"),
     *[
         Points([1], [2], theme.RED, "it", symbol, about=["<b>\nx"])
         for symbol in ("circle", "ring", "cross", "diamond", "down", "up")
@@ -68,6 +69,11 @@ def test_many_curves_are_one_trace_with_gaps():
     (trace,) = figure(Axis("x"), MARKS[1])["data"]
     assert trace["x"] == [1, 2, None, 1, 2, 3, None]
     assert trace["text"] == ["first"] * 3 + ["second"] * 4
+
+
+def test_a_band_goes_there_along_its_upper_line_and_back_along_the_lower():
+    [trace] = figure(Axis("x"), Band([1, 2], [0.1, 0.2], [0.3, 0.4], theme.GREEN))["data"]
+    assert (trace["x"], trace["y"], trace["fill"]) == ([1, 2, 2, 1], [0.3, 0.4, 0.2, 0.1], "toself")
 
 
 def test_what_a_study_calls_things_is_no_markup():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from densenet_sweep.drawing import png, theme
-from densenet_sweep.drawing.scene import Axis, Bars, Curves, Line, Panel, Parallel, Picture, Points, Surface
+from densenet_sweep.drawing.scene import Axis, Band, Bars, Curves, Line, Panel, Parallel, Picture, Points, Surface
 
 POINTS = Points([1, 10, 100], [0.1, 0.2, 0.3], theme.BLUE, "complete")
 PANEL = Panel(
@@ -14,6 +14,7 @@ PANEL = Panel(
         POINTS,
         Line([1, 10], [0.5, 0.6], theme.GREEN, "best", is_step=True),
         Curves([([1, 2], [0.1, 0.2]), ([1], [0.4])], theme.ORANGE, "pruned"),
+        Band([1, 10], [0.7, 0.7], [0.9, 0.9], theme.PINK, "band", opacity=1.0),
     ),
 )
 
@@ -37,7 +38,7 @@ def picture(*panels: Panel, title: str = "A title", note: str = "A note.") -> Pi
 
 def test_every_mark_is_drawn_in_its_colour():
     image = pixels(picture())
-    assert all(has_colour(image, colour) for colour in (theme.BLUE, theme.GREEN, theme.ORANGE))
+    assert all(has_colour(image, colour) for colour in (theme.BLUE, theme.GREEN, theme.ORANGE, theme.PINK))
     assert not has_colour(image, theme.RED)
 
 

@@ -68,7 +68,7 @@ def test_one_study(swept):
         "Validation accuracy at the end of training over growth rate and depth",
     ):
         assert line in text
-    assert text.count("<figure") == 11
+    assert text.count("<figure") == 12
 
 
 def test_what_it_got_wrong_is_a_section(swept):

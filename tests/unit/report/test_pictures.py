@@ -7,9 +7,9 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
-from densenet_sweep.drawing.scene import Bars, Curves, Line, Parallel, Picture, Points, Surface
+from densenet_sweep.drawing.scene import Band, Bars, Curves, Line, Parallel, Picture, Points, Surface
 from densenet_sweep.report import pictures
-from densenet_sweep.report.pictures import cost, parallel, progress, search, subject
+from densenet_sweep.report.pictures import cost, expected, parallel, progress, search, subject
 from densenet_sweep.report.pictures.subject import Objective, Subject, parameter_axis, thinned
 from densenet_sweep.results.from_optuna import read_study
 
@@ -17,6 +17,7 @@ SEARCH = ["importance", "contour", "parallel", "slices"]
 ALL = [
     "optimization_history",
     "learning_curves",
+    "expected_best_early",
     *[f"{name}{of}" for name in SEARCH for of in ("_early", "")],
     "pareto_front",
 ]
@@ -106,7 +107,7 @@ def test_a_picture_that_fails_costs_one_warning_and_not_the_others(swept, caplog
 
     monkeypatch.setattr(pictures, "_PROGRESS", (progress.history, slices))
     monkeypatch.setattr(pictures, "_SEARCH", ())
-    assert list(drawn(swept(40))) == ["optimization_history", "pareto_front"]
+    assert list(drawn(swept(40))) == ["optimization_history", "expected_best_early", "pareto_front"]
     assert warnings_of(caplog) == ["study made up: no picture of slices (RuntimeError: no ink)"]
 
 
@@ -393,3 +394,15 @@ def test_parallel_coordinates_have_the_best_on_top_and_gaps_where_a_parameter_is
     for number, row in zip(lines.ids, lines.rows, strict=True):
         assert (row[index] is None) == ("optimizer.weight_decay" not in params[number])
     assert lines.axes[-1].label == "validation accuracy"
+
+
+def test_the_best_to_expect_of_fewer_trials_has_its_band():
+    picture = made(expected.expected(read(of_values(0.1, 0.4, 0.3, 0.2, None))))
+    [band, line] = picture.panels[0].marks
+    assert isinstance(band, Band)
+    assert isinstance(line, Line)
+    assert line.x == band.x == [1, 2, 3, 4]
+    assert line.y == pytest.approx([0.25, 1 / 3, 0.375, 0.4])
+    assert list(band.high) == [0.4, 0.4, 0.4, 0.4]
+    assert list(band.low) == [0.1, 0.1, 0.2, 0.2]
+    assert picture.note.startswith("4 complete trials; 1 other has no value at the end of training and is left out.")
