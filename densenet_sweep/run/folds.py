@@ -234,10 +234,10 @@ class _FoldTrial(NullTrial):
         """Report no epoch; end here if the user asked to stop."""
         self._trial.check_interruption()
 
-    def annotate(self, key: str, value: object) -> None:
+    def annotate(self, key: str, value: object, *, is_copied: bool = True) -> None:
         """Store what holds for the whole trial."""
         if key in _OF_THE_TRIAL:
-            self._trial.annotate(key, value)
+            self._trial.annotate(key, value, is_copied=is_copied)
 
 
 class _FoldRecord:

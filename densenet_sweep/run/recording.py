@@ -101,7 +101,7 @@ def recorded(
     earlier = trial.annotations.get(RECORD_KEY)
     key = earlier or uuid.uuid4().hex
     if earlier is None:
-        trial.annotate(RECORD_KEY, key)
+        trial.annotate(RECORD_KEY, key, is_copied=False)
     record = open_record(
         name=job.name or name,
         parameters=_parameters(values, job, trial.log_scaled),

@@ -108,7 +108,7 @@ class TrainingRun:
         """Store the run's id in the study; a store that was away assigns it late."""
         run_id = self._record.run_id
         if run_id is not None and run_id != self._annotated_run:
-            self._trial.annotate(RUN_ID, run_id)
+            self._trial.annotate(RUN_ID, run_id, is_copied=False)
             self._annotated_run = run_id
 
     def run_rung(self, rung: int, epochs: Iterable[Epoch]) -> None:

@@ -27,6 +27,9 @@ REPETITION = "repetition"
 # Study attribute: what its trials have in common beyond the config, by key; see `Trial.hold_to`.
 HELD_TO = "held_to"
 
+# What begins a study attribute that names an annotation of which copies of its trials have none; see `Trial.annotate`.
+NOT_COPIED = "not_copied:"
+
 
 class TrialPruned(Exception):  # noqa: N818 - Optuna's name for it
     """Raised by a task function that stops because `should_prune` returned True."""
@@ -96,8 +99,11 @@ class Trial(Protocol):
             SweepError: an earlier trial set another value. The task must not catch it: it ends the worker, not the trial.
         """
 
-    def annotate(self, key: str, value: object) -> None:
-        """Store a JSON value with the trial, under `key`; the engine uses the keys defined above, such as `NUM_STEPS`."""
+    def annotate(self, key: str, value: object, *, is_copied: bool = True) -> None:
+        """Store a JSON value with the trial, under `key`; the engine uses the keys defined above, such as `NUM_STEPS`.
+
+        A study that starts warm from this one copies it, unless `is_copied` is false: an id of this very run, for example.
+        """
 
 
 class NullTrial:
@@ -134,7 +140,7 @@ class NullTrial:
     def hold_to(self, key: str, value: str, subject: str) -> None:
         """Do nothing."""
 
-    def annotate(self, key: str, value: object) -> None:
+    def annotate(self, key: str, value: object, *, is_copied: bool = True) -> None:
         """Do nothing."""
 
 

@@ -554,7 +554,7 @@ class AttemptAtATrial(NullTrial):
         self.known = set(reports)
         self.dies_at = dies_at
 
-    def annotate(self, key: str, value: object) -> None:
+    def annotate(self, key: str, value: object, *, is_copied: bool = True) -> None:  # noqa: ARG002
         self.annotated[key] = value
 
     def restart(self, step: int) -> None:

@@ -1,4 +1,4 @@
-"""A config stored by an earlier version, compared with the present one."""
+"""What an earlier version stored, compared with the present config."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -19,6 +19,9 @@ MOVED_TARGETS: dict[str, str] = {
     f"hydra_plugins.hydra_optuna_sweeper._impl.create_{name.lower()}_sampler": f"optuna.samplers.{name}Sampler"
     for name in ("NSGAII", "NSGAIII")
 }
+
+# Annotations that copies have none of, in studies that do not name them.
+NOT_COPIED = frozenset({"mlflow_run_id", "record_key"})
 
 # Stands for the value of a key that one side does not have.
 NOTHING = "nothing"

@@ -10,9 +10,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.readable import counted
 from hydra_async_sweeper.space.search_space import Space
-from hydra_async_sweeper.study import study_file
+from hydra_async_sweeper.study import earlier, study_file
 from hydra_async_sweeper.study.exclusive import is_lock
-from hydra_async_sweeper.trial import PROMOTED, promoted_numbers
+from hydra_async_sweeper.trial import NOT_COPIED, PROMOTED, promoted_numbers
 
 if TYPE_CHECKING:
     import optuna
@@ -22,8 +22,8 @@ log = logging.getLogger("hydra_async_sweeper")
 # Attribute of a trial copied from another study, "name/number"; it counts in no budget.
 WARM_START = "warm_start_from"
 
-# Attributes of a trial's run, which a copy does not have.
-_OF_THE_RUN = ("lease", "attempt", "mlflow_run_id", "record_key", PROMOTED)
+# The engine's attributes of a trial's run, which a copy does not have.
+_OF_THE_RUN = frozenset({"lease", "attempt", PROMOTED})
 
 
 def checked(values: Any, space: Space) -> dict[str, Any] | None:
@@ -83,13 +83,15 @@ def copies(source: "optuna.Study") -> list["optuna.trial.FrozenTrial"]:
     """Return the finished trials of `source`, to be added to another study; of a promoted one only its promotion."""
     import optuna
 
+    named = {key.removeprefix(NOT_COPIED) for key in source.user_attrs if key.startswith(NOT_COPIED)}
+    dropped = _OF_THE_RUN | earlier.NOT_COPIED | named
     found = []
     finished = [trial for trial in source.get_trials(deepcopy=False) if trial.state.name in ("COMPLETE", "PRUNED")]
     promoted = promoted_numbers(finished)
     for trial in finished:
         if trial.number in promoted:
             continue
-        attributes = {key: value for key, value in trial.user_attrs.items() if key not in _OF_THE_RUN}
+        attributes = {key: value for key, value in trial.user_attrs.items() if key not in dropped}
         origin = attributes.get(WARM_START, f"{source.study_name}/{trial.number}")
         found.append(
             optuna.trial.create_trial(

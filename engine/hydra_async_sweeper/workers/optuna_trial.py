@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.optuna_private import id_of, storage_of
-from hydra_async_sweeper.trial import HELD_TO, PROMOTED, RUNGS, TrialLost, passed_step
+from hydra_async_sweeper.trial import HELD_TO, NOT_COPIED, PROMOTED, RUNGS, TrialLost, passed_step
 from hydra_async_sweeper.workers.interruption import Interruption
 from hydra_async_sweeper.workers.lease import Lease
 
@@ -107,7 +107,9 @@ class RunningTrial:
         if key not in known:
             self._study.set_user_attr(HELD_TO, {**known, key: value})
 
-    def annotate(self, key: str, value: object) -> None:
+    def annotate(self, key: str, value: object, *, is_copied: bool = True) -> None:
         """Keep `value` among the trial's user attributes."""
         self.check_lease()
+        if not is_copied and f"{NOT_COPIED}{key}" not in self._study.user_attrs:
+            self._study.set_user_attr(f"{NOT_COPIED}{key}", True)
         self._trial.set_user_attr(key, value)

@@ -6,6 +6,7 @@ from typing import Any
 import optuna
 import pytest
 from hydra_async_sweeper import NUM_STEPS, current_trial
+from hydra_async_sweeper.study.enqueue import copies
 from hydra_async_sweeper.trial import NullTrial, Trial, TrialLost, running
 from hydra_async_sweeper.workers.interruption import Interruption
 from hydra_async_sweeper.workers.lease import Lease
@@ -103,6 +104,14 @@ def test_the_first_report_of_a_step_counts(in_a_study):
     for step, value in ((1, 0.5), (2, 0.7), (1, 0.9)):
         in_a_study.trial.report(value, step)
     assert in_a_study.study.trials[0].intermediate_values == {1: 0.5, 2: 0.7}
+
+
+def test_a_copy_lacks_the_annotations_of_the_run_alone(in_a_study):
+    in_a_study.trial.annotate("num_parameters", 12)
+    in_a_study.trial.annotate("run_id", "a1", is_copied=False)
+    in_a_study.study.tell(0, 0.5)
+    (copy,) = copies(in_a_study.study)
+    assert copy.user_attrs == {"num_parameters": 12, "warm_start_from": f"{in_a_study.study.study_name}/0"}
 
 
 def test_what_is_annotated_is_kept(in_a_study):

@@ -25,7 +25,7 @@ class Trial(NullTrial):
     def report(self, value, step):
         self.reports[step] = value
 
-    def annotate(self, key, value):
+    def annotate(self, key, value, *, is_copied=True):  # noqa: ARG002
         self.notes[key] = value
 
     def should_prune(self):
