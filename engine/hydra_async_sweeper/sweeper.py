@@ -26,7 +26,7 @@ from hydra_async_sweeper.launchers import launching
 from hydra_async_sweeper.options import check_options
 from hydra_async_sweeper.peer import results_file
 from hydra_async_sweeper.peer.options import translated
-from hydra_async_sweeper.program import program
+from hydra_async_sweeper.program import program, with_config_dir
 from hydra_async_sweeper.readable import counted, one_line, shown_path
 from hydra_async_sweeper.space import conditions
 from hydra_async_sweeper.space import search_space as spaces
@@ -277,7 +277,8 @@ def _report_best(
         composed = context.config_loader.load_sweep_config(config, space.overrides(found.params))
         best = BestFile(context.config_loader, composed, ignored, found.user_attrs.get(REPETITION, {}))
         overrides = best.write(sweep_dir)
-        command = f"{program()} --config-dir {shlex.join([str(shown_path(sweep_dir)), *overrides])}"
+        arguments = with_config_dir(str(shown_path(sweep_dir)), composed.hydra.searchpath)
+        command = f"{program()} {shlex.join([*arguments, *overrides])}"
         add_header(sweep_dir, f"The best of study {study.study_name}: trial {found.number}, value {values}.\n\n  {command}")
         log.info("run it again with\n  %s", command)
     except Exception as error:

@@ -134,6 +134,19 @@ def test_what_an_option_file_cannot_do_is_typed(application, task, defaults, ove
     assert task.configs[-1] == winner
 
 
+def test_the_best_of_another_config_and_of_a_folder_that_were_typed_runs_again(application, task):
+    config = (application.folder / "conf" / "config.yaml").read_text()
+    application.write("other.yaml", config + "z: 5\n")
+    (application.folder / "my conf" / "model").mkdir(parents=True)
+    (application.folder / "my conf" / "model" / "mine.yaml").write_text("width: 7\n")
+    typed = ["--config-name", "other", "--config-dir", "my conf", "model=mine", "x=choice(0.5,0.25)"]
+    application.run(task, *typed, "hydra/sweeper/sampler=grid")
+    winner = min(task.configs, key=lambda config: config["x"])
+    application.run(task, *typed_best(application))
+    assert task.configs[-1] == winner
+    assert (winner["z"], winner["model"]["width"], len(task.configs)) == (5, 7, 3)
+
+
 def test_whatever_goes_wrong_while_the_best_is_written_the_end_is_reported(application, task, monkeypatch, capsys):
     ends = []
 
