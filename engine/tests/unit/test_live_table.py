@@ -73,7 +73,7 @@ def terminal(monkeypatch):
 
 @pytest.fixture
 def logger():
-    logger = logging.getLogger("densenet_sweep.tests.live")
+    logger = logging.getLogger("hydra_async_sweeper.tests.live")
     logger.propagate = False
     yield logger
     for handler in list(logger.handlers):
