@@ -41,7 +41,11 @@ class Record(Protocol):
         """The last step whose metrics had arrived when the run was opened; 0 for a new one."""
 
     def epoch(self, metrics: Mapping[str, float], *, step: int) -> None:
-        """Record the metrics of one epoch; `step` counts epochs from 1. Metrics already recorded for a step are skipped."""
+        """Record the metrics of one epoch; `step` counts epochs from 1. Metrics already recorded for a step are skipped.
+
+        They may be sent later, with those of other epochs. A continued run records its earlier epochs again, as a process that
+        was killed may not have sent them.
+        """
 
     def artifacts(self, folder: Path, *, without: Collection[str] = ()) -> None:
         """Store every file in `folder` under its relative path, except those named in `without`."""

@@ -1,3 +1,6 @@
+from collections.abc import Mapping
+from pathlib import Path
+
 import pytest
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -5,29 +8,53 @@ from hydra.types import RunMode
 from hydra_async_sweeper.workers.composer import Composer
 from omegaconf import OmegaConf
 
-from densenet_sweep.config import composition
+FIXED = ["sweep=mine", "epochs=3"]
 
-FIXED = ["sweep=growth_depth_lr", "epochs=3"]
+FILES: Mapping[str, str] = {
+    "config.yaml": """
+defaults:
+  - model: small
+  - optimizer: sgd
+  - schedule: cosine
+  - optional sweep: null
+  - _self_
+epochs: 10
+name: ${model.depth}-${optimizer.lr}
+""",
+    "model/small.yaml": "depth: 10\nblocks: null\n",
+    "optimizer/sgd.yaml": "lr: 0.1\nmomentum: 0.9\n",
+    "optimizer/adamw.yaml": "lr: 0.001\nbetas: [0.9, 0.999]\n",
+    "schedule/cosine.yaml": "floor: 0.0\n",
+    "schedule/step.yaml": "milestones: [0.5, 0.75]\nfactor: ${optimizer.lr}\n",
+    "sweep/mine.yaml": """# @package _global_
+defaults:
+  - override /hydra/sweeper: async_optuna
+epochs: 5
+optimizer: {lr: 0.2}
+""",
+}
 
 
 @pytest.fixture
-def loaded():
-    """Hydra's config loader on our own config, and the config of a sweep."""
-    composition.register()
-    with initialize_config_dir(str(composition.config_folder()), **composition.VERSION_BASE):
+def loaded(tmp_path: Path):
+    """Hydra's config loader on an application with groups, and the config of its sweep."""
+    for path, text in FILES.items():
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text(text)
+    with initialize_config_dir(str(tmp_path), version_base="1.3"):
         loader = GlobalHydra.instance().config_loader()
-        yield loader, loader.load_configuration(composition.CONFIG_NAME, overrides=FIXED, run_mode=RunMode.MULTIRUN)
+        yield loader, loader.load_configuration("config", overrides=FIXED, run_mode=RunMode.MULTIRUN)
 
 
 @pytest.mark.parametrize(
     "overrides",
     [
         [],
-        ["optimizer.lr=0.2", "architecture.depth=28"],
+        ["optimizer.lr=0.2", "model.depth=28"],
         ["optimizer=adamw", "optimizer.lr=0.1", "schedule=step"],  # options, whose files are other ones
         ["optimizer.lr=0.1", "optimizer=adamw"],
         ["+hydra.job.env_set.A=3", "optimizer.lr=0.3"],
-        ["architecture.block_config=[2,2]", "architecture.depth=null"],
+        ["model.blocks=[2,2]", "model.depth=null"],
         ["schedule.milestones=[0.5]", "schedule=step"],
     ],
 )
