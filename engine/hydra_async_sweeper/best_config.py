@@ -40,10 +40,10 @@ def default_config(config_loader: ConfigLoader, config: DictConfig) -> tuple[Dic
     """
     typed = [str(line) for line in config.hydra.overrides.hydra]
     plugins = [line for line in typed if line.startswith(("hydra/launcher=", "hydra/sweeper="))]
-    options = [str(line) for line in config.hydra.overrides.task if is_option(config_loader, str(line))]
     for needed in ([], plugins):
         with suppress(Exception):
             return composed(config_loader, config, needed), needed
+    options = [str(line) for line in config.hydra.overrides.task if is_option(config_loader, str(line))]
     return composed(config_loader, config, [*plugins, *options]), [*plugins, *options]
 
 
