@@ -11,7 +11,8 @@ from hydra_async_sweeper.application import LEASE, is_of_dead_process
 from hydra_async_sweeper.readable import numbered, shown_path
 from omegaconf import DictConfig, OmegaConf
 
-from densenet_sweep.callbacks.sweep_run import SweepRun
+from densenet_sweep.callbacks import caption
+from densenet_sweep.callbacks.sweep_run import SweepRun, objectives
 from densenet_sweep.results import next_commands
 from densenet_sweep.results.next_commands import command
 
@@ -104,6 +105,11 @@ def _load(config: DictConfig, study_name: str, folder: Path) -> Any:
 
 class PrintLeaderboard(Callback):
     """Prints the leaderboard of a study that has ended, where it is in MLflow, and the next commands."""
+
+    def on_study_open(self, config: DictConfig, study_name: str, sweep_dir: str, **_: Any) -> None:
+        """Say above the live table what "value" is."""
+        line = caption.of_sweep(objectives(config))
+        caption.write(study_name, Path(sweep_dir), config.hydra.sweeper.get("storage"), line)
 
     def on_study_end(self, config: DictConfig, study_name: str, sweep_dir: str, **_: Any) -> None:
         """Print all of it; an interrupted study is shown as far as it got."""

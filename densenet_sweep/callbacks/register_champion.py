@@ -2,13 +2,16 @@
 
 import json
 import logging
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from hydra.experimental.callback import Callback
 from hydra_async_sweeper.readable import shown_path
 from omegaconf import DictConfig, OmegaConf
 
+from densenet_sweep.callbacks import caption
 from densenet_sweep.config import composition, from_run
 from densenet_sweep.config.metrics import METRICS
 from densenet_sweep.confirm import finalists, leave_out, verdict
@@ -32,10 +35,12 @@ class RegisterChampion(Callback):
     """Marks a confirmation's parent run in MLflow, prints the result, and keeps and registers the champion."""
 
     def on_study_open(self, config: DictConfig, study_name: str, sweep_dir: str, **_: Any) -> None:
-        """Tag the parent run with the study that is confirmed."""
-        read = finalists.read(Path(sweep_dir))
+        """Tag the parent run with the study that is confirmed, and say above the live table what "value" is."""
+        folder = Path(sweep_dir)
+        read = finalists.read(folder)
         if read is not None:
-            _tag_parent(config, study_name, {"confirms": read.study})
+            caption.write(study_name, folder, config.hydra.sweeper.storage, caption.of_confirmation(read))
+            _annotate_parent(config, study_name, {"confirms": read.study})
 
     def on_study_end(self, config: DictConfig, study_name: str, sweep_dir: str, **_: Any) -> None:
         """Print the table, even of an interrupted confirmation; keep the champion of a complete one."""
@@ -57,6 +62,7 @@ class RegisterChampion(Callback):
         found = verdict.reach(study, folder, read)
         confirmation.show(found, console)
         (folder / "confirmation.json").write_text(json.dumps(confirmation.as_object(found), indent=2), encoding="utf-8")
+        _record_result(config, study_name, found)
         if found.champion is None:
             return
         shown = shown_path(folder)
@@ -70,6 +76,20 @@ class RegisterChampion(Callback):
                 *lines,
             ]
         next_commands.show(console, lines)
+
+
+def _record_result(config: DictConfig, study_name: str, found: "Verdict") -> None:
+    """Log the means and deviations of the finalists, and the champion's, with the confirmation's run."""
+    metrics: dict[str, float] = {}
+    for result in found.results:
+        prefix = f"trial_{result.finalist.trial}_{found.metric}"
+        metrics |= {f"{prefix}_mean": result.runs.mean, f"{prefix}_sd": result.runs.deviation}
+    tags = {}
+    if found.champion is not None:
+        champion = found.results[found.champion]
+        metrics = {found.metric: champion.runs.mean, f"{found.metric}_sd": champion.runs.deviation, **metrics}
+        tags = {"champion.trial": str(champion.finalist.trial)}
+    _annotate_parent(config, study_name, tags, metrics)
 
 
 def _registered(config: DictConfig, study: "Study", folder: Path, found: "Verdict") -> bool:
@@ -129,8 +149,10 @@ def _of_the_user(config: DictConfig) -> tuple[list[str], str | None]:
     return [*from_run.of_training(typed), trusted], str(folders[0]) if folders else None
 
 
-def _tag_parent(config: DictConfig, study_name: str, tags: dict[str, str]) -> None:
-    """Set tags of the confirmation's parent run; a store that fails costs a warning, as everywhere in a sweep."""
+def _annotate_parent(
+    config: DictConfig, study_name: str, tags: Mapping[str, str], metrics: Mapping[str, float] = MappingProxyType({})
+) -> None:
+    """Set tags and metrics of the confirmation's parent run; a store that fails costs a warning, as everywhere in a sweep."""
     if "uri" not in config.tracking:
         return
     from densenet_sweep.tracking.access import answering
@@ -141,6 +163,8 @@ def _tag_parent(config: DictConfig, study_name: str, tags: dict[str, str]) -> No
             if parent is not None:
                 for key, value in tags.items():
                     client.set_tag(parent, key, value)
+                for name, number in metrics.items():
+                    client.log_metric(parent, name, number)
     except ConnectionError as error:
         log.warning("%s; the confirmation's own run is not marked", error)
 

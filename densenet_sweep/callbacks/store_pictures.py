@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("densenet_sweep")
 
-# The run of a study keeps this file, and this folder.
-REPORT = "report.html"
+# The run of a study keeps the report, and this folder.
 FOLDER = "pictures"
 
 
@@ -38,6 +37,7 @@ class StorePictures(Callback):
         study = read_study(FoundStudy(study_name, Path(sweep_dir), config.hydra.sweeper.storage).load())
         if study.is_repeated or not study.finished:
             return
+        log.info("drawing the pictures of the study")
         from mlflow.exceptions import MlflowException
         from sqlalchemy.exc import SQLAlchemyError
 
@@ -64,6 +64,7 @@ def _store(client: "MlflowClient", parent: str, study: "Study", sweep_dir: Path,
     from densenet_sweep.report import page as report
     from densenet_sweep.report.pictures import draw
     from densenet_sweep.results import provenance
+    from densenet_sweep.tracking.run import REPORT
 
     drawn = draw(study)
     found = read_study_file(sweep_dir)

@@ -72,14 +72,17 @@ class SweepRun(Callback):
         state: str,
         reason: str | None,
         sweep_dir: str | None = None,
+        best: Sequence[int] = (),
         **_: Any,
     ) -> None:
-        """Send what trials kept while the store was away, and close the trial's runs whose processes died."""
+        """Send what trials kept while the store was away, close the trial's runs whose processes died, log the best so far."""
 
         def write(client: "MlflowClient", experiment: str) -> None:
             if sweep_dir is not None:
                 _send_trials(client, experiment, config, sweep_dir, {} if state == "interrupted" else {number: (state, reason)})
             _close_trial(client, experiment, study_name, number, state, reason)
+            if state == "complete" and isinstance(config.objective, str):
+                _log_best(client, experiment, objectives(config)[0], study_name, best)
 
         in_store(config, write, loss=f"what it misses of trial {number} is sent when it is back", can_wait=True)
 
@@ -166,7 +169,7 @@ def _open_parent(
 def _note(config: DictConfig, study_name: str, command: str, ended: str = "") -> str:
     """Return the description of the sweep, as its page shows it."""
     typed: Any = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
-    together = (_objectives(config), _as_list(config.hydra.sweeper.direction))
+    together = (objectives(config), _as_list(config.hydra.sweeper.direction))
     searched = _searched(config.hydra.sweeper.params or {}, typed)
     return run_note.of_sweep(
         study_name=study_name,
@@ -184,7 +187,7 @@ def _of_study(config: DictConfig) -> dict[str, str]:
     return {
         "study.storage": redacted(config.hydra.sweeper.get("storage") or "journal"),
         "study.directions": " ".join(_as_list(config.hydra.sweeper.direction)),
-        "study.objectives": " ".join(_objectives(config)),
+        "study.objectives": " ".join(objectives(config)),
     }
 
 
@@ -193,7 +196,7 @@ def _is_repeated(config: DictConfig) -> bool:
     return bool(config.hydra.sweeper.get("repeats"))
 
 
-def _objectives(config: DictConfig) -> list[str]:
+def objectives(config: DictConfig) -> list[str]:
     """Return the names of the values that trials return."""
     names = _as_list(config.objective)
     return [on_test(names[0])] if _is_repeated(config) else [full_name(name) for name in names]
@@ -222,6 +225,16 @@ def _close_trial(client: "MlflowClient", experiment: str, study_name: str, numbe
             close_run(client, run.info.run_id, state, reason)
         elif run.info.status == "RUNNING":
             close_run(client, run.info.run_id, "failed", "its process died; a later run is the trial's")
+
+
+def _log_best(client: "MlflowClient", experiment: str, objective: str, study_name: str, best: Sequence[int]) -> None:
+    """Log the best value so far with the study's run; a step is a complete trial. Repetitions have no best."""
+    from densenet_sweep.tracking.run import find_parent
+
+    parent = find_parent(client, experiment, study_name) if best else None
+    run = None if parent is None else _run_of(client, experiment, parent, best[0])
+    if parent is not None and run is not None and objective in run.data.metrics:
+        client.log_metric(parent, f"best_{objective}", run.data.metrics[objective], step=len(best))
 
 
 def _close_left_open(
@@ -260,7 +273,7 @@ def _close_parent(
     about_best = about_end
     has_best = best and isinstance(config.objective, str) and not _is_repeated(config)
     run = _run_of(client, experiment, parent, best[0]) if has_best else None
-    objective = _objectives(config)[0]
+    objective = objectives(config)[0]
     if run is not None and objective in run.data.metrics:
         number, value = run.data.tags["trial.number"], f"{run.data.metrics[objective]:.6g}"
         tags |= {"best.trial": number, "best.value": value}

@@ -74,6 +74,7 @@ def _show_all(folders: Sequence[Path], studies: Sequence[Study], metrics: Sequen
         from densenet_sweep.results.summary import show_summary
 
         show_summary(studies, console=wide_console())
+    explains = True
     for folder, study, metric in zip(folders, studies, metrics, strict=True):
         confirmed = finalists.read(folder)
         if confirmed is not None and confirmed.column and metric is None:
@@ -81,7 +82,7 @@ def _show_all(folders: Sequence[Path], studies: Sequence[Study], metrics: Sequen
         elif confirmed is not None and metric is None:
             confirmation.show(verdict.reach(study, folder, confirmed), wide_console())
         else:
-            show(study, top=top, metric=metric)
+            explains = not show(study, top=top, metric=metric, explains=explains) and explains
 
 
 def _metrics(studies: Sequence[Study], name: str | None, overrides: Sequence[str], top: int) -> Sequence[Metric | None]:

@@ -98,7 +98,10 @@ def _pages(tracking: MlflowConfig, study: str | None) -> dict[str, str]:
             )
         shown = existing[study] if study is not None else next(iter(existing.values()), None)
         found = saved_views.install(client, experiment.experiment_id, shown)
+        report = saved_views.report(client, experiment.experiment_id, shown)
     pages = {view.title: view.address(experiment.experiment_id) for view in found}
+    if report is not None:
+        pages["Report"] = report
     return pages or {"Runs": saved_views.address([], experiment.experiment_id)}
 
 

@@ -34,10 +34,12 @@ class Start:
 
     Attributes:
         is_multirun: as a sweep, although neither `--multirun` nor a mode was typed: a sweep file is chosen.
+        is_search: as a sweep of our sweeper, typed or implied.
         targets: what Hydra may call by name; None where the config is not ours.
     """
 
     is_multirun: bool = False
+    is_search: bool = False
     targets: tuple[str, ...] | None = None
 
 
@@ -62,7 +64,11 @@ def checked(arguments: Sequence[str], config_name: str = composition.CONFIG_NAME
         for job in _jobs(loader, master, is_multirun=is_multirun):
             check_job(job)
     named = in_hydra(OmegaConf.to_container(master.hydra, resolve=False))
-    return Start(is_multirun=is_multirun and not is_decided, targets=(*admitted(master.trusted_targets), *named))
+    return Start(
+        is_multirun=is_multirun and not is_decided,
+        is_search=is_multirun and str(master.hydra.sweeper._target_) == _OUR_SWEEPER,
+        targets=(*admitted(master.trusted_targets), *named),
+    )
 
 
 def check_job(job: DictConfig) -> None:

@@ -8,12 +8,13 @@ import hashlib
 import re
 import urllib.parse
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from hydra_async_sweeper.application import is_search
 
 from densenet_sweep.mlflow_ui import views
-from densenet_sweep.tracking.run import find_parent, quoted
+from densenet_sweep.tracking.run import REPORT, find_parent, quoted
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -76,6 +77,17 @@ def studies(client: "MlflowClient", experiment: str) -> dict[str, str]:
 def address(found: Sequence[views.View], experiment: str) -> str:
     """Return the address within the UI of the first of the views `found`, or of the runs if there is none."""
     return found[0].address(experiment) if found else f"#/experiments/{experiment}/runs?workflowType=machine_learning"
+
+
+def report(client: "MlflowClient", experiment: str, study: str | None) -> str | None:
+    """Return the address within the UI of the report that is stored with the study's run, or None without one."""
+    parent = None if study is None else find_parent(client, experiment, study)
+    has_report = False
+    with suppress(Exception):  # of a store of files that is not at hand; the views do without it
+        has_report = parent is not None and any(file.path == REPORT for file in client.list_artifacts(parent))
+    if not has_report:
+        return None
+    return f"#/experiments/{experiment}/runs/{parent}/artifacts/{REPORT}"
 
 
 def site(uri: str) -> str:

@@ -25,6 +25,12 @@ _NAME = "attributes.`Run Name`"
 _CARD: Mapping[str, Any] = {"deleted": False, "isGenerated": False, "runsCountToCompare": 100}
 # On a log scale, as one diverged trial would hide the rest.
 _LOGARITHMIC = of_kind("loss")
+# Shown in the table even where they were not searched.
+_GROUPS = ("optimizer",)
+# MLflow draws what its table has loaded: the first 100 in the view's order, and more on demand.
+_LOADED = "the trials listed: the best 100, until more are loaded; the report has all"
+# MLflow marks both with a red cross; what the column says is what happened.
+_CROSS = " (✗: pruned or failed)"
 # The name of the view that a study's links open.
 LEADERBOARD = "Leaderboard"
 ALL_RUNS = "All runs"
@@ -59,7 +65,8 @@ class View:
     def saved(self, when: int) -> str:
         """Return the view as MLflow stores it, created at `when` (ms); the menu lists the latest first and cuts long names."""
         state = "deflate;" + base64.b64encode(zlib.compress(json.dumps(self.state).encode(), 9)).decode()
-        name = f"{self.title}: {self.study}" if self.study else self.title
+        title = f"{self.title}{_CROSS}" if self.title == LEADERBOARD else self.title
+        name = f"{title}: {self.study}" if self.study else title
         return json.dumps({"name": name, "createdAt": when, "updatedAt": when, "state": state})
 
     def address(self, experiment: str) -> str:
@@ -81,16 +88,19 @@ def of_trials(shown: Shown) -> list[View]:
     sections = {
         LEADERBOARD: [],
         "Search": [
-            _Section("All that was searched", 1, 360, [_parallel(list(shown.searched.values()), list(shown.objectives))]),
-            _Section(f"{objective} against each", 3, 340, scatters),
+            _Section(
+                f"What was searched, of {_LOADED}", 1, 360, [_parallel(list(shown.searched.values()), list(shown.objectives))]
+            ),
+            _Section(f"{objective} against each", 2, 340, scatters),
         ],
-        "Learning curves": [_Section("Learning curves of all trials", 2, 340, curves)],
-        "Cost": [_Section(f"What {objective} costs", 3, 400, costs)],
+        "Learning curves": [_Section(f"Learning curves of {_LOADED}", 2, 340, curves)],
+        "Cost": [_Section(f"What {objective} costs, of {_LOADED}", 2, 400, costs)],
     }
     columns = [
         *map(_metric, shown.objectives),
         _tag("trial.state"),
         *map(_parameter, shown.searched),
+        *(_parameter(group) for group in _GROUPS if group not in shown.searched),
         *(_metric(name) for name in _EFFORT if name not in shown.objectives),
     ]
     page = _Page(_children("study", shown.study), _metric(objective), shown.objectives[objective], columns)
@@ -116,7 +126,7 @@ def of_all() -> View:
         *map(_tag, ("trial.state", "best.value")),
         *map(_parameter, ("architecture.growth_rate", "optimizer.lr", "architecture.depth")),
         *map(_metric, (*_EFFORT, _TEST)),
-        *map(_parameter, ("architecture", "data", "epochs")),
+        *map(_parameter, ("architecture", "optimizer", "data", "epochs")),
     ]
     return _view("", ALL_RUNS, _Page("", "attributes.start_time", True, columns), [])
 
@@ -156,7 +166,7 @@ def _view(study: str, title: str, page: _Page, sections: Sequence[_Section]) -> 
         "modelVersionFilter": "All Runs",
         "selectedColumns": list(page.columns),
         "columnOrder": [_NAME, *page.columns],
-        "columnWidths": {_NAME: 160, **{column: _width(column) for column in page.columns}},
+        "columnWidths": {_NAME: 240, **{column: _width(column) for column in page.columns}},
         "runsHiddenMode": "SHOW_ALL",
         "viewMaximized": False,
         "runListHidden": False,

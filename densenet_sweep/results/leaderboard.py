@@ -29,13 +29,29 @@ _WIDTHS = {"trial": 5, "weights": 9, "seconds": 7, "state": 8}
 _WIDTH = 6
 
 
-def show(study: Study, *, top: int = 10, metric: "Metric | None" = None, console: Console | None = None) -> None:
-    """Print the `top` trials of `study`, how many there are in each state, and the sentences about the study."""
+def show(
+    study: Study, *, top: int = 10, metric: "Metric | None" = None, console: Console | None = None, explains: bool = True
+) -> bool:
+    """Print the `top` trials of `study`, how many there are in each state, and the sentences about the study.
+
+    Args:
+        study: to show.
+        top: number of trials.
+        metric: to rank by, or None for the objective.
+        console: to print on.
+        explains: the words of promotion, below a table that uses them.
+
+    Returns:
+        whether they were explained.
+    """
     console = console or wide_console()
     rows = ranking.rows(study, metric)
     table = _table(study, rows[:top], metric, gap=1)
     is_narrow = console.measure(table, options=console.options.update(width=_ANY_WIDTH)).maximum > console.width
     console.print(_table(study, rows[:top], metric, gap=0) if is_narrow else table)
+    legend = _legend(study, rows[:top]) if explains else ""
+    if legend:
+        console.print(legend, style="dim", highlight=False)
     counts = Counter(trial.state for trial in study.begun)
     console.print(", ".join(f"{counts[state]} {state}" for state in ranking.SHOWN_STATES if counts[state]))
     for reason, numbers in list(_failures(study.in_state("failed")).items())[:_SHOWN_FAILURES]:
@@ -49,6 +65,27 @@ def show(study: Study, *, top: int = 10, metric: "Metric | None" = None, console
         )
     for line in [*analysis.sentences(study), *([study.note] if study.note else [])]:
         console.print(line, highlight=False, markup=False)
+    return bool(legend)
+
+
+def _legend(study: Study, rows: Sequence[ranking.Row]) -> str:
+    """Return what "then" and "from" mean, with an example from the table; nothing where it has neither."""
+    origins = [row for row in rows if row.origin.startswith(("then ", "from "))]
+    if not origins:
+        return ""
+    first, later = _pair(origins[0])
+    has_rungs = any(trial.rungs for trial in study.begun)
+    when = "a rung, a short training that ranks the trials" if has_rungs else "the first epochs, which rank the trials"
+    return (
+        f"then {later}: stopped after {when}, and was among the best, so trial {later} trains the same configuration in full; "
+        f"from {first}: is that training of trial {first}"
+    )
+
+
+def _pair(row: ranking.Row) -> tuple[int, int]:
+    """Return the number of the stopped trial and that of its promotion."""
+    word, _, number = row.origin.partition(" ")
+    return (row.number, int(number)) if word == "then" else (int(number), row.number)
 
 
 def _table(study: Study, rows: list[ranking.Row], metric: "Metric | None", *, gap: int) -> Table:

@@ -22,7 +22,9 @@ def command(*words: str, config: DictConfig | None = None) -> str:
 
 
 def show(console: "Console", lines: Sequence[tuple[str, str]]) -> None:
-    """Print commands and their purposes."""
+    """Print commands and their purposes, if there are any."""
+    if not lines:
+        return
     console.print("\nNext:", style="bold")
     width = max((len(typed) for typed, _ in lines if len(typed) <= _WIDTH), default=0)
     for typed, purpose in lines:

@@ -9,7 +9,7 @@ from densenet_sweep.training.fit import Epoch
 
 
 def metrics_of(epoch: Epoch, reported: str = "valid_accuracy") -> dict[str, float]:
-    """Return the numbers of `epoch` under the names that MLflow shows; by default it compares runs by the first.
+    """Return the numbers of `epoch` under the names that MLflow shows, `reported` first: by default it compares runs by that.
 
     Metrics of the outputs, which take longer, are those of the last epoch, and of every epoch the one called `reported`.
     """
@@ -19,7 +19,8 @@ def metrics_of(epoch: Epoch, reported: str = "valid_accuracy") -> dict[str, floa
         wanted = list(OF_OUTPUTS) if epoch.is_last else [reported.removeprefix("valid_")]
         metrics |= of_split("valid", epoch.validation, wanted)
     measured = {name: getattr(epoch, name) for name in names}
-    return {**metrics, **{name: value for name, value in measured.items() if value is not None}, "epoch_seconds": epoch.seconds}
+    metrics |= {name: value for name, value in measured.items() if value is not None} | {"epoch_seconds": epoch.seconds}
+    return {reported: metrics[reported], **metrics} if reported in metrics else metrics
 
 
 def of_split(split: str, evaluation: Evaluation, wanted: Sequence[str] = tuple(OF_OUTPUTS)) -> dict[str, float]:
@@ -35,15 +36,13 @@ def is_best(metrics: Mapping[str, float], history: Sequence[Mapping[str, float]]
 
 
 def line_of(epoch: Epoch, epochs: int, metrics: Mapping[str, float], reported: str) -> str:
-    """Return the log line of one of `epochs` epochs, with the metric called `reported` where it is one of the outputs."""
-    validation = epoch.validation
-    valid = "" if validation is None else f"valid loss {validation.loss:.4f} accuracy {validation.accuracy:.4f}  "
+    """Return the log line of one of `epochs` epochs, short enough for a time and a trial's number before it.
+
+    "loss" is that of the training. The metric called `reported` takes the place of the accuracy where it is one of the outputs.
+    """
+    begin, validation = f"epoch {epoch.index + 1}/{epochs}", epoch.validation
+    if validation is None:
+        return f"{begin}  train loss {epoch.train_loss:.4f} accuracy {epoch.train_accuracy:.4f}"
     name = reported.removeprefix("valid_")
-    if valid and name in OF_OUTPUTS:
-        valid = f"{valid.rstrip()} {name} {metrics[reported]:.4f}  "
-    return (
-        f"epoch {epoch.index + 1}/{epochs}  "
-        f"train loss {epoch.train_loss:.4f} accuracy {epoch.train_accuracy:.4f}  "
-        f"{valid}"
-        f"lr {epoch.lr:.4g}  {epoch.images_per_second:,.0f} images/s  {epoch.seconds:.1f} s"
-    )
+    shown = f"{name} {metrics[reported]:.4f}" if name in OF_OUTPUTS else f"accuracy {validation.accuracy:.4f}"
+    return f"{begin}  loss {epoch.train_loss:.4f}  valid loss {validation.loss:.4f} {shown}"

@@ -218,6 +218,7 @@ class _FoldTrial(NullTrial):
         self.number = trial.number
         self.study_name = trial.study_name
         self.log_scaled = trial.log_scaled
+        self.searched = trial.searched
         self.annotations = trial.annotations
         self.passed_seconds = seconds
         self._trial = trial

@@ -12,11 +12,27 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 Item = TypeVar("Item")
 
 
-def of_epoch(batches: Iterable[Item], num_batches: int, index: int, epochs: int) -> Iterator[Item]:
-    """Yield `batches`; if standard error is a terminal, show a progress bar and remove it at the end."""
+def of_epoch(
+    batches: Iterable[Item], num_batches: int, index: int, epochs: int, note: Callable[[float], None]
+) -> Iterator[Item]:
+    """Yield `batches`; if standard error is a terminal, show a progress bar and remove it at the end.
+
+    Args:
+        batches: of an epoch.
+        num_batches: in it.
+        index: of the epoch.
+        epochs: in all.
+        note: called after each batch with the epochs done, this one in part.
+    """
+
+    def noted() -> Iterator[Item]:
+        for number, batch in enumerate(batches, start=1):
+            yield batch
+            note(index + number / num_batches)
+
     console = Console(file=sys.stderr)
     if not console.is_terminal or console.is_dumb_terminal:
-        yield from batches
+        yield from noted()
         return
     columns = (
         TextColumn("{task.description}"),
@@ -26,7 +42,7 @@ def of_epoch(batches: Iterable[Item], num_batches: int, index: int, epochs: int)
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, transient=True) as bar:
-        yield from bar.track(batches, total=num_batches, description=f"epoch {index + 1}/{epochs}")
+        yield from bar.track(noted(), total=num_batches, description=f"epoch {index + 1}/{epochs}")
 
 
 @contextmanager

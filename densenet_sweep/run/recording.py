@@ -3,6 +3,7 @@
 Independent of the tracker: the config names `open_record`.
 """
 
+import logging
 import math
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -21,11 +22,15 @@ from densenet_sweep.config.errors import one_line
 from densenet_sweep.config.metrics import on_test
 from densenet_sweep.data import labels
 from densenet_sweep.data.images import Images
+from densenet_sweep.run import naming
 from densenet_sweep.run.artifacts import BEST_WEIGHTS, CHECKPOINT, PREVIOUS_CHECKPOINT
+from densenet_sweep.run.progress import log_if_slow
 from densenet_sweep.tracking.provenance import provenance_tags
 from densenet_sweep.tracking.record import DataUsed, Record, State
 from densenet_sweep.tracking.run_note import Description
 from densenet_sweep.tracking.store import redacted
+
+log = logging.getLogger("densenet_sweep")
 
 # A trial's annotations: the record's id, and the key that finds its run while the id is unknown.
 RUN_ID = "mlflow_run_id"
@@ -88,7 +93,8 @@ def recorded(
         "overrides": redacted(" ".join(job.overrides)),
         **job.tags,
     }
-    name = _default_name(job)
+    chosen = [it for it in job.overrides if trial.number is None or it.lstrip("+").partition("=")[0] in trial.searched]
+    name, summary = "", naming.summary(job.choices, values, chosen)
     if trial.number is not None:
         name = f"trial {trial.number}"
         tags["trial.number"] = str(trial.number)
@@ -102,19 +108,20 @@ def recorded(
     key = earlier or uuid.uuid4().hex
     if earlier is None:
         trial.annotate(RECORD_KEY, key, is_copied=False)
-    record = open_record(
-        name=job.name or name,
-        parameters=_parameters(values, job, trial.log_scaled),
-        tags=tags,
-        study_name=trial.study_name,
-        run_id=run_id or trial.annotations.get(RUN_ID),
-        key=key,
-        may_exist=earlier is not None,
-        folder=job.output_dir,
-        description=_description(values, data, objectives, job, trial),
-        numbers=numbers,
-        inputs=lambda: [_data_used(data, job, context, used, class_names) for context, used in images.items()],
-    )
+    with log_if_slow(log.info, "opening the run's record; a new database takes a moment"):
+        record = open_record(
+            name=job.name or (f"{name}: {summary}" if name else f"{summary} on {job.choices.get('data', 'data')}"),
+            parameters=_parameters(values, job, trial.log_scaled),
+            tags=tags,
+            study_name=trial.study_name,
+            run_id=run_id or trial.annotations.get(RUN_ID),
+            key=key,
+            may_exist=earlier is not None,
+            folder=job.output_dir,
+            description=_description(values, data, objectives, job, trial),
+            numbers=numbers,
+            inputs=lambda: [_data_used(data, job, context, used, class_names) for context, used in images.items()],
+        )
     state: State | Literal["lost"] = "failed"
     reason: str | None = None
     try:

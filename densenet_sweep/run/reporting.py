@@ -142,7 +142,7 @@ class TrainingRun:
         before = (self.history or self._judged or [{"total_seconds": self._trial.passed_seconds}])[-1]
         seconds = before["total_seconds"] + epoch.seconds
         metrics = {**metrics_of(epoch, self._reported), "total_seconds": seconds, "num_parameters": self._num_parameters}
-        log.info("%s%s", self._prefix, line_of(epoch, epochs, metrics, self._reported))
+        log.info("%s%s%s", self._prefix, line_of(epoch, epochs, metrics, self._reported), self._lr(epoch))
         of_images: dict[str, float] = {}
         if epoch.is_last and epoch.validation is not None:
             of_images = self._uncertainty(epoch.validation, self._reported, self._valid_groups_N)
@@ -179,6 +179,10 @@ class TrainingRun:
         log.info("%stest loss %.4f accuracy %.4f%s on %s", self._prefix, test.loss, test.accuracy, shown, images)
         return metrics
 
+    def _lr(self, epoch: Epoch) -> str:
+        """Return the learning rate as the end of a log line; a trial's has no room for it."""
+        return "" if self._prefix else f"  lr {epoch.lr:.3g}"
+
     def _uncertainty(self, evaluation: Evaluation, metric: str, groups_N: np.ndarray | None) -> dict[str, float]:
         """Annotate the trial with the uncertainty of its value of `metric`, and return the deviation as a metric."""
         found = bootstrap.uncertainty(evaluation, metric.partition("_")[2], groups_N)
@@ -205,8 +209,7 @@ class TrainingRun:
         for epoch in epochs:
             self._trial.check_lease()
             metrics = metrics_of(epoch, self._reported)
-            line = line_of(epoch, rung, metrics, self._reported)
-            log.info("%srung of %s  %s", self._prefix, counted(rung, "epoch"), line)
+            log.info("%srung %s", self._prefix, line_of(epoch, rung, metrics, self._reported).removeprefix("epoch "))
             self._trial.check_interruption()
             seconds += epoch.seconds
         return {"epoch": rung, **metrics, "rung_seconds": seconds, "total_seconds": before + seconds}

@@ -20,7 +20,7 @@ from densenet_sweep.run import build, progress
 
 log = logging.getLogger("densenet_sweep")
 
-_READING = "reading the data set; what must be decoded is decoded once, by one process, and all others on this machine wait"
+_READING = "reading the data set; one process decodes it, once, and the others wait"
 
 
 Pair = tuple[Images, Images]

@@ -7,7 +7,7 @@ import functools
 import json
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -149,7 +149,7 @@ def _train_network(
         fold: where the training is reported; a run without folds is one.
     """
     source, trial, is_final = setup.source, fold.trial, fold.job.final
-    trainer, loaded = _assemble(config, setup, train_images, num_trained=len(last.get("history", [])))
+    trainer, loaded = _assemble(config, setup, train_images, trial.progress, num_trained=len(last.get("history", [])))
     if last.get("history"):
         trainer.restore(last)
     job = fold.job if loaded is None else replace(fold.job, tags={**fold.job.tags, **loaded.tags()})
@@ -176,9 +176,7 @@ def _train_network(
             trial, record, folder,
             epochs=config.epochs, rungs=config.rungs, max_seconds=config.max_seconds,
             reported="train_accuracy" if is_final else config.objectives[0],
-            num_parameters=num_parameters,
-            last=last,
-            part=fold.label,
+            num_parameters=num_parameters, last=last, part=fold.label,
             valid_groups_N=None if validated is None else validated.groups_N,
         )  # fmt: skip
         run.begin()
@@ -200,13 +198,16 @@ def _train_network(
     return run.history[-1]
 
 
-def _assemble(config: Config, setup: _Setup, images: Images, *, num_trained: int) -> tuple[Trainer, Loaded | None]:
+def _assemble(
+    config: Config, setup: _Setup, images: Images, note: Callable[[float], None], *, num_trained: int
+) -> tuple[Trainer, Loaded | None]:
     """Return a network with what trains it on `images`, and what it takes from the starting weights.
 
     Args:
         config: of the run.
         setup: of the run.
         images: for training.
+        note: see `Trainer`.
         num_trained: epochs that an earlier start has trained.
     """
     device, weights, num_classes = setup.device, setup.weights, len(setup.source.class_names)
@@ -244,6 +245,7 @@ def _assemble(config: Config, setup: _Setup, images: Images, *, num_trained: int
         max_seconds=config.max_seconds,
         dtype=setup.dtype,
         seed=config.seed,
+        note=note,
     )
     return trainer, loaded
 

@@ -41,6 +41,7 @@ class Trainer:
         max_seconds: see `fit`.
         dtype: of the forward pass.
         seed: of dropout.
+        note: called after each batch with the epochs that are done, the present one in part.
     """
 
     network: nn.Module
@@ -56,6 +57,7 @@ class Trainer:
     max_seconds: float | None
     dtype: torch.dtype
     seed: int
+    note: Callable[[float], None]
 
     def __post_init__(self) -> None:
         """Keep the untrained weights for the training after a rung."""
@@ -94,7 +96,7 @@ class Trainer:
             self.steps,
             self.optimizer,
             self.make_schedule(),
-            train_batches=lambda index: progress.of_epoch(batches(index), batches.num_batches, index, num_epochs),
+            train_batches=lambda index: progress.of_epoch(batches(index), batches.num_batches, index, num_epochs, self.note),
             valid_batches=None if valid_images is None else self._eval_batches(valid_images),
             num_batches=batches.num_batches,
             epochs=num_epochs,

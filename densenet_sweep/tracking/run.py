@@ -31,6 +31,9 @@ PARENT = "mlflow.parentRunId"
 # The tag that says what a run lacks because its process could not send it.
 INCOMPLETE = "trial.incomplete"
 
+# The file with all pictures of a study, among the files of its run.
+REPORT = "report.html"
+
 _PAGE = 500
 
 # MLflow's limits.

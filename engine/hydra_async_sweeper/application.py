@@ -11,6 +11,7 @@ from hydra_async_sweeper.space.search_space import is_search
 from hydra_async_sweeper.space.search_space import read as read_space
 from hydra_async_sweeper.study.earlier import MOVED_TARGETS, first_difference, set_stored
 from hydra_async_sweeper.study.enqueue import WARM_START
+from hydra_async_sweeper.study.forecast import Forecast
 from hydra_async_sweeper.study.names import ACCEPTED, check_study_name, is_study_name
 from hydra_async_sweeper.study.passwords import advice_on_storage, check_password, redacted, refuse_written, scrubbed
 from hydra_async_sweeper.study.rank_correlation import FEWEST as FEWEST_FOR_A_CORRELATION
@@ -21,6 +22,7 @@ from hydra_async_sweeper.study.study_file import read as read_study_file
 from hydra_async_sweeper.study.trust import is_trusted
 from hydra_async_sweeper.trial import (
     AT_RUNGS,
+    CAPTION,
     HELD_TO,
     NUM_STEPS,
     PROMOTED,
@@ -39,6 +41,7 @@ __all__ = [
     "ACCEPTED",
     "AT_RUNGS",
     "BEGAN",
+    "CAPTION",
     "DESCRIPTION",
     "DIED",
     "EARLIER",
@@ -56,6 +59,7 @@ __all__ = [
     "SECONDS",
     "WARM_START",
     "Composer",
+    "Forecast",
     "FoundStudy",
     "NullTrial",
     "RankCorrelation",

@@ -3,7 +3,7 @@
 import dataclasses
 import difflib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +73,13 @@ def unwrapped(error: BaseException) -> BaseException:
 def counted(number: int, noun: str) -> str:
     """Return `number` with `noun`, in the plural unless it is 1."""
     return f"{number:,} {noun if number == 1 else _plural(noun)}"
+
+
+def short_params(params: Mapping[str, Any]) -> str:
+    """Return searched values for a line or a cell: by the last parts of their paths, if unique, with three digits."""
+    last = {name.rpartition(".")[2]: value for name, value in params.items()}
+    shown = last if len(last) == len(params) else params
+    return " ".join(f"{name}={f'{value:.3g}' if isinstance(value, float) else value}" for name, value in shown.items())
 
 
 def numbered(trials: Sequence[int]) -> str:

@@ -3,6 +3,7 @@
 The launcher (any of Hydra's) launches workers, not trials; the workers pull trials from the study.
 """
 
+import functools
 import json
 import logging
 import shlex
@@ -30,7 +31,7 @@ from hydra_async_sweeper.program import program, with_config_dir
 from hydra_async_sweeper.readable import counted, one_line, shown_path
 from hydra_async_sweeper.space import conditions
 from hydra_async_sweeper.space import search_space as spaces
-from hydra_async_sweeper.study import build, enqueue, other_space, passwords, rehearsal, searches, study_file, trust
+from hydra_async_sweeper.study import build, enqueue, forecast, other_space, passwords, rehearsal, searches, study_file, trust
 from hydra_async_sweeper.study import definition as studies
 from hydra_async_sweeper.study import storage as storages
 from hydra_async_sweeper.study.budget import Budget
@@ -84,7 +85,7 @@ def sweep(
     sampler = build.sampler(build.reseeded(options["sampler"], 0), space)
     rehearsal.check_search(sampler, build.pruner(options["pruner"], len(directions)), space, len(directions))
     rehearsal.check_custom_search_space(options["custom_search_space"])
-    Plugins.instance().instantiate_launcher(
+    launcher = Plugins.instance().instantiate_launcher(
         hydra_context=context, task_function=task_function, config=launching.adapted(config)
     )
     first = [values for entry in options["enqueue"] or [] if (values := enqueue.checked(entry, space)) is not None]
@@ -97,6 +98,19 @@ def sweep(
         lambda it: consult(context, "on_config_check", config=composer.compose(it)),
         only_enqueued=options["repeats"],
     )
+
+    if options["dry_run"]:
+        consult(
+            context, "on_dry_run",
+            config=config, study_name=name, sweep_dir=str(sweep_dir),
+            examples=[composer.compose(space.overrides(it)[len(space.fixed) :]) for it in forecast.examples(space, first)],
+            foresee=functools.partial(
+                forecast.foresee, options["pruner"], num_enqueued=len(first), num_objectives=len(directions)
+            ),
+            num_workers=min(options["n_trials"], launching.room(launcher, options["n_jobs"])),
+        )  # fmt: skip
+        log.info("a dry run: nothing was started or written")
+        return None
 
     def fit(source: "optuna.Study") -> "list[optuna.trial.FrozenTrial]":
         """Return the finished trials of `source` that lie in this space; an added parameter has its stated value."""

@@ -31,6 +31,10 @@ HELD_TO = "held_to"
 NOT_COPIED = "not_copied:"
 
 
+# Study attribute: a line of the application's for the status table, such as what "value" is.
+CAPTION = "caption"
+
+
 class TrialPruned(Exception):  # noqa: N818 - Optuna's name for it
     """Raised by a task function that stops because `should_prune` returned True."""
 
@@ -53,6 +57,10 @@ class Trial(Protocol):
     @property
     def log_scaled(self) -> frozenset[str]:
         """The keys searched on a log scale: those of `tag(log, ...)`."""
+
+    @property
+    def searched(self) -> frozenset[str]:
+        """The keys whose values the sweep chose for this trial."""
 
     @property
     def promoted_from(self) -> int | None:
@@ -86,6 +94,9 @@ class Trial(Protocol):
     def report(self, value: float, step: int) -> None:
         """Record the objective's value after `step` steps, from 1; a step reported before is ignored."""
 
+    def progress(self, done: float) -> None:
+        """Note how many steps are done, the present one in part, for the tables; costs nothing, and may appear late."""
+
     def should_prune(self) -> bool:
         """Return whether to stop the trial, given its reports; the task then raises `TrialPruned`."""
 
@@ -112,6 +123,7 @@ class NullTrial:
     number: int | None = None
     study_name: str | None = None
     log_scaled: frozenset[str] = frozenset()
+    searched: frozenset[str] = frozenset()
     promoted_from: int | None = None
     passed: Mapping[int, float] = MappingProxyType({})
     passed_seconds: float = 0.0
@@ -128,6 +140,9 @@ class NullTrial:
         """Do nothing."""
 
     def report(self, value: float, step: int) -> None:
+        """Do nothing."""
+
+    def progress(self, done: float) -> None:
         """Do nothing."""
 
     def should_prune(self) -> bool:

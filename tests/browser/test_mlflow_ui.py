@@ -18,7 +18,7 @@ DRAWN = {"Search": 4, "Learning curves": 4, "Cost": 3}
 
 def row(page: Page, name: str) -> Locator:
     """Return the row of the run `name` in the table."""
-    return page.get_by_role("row").filter(has=page.get_by_role("link", name=name, exact=True))
+    return page.get_by_role("row").filter(has=page.get_by_role("link", name=re.compile(rf"^{re.escape(name)}(:|$)")))
 
 
 def unfolded(page: Page, address: str) -> None:
@@ -42,7 +42,7 @@ def test_a_sweep_is_one_row_with_its_trials_folded_under_it(page, site, screensh
         "params.`optimizer.lr`",
     ):
         expect(cells(page, column)).to_have_count(1)
-    expect(page.get_by_text("trial 1", exact=True)).to_have_count(0)
+    expect(row(page, "trial 1")).to_have_count(0)
     screenshot("folded")
     row(page, "digits").get_by_role("button").click()
     for number in range(11):
@@ -52,8 +52,8 @@ def test_a_sweep_is_one_row_with_its_trials_folded_under_it(page, site, screensh
 
 def test_the_leaderboard_begins_with_the_best(page, site, screenshot):
     page.goto(site.pages["Leaderboard"])
-    expect(page.get_by_test_id("saved-views-trigger")).to_have_text("Leaderboard: digits")
-    rows = page.get_by_role("row").filter(has=page.get_by_role("link", name=re.compile(r"^trial \d+$")))
+    expect(page.get_by_test_id("saved-views-trigger")).to_have_text("Leaderboard (✗: pruned or failed): digits")
+    rows = page.get_by_role("row").filter(has=page.get_by_role("link", name=re.compile(r"^trial \d+(:|$)")))
     expect(rows).to_have_count(11)
     values = cells(page, "metrics.`valid_accuracy`").all_inner_texts()
     accuracies = [float(text.rstrip("…")) for text in values if text != "-"]
@@ -106,7 +106,8 @@ def test_a_view_that_is_deleted_in_the_menu_does_not_come_back(page, site):
     page.get_by_test_id("saved-views-trigger").click()
     menu = page.get_by_role("menuitem").filter(has_text=": digits")
     titles = ["Leaderboard", "Search", "Learning curves", "Cost", "Finalists"]
-    expect(menu).to_have_text([f"{title}: digits" for title in titles])
+    crosses = " (✗: pruned or failed)"
+    expect(menu).to_have_text([f"{title}{crosses * (title == 'Leaderboard')}: digits" for title in titles])
     menu.filter(has_text="Cost").hover()
     page.locator(f"[data-testid$='-delete-{cost}']").click()
     # The menu does not wait for the server, and shows the view again if the server fails.

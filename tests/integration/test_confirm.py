@@ -99,6 +99,12 @@ def test_a_sweep_is_confirmed_and_names_a_champion(command, tmp_path, empty_data
     experiment = client.get_experiment_by_name("densenet_sweep").experiment_id
     [parent] = client.search_runs([experiment], f"tags.study = '{NAME}' AND tags.role = 'study'")
     assert parent.data.tags["confirms"] == "small"
+    assert parent.data.tags["champion.trial"] == str(said["champion"])
+    for finalist in said["finalists"]:
+        name = f"trial_{finalist['trial']}_test_accuracy"
+        assert parent.data.metrics[f"{name}_mean"] == pytest.approx(finalist["mean"])
+        assert parent.data.metrics[f"{name}_sd"] == pytest.approx(finalist["deviation"])
+    assert parent.data.metrics["test_accuracy"] == parent.data.metrics[f"trial_{said['champion']}_test_accuracy_mean"]
     note = parent.data.tags["mlflow.note.content"]
     assert f"Study `{NAME}`: 4 runs, each of them measuring `test_accuracy` once." in note
     assert "valid_accuracy`" not in note

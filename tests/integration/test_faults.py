@@ -92,7 +92,7 @@ def test_an_mlflow_server_that_stops_under_way_costs_no_trial(tmp_path, server):
     client = server.client()
     experiment = client.get_experiment_by_name("faults")
     runs = client.search_runs([experiment.experiment_id], "tags.`study` = 'fault'")
-    assert {run.info.run_name: run.info.status for run in runs} == dict.fromkeys(
+    assert {run.info.run_name.partition(":")[0]: run.info.status for run in runs} == dict.fromkeys(
         ["fault", "trial 0", "trial 1", "trial 2", "trial 3"], "FINISHED"
     )
     assert len(runs) == 5
@@ -129,7 +129,7 @@ def test_a_worker_killed_in_an_epoch_continues_in_the_same_run(tmp_path):
     client = connect(f"sqlite:///{tmp_path}/mlruns/mlflow.db")
     experiment = client.get_experiment_by_name("densenet_sweep")
     runs = client.search_runs([experiment.experiment_id])
-    assert sorted(run.info.run_name for run in runs) == ["fault", "trial 0", "trial 1"]
+    assert sorted(run.info.run_name.partition(":")[0] for run in runs) == ["fault", "trial 0", "trial 1"]
     assert {run.info.status for run in runs} == {"FINISHED"}
-    [first] = [run for run in runs if run.info.run_name == "trial 0"]
+    [first] = [run for run in runs if run.info.run_name.startswith("trial 0:")]
     assert [metric.step for metric in client.get_metric_history(first.info.run_id, "valid_accuracy")] == list(range(1, 13))

@@ -44,7 +44,7 @@ def test_an_interrupted_run_continues_at_its_fold_and_epoch(command, tmp_path, m
     again = command(*common, f"hydra.run.dir={tmp_path / 'parts'}")
     assert "continuing after fold 1 of 2" in again.out
     assert "fold 2/2 continuing after epoch 1 of 2" in again.out
-    assert again.out.count("train loss") == 1
+    assert again.out.count("valid loss") == 1
     assert results(tmp_path / "parts") == [first, second]
     other = command(*common, "optimizer.lr=0.01", f"hydra.run.dir={tmp_path / 'parts'}")
     assert "optimizer.lr=0.01, but " in other.err

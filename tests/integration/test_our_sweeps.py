@@ -48,7 +48,7 @@ def test_a_network_beyond_a_limit_is_not_trained_and_the_sampler_is_told(tmp_pat
 
     client = connect(f"sqlite:///{tmp_path}/mlruns/mlflow.db")
     experiment = client.get_experiment_by_name("densenet_sweep")
-    runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
+    runs = {run.info.run_name.partition(":")[0]: run for run in client.search_runs([experiment.experiment_id])}
     assert runs["trial 1"].info.status == "KILLED"
     assert runs["trial 1"].data.tags["trial.reason"] == large.user_attrs["reason"]
     assert runs["trial 0"].info.status == "FINISHED"

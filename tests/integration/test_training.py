@@ -69,7 +69,11 @@ def test_the_golden_trace(command, tmp_path, monkeypatch):
 def test_a_run_leaves_what_is_needed_to_judge_and_repeat_it(command, tmp_path):
     typed = command(*TINY, *NOTHING, "epochs=2", f"hydra.run.dir={tmp_path / 'run'}")
     assert typed.exit_code == 0, typed.err
-    assert typed.out.count("epoch ") == 2
+    assert typed.out.count("  valid loss ") == 2
+    assert (
+        f"\nresult    validation accuracy {history(tmp_path / 'run')[-1]['valid_accuracy']:.4f}, validation loss " in typed.out
+    )
+    assert "\nfolder    run\n" in typed.out
     artifacts = tmp_path / "run" / "artifacts"
     assert {path.name for path in artifacts.iterdir()} == {
         "best.pt", "class_accuracy.csv", "config.yaml", "confusion.csv", "confusion.png", "learning_curves.png"
@@ -91,12 +95,12 @@ def test_an_objective_of_the_outputs_is_shown_and_selects_the_best_epoch(command
     typed = command(*TINY, *NOTHING, "epochs=2", "data.num_train=200", "objective=log_loss", f"hydra.run.dir={tmp_path}")
     assert typed.exit_code == 0, typed.err
     first, last = history(tmp_path)
-    assert [name for name in first if name.startswith("valid_")] == ["valid_accuracy", "valid_loss", "valid_log_loss"]
+    assert [name for name in first if name.startswith("valid_")] == ["valid_log_loss", "valid_accuracy", "valid_loss"]
     assert {name for name in last if name.startswith("valid_")} == {
         "valid_accuracy", "valid_loss", *(f"valid_{name}" for name in OF_OUTPUTS)
     }  # fmt: skip
     assert last["valid_log_loss"] == pytest.approx(last["valid_loss"], rel=1e-5)
-    assert f"accuracy {first['valid_accuracy']:.4f} log_loss {first['valid_log_loss']:.4f}  lr" in typed.out
+    assert f" log_loss {first['valid_log_loss']:.4f}  lr" in typed.out
     best = min((first, last), key=lambda epoch: epoch["valid_log_loss"])
     assert torch.load(tmp_path / "artifacts" / "best.pt", weights_only=True)["epoch"] == best["epoch"]
     assert "objective: valid_log_loss" in (tmp_path / "artifacts" / "config.yaml").read_text()
@@ -726,7 +730,7 @@ def test_a_promoted_trial_trains_its_rung_no_more_and_is_what_a_plain_run_would_
     [complete] = [trial for trial in study.trials if trial.state.name == "COMPLETE"]
     origin = study.trials[complete.user_attrs["promoted_from"]["trial"]]
     assert f"trial {complete.number} continues trial {origin.number}" in typed.out
-    assert f"trial {complete.number} rung of" not in typed.out
+    assert f"trial {complete.number} rung" not in typed.out
     assert sorted(complete.intermediate_values) == [1, 2, 3, 4]
     assert complete.intermediate_values[1] == origin.intermediate_values[1]
     folder = tmp_path / "outputs" / "sweeps" / "growth_depth_lr-digits"
@@ -735,7 +739,7 @@ def test_a_promoted_trial_trains_its_rung_no_more_and_is_what_a_plain_run_would_
     assert history(tmp_path / "plain")[-1]["valid_accuracy"] == complete.value
     [run] = [run for run in recorded(tmp_path) if run.data.tags.get("trial.number") == str(complete.number)]
     assert run.data.tags["trial.promoted_from"] == str(origin.number)
-    assert run.info.run_name == f"trial {complete.number} (from {origin.number})"
+    assert run.info.run_name.startswith(f"trial {complete.number} (from {origin.number}): bc L10 k4 lr ")
     assert run.data.metrics["rung_1_valid_accuracy"] == origin.intermediate_values[1]
     from mlflow import MlflowClient
 
@@ -772,6 +776,27 @@ def test_what_a_rung_decided_stands_where_the_process_died_before_it_said_so(com
     assert run.data.tags["trial.state"] == "pruned"
 
 
+def test_a_dry_run_foresees_a_sweep_and_writes_nothing(command, tmp_path, monkeypatch):
+    monkeypatch.setattr("densenet_sweep.run.first_epoch.seconds", lambda *_, **settings: settings["num_train"] / 100)
+    before = sorted(tmp_path.rglob("*"))
+    sweep = ["sweep=growth_depth_lr", "data=digits", "data.num_train=200", "--dry-run", "hydra.sweeper.n_jobs=2"]
+    typed = command(*sweep, "hydra/sweeper/pruner=none", "epochs=3", "hydra.sweeper.n_trials=6")
+    assert typed.exit_code == 0, typed.err
+    for line in (
+        "study growth_depth_lr-digits: 6 trials",
+        "trials    all trained in full (3 epochs)",
+        "epochs    about 18 epochs of training in all",
+        "in all    about 18 seconds with 2 workers",
+    ):
+        assert line in typed.out
+    assert "mean 2 s (measured on the processor with random pixels, 5 configurations)" in typed.out
+    refused = command(*sweep, "epochs=0").err
+    assert refused.endswith("epochs=0: a whole number of at least 1 is accepted\n")
+    assert refused.count("\n") == 1
+    assert command("data=digits", "--dry-run").err.startswith("densenet-sweep: error: --dry-run: a sweep is accepted")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 def test_a_sweep_without_a_pruner_has_no_rungs(command):
     typed = command(*RUNGS, "hydra/sweeper/pruner=none", "hydra.sweeper.n_trials=1")
     assert typed.exit_code == 0, typed.err
@@ -788,12 +813,12 @@ def test_a_killed_trial_is_continued_behind_its_rungs(command, tmp_path):
             if "epoch 2/20" in line:
                 process.send_signal(signal.SIGKILL)
                 break
-    assert "rung of 1 epoch  epoch 1/1" in seen
-    assert "rung of 3 epochs  epoch 3/3" in seen
+    assert " rung 1/1 " in seen
+    assert " rung 3/3 " in seen
     again = command(*arguments)
     assert again.exit_code == 0, again.err
     assert "continuing after epoch" in again.out
-    assert "rung of" not in again.out
+    assert " rung 1/1 " not in again.out
 
 
 def test_a_sweep_of_a_loss_minimizes_it(command, tmp_path):

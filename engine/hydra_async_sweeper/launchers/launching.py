@@ -11,11 +11,13 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.hydra_private import returned_by
 from hydra_async_sweeper.launchers.poll import SweepEnded, watched
+from hydra_async_sweeper.readable import counted
 from hydra_async_sweeper.terminal import live_table
 from hydra_async_sweeper.workers.worker import Worker
 
 if TYPE_CHECKING:
     import optuna
+    from hydra.plugins.launcher import Launcher
 
 log = logging.getLogger("hydra_async_sweeper")
 
@@ -60,10 +62,10 @@ def _launch_once(worker: Worker, config: DictConfig, n_jobs: int | None) -> str:
     launcher = Plugins.instance().instantiate_launcher(
         hydra_context=worker.context, task_function=worker, config=adapted(config)
     )
-    room = n_jobs if n_jobs is not None else int(getattr(launcher, "num_slots", 1))
-    count = min(room, settings.budget.n_trials)
+    count = min(room(launcher, n_jobs), settings.budget.n_trials)
     overrides = [[*worker.space.fixed, f"hydra.sweep.subdir=.workers/{index}"] for index in range(count)]
     module = type(launcher).__module__
+    log.info("starting %s", counted(count, "worker"))
     logging.getLogger("hydra_plugins").setLevel(logging.WARNING)  # launchers announce every job
     with ExitStack() as around:
         if f"{module}.{type(launcher).__name__}" == _SLURM:
@@ -89,6 +91,11 @@ def _launch_once(worker: Worker, config: DictConfig, n_jobs: int | None) -> str:
     for failure in failures:  # the others have done its share
         log.warning("a worker ended early: %s", _first_line(returned_by(failure)))
     return next(str(returned.return_value) for returned in returns if returned.status is JobStatus.COMPLETED)
+
+
+def room(launcher: "Launcher", n_jobs: int | None) -> int:
+    """Return how many workers a launcher has room for, unless the user says."""
+    return n_jobs if n_jobs is not None else int(getattr(launcher, "num_slots", 1))
 
 
 def adapted(config: DictConfig) -> DictConfig:

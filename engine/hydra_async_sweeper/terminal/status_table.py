@@ -6,6 +6,7 @@ It does not depend on where it is shown: the sweep's own terminal (`live_table`)
 """
 
 import datetime
+import math
 import socket
 import statistics
 from collections import Counter
@@ -19,12 +20,13 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table
 from rich.text import Text
 
+from hydra_async_sweeper.readable import short_params
 from hydra_async_sweeper.study.enqueue import is_own
 from hydra_async_sweeper.study.rank_correlation import RankCorrelation, at_pruned_steps
 from hydra_async_sweeper.study.ranking import best_trial
-from hydra_async_sweeper.trial import NUM_STEPS, seconds_without_rungs
+from hydra_async_sweeper.trial import CAPTION, NUM_STEPS, seconds_without_rungs
 from hydra_async_sweeper.workers.claim import LEASE
-from hydra_async_sweeper.workers.lease import ATTEMPT, Silence, is_of_dead_process
+from hydra_async_sweeper.workers.lease import ATTEMPT, DONE, Silence, is_of_dead_process
 
 if TYPE_CHECKING:
     import optuna
@@ -92,12 +94,14 @@ class Snapshot:
         trials: all of them.
         best: the number of its best trial, if any: several objectives and repetitions have none.
         correlations: how well the values at the steps at which trials were stopped order the ends.
+        caption: the application's line, such as what "value" is.
     """
 
     name: str
     trials: Sequence[Entry]
     best: int | None = None
     correlations: Mapping[int, RankCorrelation] = field(default_factory=dict)
+    caption: str = ""
 
     def in_state(self, *states: str) -> list[Entry]:
         """Return the trials in one of `states`."""
@@ -114,7 +118,8 @@ def read(study: "optuna.Study", silence: Silence | None = None) -> Snapshot:
     seen = study.get_trials(deepcopy=False)
     trials = [_entry(trial, silence) for trial in seen]
     correlations = {} if len(study.directions) > 1 else at_pruned_steps(seen)
-    return Snapshot(study.study_name, trials, None if best is None else best.number, correlations)
+    caption = study.user_attrs.get(CAPTION, "")
+    return Snapshot(study.study_name, trials, None if best is None else best.number, correlations, caption)
 
 
 def _entry(trial: "FrozenTrial", silence: Silence | None) -> Entry:
@@ -147,6 +152,8 @@ def render(snapshot: Snapshot, n_trials: int | None, now: datetime.datetime) -> 
         now: local time, as Optuna's.
     """
     parts: list[RenderableType] = [_progress(snapshot, n_trials)]
+    if snapshot.caption:
+        parts.append(Text(snapshot.caption, style="dim"))
     running = snapshot.in_state("running")
     if running:
         rows = [_row(trial, now) for trial in running]
@@ -197,8 +204,8 @@ def _row(trial: Entry, now: datetime.datetime) -> dict[str, str]:
     host = "" if lease.get("host") == socket.gethostname() else f"{str(lease.get('host')).partition('.')[0]} "
     return {
         "trial": str(trial.number),
-        "parameters": " ".join(f"{name}={_parameter(value)}" for name, value in _short(trial.params).items()),
-        "step": ("" if step is None else str(step)) if total is None else f"{step or 0}/{total}",
+        "parameters": short_params(trial.params),
+        "step": _step(step, lease.get(DONE), total),
         "value": "" if step is None else _number(trial.reports[step]),
         "elapsed": "" if trial.start is None else _duration((now - trial.start).total_seconds()),
         "attempt": str(trial.attempt + 1),
@@ -207,6 +214,14 @@ def _row(trial: Entry, now: datetime.datetime) -> dict[str, str]:
         "GPU": "" if lease.get("gpu") is None else str(lease["gpu"]),
         "ETA": "" if eta is None else _duration(eta),
     }
+
+
+def _step(step: int | None, done: float | None, total: int | None) -> str:
+    """Return how many steps are done: with a decimal where the lease, which is older than the reports, is ahead of them."""
+    number = str(step or 0) if done is None or done <= (step or 0) else f"{math.floor(10 * done) / 10:.1f}"
+    if total is None:
+        return "" if number == "0" else number
+    return f"{number}/{total}"
 
 
 def _state(trial: Entry) -> str:
@@ -285,16 +300,6 @@ def _values(trial: Entry) -> str:
         return " ".join(map(_number, trial.values))
     last = max(trial.reports, default=None)
     return "" if last is None else _number(trial.reports[last])
-
-
-def _short(params: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the parameters by the last parts of their override paths, if these are unique."""
-    last = {name.rpartition(".")[2]: value for name, value in params.items()}
-    return last if len(last) == len(params) else params
-
-
-def _parameter(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _number(value: float) -> str:

@@ -48,6 +48,8 @@ _OVERTIME = "overtime"
 BEGAN, RENEWED, EARLIER, DIED = "began", "renewed", "earlier", "died"
 _OF_AN_ATTEMPT = ("host", "pid", "process_start", "gpu", BEGAN, RENEWED, DIED)
 _MOST_EARLIER = 20
+# In a lease: how many steps of the trial are done, the present one in part.
+DONE = "done"
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ class Lease:
     Attributes:
         number: the trial's.
         attempt: how many attempts have ended in a death.
+        done: steps of the trial, the present one in part; written when the lease is renewed. None if unknown.
     """
 
     def __init__(
@@ -81,6 +84,7 @@ class Lease:
     ) -> None:
         """Do not call this: `take` and `succeed` return a lease that is held."""
         self.number = trial.number
+        self.done: float | None = None
         self._storage = storage_of(study)
         self._trial_id = id_of(trial)
         self._seconds = seconds
@@ -228,7 +232,8 @@ class Lease:
 
     def _write(self, **changes: Any) -> None:
         with self._writing:  # the worker changes it while its own thread renews it
-            self._content = {**self._content, **changes, "beat": self._content["beat"] + 1}
+            done = {} if self.done is None else {DONE: round(self.done, 3)}
+            self._content = {**self._content, **done, **changes, "beat": self._content["beat"] + 1}
             if BEGAN in self._content:
                 self._content[RENEWED] = _now()
             self._storage.set_trial_user_attr(self._trial_id, LEASE, self._content)

@@ -31,6 +31,7 @@ class RunningTrial:
         self.log_scaled = frozenset(
             name for name, distribution in trial.distributions.items() if getattr(distribution, "log", False)
         )
+        self.searched = frozenset(trial.distributions)
         promoted = before.user_attrs.get(PROMOTED, {})
         self.promoted_from: int | None = promoted.get("trial")
         self.passed_seconds: float = promoted.get("seconds", 0.0)
@@ -78,6 +79,10 @@ class RunningTrial:
             # Bypasses `Trial.report`, which refuses several objectives; reports are shown even where they cannot prune.
             storage_of(self._study).set_trial_intermediate_value(id_of(self._trial), step, float(value))
         self.check_interruption()
+
+    def progress(self, done: float) -> None:
+        """Write `done` into the lease when that is renewed."""
+        self._lease.done = done
 
     def should_prune(self) -> bool:
         """Return the pruner's decision; False without one."""

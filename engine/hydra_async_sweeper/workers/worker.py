@@ -23,6 +23,7 @@ from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.events import emit
 from hydra_async_sweeper.hydra_private import failed, returned_by
 from hydra_async_sweeper.optuna_private import id_of, next_waiting, storage_of
+from hydra_async_sweeper.readable import short_params
 from hydra_async_sweeper.space.search_space import Space
 from hydra_async_sweeper.study import build
 from hydra_async_sweeper.study.budget import FINISHED_BEFORE, Budget, num_finished
@@ -196,7 +197,7 @@ class Worker:
         handle = RunningTrial(study, trial, lease, interruption, before)
         origin = "" if handle.promoted_from is None else f" continues trial {handle.promoted_from}"
         nth = f" (attempt {lease.attempt + 1})" if lease.attempt else ""
-        log.info("trial %d%s%s: %s", trial.number, origin, nth, self.space.searched(values))
+        log.info("trial %d%s%s: %s", trial.number, origin, nth, short_params(values))
         try:
             overrides = self.space.overrides(values)[len(self.space.fixed) :]
             with interruption.in_task(), trial_clock.running():

@@ -92,6 +92,8 @@ class AsyncOptunaConf:
     trial_files: str = "all"
     # how often a trial whose worker died is restarted
     max_retries: int = 2
+    # check everything, call the application's on_dry_run with a forecast, and end; nothing is written
+    dry_run: bool = False
 
 
 _SAMPLERS: dict[str, dict[str, Any]] = {

@@ -100,10 +100,12 @@ def test_a_living_workers_trial_is_left_alone(study):
 def test_a_lease_is_renewed_while_it_is_held_and_not_after(study):
     held = taken(study, study.ask(), seconds=0.3)
     first = lease(study, 0)["beat"]
+    held.done = 2.45678
     deadline = time.monotonic() + 60
     while lease(study, 0)["beat"] == first and time.monotonic() < deadline:
         time.sleep(0.02)
     assert lease(study, 0)["beat"] > first
+    assert lease(study, 0)["done"] == 2.457
     held.release()
     last = lease(study, 0)["beat"]
     time.sleep(0.3)

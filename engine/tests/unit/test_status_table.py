@@ -63,7 +63,7 @@ def drawn(study: optuna.Study, width: int = 120, n_trials: int | None = 24) -> l
 def cells(study: optuna.Study, number: int) -> list[str]:
     """Return what follows the parameters in the line of a running trial."""
     [line] = [line for line in drawn(study) if line.split()[:1] == [str(number)] and "lr=" in line]
-    assert line.split()[1:4] == ["growth_rate=24", "depth=40", "lr=0.01235"]
+    assert line.split()[1:4] == ["growth_rate=24", "depth=40", "lr=0.0123"]
     return line.split()[4:]
 
 
@@ -93,6 +93,11 @@ def test_the_progress_of_what_has_not_begun_and_has_no_budget(study):
     assert drawn(study, n_trials=None) == ["0 finished: 0 running"]
 
 
+def test_the_caption_of_the_application(study):
+    study.set_user_attr("caption", "value: valid_accuracy")
+    assert drawn(study) == ["0 of 24 finished: 0 running", "value: valid_accuracy"]
+
+
 def test_a_worker_that_is_dead_shortens_no_sweep(study):
     add(study, "COMPLETE", values=[0.5], began=100, ended=40)
     add(study, lease=lease(process_start=1.0))
@@ -120,6 +125,13 @@ def test_a_running_trial(study):
     add(study, began=90, steps=[0.25, 0.5, 0.625], num_steps=10, lease=lease())
     # seven epochs at 30 seconds each
     assert cells(study, 0) == ["3/10", "0.6250", "1:30", "1", "running", str(os.getpid()), "3:30"]
+
+
+def test_a_step_in_part(study):
+    add(study, began=90, steps=[0.25, 0.5], num_steps=10, lease=lease(done=2.46))
+    add(study, began=90, steps=[0.25, 0.5, 0.625], num_steps=10, lease=lease(done=2.96))  # an older lease
+    add(study, began=90, lease=lease(done=0.99))
+    assert [cells(study, number)[0] for number in range(3)] == ["2.4/10", "3/10", "0.9"]
 
 
 def test_a_running_trial_that_has_not_reported(study):
@@ -220,7 +232,7 @@ def test_it_fits_and_numbers_are_right_aligned(study, width, is_crowded):
     lines = drawn(study, width)
     assert max(map(len, lines)) <= width
     if not is_crowded:
-        assert "lr=0.01235" in "".join(lines)
+        assert "lr=0.0123" in "".join(lines)
     first, second = (
         next(line for line in lines if line.split()[:1] == [number] and "growth" in line) for number in ("12", "13")
     )

@@ -18,7 +18,7 @@ from densenet_sweep.mlflow_ui import saved_views, views
 
 STUDY = "it's a study"
 TITLES = ["Leaderboard", "Search", "Learning curves", "Cost"]
-MENU = [f"{title}: {STUDY}" for title in TITLES] + ["All runs"]
+MENU = [f"{title}{' (✗: pruned or failed)' * (title == 'Leaderboard')}: {STUDY}" for title in TITLES] + ["All runs"]
 
 
 @pytest.fixture
@@ -77,11 +77,12 @@ def test_a_sweep_that_opens_has_its_views(client, experiment):
     leaderboard = state(client, experiment, "Leaderboard")
     assert leaderboard["searchFilter"] == f"tags.`study` = \"{STUDY}\" AND tags.`mlflow.parentRunId` LIKE '%'"
     assert (leaderboard["orderByKey"], leaderboard["orderByAsc"]) == ("metrics.`valid_accuracy`", False)
-    assert leaderboard["selectedColumns"][:4] == [
+    assert leaderboard["selectedColumns"][:5] == [
         "metrics.`valid_accuracy`",
         "tags.`trial.state`",
         "params.`architecture.depth`",
         "params.`optimizer.lr`",
+        "params.`optimizer`",
     ]
 
 

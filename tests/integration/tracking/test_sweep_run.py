@@ -227,6 +227,18 @@ def test_the_parent_names_the_best_complete_trial(config, client, tmp_path):
     assert "Kept here: `best.yaml`." in note
 
 
+def test_the_parent_shows_the_best_value_so_far(config, client, tmp_path):
+    callback = opened(config, tmp_path)
+    for number, value, state, best in ((0, 0.5, "complete", [0]), (1, 0.25, "pruned", [0]), (2, 0.75, "complete", [2, 0])):
+        record = begun(config, number)
+        record.epoch({"valid_accuracy": value}, step=1)
+        record.finish(state, None)
+        callback.on_trial_end(config=config, study_name=STUDY, number=number, state=state, reason=None, best=best)
+    (parent,) = runs(client)
+    shown = client.get_metric_history(parent.info.run_id, "best_valid_accuracy")
+    assert [(metric.step, metric.value) for metric in shown] == [(1, 0.5), (2, 0.75)]
+
+
 def test_several_objectives_have_no_best(config, client, tmp_path):
     config.objective = ["valid_accuracy", "num_parameters"]
     config.hydra.sweeper.direction = ["maximize", "minimize"]

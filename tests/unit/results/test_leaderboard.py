@@ -84,6 +84,12 @@ def test_who_went_on_from_whom_is_said_and_apart_for_programs():
     text = shown(study, width=100)
     for expected in ("complete (from 0)", "complete (other/3)", "pruned (then 1)"):
         assert expected in text
+    assert "then 1: stopped after the first epochs" in text
+    assert "from 0: is that training of trial 0" in " ".join(text.split())
+    assert "a rung" not in text
+    console = Console(file=io.StringIO(), width=100)
+    assert not leaderboard.show(read_study(study), console=console, explains=False)  # once is enough
+    assert not leaderboard.show(read_study(study_of(name="other")), console=console)
     listed = csv.DictReader(io.StringIO(render([read_study(study)], "csv", top=3)))
     assert [(row["state"], row["origin"]) for row in listed] == [
         ("complete", "from 0"), ("complete", "other/3"), ("pruned", "then 1")

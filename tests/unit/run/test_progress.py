@@ -26,3 +26,9 @@ def test_what_is_quick_or_fails_is_not_spoken_of():
         if isinstance(thread, threading.Timer):
             thread.join()
     assert heard == []
+
+
+def test_the_part_of_an_epoch_that_is_done_is_noted():
+    noted: list[float] = []
+    assert list(progress.of_epoch("abcd", 4, index=2, epochs=5, note=noted.append)) == ["a", "b", "c", "d"]
+    assert noted == [2.25, 2.5, 2.75, 3.0]
