@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 # How a sweep is only foreseen, and the key that stands for it.
-_DRY_RUN = "--dry-run"
+DRY_RUN = "--dry-run"
 _DRY_RUN_KEY = "hydra.sweeper.dry_run"
 
 # Each is a module of `commands` whose `main(arguments)` runs it; a `Command` that it returns is run as if it had been typed.
@@ -151,13 +151,13 @@ def dispatch(arguments: Sequence[str]) -> None:
             f"{', '.join(SUBCOMMANDS)} or overrides of the form key=value are accepted"
         )
     else:
-        command = composition.Command([word for word in arguments if word != _DRY_RUN])
+        command = composition.Command([word for word in arguments if word != DRY_RUN])
     hide_private_options()
     composition.register()
     start = runnable.checked(command.arguments, command.config_name)
-    if first not in SUBCOMMANDS and _DRY_RUN in arguments:
+    if first not in SUBCOMMANDS and DRY_RUN in arguments:
         if not start.is_search:
-            raise ValueError(f"{_DRY_RUN}: a sweep is accepted, such as sweep=quickstart")
+            raise ValueError(f"{DRY_RUN}: a sweep is accepted, such as sweep=quickstart")
         sys.argv[1:] = [*command.arguments, f"{_DRY_RUN_KEY}=true"]
     application = hydra.main(
         config_path=str(composition.config_folder()),

@@ -16,7 +16,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override
 from PIL import Image
 
-from densenet_sweep.__main__ import SUBCOMMANDS
+from densenet_sweep.__main__ import DRY_RUN, SUBCOMMANDS
 from densenet_sweep.config import composition
 from densenet_sweep.config.metrics import METRICS, full_name
 from densenet_sweep.results.formats import FORMATS
@@ -101,7 +101,7 @@ def check(words: list[str]) -> None:
         assert getattr(asked, "to", "onnx") in ("onnx", "torch_export")
         overrides = [word for word in typed if "=" in word]
     else:
-        overrides = get_args_parser().parse_args(words).overrides
+        overrides = get_args_parser().parse_args([word for word in words if word != DRY_RUN]).overrides
     primary = "confirm" if words[:1] == ["confirm"] else composition.CONFIG_NAME
     read = OverridesParser.create().parse_overrides(overrides)
     fixed = [str(it.input_line) for it in read if not it.is_sweep_override()]
