@@ -2,12 +2,13 @@
 # make check   install, lint, types, import contracts, unit and contract tests
 # make test    install, get Fashion-MNIST, run every check and test, in TEST_WORKERS=2 processes
 # make test-next   the engine's tests and ten commands with pre-releases of Hydra, OmegaConf, Optuna and MLflow
+# make matrix  the quick suite with other Pythons and other versions of the libraries; .ci/matrix ROW runs one row
 # make bench   install, get Fashion-MNIST, run the benchmarks of benchmarks/RESULTS.md (up to 40 minutes on two cores)
 # make bench-search   regret of searches on tasks with known learning curves (up to 15 minutes on two cores)
 # make example  install, type the worked example of docs/pictures.md
 # make docs    install what builds them, and build the documents into build/site
 .DEFAULT_GOAL := help
-.PHONY: help install data sweep example check test test-next lint bench bench-search docs
+.PHONY: help install data sweep example check test test-next matrix lint bench bench-search docs
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -59,6 +60,9 @@ test: data lint
 test-next: $(INSTALLED)
 	@.ci/next
 
+matrix: $(INSTALLED)
+	@.ci/matrix
+
 bench: data
 	$(BIN)/python benchmarks/training_throughput.py --minutes 10
 	$(BIN)/python benchmarks/memory.py
@@ -79,7 +83,7 @@ bench-search: build/ifbo
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/search_regret.py
 
 # The tree of documents as it is, so that links from page to page work in both places.
-DOCUMENTS := README.md CONTRIBUTING.md CHANGELOG.md CITATION.cff LICENSE docs engine/README.md benchmarks/*.md tests/browser/search.png
+DOCUMENTS := README.md CONTRIBUTING.md CHANGELOG.md SECURITY.md CITATION.cff LICENSE docs engine/README.md benchmarks/*.md tests/browser/search.png
 
 .venv/.docs: $(INSTALLED)
 	@$(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt -e engine -e '.[dev,docs]'

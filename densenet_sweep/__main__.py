@@ -33,11 +33,26 @@ DRY_RUN = "--dry-run"
 _DRY_RUN_KEY = "hydra.sweeper.dry_run"
 
 # Each is a module of `commands` whose `main(arguments)` runs it; a `Command` that it returns is run as if it had been typed.
-SUBCOMMANDS = ("compare", "confirm", "describe", "evaluate", "export", "final", "predict", "rerun", "serve", "status", "ui")
+SUBCOMMANDS = (
+    "clean",
+    "compare",
+    "confirm",
+    "describe",
+    "evaluate",
+    "export",
+    "final",
+    "predict",
+    "rerun",
+    "serve",
+    "status",
+    "ui",
+)
 
 
 def main() -> None:
     """Run the command line in `sys.argv` and exit: 0 after success, 1 after an error, 130 after an interruption."""
+    if sys.platform == "win32":
+        sys.exit("densenet-sweep: error: Windows is not supported; WSL 2 runs it")
     # Hydra prints errors itself unless HYDRA_FULL_ERROR is set; a traceback is shown only if the user has set it.
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"

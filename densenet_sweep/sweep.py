@@ -8,5 +8,5 @@ from densenet_sweep.config import sweeper_alias
 
 __all__ = ["NUM_STEPS", "RUNGS", "RUNG_SECONDS", "SECONDS", "Trial", "TrialLost", "TrialPruned", "current_trial"]
 
-warnings.warn("densenet_sweep.sweep is now hydra_async_sweeper, and goes away in version 0.2", DeprecationWarning, stacklevel=2)
+warnings.warn("densenet_sweep.sweep is now hydra_async_sweeper, and goes away in version 0.3", DeprecationWarning, stacklevel=2)
 sweeper_alias.register()

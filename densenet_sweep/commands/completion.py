@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from densenet_sweep.config.command_line import Parser
 
 # Subcommands that take the name of a study, and those that take overrides of a run.
-_OF_A_STUDY = ("compare", "confirm", "export", "predict", "status", "ui")
+_OF_A_STUDY = ("clean", "compare", "confirm", "export", "predict", "status", "ui")
 _OF_A_RUN = ("confirm", "describe", "final", "rerun")
 
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from hydra_async_sweeper.application import memory_limit
+
 from densenet_sweep.architectures import geometry, size
 from densenet_sweep.config.data_sections import DataConfig
 from densenet_sweep.config.schema import ArchitectureConfig, Config, ConfigError, DenseNetConfig, ResNetConfig
@@ -17,9 +19,6 @@ from densenet_sweep.data.known import facts
 
 _GIB = 2**30
 _FP32_BYTES = 4
-
-# A cgroup may allow less memory than the machine has.
-_CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 
 # Linux has one of these wherever CUDA or ROCm can be used: NVIDIA's, AMD's, Tegra's and WSL's.
 _GPU_FILES = ("dev/nvidia*", "dev/kfd", "dev/nvmap", "dev/nvhost-gpu", "dev/dxg")
@@ -96,12 +95,14 @@ def network_size(architecture: ArchitectureConfig, data: DataConfig) -> size.Siz
 
 
 def machine_memory(device: str) -> int:
-    """Return the bytes of memory of this machine, or of its largest GPU if that is more and `device` may be a GPU."""
+    """Return the bytes of memory of this machine, or of its largest GPU if that is more and `device` may be a GPU.
+
+    A container or a job may use less than the machine has.
+    """
     import psutil
 
-    limits = [path.read_text(encoding="ascii").strip() for path in _CGROUP_LIMITS if path.is_file()]
-    installed = [int(psutil.virtual_memory().total), *(int(limit) for limit in limits if limit.isdigit())]
-    return max([min(installed), *([] if device == "cpu" else _gpu_memories())])
+    installed = int(psutil.virtual_memory().total)
+    return max([min(installed, memory_limit() or installed), *([] if device == "cpu" else _gpu_memories())])
 
 
 def check_device(device: str) -> None:
@@ -111,7 +112,9 @@ def check_device(device: str) -> None:
         ConfigError: it has none.
         ValueError: torch cannot use it.
     """
-    if not device.startswith("cuda"):
+    if device == "mps" and sys.platform != "darwin":
+        raise ConfigError("device=mps: only a Mac has it; auto or cpu is accepted")
+    if not device.startswith(("cuda", "mps")):
         return
     if sys.platform == "linux" and not any(any(Path("/").glob(pattern)) for pattern in _GPU_FILES):
         raise ConfigError(f"device={device}: this machine has no usable GPU; auto or cpu is accepted")

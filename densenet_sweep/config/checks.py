@@ -36,7 +36,7 @@ _MOST_THREADS = 1024
 # The seeds that torch accepts.
 _SEEDS = (-(2**63), 2**63 - 1)
 
-_DEVICES = re.compile(r"auto|cpu(:0)?|cuda(:\d+)?")
+_DEVICES = re.compile(r"auto|cpu(:0)?|cuda(:\d+)?|mps")
 
 
 def check(config: Config) -> None:
@@ -59,7 +59,9 @@ def check(config: Config) -> None:
         _whole(config, "num_threads", at_least=1, at_most=_MOST_THREADS)
     _one_of(config, "precision", ("auto", "fp32", "bf16"))
     if not _DEVICES.fullmatch(config.device):
-        raise ConfigError(f"device={config.device}: auto, cpu, cuda or cuda:N is accepted")
+        raise ConfigError(f"device={config.device}: auto, cpu, cuda, cuda:N or mps is accepted")
+    if config.device == "mps" and config.precision == "bf16":
+        raise ConfigError("precision=bf16: auto or fp32 is accepted with device=mps")
     _check_objective(config)
     _between(config, "specificity", 0.0, 1.0)
     for key in ("num_parameters", "memory_bytes"):

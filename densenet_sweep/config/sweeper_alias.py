@@ -1,4 +1,4 @@
-"""`hydra/sweeper: densenet_sweep`, the earlier name of the engine's sweeper, which keeps working until version 0.2."""
+"""`hydra/sweeper: densenet_sweep`, the earlier name of the engine's sweeper, which keeps working until version 0.3."""
 
 from hydra.core.config_store import ConfigStore
 

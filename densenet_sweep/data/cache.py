@@ -6,7 +6,6 @@ at 1 to 3 GB/s. It lies in a hidden folder of the data root or, where that canno
 """
 
 import errno
-import fcntl
 import hashlib
 import io
 import json
@@ -155,6 +154,8 @@ def _alone(folder: Path, lock: int) -> Iterator[None]:
 
     On a file system without locks several processes may write, each into a file of its own.
     """
+    import fcntl  # Linux and macOS have it; the command refuses Windows
+
     with suppress(OSError):
         fcntl.flock(lock, fcntl.LOCK_EX)  # released with the open file, however the process ends
         for left_by_a_dead_process in folder.glob("*.partial"):

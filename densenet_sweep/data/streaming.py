@@ -25,6 +25,8 @@ def stays_behind(num_bytes: int, device: torch.device, wanted: str | bool) -> bo
         return False
     if wanted is False:
         return True
+    if device.type != "cuda":  # a Mac's GPU shares the memory of its processor
+        return False
     free, _ = torch.cuda.mem_get_info(device)
     return num_bytes > _SHARE * free
 

@@ -3,7 +3,6 @@
 A sweep's trials need no lock: the study stores their owner.
 """
 
-import fcntl
 import os
 import socket
 from contextlib import suppress
@@ -45,6 +44,8 @@ def claim(folder: Path) -> None:
         ConfigError: another process owns it, named with its host; nothing was changed.
         OSError: it cannot be written.
     """
+    import fcntl  # Linux and macOS have it; the command refuses Windows
+
     folder = folder.absolute()
     if folder in _held:
         return

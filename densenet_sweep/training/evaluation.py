@@ -78,7 +78,7 @@ def evaluate(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], *, dt
         pairs_N = labels_N * num_classes + logits_NK.argmax(dim=1)
         confusion_KK = torch.bincount(pairs_N, minlength=num_classes**2).view(num_classes, num_classes)
     return Evaluation(
-        loss=float(torch.stack(losses).sum(dtype=torch.float64)) / num_images,
+        loss=float(torch.stack(losses).cpu().sum(dtype=torch.float64)) / num_images,
         accuracy=int(is_right_N.sum()) / num_images,
         confusion_KK=confusion_KK,
         is_right_N=is_right_N,

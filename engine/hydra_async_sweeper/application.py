@@ -4,6 +4,7 @@ The config of a trial, the folder and the records of a study, the words of its m
 """
 
 from hydra_async_sweeper.best_config import REPEATS, flat_job_config
+from hydra_async_sweeper.control_groups import core_share, memory_limit
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.extras import package_needs
 from hydra_async_sweeper.space.domain import contains
@@ -69,6 +70,7 @@ __all__ = [
     "check_password",
     "check_study_name",
     "contains",
+    "core_share",
     "first_difference",
     "flat_job_config",
     "is_gone",
@@ -77,6 +79,7 @@ __all__ = [
     "is_study_name",
     "is_trusted",
     "machine",
+    "memory_limit",
     "package_needs",
     "passed_step",
     "process_start",

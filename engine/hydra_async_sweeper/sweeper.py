@@ -65,6 +65,8 @@ def sweep(
         SweepError: the sweep cannot run, and nothing was written; or too many trials failed.
         KeyboardInterrupt: the user stopped; the same command continues.
     """
+    if sys.platform == "win32":
+        raise SweepError("hydra/sweeper=async_optuna: Windows is not supported; WSL 2 runs it")
     options = translated(options)
     options["storage"] = storages.located(options["storage"], Path(config.hydra.runtime.cwd))
     check_options(options)

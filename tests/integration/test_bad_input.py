@@ -87,7 +87,8 @@ CASES = {
     ),
     "a name that no study can have": (["compare", 'it\'s "so"'], 'it\'s "so": no such study in'),
     "an unknown subcommand": (["comapre"], "comapre: no such command; did you mean compare?"),
-    "an unknown device": (["data=digits", "device=tpu", "tracking=none"], "device=tpu: auto, cpu, cuda or cuda:N is"),
+    "bf16 on a Mac's GPU": (["device=mps", "precision=bf16"], "precision=bf16: auto or fp32 is accepted with device=mps"),
+    "an unknown device": (["data=digits", "device=tpu", "tracking=none"], "device=tpu: auto, cpu, cuda, cuda:N or mps is"),
     "a broken override": (["optimizer.lr="], ""),
     "a folder as the store": (
         ["tracking.uri=mlruns"],

@@ -93,7 +93,7 @@ def check(words: list[str]) -> None:
     if words[:1] and words[0] in SUBCOMMANDS:
         asked = parsed(words[0], words[1:])
         typed = [word for value in vars(asked).values() if isinstance(value, list) for word in value]
-        if words[0] in ("compare", "confirm", "status", "ui"):
+        if words[0] in ("clean", "compare", "confirm", "status", "ui"):
             studies = {word for word in typed if "=" not in word}
             assert studies <= STUDIES, f"no command of the pages makes {studies - STUDIES}"
         assert full_name(getattr(asked, "metric", None) or "valid_accuracy") in METRICS

@@ -1,10 +1,14 @@
 """How the command ends, whatever its first word."""
 
+import ast
 import os
+import sys
+from pathlib import Path
 
 import pytest
 
-from densenet_sweep.__main__ import SUBCOMMANDS
+import densenet_sweep
+from densenet_sweep.__main__ import SUBCOMMANDS, main
 
 # What else these need before an option that they do not have is looked at.
 NEEDED = {
@@ -77,3 +81,17 @@ def test_a_connection_that_breaks_is_an_error(command, monkeypatch):
         typed = command("describe")
     assert typed.exit_code == 1
     assert "Broken pipe" in typed.err
+
+
+def test_windows_is_refused_in_one_line(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(sys, "argv", ["densenet-sweep", "--version"])
+    with pytest.raises(SystemExit, match=r"^densenet-sweep: error: Windows is not supported; WSL 2 runs it$"):
+        main()
+
+
+def test_nothing_that_windows_lacks_is_imported_before_it_is_refused():
+    for path in Path(densenet_sweep.__file__).parent.rglob("*.py"):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.Import):
+                assert {alias.name for alias in node.names}.isdisjoint({"fcntl", "grp", "pwd", "resource", "termios"}), path

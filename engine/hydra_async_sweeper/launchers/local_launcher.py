@@ -26,6 +26,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from hydra_async_sweeper.control_groups import num_cores
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.launchers.child_output import Relay, streams
 from hydra_async_sweeper.options import MOST_WORKERS
@@ -238,9 +239,9 @@ def slots(*, num_workers: int | None, workers_per_gpu: int) -> list[Slot]:
     gpus = visible_gpus()
     if workers_per_gpu > 1 and not gpus:
         raise SweepError(f"hydra.launcher.workers_per_gpu={workers_per_gpu}: this machine has no visible GPU; 1 is accepted")
-    num_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    count = num_workers or (len(gpus) * workers_per_gpu or num_cores)
-    threads = str(max(1, num_cores // count))
+    cores = num_cores()
+    count = num_workers or (len(gpus) * workers_per_gpu or cores)
+    threads = str(max(1, cores // count))
     pinned = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "TERM": "dumb"}  # bars of several would overlap
     return [Slot(pinned | ({"CUDA_VISIBLE_DEVICES": gpus[index % len(gpus)]} if gpus else {})) for index in range(count)]
 

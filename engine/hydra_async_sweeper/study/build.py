@@ -96,7 +96,7 @@ def _by_present_names(arguments: Mapping[str, Any], key: str) -> dict[str, Any]:
     present = {name: value for name, value in arguments.items() if name not in _RENAMED}
     for old, new in _RENAMED.items():
         if arguments.get(old) is not None:
-            log.warning("%s.%s is now called %s; the old name goes away in version 0.2", key, old, new)
+            log.warning("%s.%s is now called %s; the old name goes away in version 0.3", key, old, new)
             present[new] = arguments[old]
     return present
 

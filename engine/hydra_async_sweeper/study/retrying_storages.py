@@ -11,6 +11,7 @@ import functools
 import json
 import re
 import sqlite3
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
@@ -120,12 +121,12 @@ class PatientDatabase(optuna.storages.RDBStorage):
                 self.scoped_session.remove()
                 self.engine.dispose()
             raise
-        _prepare(self.engine)
+        _prepare(self)
 
     def __setstate__(self, state: dict[Any, Any]) -> None:
         """Reopen the database when this object is unpickled in another process."""
         super().__setstate__(state)
-        _prepare(self.engine)
+        _prepare(self)
 
     def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
         """Set the attribute; a lease only if it `is_due`, in one step."""
@@ -162,8 +163,10 @@ def _limits(url: str) -> dict[str, Any]:
     return {}
 
 
-def _prepare(engine: sqlalchemy.Engine) -> None:
-    """Set up the connections that are opened from now on, and close the others."""
+def _prepare(storage: PatientDatabase) -> None:
+    """Set up the connections that are opened from now on, and close the others; those of a storage end with it."""
+    engine = storage.engine
+    weakref.finalize(storage, engine.dispose).atexit = False
     if engine.dialect.name == "sqlite":
         _lock_before_reading(engine)
     elif engine.dialect.name == "postgresql" and engine.dialect.driver.startswith("psycopg"):

@@ -4,6 +4,7 @@ Nothing here may disturb the sweep: a separate thread reads the storage, and its
 """
 
 import datetime
+import io
 import logging
 import os
 import sys
@@ -88,10 +89,15 @@ def _redirected(live: Live) -> Iterator[None]:
     try:
         yield
     finally:
-        with suppress(OSError):  # the terminal has gone
+        try:
             for stream in through:
                 stream.flush()  # an unfinished line
             live.update("", refresh=True)  # Rich ends with the whole table; a short terminal would keep its top
+        except OSError:  # the terminal has gone; what is left would fail again where Python closes Rich's streams
+            live.console.file = io.StringIO()
+            for stream in through:
+                with suppress(OSError):
+                    stream.flush()
         with suppress(OSError):
             live.stop()
         _repoint(through, before)

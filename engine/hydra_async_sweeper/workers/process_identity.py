@@ -1,6 +1,7 @@
 """Whether a process number still refers to the same process, checked on the machine that issued it."""
 
 import functools
+import os
 import socket
 from contextlib import suppress
 from pathlib import Path
@@ -34,8 +35,16 @@ def process_start(pid: int) -> float | None:
     """Return when process `pid` of this machine began, or None if it is not running.
 
     A reused number has another start time. On Linux it is counted in clock ticks since boot, because psutil's time of day
-    changes for a running process when the clock is set.
+    changes for a running process when the clock is set. None, too, where the system does not tell.
     """
+    try:
+        return _start(pid)
+    except psutil.AccessDenied:
+        return None
+
+
+def _start(pid: int) -> float | None:
+    """Return when `pid` began, or None if it has ended; raise `AccessDenied` where the system hides it, as Linux's hidepid."""
     with suppress(OSError):
         state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return None if state in "ZX" else float(fields[18])  # proc(5): fields 3 and 22
@@ -43,13 +52,28 @@ def process_start(pid: int) -> float | None:
         process = psutil.Process(pid)
         return None if process.status() == psutil.STATUS_ZOMBIE else round(process.create_time(), 1)
     except psutil.NoSuchProcess:
+        if _exists(pid):
+            raise psutil.AccessDenied(pid) from None
         return None
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def is_gone(pid: int, start: float | None, where: str | None) -> bool:
     """Return whether process `pid`, which began at `start` on the machine `where`, has certainly ended; False if unknown."""
     if where == machine():
-        return process_start(pid) != start
+        try:
+            return _start(pid) != start
+        except psutil.AccessDenied:
+            return False
     return where is not None and _is_earlier_boot(where)
 
 

@@ -1,7 +1,8 @@
 import re
+import sys
 
 import pytest
-from hydra_async_sweeper import options
+from hydra_async_sweeper import options, sweeper
 from hydra_async_sweeper.errors import SweepError
 
 DEFAULTS = {
@@ -38,3 +39,9 @@ def test_what_is_in_range_is_accepted(changes):
 def test_what_is_out_of_range_is_refused_by_its_key(name, value, accepted):
     with pytest.raises(SweepError, match=re.escape(f"hydra.sweeper.{name}={value}: {accepted} is accepted")):
         options.check_options({**DEFAULTS, name: value})
+
+
+def test_windows_is_refused_in_one_line(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "win32")
+    with pytest.raises(SweepError, match=r"^hydra/sweeper=async_optuna: Windows is not supported; WSL 2 runs it$"):
+        sweeper.sweep(options={}, config=None, context=None, task_function=None, arguments=[])

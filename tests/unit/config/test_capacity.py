@@ -1,3 +1,7 @@
+import sys
+from types import SimpleNamespace
+
+import psutil
 import pytest
 
 from densenet_sweep.config import capacity, composition
@@ -62,6 +66,19 @@ def test_a_processor_is_always_there():
     capacity.check_device("auto")
     capacity.check_device("cpu")
     assert capacity.machine_memory("cpu") > 2**20
+
+
+@pytest.mark.parametrize(("limit", "memory"), [(None, 2**40), (2**20, 2**20), (2**62, 2**40)])
+def test_a_container_has_the_memory_that_it_may_use(monkeypatch, limit, memory):
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(total=2**40))
+    monkeypatch.setattr(capacity, "memory_limit", lambda: limit)
+    assert capacity.machine_memory("cpu") == memory
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="a Mac may have it")
+def test_a_macs_gpu_is_refused_elsewhere():
+    with pytest.raises(ConfigError, match=r"^device=mps: only a Mac has it; auto or cpu is accepted$"):
+        capacity.check_device("mps")
 
 
 def test_what_is_frozen_for_good_need_not_fit_a_backward_pass():

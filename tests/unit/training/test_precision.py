@@ -32,6 +32,22 @@ def test_auto_takes_bf16_only_where_the_processor_has_it(monkeypatch, supported,
     assert precision.resolve_dtype("auto", CPU) is dtype
 
 
+def test_where_torch_cannot_tell_and_on_a_macs_gpu_auto_is_fp32(monkeypatch):
+    monkeypatch.delattr(torch.cpu, "_is_avx512_bf16_supported")
+    assert precision.resolve_dtype("auto", CPU) is torch.float32
+    assert precision.resolve_dtype("auto", torch.device("mps")) is torch.float32
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_macs_gpu_is_taken_by_name_where_there_is_one(monkeypatch, is_there):
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: is_there)
+    if is_there:
+        assert precision.resolve_device("mps").type == "mps"
+    else:
+        with pytest.raises(ValueError, match="device=mps: this machine has no usable GPU; auto or cpu is accepted"):
+            precision.resolve_device("mps")
+
+
 def test_an_unknown_precision_is_refused():
     with pytest.raises(ValueError, match="precision=fp16: one of auto, fp32, bf16"):
         precision.resolve_dtype("fp16", CPU)
