@@ -2,9 +2,9 @@
 
     python benchmarks/start.py
 
-Each command starts in a process of its own, in an empty folder. "First line" is the time from its start to the first character on
-its standard output or standard error; "processor" counts all of its seconds of computing, its children's included, and depends
-less on what else the machine does. Each is the median of `--rounds`. Sizes are of the environment that runs this script.
+Each command starts in a process of its own, in an empty folder. "First line" is the time from its start to the first character
+on its standard output or standard error; "processor" counts all of its seconds of computing, its children's included, and
+depends less on what else the machine does. Each is the median of `--rounds`. Sizes are of the environment that runs this.
 """
 
 import argparse
