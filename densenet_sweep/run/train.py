@@ -13,8 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from hydra_async_sweeper import REPETITION, TrialPruned, current_trial
-from hydra_async_sweeper.application import core_share
+from hydra_async_sweeper import REPETITION, TrialPruned, application, current_trial
 from torch import nn
 
 from densenet_sweep.architectures import parts
@@ -133,7 +132,7 @@ def _prepare_cpu(objectives: Sequence[str]) -> None:
             "objective=peak_memory_bytes: this system does not tell what one training takes on a CPU; Linux does, or a GPU"
         )
     keep_freed_memory()
-    threads.keep_to_the_job(os.environ, core_share())
+    threads.keep_to_the_job(os.environ, application.core_share())
 
 
 def _train_network(
