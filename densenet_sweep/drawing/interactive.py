@@ -34,6 +34,8 @@ def figures(picture: Picture) -> list[dict[str, Any]]:
     height = _HEIGHT if len(picture.panels) == 1 else _PANEL_HEIGHT
     if any(isinstance(mark, Bars) for mark in picture.panels[0].marks):
         height = 90 + 34 * len(picture.panels[0].y.ticks or ())
+    elif picture.panels[0].y.is_rows:
+        height = 80 + 22 * len(picture.panels[0].y.ticks or ())
     return [
         {"parallel": parallel.figure(panel.marks[0])} if isinstance(panel.marks[0], Parallel) else _figure(panel, height)
         for panel in picture.panels

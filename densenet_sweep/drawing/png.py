@@ -11,6 +11,8 @@ from densenet_sweep.drawing.scene import Axis, Band, Bars, Curves, Line, Mark, P
 _MARKERS = {"circle": "o", "ring": "o", "cross": "x", "diamond": "D", "down": "v", "up": "^"}
 _MOST_COLUMNS = 3
 _LABEL_LENGTH = 24
+# Inches of a panel of rows.
+_WIDE = 11.0
 # Inches around everything.
 _PAD = 0.14
 _GAP = 0.05
@@ -34,6 +36,8 @@ def draw(picture: Picture) -> bytes:
     width, height = theme.SINGLE if num_panels == 1 else (theme.PANEL[0] * columns, theme.PANEL[1] * rows)
     if any(isinstance(mark, Bars) for mark in picture.panels[0].marks):
         height = 0.6 + 0.42 * len(picture.panels[0].y.ticks or ())
+    elif picture.panels[0].y.is_rows:
+        width, height = _WIDE, 0.8 + 0.26 * len(picture.panels[0].y.ticks or ())
     heading = _Heading(picture, width)
     height += heading.height
     figure = Figure(figsize=(width, height), dpi=theme.DPI, facecolor="white")

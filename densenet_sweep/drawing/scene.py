@@ -21,6 +21,7 @@ class Axis:
         ticks: positions and texts; None for round numbers.
         is_whole: whole numbers only, so no ticks between them.
         is_short: large numbers are written as 80k.
+        is_rows: each tick is a row, and the height of the panel follows from their number.
     """
 
     label: str
@@ -29,6 +30,7 @@ class Axis:
     ticks: tuple[tuple[float, str], ...] | None = None
     is_whole: bool = False
     is_short: bool = False
+    is_rows: bool = False
 
 
 @dataclass(frozen=True)

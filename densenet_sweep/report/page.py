@@ -20,8 +20,7 @@ from densenet_sweep.counts import counted
 from densenet_sweep.drawing import interactive, theme
 from densenet_sweep.drawing.scene import Band, Mark, Parallel, Points
 from densenet_sweep.report import how_found, paper, table
-from densenet_sweep.report.pictures import Drawn, draw, drawn_once, overlaid
-from densenet_sweep.report.pictures.subject import counts_by_state
+from densenet_sweep.report.pictures import Drawn, draw, drawn_once, overlaid, subject, timeline
 from densenet_sweep.report.reported import Reported, reported
 from densenet_sweep.results import analysis, noise, ranking
 from densenet_sweep.results.formatting import cell, short_names, value
@@ -47,6 +46,7 @@ _OF_CLASSES = (
 _TEMPLATE = "report.html.j2"
 _ASSETS = Path(__file__).parent / "assets"
 _SCRIPTS = ("selection.js", "table.js", "parallel.js", "page.js")
+_LIVE = ("live.js",)
 
 
 def check(path: Path) -> None:
@@ -84,15 +84,19 @@ def write(path: Path, studies: Sequence[Reported], *, top: int = 10) -> None:
         raise ValueError(f"--html {path}: cannot be written ({error.strerror})") from error
 
 
-def page(studies: Sequence[Reported], *, top: int = 10) -> str:
-    """Return the report as HTML, which shows `top` trials of each study at once and the others on a click."""
+def page(studies: Sequence[Reported], *, top: int = 10, version: str | None = None) -> str:
+    """Return the report as HTML, which shows `top` trials of each study at once and the others on a click.
+
+    With a `version` it is the page that `live` serves: it has no PNG files, and asks the server for newer versions.
+    """
     import jinja2
     import plotly.offline
 
-    sections = [_section(index, it, top) for index, it in enumerate(studies)]
+    is_live = version is not None
+    sections = [_section(index, it, top, stills=not is_live) for index, it in enumerate(studies)]
     values = [it.study for it in studies]
     overlaid_picture = overlaid.best_so_far(values)
-    compared = [] if overlaid_picture is None else [_picture(len(studies), drawn_once(overlaid_picture))]
+    compared = [] if overlaid_picture is None else [_picture(len(studies), drawn_once(overlaid_picture, still=not is_live))]
     shown = [*compared, *(picture for section in sections for picture in section["pictures"])]
     figures = {panel["id"]: figure for picture in shown for panel, figure in picture["panels"]}
     tables = {
@@ -104,6 +108,7 @@ def page(studies: Sequence[Reported], *, top: int = 10) -> str:
     return environment.get_template(_TEMPLATE).render(
         counted=counted,
         title=_title(sections),
+        version=version,
         made=datetime.datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
         sections=sections,
         compared=compared,
@@ -111,7 +116,7 @@ def page(studies: Sequence[Reported], *, top: int = 10) -> str:
         plotly=_packed_once(plotly.offline.get_plotlyjs),
         figures=_packed(json.dumps({"figures": figures, "tables": tables}, separators=(",", ":"))),
         style=(_ASSETS / "report.css").read_text(encoding="utf-8"),
-        script="\n".join((_ASSETS / name).read_text(encoding="utf-8") for name in _SCRIPTS),
+        script="\n".join((_ASSETS / name).read_text(encoding="utf-8") for name in (*_SCRIPTS, *_LIVE[:is_live])),
         on_dark=json.dumps(theme.ON_DARK),
     )
 
@@ -120,9 +125,9 @@ def _title(sections: Sequence[Mapping[str, Any]]) -> str:
     return f"Sweep {sections[0]['name']}" if len(sections) == 1 else f"{counted(len(sections), 'sweep')} compared"
 
 
-def _section(index: int, reported: Reported, top: int) -> dict[str, Any]:
+def _section(index: int, reported: Reported, top: int, *, stills: bool) -> dict[str, Any]:
     study = reported.study
-    drawn = draw(study) if reported.drawn is None else reported.drawn
+    drawn = draw(study, stills=stills) if reported.drawn is None else reported.drawn
     metric = reported.metric
     rows = ranking.rows(study, metric)
     best = next((row for row in ranking.rows(study) if row.is_complete and row.values), None)
@@ -133,7 +138,7 @@ def _section(index: int, reported: Reported, top: int) -> dict[str, Any]:
         "id": f"study-{index}",
         "name": study.name,
         "facts": _facts(reported),
-        "counts": counts_by_state(study.finished) or "no trial has ended",
+        "counts": subject.counts_by_state(study.finished) or "no trial has ended",
         "best": None if best is None else ", ".join(f"{value(it)}" for it in best.values),
         "headline": _headline(reported, best),
         "best_number": None if best is None else best.number,
@@ -147,6 +152,7 @@ def _section(index: int, reported: Reported, top: int) -> dict[str, Any]:
         "num_left_out": max(len(rows) - _MOST_ROWS, 0),
         "classes": None if best is None else _classes(study.trials[best.number]),
         "pictures": [_picture(index, it) for it in drawn],
+        "missing": timeline.why_missing(subject.read(study)),
         "confirmed": [_confirmed(it) for it in reported.verdicts],
         "found": _found(index, how_found.describe(reported)),
         "wrong": [{"title": it.title, "still": base64.b64encode(it.still).decode()} for it in reported.wrong],
@@ -264,7 +270,7 @@ def _picture(index: int, drawn: Drawn) -> dict[str, Any]:
         "note": picture.note,
         "legend": [{"name": mark.name, "colour": mark.colour, "symbol": _symbol(mark)} for mark in picture.legend()],
         "panels": panels,
-        "is_wide": len(panels) > 1 or any(isinstance(panel.marks[0], Parallel) for panel in picture.panels),
+        "is_wide": len(panels) > 1 or any(isinstance(it.marks[0], Parallel) or it.y.is_rows for it in picture.panels),
         "still": base64.b64encode(drawn.still).decode(),
     }
 

@@ -1,5 +1,7 @@
 """The report of a study, opened from a file as whoever got it by mail opens it."""
 
+import threading
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
@@ -7,8 +9,10 @@ import pytest
 from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
+from densenet_sweep.report import live
 from densenet_sweep.report import page as report
 from densenet_sweep.results.from_optuna import read_study
+from densenet_sweep.results.study import Study
 
 pytestmark = pytest.mark.real("browser")
 
@@ -20,8 +24,8 @@ DISTRIBUTIONS = {
 
 
 @pytest.fixture(scope="module")
-def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The report of a study of 60 trials that nobody has trained."""
+def study() -> Study:
+    """A study of 60 trials that nobody has trained."""
     study = optuna.create_study(study_name="growth & <depth>", direction="maximize")
     study.set_user_attr("config", {"objective": "valid_accuracy"})
     for index in range(60):
@@ -48,9 +52,15 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 },
             )
         )
+    return read_study(study)
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory, study: Study) -> Path:
+    """Its report."""
     path = tmp_path_factory.mktemp("report") / "it.html"
     tags = {"git.commit": "0123456789abcdef", "device.name": "a processor", "torch.version": "2.12"}
-    report.write(path, [report.Reported(read_study(study), "densenet-sweep sweep=growth_depth_lr", tags)])
+    report.write(path, [report.Reported(study, "densenet-sweep sweep=growth_depth_lr", tags)])
     return path
 
 
@@ -132,6 +142,33 @@ def test_a_trial_is_selected_in_the_table_and_every_picture_and_ranges_filter_th
     page.get_by_role("button", name="clear selection").click()
     history.locator(".scatterlayer .point").nth(-1).click(force=True)
     assert page.locator(".marks circle").count() >= 8
+
+
+def test_a_page_that_is_served_follows_the_sweep_and_keeps_what_a_viewer_chose(page, study):
+    shown = [2]
+
+    def make(version: str) -> str:
+        return report.page([report.Reported(replace(study, trials=study.trials[: shown[0]]))], version=version)
+
+    followed = live.LivePage(lambda: shown[0], make)
+    server = live._server(followed, 0)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    page.goto(f"http://127.0.0.1:{server.server_address[1]}/")
+    page.wait_for_selector("html[data-drawn]")
+    assert page.locator("figure").count() < 12
+    page.get_by_label("filter growth_rate").fill("4..12")
+    page.locator(".trials tbody tr").first.click()
+    shown[0] = 60
+    followed.look()
+    page.wait_for_selector("html[data-updates='1']")
+    assert page.locator("figure.drawn").count() == 12
+    assert page.locator(".marks circle").count() >= 8
+    assert page.get_by_label("filter growth_rate").input_value() == "4..12"
+    assert page.locator(".controls .quiet").inner_text() == "30 of 60"
+    assert page.locator("#live").inner_text() == "Follows the sweep."
+    server.shutdown()
+    server.server_close()
+    page.get_by_text("No longer served").wait_for()
 
 
 def test_on_a_phone_one_picture_stands_below_the_other(page, screenshot, file):

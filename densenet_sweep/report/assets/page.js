@@ -5,8 +5,8 @@ const dark = matchMedia("(prefers-color-scheme: dark)");
 const touch = matchMedia("(pointer: coarse)").matches;
 const CONFIG = {responsive: true, displaylogo: false, displayModeBar: touch ? false : "hover", modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"]};
 
-async function unpacked(id) {
-  const bytes = Uint8Array.from(atob(document.getElementById(id).textContent), (it) => it.charCodeAt(0));
+async function unpacked(id, page = document) {
+  const bytes = Uint8Array.from(atob(page.getElementById(id).textContent), (it) => it.charCodeAt(0));
   return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
 }
 
@@ -25,6 +25,7 @@ function themed(figure) {
     modebar: {bgcolor: "rgba(0,0,0,0)", color: colour("--quiet"), activecolor: colour("--text")},
     dragmode: touch ? false : "zoom",
   }};
+  layout.uirevision = "same";  // drawn again, it keeps what a viewer has zoomed into
   return [data, layout];
 }
 
@@ -93,7 +94,7 @@ async function draw(figures) {
     element.classList.add("drawn");  // first, so that the panels have a width
     for (const panel of element.querySelectorAll(".panels > div")) {
       const figure = figures[panel.id];
-      if (!pictures.has(panel.id)) {
+      if (pictures.get(panel.id)?.place !== panel) {
         const selection = selections.get(panel.closest("section")?.id) ?? new Selection();
         pictures.set(panel.id, figure.parallel ? new ParallelPicture(panel, selection) : new PlotlyPicture(panel, selection));
       }
@@ -116,24 +117,34 @@ function offerCopies() {
   }
 }
 
-const selections = new Map();
+const selections = new Map(), trialTables = new Map();
+
+let figuresNow;
+
+// Read the figures and the tables of `page`, which is this one or its next version, and fill the tables.
+async function fill(page) {
+  const {figures, tables} = JSON.parse(await unpacked("packed-figures", page));
+  figuresNow = figures;
+  for (const [id, data] of Object.entries(tables)) {
+    const section = document.getElementById(id);
+    if (!selections.has(id)) selections.set(id, new Selection());
+    if (trialTables.has(id)) trialTables.get(id).update(data);
+    else if (section.querySelector(".trials-here")) trialTables.set(id, new TrialTable(section, data, selections.get(id)));
+  }
+}
 
 async function begin() {
   offerCopies();
-  const {figures, tables} = JSON.parse(await unpacked("packed-figures"));
-  for (const [id, data] of Object.entries(tables)) {
-    const section = document.getElementById(id);
-    selections.set(id, new Selection());
-    if (section.querySelector(".trials-here")) new TrialTable(section, data, selections.get(id));
-  }
+  await fill(document);
   const script = document.createElement("script");
   script.textContent = await unpacked("packed-plotly");
   document.head.append(script);
-  await draw(figures);
-  dark.addEventListener("change", () => draw(figures));
+  await draw(figuresNow);
+  dark.addEventListener("change", () => draw(figuresNow));
 }
 
-begin().catch((error) => {
+const begun = begin();
+begun.catch((error) => {
   console.error(error);
   for (const element of document.querySelectorAll("figure")) element.classList.remove("drawn");
 });

@@ -8,7 +8,9 @@ class ParallelPicture {
   }
 
   draw(figure) {
+    if (this.figure && this.figure.axes.map((it) => it.label).join() !== figure.axes.map((it) => it.label).join()) this.ranges.clear();
     this.figure = figure;
+    this.hovered = null;
     const inner = made("div", {});
     inner.style.minWidth = `${figure.axes.length * 86}px`;
     this.canvas = made("canvas");
@@ -25,7 +27,24 @@ class ParallelPicture {
     this.place.classList.add("parallel");
     this.place.replaceChildren(inner);
     this.inner = inner;
+    if (this.strips.map((_, index) => this.mark(index)).some(Boolean)) this.choose();
     this.paint();
+  }
+
+  // Show the range of an axis, and return whether it has one.
+  mark(index) {
+    this.strips[index].replaceChildren();
+    if (!this.ranges.has(index)) return false;
+    const [low, high] = this.ranges.get(index), box = made("i");
+    box.style.top = `${100 * (1 - high)}%`;
+    box.style.height = `${100 * (high - low)}%`;
+    this.strips[index].append(box);
+    return true;
+  }
+
+  choose() {
+    const ids = this.figure.ids.filter((_, row) => this.passes(row));
+    this.selection.choose(this.place.id, this.ranges.size ? new Set(ids) : null);
   }
 
   x(index) {
@@ -53,20 +72,13 @@ class ParallelPicture {
     const end = (it) => {
       const range = [Math.min(start, share(it)), Math.max(start, share(it))];
       if (range[1] - range[0] < 0.015) this.ranges.delete(index); else this.ranges.set(index, range);
-      strip.replaceChildren();
-      if (this.ranges.has(index)) {
-        const box = made("i");
-        box.style.top = `${100 * (1 - range[1])}%`;
-        box.style.height = `${100 * (range[1] - range[0])}%`;
-        strip.append(box);
-      }
+      this.mark(index);
     };
     strip.onpointermove = (it) => { end(it); this.paint(); };
     strip.onpointerup = (it) => {
       end(it);
       strip.onpointermove = strip.onpointerup = null;
-      const ids = this.figure.ids.filter((_, row) => this.passes(row));
-      this.selection.choose(this.place.id, this.ranges.size ? new Set(ids) : null);
+      this.choose();
     };
   }
 

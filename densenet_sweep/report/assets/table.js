@@ -31,18 +31,41 @@ class TrialTable {
     this.beside = made("div", {className: "scroll beside"});
     const search = made("input", {type: "search", placeholder: "search trials", ariaLabel: "search trials"});
     search.oninput = () => { this.words = search.value.toLowerCase(); this.show(); };
-    const columns = made("div", {}, ...data.columns.map((column, index) => {
-      const box = made("input", {type: "checkbox", checked: true});
-      box.onchange = () => { if (box.checked) this.hidden.delete(index); else this.hidden.add(index); this.header(); this.show(); };
-      return made("label", {}, box, ` ${column.title || column.label}`);
-    }));
+    this.menu = made("div");
     const place = section.querySelector(".trials-here");
-    const controls = made("div", {className: "controls"}, search, made("details", {}, made("summary", {textContent: "columns"}), columns), this.count, this.none);
+    const controls = made("div", {className: "controls"}, search, made("details", {}, made("summary", {textContent: "columns"}), this.menu), this.count, this.none);
     const table = made("table", {className: "trials"}, this.head, this.body);
     place.replaceChildren(controls, made("div", {className: "scroll"}, table), this.more, this.beside);
+    this.choices();
     this.header();
     selection.listeners.push(() => this.show());
     this.show();
+  }
+
+  // Take new rows; what was sorted, filtered and hidden stays, by the names of the columns.
+  update(data) {
+    const before = this.data.columns.map((column) => column.label), now = data.columns.map((column) => column.label);
+    const moved = (index) => now.indexOf(before[index]);
+    this.data = data;
+    if (before.join("\n") !== now.join("\n")) {
+      this.filters = new Map([...this.filters].map(([index, filter]) => [moved(index), filter]).filter(([index]) => index >= 0));
+      this.hidden = new Set([...this.hidden].map(moved).filter((index) => index >= 0));
+      if (this.sorted) this.sorted = moved(this.sorted.index) < 0 ? null : {...this.sorted, index: moved(this.sorted.index)};
+      this.choices();
+      this.header();
+    } else if (!this.head.contains(document.activeElement)) {
+      this.header();
+    }
+    this.show();
+  }
+
+  // The menu that hides columns.
+  choices() {
+    this.menu.replaceChildren(...this.data.columns.map((column, index) => {
+      const box = made("input", {type: "checkbox", checked: !this.hidden.has(index)});
+      box.onchange = () => { if (box.checked) this.hidden.delete(index); else this.hidden.add(index); this.header(); this.show(); };
+      return made("label", {}, box, ` ${column.title || column.label}`);
+    }));
   }
 
   columns() {

@@ -103,6 +103,7 @@ class Subject:
         errors: one standard error of the metric by trial number, where it is known.
         fidelity: when the values of complete trials were measured, in words.
         fates: the states of trials that are not drawn as their own: what became of them later, or of those that continue them.
+        running: trials that run now.
         left_out: a sentence about ended trials that are not among `trials`; empty without any.
     """
 
@@ -115,6 +116,7 @@ class Subject:
     errors: Mapping[int, float] = field(default_factory=dict)
     fidelity: str = "at the end of training"
     fates: Mapping[int, State] = field(default_factory=dict)
+    running: tuple[Trial, ...] = ()
     left_out: str = ""
 
     @property
@@ -183,7 +185,17 @@ def read(study: Study) -> Subject:
     varied = [name for name in names if len({repr(trial.params[name]) for trial in trials if name in trial.params}) > 1]
     varied.sort(key=lambda name: -shares.get(name, 0.0))
     errors = noise.standard_errors(study)
-    return Subject(study.name, objectives, tuple(trials), shares, tuple(varied), study.front, errors, fidelity.end(study))
+    return Subject(
+        study.name,
+        objectives,
+        tuple(trials),
+        shares,
+        tuple(varied),
+        study.front,
+        errors,
+        fidelity.end(study),
+        running=tuple(study.in_state("running")),
+    )
 
 
 def read_early(study: Study) -> Subject | None:

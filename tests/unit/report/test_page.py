@@ -69,6 +69,9 @@ def test_one_study(swept):
     ):
         assert line in text
     assert text.count("<figure") == 12
+    assert "There is no time line of the workers: an earlier version ran these trials" in text
+    assert "<dt>Sampler</dt><dd>not recorded</dd>" in text
+    assert 'class="copy"' in text
 
 
 def test_what_it_got_wrong_is_a_section(swept):
@@ -208,3 +211,16 @@ def test_several_studies_have_their_curves_and_the_verdict_first(swept):
     checked(text)
     before = text[: text.index('id="study-0"')]
     assert "Best validation accuracy so far of 2 sweeps" in before
+
+
+def test_a_page_that_is_served_has_no_files_of_pictures_and_asks_for_newer_versions(swept, monkeypatch):
+    monkeypatch.setattr("densenet_sweep.drawing.png.draw", None)
+    study = read_study(swept(20))
+    text = report.page([Reported(study), Reported(replace(study, name="two"))], version="v1")
+    checked(text)
+    assert '<meta name="version" content="v1">' in text
+    assert "<img" not in text
+    assert "function follow()" in text
+    empty = report.page([Reported(replace(study, trials=()))], version="v0")
+    assert 'class="trials-here"' in empty
+    assert "function follow()" not in report.page([Reported(replace(study, trials=()))])

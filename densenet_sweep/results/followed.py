@@ -1,0 +1,43 @@
+"""A study that is looked at again and again while its trials run."""
+
+import time
+from collections.abc import Hashable
+from pathlib import Path
+
+from densenet_sweep.results.from_optuna import read_study
+from densenet_sweep.results.studies import CONFIRMATIONS, OUTPUTS, AnyStudy
+from densenet_sweep.results.study import Study
+
+# A study that is read from the runs of its trials is read again after so many seconds at the earliest.
+_RUNS_SECONDS = 30.0
+
+
+class Followed:
+    """Keeps a study's storage open, so that each look reads what is new."""
+
+    def __init__(self, study: AnyStudy, outputs: Path = OUTPUTS) -> None:
+        """Load the study.
+
+        Raises:
+            ValueError: its storage has gone, or is not readable from here.
+            ConnectionError: MLflow does not answer any more.
+        """
+        self._study = study
+        self._confirmations = outputs / CONFIRMATIONS
+        self._loaded = study.load()
+        self._read_at = time.monotonic()
+
+    def state(self) -> Hashable:
+        """Return what changes whenever a trial of it, or of a confirmation, begins or ends."""
+        if isinstance(self._loaded, Study):
+            if time.monotonic() - self._read_at > _RUNS_SECONDS:
+                self._loaded = self._study.load()
+                self._read_at = time.monotonic()
+            trials: Hashable = tuple((trial.number, trial.state) for trial in self.values().trials)
+        else:
+            trials = tuple((trial.number, trial.state.name) for trial in self._loaded.get_trials(deepcopy=False))
+        return trials, tuple((path.name, path.stat().st_mtime_ns) for path in sorted(self._confirmations.glob("*/study.*")))
+
+    def values(self) -> Study:
+        """Return the study as it is now."""
+        return self._loaded if isinstance(self._loaded, Study) else read_study(self._loaded)
