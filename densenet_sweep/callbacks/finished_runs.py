@@ -99,7 +99,7 @@ def _show_run(run: _Run, result: Any, config: DictConfig, console: Console) -> N
     lines["training"] = (
         f"{number} in {duration(run.metrics['total_seconds'])}, {counted(int(run.metrics['num_parameters']), 'weight')}"
     )
-    if not is_final and run.history:
+    if not is_final and run.history and names[0] in run.history[0]:
         sign = 1 if direction_of(names[0]) == "maximize" else -1
         best = max(range(len(run.history)), key=lambda index: sign * run.history[index][names[0]])
         lines["kept"] = f"the weights after epoch {best + 1}, {METRICS[names[0]].label} {value(run.history[best][names[0]])}"
