@@ -3,11 +3,11 @@
 Augmentation, reading and recording are not in it, so an epoch takes rather longer.
 """
 
-import os
 import time
 from collections.abc import Callable, Iterator
 
 import torch
+from hydra_async_sweeper.application import num_cores
 from torch import nn
 from torch.nn import functional
 
@@ -61,7 +61,7 @@ def seconds(
 
     num_threads = torch.get_num_threads()
     if device.type == "cpu":
-        torch.set_num_threads(max(1, min(num_threads, len(os.sched_getaffinity(0)) // num_workers)))
+        torch.set_num_threads(max(1, min(num_threads, num_cores() // num_workers)))
     try:
         network.train()
         of_training = min(_timed(train, device))
@@ -80,6 +80,8 @@ def _timed(step: Callable[[], None], device: torch.device) -> Iterator[float]:
         step()
         if device.type == "cuda":
             torch.cuda.synchronize(device)
+        elif device.type == "mps":
+            torch.mps.synchronize()
         if index > 0:
             yield time.perf_counter() - start
             if time.perf_counter() - began > _SECONDS:

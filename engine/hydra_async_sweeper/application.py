@@ -4,7 +4,7 @@ The config of a trial, the folder and the records of a study, the words of its m
 """
 
 from hydra_async_sweeper.best_config import REPEATS, flat_job_config
-from hydra_async_sweeper.control_groups import core_share, memory_limit
+from hydra_async_sweeper.control_groups import core_share, memory_limit, num_cores
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.extras import package_needs
 from hydra_async_sweeper.space.domain import contains
@@ -80,6 +80,7 @@ __all__ = [
     "is_trusted",
     "machine",
     "memory_limit",
+    "num_cores",
     "package_needs",
     "passed_step",
     "process_start",
