@@ -10,6 +10,7 @@ from densenet_sweep.picture_size import sides
 
 STEMS = ("small", "imagenet")
 INITIALIZATIONS = ("he", "xavier", "torch")
+SHORTCUTS = ("A", "B")
 
 NUM_SMALL_IMAGE_BLOCKS = 3
 
@@ -45,6 +46,24 @@ def block_config(*, depth: int | None, block_config: Sequence[int] | None, bottl
             f"such as {per_layer * below + 4} or {per_layer * (below + 1) + 4}"
         )
     return (num_layers,) * NUM_SMALL_IMAGE_BLOCKS
+
+
+def blocks_of_a_stage(depth: int | None) -> int:
+    """Return the number of blocks in each of the three stages of a ResNet for small images: n of depth 6n + 2.
+
+    Source: He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, section 4.2.
+
+    Raises:
+        ValueError: a depth that no n gives.
+    """
+    num_blocks, rest = divmod((0 if depth is None else depth) - 2, 6)
+    if rest or num_blocks < 1:
+        below = max(1, num_blocks)
+        shown = "null" if depth is None else depth
+        raise ValueError(
+            f"architecture.depth={shown}: a depth of 6n+2 is accepted, such as {6 * below + 2} or {6 * (below + 1) + 2}"
+        )
+    return num_blocks
 
 
 def num_init_features(given: int | None, *, growth_rate: int, bn_size: int | None) -> int:

@@ -103,6 +103,43 @@ def resnet18(*, in_channels: int, num_classes: int, image_size: int | Sequence[i
     return Size(parameters, activations)
 
 
+def resnet(
+    *,
+    in_channels: int,
+    num_classes: int,
+    image_size: int | Sequence[int],
+    num_blocks: int,
+    width: int,
+    shortcut: str,
+    pre_activation: bool,
+) -> Size:
+    """Return the size of what `densenet_sweep.architectures.cifar_resnet.resnet` builds; it documents the arguments.
+
+    `num_blocks` are those of each stage.
+    """
+    height, columns = sides(image_size)
+    parameters = 9 * in_channels * width + 2 * width * (4 if pre_activation else 1) + 4 * width * num_classes + num_classes
+    maps = before = width * height * columns
+    activations = in_channels * height * columns + (1 if pre_activation else 2) * maps
+    for stage in range(geometry.NUM_SMALL_IMAGE_BLOCKS):
+        channels, read = width * 2**stage, width * 2 ** max(stage - 1, 0)
+        if stage:
+            height, columns = _halved(height), _halved(columns)
+        maps = channels * height * columns
+        convolutions = 9 * channels * (read + (2 * num_blocks - 1) * channels)
+        norms = 4 * num_blocks * channels - (2 * (channels - read) if pre_activation else 0)
+        parameters += convolutions + norms
+        # Each convolution is kept before and after its norm.
+        activations += 4 * num_blocks * maps
+        if pre_activation:
+            activations += before - maps  # the first norm of the stage gives what it reads
+        if stage and shortcut == "B":
+            parameters += read * channels + (0 if pre_activation else 2 * channels)
+            activations += 0 if pre_activation else maps
+        before = maps
+    return Size(parameters, activations + (maps if pre_activation else 0))
+
+
 def _halved(side: int) -> int:
     """Return a side after a layer of stride 2 whose padding keeps the corners."""
     return (side - 1) // 2 + 1

@@ -13,7 +13,14 @@ from hydra_async_sweeper.application import memory_limit
 
 from densenet_sweep.architectures import geometry, size
 from densenet_sweep.config.data_sections import DataConfig
-from densenet_sweep.config.schema import ArchitectureConfig, Config, ConfigError, DenseNetConfig, ResNetConfig
+from densenet_sweep.config.schema import (
+    ArchitectureConfig,
+    Config,
+    ConfigError,
+    DenseNetConfig,
+    ResNetConfig,
+    SmallResNetConfig,
+)
 from densenet_sweep.counts import counted
 from densenet_sweep.data.known import facts
 
@@ -68,20 +75,28 @@ def network_size(architecture: ArchitectureConfig, data: DataConfig) -> size.Siz
     """Return how large a network for the data set is; None for an architecture that is not ours.
 
     Raises:
-        ValueError: a transition that would keep no channel.
+        ValueError: a transition that would keep no channel, or an impossible depth.
     """
-    if not isinstance(architecture, DenseNetConfig | ResNetConfig):
+    if not isinstance(architecture, DenseNetConfig | ResNetConfig | SmallResNetConfig):
         return None
     common: dict[str, Any] = {
         "in_channels": architecture.in_channels or data.num_channels,
         "num_classes": architecture.num_classes or data.num_classes or 1,
         "image_size": data.image_size,
-        "stem": architecture.stem,
     }
+    if isinstance(architecture, SmallResNetConfig):
+        return size.resnet(
+            **common,
+            num_blocks=geometry.blocks_of_a_stage(architecture.depth),
+            width=architecture.width,
+            shortcut=architecture.shortcut,
+            pre_activation=architecture.pre_activation,
+        )
     if isinstance(architecture, ResNetConfig):
-        return size.resnet18(**common)
+        return size.resnet18(**common, stem=architecture.stem)
     return size.densenet(
         **common,
+        stem=architecture.stem,
         growth_rate=architecture.growth_rate,
         block_config=geometry.block_config(
             depth=architecture.depth, block_config=architecture.block_config, bottleneck=architecture.bn_size is not None

@@ -20,6 +20,8 @@ from densenet_sweep.config.schema import (
     FocalConfig,
     MlflowConfig,
     OneCycleConfig,
+    OurNetworkConfig,
+    SmallResNetConfig,
     StemConfig,
     StepConfig,
     WarmupConfig,
@@ -269,7 +271,10 @@ def _check_architecture(config: Config) -> None:
             _whole(config, f"architecture.{key}", at_least=1)
     if isinstance(architecture, StemConfig):
         _one_of(config, "architecture.stem", geometry.STEMS)
+    if isinstance(architecture, OurNetworkConfig):
         _one_of(config, "architecture.initialization", geometry.INITIALIZATIONS)
+    if isinstance(architecture, SmallResNetConfig):
+        _check_small_resnet(config, architecture)
     if not isinstance(architecture, DenseNetConfig):
         return
     _whole(config, "architecture.growth_rate", at_least=1)
@@ -286,6 +291,15 @@ def _check_architecture(config: Config) -> None:
         )
         geometry.check_image_size(config.data.image_size, architecture.stem, len(block_config))
         network_size(config.architecture, config.data)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+
+
+def _check_small_resnet(config: Config, architecture: SmallResNetConfig) -> None:
+    _whole(config, "architecture.width", at_least=1)
+    _one_of(config, "architecture.shortcut", geometry.SHORTCUTS)
+    try:
+        geometry.blocks_of_a_stage(architecture.depth)
     except ValueError as error:
         raise ConfigError(str(error)) from None
 

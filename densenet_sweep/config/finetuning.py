@@ -7,18 +7,28 @@ from pathlib import Path
 from hydra_async_sweeper.application import is_study_name
 
 from densenet_sweep.architectures import geometry, published
-from densenet_sweep.config.schema import ArchitectureConfig, Config, ConfigError, DenseNetConfig, MlflowConfig, StemConfig
+from densenet_sweep.config.schema import (
+    ArchitectureConfig,
+    Config,
+    ConfigError,
+    DenseNetConfig,
+    MlflowConfig,
+    OurNetworkConfig,
+    SmallResNetConfig,
+    StemConfig,
+)
 
 TORCHVISION = "torchvision"
 _SUFFIXES = (".pth", ".pt", ".safetensors", ".ckpt", ".bin", ".tar")
 _MODEL = re.compile(r"models:/\S+")
 _STATISTICS = ("weights", "data")
 _RESNET_PARTS = ("conv1", "layer1", "layer2", "layer3", "layer4")
+_SMALL_RESNET_PARTS = _RESNET_PARTS[:-1]
 
 
 def weights_name(architecture: ArchitectureConfig) -> str | None:
     """Return `architecture.weights`; None for a user's own network, which sees to its weights itself."""
-    return architecture.weights if isinstance(architecture, StemConfig) else None
+    return architecture.weights if isinstance(architecture, OurNetworkConfig) else None
 
 
 def weights_file(name: str) -> Path | None:
@@ -79,7 +89,7 @@ def check_finetuning(config: Config) -> None:
         raise ConfigError(
             f"finetune.lr_factor={finetune.lr_factor:g}: scales the rate of what came with architecture.weights, which is null"
         )
-    if isinstance(config.architecture, StemConfig):
+    if isinstance(config.architecture, OurNetworkConfig):
         _check_freeze(config.architecture, finetune.freeze)
     _check_unfreeze_after(config)
 
@@ -106,7 +116,7 @@ def _check_name(name: str, config: Config) -> None:
         )
 
 
-def _check_freeze(architecture: StemConfig, freeze: str) -> None:
+def _check_freeze(architecture: OurNetworkConfig, freeze: str) -> None:
     if freeze == "none":
         return
     parts = _parts(architecture)
@@ -130,8 +140,10 @@ def _check_unfreeze_after(config: Config) -> None:
         )
 
 
-def _parts(architecture: StemConfig) -> list[str]:
+def _parts(architecture: OurNetworkConfig) -> list[str]:
     """Return the names that `finetune.freeze` takes for a part and all before it, in order."""
+    if isinstance(architecture, SmallResNetConfig):
+        return list(_SMALL_RESNET_PARTS)
     if not isinstance(architecture, DenseNetConfig):
         return list(_RESNET_PARTS)
     count = len(_layers(architecture))

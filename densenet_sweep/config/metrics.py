@@ -20,8 +20,8 @@ class Metric:
         direction: which way is better.
         label: what people call it.
         unit: empty for counts and fractions.
-        kind: an accuracy or another score in [0, 1], a loss, another error, what a trial costs in all, or how fast it
-            trains.
+        kind: an accuracy or another score in [0, 1], a loss, another error, what a trial costs in all, or what an epoch or an
+            image takes.
         is_objective: a sweep can optimize it.
         is_column: the leaderboard in MLflow shows it beside the objectives.
         spans_magnitudes: on an axis, thousands and millions are abbreviated, and a logarithmic scale may be used.
@@ -68,6 +68,7 @@ METRICS: dict[str, Metric] = {
         Metric("train_accuracy", "maximize", "training accuracy", "", "accuracy"),
         Metric("train_loss", "minimize", "training loss", "nats per image", "loss"),
         Metric("num_parameters", "minimize", "parameters", "", "cost", is_column=True, spans_magnitudes=True),
+        Metric("num_macs", "minimize", "multiply-accumulates of an image", "", "pace", spans_magnitudes=True),
         Metric("epoch_seconds", "minimize", "time of an epoch", "s", "pace"),
         Metric("total_seconds", "minimize", "training time", "s", "cost", is_column=True),
         Metric("images_per_second", "maximize", "images per second", "", "pace", is_column=True, spans_magnitudes=True),

@@ -36,13 +36,12 @@ class ArchitectureConfig:
 
 
 @dataclass
-class StemConfig(ArchitectureConfig):
-    """The stem of our networks, how their weights are initialized, and the `weights` that take their place.
+class OurNetworkConfig(ArchitectureConfig):
+    """How the weights of our networks are initialized, and the `weights` that take their place.
 
     A user's own network may have a `weights` of its own, which is its business.
     """
 
-    stem: str = MISSING
     initialization: str = MISSING
     weights: str | None = None
 
@@ -51,6 +50,13 @@ class StemConfig(ArchitectureConfig):
         arguments = super().network_arguments()
         del arguments["weights"]
         return arguments
+
+
+@dataclass
+class StemConfig(OurNetworkConfig):
+    """A network with one of two stems: for small images, or for those of ImageNet."""
+
+    stem: str = MISSING
 
 
 @dataclass
@@ -71,6 +77,16 @@ class DenseNetConfig(StemConfig):
 @dataclass
 class ResNetConfig(StemConfig):
     """torchvision's ResNet-18, for comparison."""
+
+
+@dataclass
+class SmallResNetConfig(OurNetworkConfig):
+    """The ResNets for small images, for comparison; a `depth` of null is refused, unless a sweep searches it."""
+
+    depth: int | None = MISSING
+    width: int = MISSING
+    shortcut: str = MISSING
+    pre_activation: bool = MISSING
 
 
 @dataclass
@@ -278,6 +294,7 @@ def register() -> None:
     for group, name, node in (
         ("architecture", "_densenet", DenseNetConfig),
         ("architecture", "_resnet", ResNetConfig),
+        ("architecture", "_small_resnet", SmallResNetConfig),
         ("optimizer", "_sgd", SGDConfig),
         ("optimizer", "_adamw", AdamWConfig),
         ("optimizer", "_muon", MuonConfig),

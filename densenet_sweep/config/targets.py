@@ -19,6 +19,7 @@ _OURS: dict[str, dict[str, tuple[str, ...]]] = {
     "architecture": {
         "densenet_sweep.architectures.densenet": ("densenet",),
         "densenet_sweep.architectures.resnet": ("resnet18",),
+        "densenet_sweep.architectures.cifar_resnet": ("resnet",),
     },
     "optimizer": {"densenet_sweep.training.optimizers": ("sgd", "adamw", "muon")},
     "schedule": {"densenet_sweep.training.schedules": ("constant", "step", "cosine", "linear", "one_cycle")},

@@ -1,7 +1,9 @@
 """What a network may cost: estimated on the CPU, before any training."""
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Mapping, Sequence
 
+import torch
 from torch import nn
 
 from densenet_sweep.architectures.description import describe
@@ -61,6 +63,18 @@ def message(limits: LimitsConfig, found: Mapping[str, int]) -> str:
         if estimate > getattr(limits, name)
     ]
     return "; ".join(over)
+
+
+def costs(network: nn.Module, objectives: Sequence[str], *, image_size: int | Sequence[int]) -> dict[str, int]:
+    """Return what a run records of its network: `num_parameters`, and `num_macs` of an image where that is an objective.
+
+    `network` and torch's generators are left as they are.
+    """
+    found = {"num_parameters": num_parameters(network)}
+    if "num_macs" in objectives:
+        with torch.random.fork_rng(devices=[]):
+            found["num_macs"] = describe(copy.deepcopy(network).cpu(), image_size=image_size, batch_size=1).num_macs
+    return found
 
 
 def num_parameters(network: nn.Module | Size) -> int:

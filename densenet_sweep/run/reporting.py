@@ -43,7 +43,7 @@ class TrainingRun:
         rungs: Sequence[int],
         reported: str,
         max_seconds: float | None,
-        num_parameters: int,
+        costs: Mapping[str, int],
         last: Mapping[str, Any],
         part: str = "",
         valid_groups_N: np.ndarray | None = None,
@@ -58,7 +58,7 @@ class TrainingRun:
             rungs: epochs of each short training before it.
             reported: the metric that the trial is judged by and that selects the best epoch.
             max_seconds: after which the training ends early.
-            num_parameters: of the network.
+            costs: of the network; see `cost_limits.costs`.
             last: the checkpoint of an earlier start, or nothing.
             part: the part of the run, as log lines name it.
             valid_groups_N: the group of each validation image; see `Images`.
@@ -74,7 +74,7 @@ class TrainingRun:
         self._folder = folder
         self._reported = reported
         self._valid_groups_N = valid_groups_N
-        self._num_parameters = num_parameters
+        self._costs = costs
         self._prefix = ("" if trial.number is None else f"trial {trial.number} ") + part
         self._annotated_run: str | None = None
         # An earlier process recorded that the trial stops after this rung, and died. An epoch is recorded only once it is kept.
@@ -97,7 +97,7 @@ class TrainingRun:
         for past in self.history:  # the record skips those it has
             of_rungs = self._of_rungs() if past is self.history[0] else {}
             self._record.epoch({**_without_number(past), **of_rungs}, step=int(past["epoch"]))
-        self._trial.annotate("num_parameters", self._num_parameters)
+        self._trial.annotate("num_parameters", self._costs["num_parameters"])
         if self._max_seconds is None:  # otherwise unknown
             self._trial.annotate(NUM_STEPS, self._epochs)
         if self._all_rungs:
@@ -127,7 +127,7 @@ class TrainingRun:
         self._trial.annotate(RUNG_SECONDS, judged["total_seconds"])
         self._trial.report(judged[self._reported], step=rung)
         if rung == self._last_rung or self._trial.should_prune():
-            self._record.epoch({**_without_number(judged), "num_parameters": self._num_parameters}, step=rung)
+            self._record.epoch({**_without_number(judged), **self._costs}, step=rung)
             raise TrialPruned(f"after the rung of {counted(rung, 'epoch')}")
 
     def report_epoch(self, epoch: Epoch) -> None:
@@ -141,7 +141,7 @@ class TrainingRun:
         number, epochs = epoch.index + 1, self._epochs
         before = (self.history or self._judged or [{"total_seconds": self._trial.passed_seconds}])[-1]
         seconds = before["total_seconds"] + epoch.seconds
-        metrics = {**metrics_of(epoch, self._reported), "total_seconds": seconds, "num_parameters": self._num_parameters}
+        metrics = {**metrics_of(epoch, self._reported), "total_seconds": seconds, **self._costs}
         log.info("%s%s%s", self._prefix, line_of(epoch, epochs, metrics, self._reported), self._lr(epoch))
         of_images: dict[str, float] = {}
         if epoch.is_last and epoch.validation is not None:

@@ -169,14 +169,14 @@ def _train_network(
         mistakes.keep, folder.artifacts, config.tracking.keep_mistakes, trainer.evaluated,
         preprocessing=trainer.preprocessing, source=source,
     )  # fmt: skip
-    num_parameters = trainer.num_parameters
+    costs = cost_limits.costs(trainer.network, config.objectives, image_size=config.data.image_size)
     validated = None if is_final else valid_images
-    with fold.open_record(job, num_parameters) as record, folder.writing(trial.check_lease):
+    with fold.open_record(job, costs["num_parameters"]) as record, folder.writing(trial.check_lease):
         run = TrainingRun(
             trial, record, folder,
             epochs=config.epochs, rungs=config.rungs, max_seconds=config.max_seconds,
             reported="train_accuracy" if is_final else config.objectives[0],
-            num_parameters=num_parameters, last=last, part=fold.label,
+            costs=costs, last=last, part=fold.label,
             valid_groups_N=None if validated is None else validated.groups_N,
         )  # fmt: skip
         run.begin()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from densenet_sweep.drawing import png
 from densenet_sweep.drawing.scene import Picture
-from densenet_sweep.report.pictures import cost, expected, overlaid, parallel, progress, search, timeline
+from densenet_sweep.report.pictures import cost, expected, families, overlaid, parallel, progress, search, timeline
 from densenet_sweep.report.pictures.subject import Subject, read, read_early
 from densenet_sweep.results.study import Study
 
@@ -19,7 +19,7 @@ _Make = Callable[[Subject], Picture | None]
 _PROGRESS: tuple[_Make, ...] = (progress.history, progress.learning_curves)
 # Of the early values of all trials, and of the complete trials.
 _SEARCH: tuple[_Make, ...] = (search.importance, search.contour, parallel.parallel, search.slices)
-_COST: tuple[_Make, ...] = (cost.front, timeline.timeline)
+_COST: tuple[_Make, ...] = (cost.front, families.fronts, timeline.timeline)
 
 
 @dataclass(frozen=True)

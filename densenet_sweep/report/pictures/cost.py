@@ -12,11 +12,11 @@ from densenet_sweep.report.pictures.subject import Objective, Subject, padded, s
 from densenet_sweep.results.study import Trial
 
 # The costs of a trial besides its objectives, by name and unit on an axis.
-_COSTS: dict[str, Callable[[Trial], float | None]] = {
+COSTS: dict[str, Callable[[Trial], float | None]] = {
     "parameters": lambda trial: trial.num_parameters,
     "training time (s)": lambda trial: trial.seconds,
 }
-_LOG_RATIO = 8.0
+LOG_RATIO = 8.0
 _FEWEST = 3
 
 
@@ -27,7 +27,7 @@ def front(subject: Subject) -> Picture | None:
         return None
     if len(subject.objectives) > 1:
         return _of_objectives(subject, trials)
-    panels = [_against(subject, trials, label, cost) for label, cost in _COSTS.items()]
+    panels = [_against(subject, trials, label, cost) for label, cost in COSTS.items()]
     found = tuple(panel for panel in panels if panel is not None)
     if not found:
         return None
@@ -43,7 +43,7 @@ def _against(subject: Subject, trials: Sequence[Trial], label: str, cost_of: Cal
         return None
     chosen = undominated([(cost, trial.values[0]) for trial, cost in known], (False, subject.metric.is_maximized))
     costs = [cost for _, cost in known]
-    is_log = min(costs) > 0 and max(costs) / min(costs) >= _LOG_RATIO
+    is_log = min(costs) > 0 and max(costs) / min(costs) >= LOG_RATIO
     limits = padded(min(costs), max(costs), is_log=is_log)
     axis = Axis(label, is_log=is_log, limits=limits, is_short=label == "parameters")
     numbers = {known[index][0].number for index in chosen}

@@ -46,7 +46,7 @@ def test_a_network_without_a_linear_layer_has_no_head():
         parts.head(nn.Sequential(nn.Conv2d(1, 1, 1)))
 
 
-@pytest.mark.parametrize("architecture", ["densenet121", "densenet_bc", "resnet18"])
+@pytest.mark.parametrize("architecture", ["densenet121", "densenet_bc", "resnet18", "resnet"])
 def test_what_the_config_accepts_is_in_the_network(architecture):
     import densenet_sweep
 

@@ -15,6 +15,10 @@ CASES = [
     ["architecture=densenet_bc", "architecture.memory_efficient=true", "architecture.conv_bias=true"],
     ["architecture=densenet_bc100_k12", "architecture.compression=0.7", "data=digits"],
     ["architecture=densenet121", "data=cifar100", "data.image_size=64", "architecture.conv_bias=true"],
+    ["architecture=resnet", "data.image_size=33"],
+    ["architecture=resnet", "architecture.depth=8", "architecture.width=5", "architecture.shortcut=B", "data=cifar10"],
+    ["architecture=resnet", "architecture.depth=14", "architecture.pre_activation=true"],
+    ["architecture=resnet", "architecture.pre_activation=true", "architecture.shortcut=B"],
     ["architecture=resnet18", "data.image_size=33"],
     ["architecture=resnet18", "data=cifar10", "architecture.stem=imagenet", "data.image_size=64"],
 ]

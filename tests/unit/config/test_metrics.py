@@ -49,7 +49,7 @@ def test_every_objective_is_recorded_for_the_last_epoch():
             validation=EVALUATION,
         )
     )
-    of_the_trial = {"num_parameters", "total_seconds"}
+    of_the_trial = {"num_parameters", "num_macs", "total_seconds"}
     assert set(OBJECTIVES) == set(recorded) - {"lr"} | of_the_trial
 
 

@@ -7,6 +7,7 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
+from densenet_sweep.drawing import theme
 from densenet_sweep.drawing.scene import Band, Bars, Curves, Line, Parallel, Picture, Points, Surface
 from densenet_sweep.report import pictures
 from densenet_sweep.report.pictures import cost, expected, parallel, progress, search, subject
@@ -316,6 +317,39 @@ def test_the_front_of_several_objectives_is_the_studys(caplog):
     (front,) = [mark for mark in marks(picture, Points) if mark.name == "on the Pareto front"]
     assert sorted(front.x) == [100, 5000, 9000]
     assert warnings_of(caplog) == []
+
+
+def test_architectures_that_are_searched_have_a_front_each():
+    found = drawn(of_architectures(("bc", 0.9, 9000), ("bc", 0.8, 9500), ("net", 0.85, 100), ("bc", 0.7, 200), ("net", 0.6, 90)))
+    assert list(found)[-2:] == ["pareto_front", "front_by_architecture"]
+    picture = found["front_by_architecture"]
+    assert picture.note.startswith("bc (3 complete trials), net (2 complete trials). ")
+    assert [panel.x.label for panel in picture.panels] == ["parameters", "training time (s)"]
+    fronts = {it.name: list(zip(it.x, it.y, strict=True)) for it in picture.panels[0].marks if isinstance(it, Points) if it.name}
+    assert fronts == {"bc": [(200, 0.7), (9000, 0.9)], "net": [(90, 0.6), (100, 0.85)]}
+    assert [list(line.y) for line in picture.panels[0].marks if isinstance(line, Line)] == [[0.7, 0.9], [0.6, 0.85]]
+    bars = [mark for mark in picture.panels[0].marks if isinstance(mark, Curves)]
+    assert [(len(mark.paths), mark.colour) for mark in bars] == [(2, theme.BLUE), (2, theme.ORANGE)]
+
+
+def test_one_architecture_has_no_front_of_its_own():
+    assert "front_by_architecture" not in drawn(of_architectures(("bc", 0.9, 9000), ("bc", 0.8, 500), ("bc", 0.7, 200)))
+
+
+def of_architectures(*trials: tuple[str, float, float]) -> optuna.Study:
+    """A study of two objectives whose trials have this architecture, accuracy and number of parameters."""
+    study = optuna.create_study(directions=["maximize", "minimize"])
+    study.set_user_attr("config", {"objective": ["valid_accuracy", "num_parameters"]})
+    for name, accuracy, size in trials:
+        study.add_trial(
+            create_trial(
+                values=[accuracy, size],
+                params={"architecture": name},
+                distributions={"architecture": CategoricalDistribution(["bc", "net"])},
+                user_attrs={"num_parameters": size, "seconds": size / 100, "num_valid": 6000},
+            )
+        )
+    return study
 
 
 @pytest.mark.parametrize(

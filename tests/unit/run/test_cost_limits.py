@@ -1,4 +1,5 @@
 import pytest
+import torch
 
 from densenet_sweep.config import composition
 from densenet_sweep.run import cost_limits
@@ -33,6 +34,16 @@ def test_parameters_are_counted(limit, is_over):
     assert found == {"num_parameters": 20_470}
     assert cost_limits.excesses(given.limits, found) == {"num_parameters": pytest.approx(20_470 / limit - 1)}
     assert (cost_limits.message(given.limits, found) != "") is is_over
+
+
+def test_multiply_accumulates_are_counted_where_they_are_an_objective():
+    given = composition.typed(composition.compose(["architecture=resnet", "data=cifar10"]))
+    network = build_network(given)
+    before = [it.clone() for it in network.state_dict().values()], torch.random.get_rng_state()
+    assert cost_limits.costs(network, ["valid_accuracy"], image_size=32) == {"num_parameters": 269_722}
+    found = cost_limits.costs(network, ["valid_accuracy", "num_macs"], image_size=32)
+    assert found == {"num_parameters": 269_722, "num_macs": 40_551_040}
+    assert all(map(torch.equal, [*network.state_dict().values(), torch.random.get_rng_state()], [*before[0], before[1]]))
 
 
 def test_memory_grows_with_the_batch_the_precision_and_the_optimizers_state():
