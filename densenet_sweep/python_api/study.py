@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 # Trials in a notebook's table.
 _SHOWN = 10
 
+# The first bytes of a SQLite file.
+_SQLITE = b"SQLite format 3\0"
+
 
 class Study:
     """A study as it was when it was loaded; in a notebook its last line shows the leaderboard and a picture.
@@ -120,16 +123,20 @@ class Study:
         return f"<p>{html.escape(repr(self)[1:-1])}</p><table><tr>{head}</tr>{body}</table>{drawn}"
 
 
-def load_study(where: str | Path | None = None, overrides: Sequence[str] = ()) -> Study:
+def load_study(where: str | Path | None = None, overrides: Sequence[str] = (), *, storage: str | None = None) -> Study:
     """Return a study's results.
 
     Example:
         >>> study = densenet_sweep.load_study("quickstart-fashion_mnist")
         >>> study.dataframe().sort_values("valid_accuracy")
+        >>> study = densenet_sweep.load_study("quickstart-fashion_mnist", storage="postgresql://me:***@host/sweeps")
 
     Args:
-        where: its name, or the folder of its sweep; the study used last unless given.
+        where: its name, or the folder of its sweep, or the URL or file of a storage that holds no other; the study used last
+            unless given.
         overrides: `tracking.uri=...` names the MLflow store that knows it, if no folder below `outputs` does.
+        storage: URL of the storage that holds it, as Optuna and `storage.url` take it: `sqlite:///FILE`, `postgresql://...`,
+            `grpc://HOST:PORT`, or `journal:FILE`. A password `***` is looked up in the environment.
 
     Raises:
         ValueError: no such study, in one line that lists those that exist.
@@ -139,7 +146,12 @@ def load_study(where: str | Path | None = None, overrides: Sequence[str] = ()) -
 
     try:
         found: studies.AnyStudy
-        if isinstance(where, Path) or (where is not None and "/" in where):
+        if storage is None and where is not None:
+            storage = _storage_of(where)
+            where = where if storage is None else None
+        if storage is not None:
+            found = studies.stored_study(storage, None if where is None else str(where))
+        elif isinstance(where, Path) or (where is not None and "/" in where):
             found = studies.in_folder(Path(where))
         else:
             found = studies.find(where, overrides)
@@ -148,6 +160,18 @@ def load_study(where: str | Path | None = None, overrides: Sequence[str] = ()) -
         raise
     except Exception as error:
         raise ValueError(errors.one_line(error)) from error
+
+
+def _storage_of(where: str | Path) -> str | None:
+    """Return the URL of the storage that `where` is, or None: a storage's URL, its journal or its SQLite file."""
+    text = str(where)
+    if isinstance(where, str) and ("://" in text or text.startswith("journal:")):
+        return text
+    if Path(where).is_file():
+        with Path(where).open("rb") as file:
+            is_sqlite = file.read(len(_SQLITE)) == _SQLITE
+        return f"sqlite:///{text}" if is_sqlite else f"journal:{text}" if text.endswith(".journal") else None
+    return None
 
 
 def run_sweep(overrides: Sequence[str] = (), params: Mapping[str, str] | None = None) -> Study:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from hydra_async_sweeper.application import ACCEPTED, DESCRIPTION, FoundStudy, is_study_name, read_study_file
+from hydra_async_sweeper.application import ACCEPTED, DESCRIPTION, FoundStudy, is_study_name, read_study_file, stored_study
 
 from densenet_sweep.config.schema import MlflowConfig
 from densenet_sweep.results.from_optuna import read_study
@@ -15,7 +15,7 @@ from densenet_sweep.results.study import Study
 from densenet_sweep.tracking.access import tracking_config
 from densenet_sweep.tracking.store import redacted
 
-__all__ = ["AnyStudy", "FoundStudy", "find", "found", "in_folder", "values_of"]
+__all__ = ["AnyStudy", "FoundStudy", "find", "found", "in_folder", "stored_study", "values_of"]
 
 log = logging.getLogger("densenet_sweep")
 

@@ -20,6 +20,7 @@ from hydra_async_sweeper.study.rank_correlation import RankCorrelation, rank_cor
 from hydra_async_sweeper.study.searches import SEARCHES
 from hydra_async_sweeper.study.study_file import DESCRIPTION, FoundStudy
 from hydra_async_sweeper.study.study_file import read as read_study_file
+from hydra_async_sweeper.study.study_file import stored as stored_study
 from hydra_async_sweeper.study.trust import is_trusted
 from hydra_async_sweeper.trial import (
     AT_RUNGS,
@@ -91,4 +92,5 @@ __all__ = [
     "refuse_written",
     "scrubbed",
     "set_stored",
+    "stored_study",
 ]

@@ -2,8 +2,10 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
+import optuna
 import pytest
 from sklearn.datasets import load_digits
 
@@ -55,6 +57,29 @@ def test_a_sweep_is_a_table_a_picture_and_a_model():
     assert again.results == study.results
     assert densenet_sweep.load_study("outputs/sweeps/growth_depth_lr-digits").results == study.results
     assert densenet_sweep.load_study().name == study.name
+    journal = "outputs/sweeps/growth_depth_lr-digits/study.journal"
+    for given in ({"where": f"journal:{journal}"}, {"where": journal}, {"storage": f"journal:{journal}", "where": study.name}):
+        assert densenet_sweep.load_study(**given).results == study.results
+
+
+def test_a_study_is_loaded_from_a_database():
+    made = [optuna.create_study(study_name=name, storage="sqlite:///two.db", direction="maximize") for name in ("one", "two")]
+    made[1].add_trial(optuna.create_trial(value=0.5))
+    study = densenet_sweep.load_study("two", storage="sqlite:///two.db")
+    assert (study.name, study.best.values) == ("two", (0.5,))
+    for call, message in (
+        (lambda: densenet_sweep.load_study("sqlite:///two.db"), "holds several studies; name one; there are one, two$"),
+        (lambda: densenet_sweep.load_study(Path("two.db")), "^storage=sqlite:///two.db: holds several"),
+        (lambda: densenet_sweep.load_study("three", storage="sqlite:///two.db"), "no study three; there are one, two$"),
+        (
+            lambda: densenet_sweep.load_study("one", storage="sqlite:///none.db"),
+            "^storage=sqlite:///none.db: no studies are th",
+        ),
+        (lambda: densenet_sweep.load_study("one", storage="none.db"), "none.db: journal, sqlite, journal:PATH, grpc"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
+    assert not Path("none.db").exists()
 
 
 @pytest.mark.parametrize(

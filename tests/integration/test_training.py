@@ -267,7 +267,12 @@ def test_other_precisions_train(command, precision):
 
 @pytest.mark.parametrize("architecture", ["densenet", "densenet_bc", "resnet18", "resnet"])
 def test_small_image_families_train_on_digits(command, architecture):
-    smaller = {"densenet": ["architecture.depth=7"], "densenet_bc": ["architecture.depth=10"], "resnet18": [], "resnet": ["architecture.depth=8"]}
+    smaller = {
+        "densenet": ["architecture.depth=7"],
+        "densenet_bc": ["architecture.depth=10"],
+        "resnet18": [],
+        "resnet": ["architecture.depth=8"],
+    }
     typed = command("data=digits", f"architecture={architecture}", *smaller[architecture], *NOTHING, "epochs=1")
     assert typed.exit_code == 0, typed.err
 

@@ -9,6 +9,7 @@ import yaml
 
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.readable import counted
+from hydra_async_sweeper.study.exclusive import is_lock
 from hydra_async_sweeper.study.passwords import redacted
 from hydra_async_sweeper.study.storage import WAYS_ON, open_storage, storage_file
 
@@ -58,6 +59,30 @@ def read(folder: Path) -> FoundStudy:
         return FoundStudy(str(entry["study_name"]), folder, entry["storage"], entry.get("n_trials"), entry.get("command"))
     except (TypeError, KeyError, ValueError, yaml.YAMLError):
         raise ValueError(f"{path}: is not the description of a study") from None
+
+
+def stored(storage: str, name: str | None = None) -> FoundStudy:
+    """Return the study called `name` in `storage`, wherever its sweep's folder is; the only one there unless named.
+
+    Args:
+        storage: as `open_storage` takes it: `sqlite:///FILE`, `postgresql://...`, `journal:PATH`, `grpc://HOST:PORT`.
+        name: of the study.
+
+    Raises:
+        ValueError: no such study, or several of which none is named; the message lists those there.
+        SweepError: it cannot be reached.
+    """
+    shown = redacted(storage)
+    lost = _lost_file(Path(), storage)
+    if lost is not None:  # opening it would create it
+        raise ValueError(f"storage={shown}: no studies are there ({lost})")
+    there = [it.study_name for it in open_storage(storage, Path()).get_all_studies() if not is_lock(it.study_name)]
+    if name is None and len(there) == 1:
+        [name] = there
+    if name not in there:
+        what = "holds several studies; name one" if name is None and there else f"no study {name or ''}".rstrip()
+        raise ValueError(f"storage={shown}: {what}; there are {', '.join(there) or 'none'}")
+    return FoundStudy(name, Path(), storage)
 
 
 def describes(folder: Path, name: str) -> bool:

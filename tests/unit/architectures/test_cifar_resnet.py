@@ -13,9 +13,7 @@ IMAGES_BCHW = torch.randn(2, 3, 9, 9, generator=torch.Generator().manual_seed(0)
 
 
 # He et al., 2015, table 6: 0.27, 0.46, 0.66, 0.85 and 1.7 million; exactly as in the implementations that reproduce them.
-@pytest.mark.parametrize(
-    ("depth", "expected"), [(20, 269_722), (32, 464_154), (44, 658_586), (56, 853_018), (110, 1_727_962)]
-)
+@pytest.mark.parametrize(("depth", "expected"), [(20, 269_722), (32, 464_154), (44, 658_586), (56, 853_018), (110, 1_727_962)])
 def test_parameters_as_published(depth, expected):
     networks = [resnet(in_channels=3, num_classes=10, depth=depth, pre_activation=it) for it in (False, True)]
     assert [sum(it.numel() for it in network.parameters()) for network in networks] == [expected, expected]
@@ -26,12 +24,17 @@ def test_multiply_accumulates_as_published():
     counted = describe(resnet(in_channels=3, num_classes=10, depth=20), image_size=32, batch_size=1)
     full = 16 * 16 * 9 * 32 * 32
     assert counted.num_macs == 3 * 16 * 9 * 32 * 32 + 6 * full + 2 * (full // 2 + 5 * full) + 640 == 40_551_040
-    assert [stage.shape for stage in counted.stages if stage.name.startswith("layer")] == [(16, 32, 32), (32, 16, 16), (64, 8, 8)]
+    assert [stage.shape for stage in counted.stages if stage.name.startswith("layer")] == [
+        (16, 32, 32),
+        (32, 16, 16),
+        (64, 8, 8),
+    ]
 
 
 def test_option_b_has_two_projections_and_their_norms():
     plain, projected = (
-        sum(it.numel() for it in resnet(in_channels=3, num_classes=10, depth=20, shortcut=option).parameters()) for option in "AB"
+        sum(it.numel() for it in resnet(in_channels=3, num_classes=10, depth=20, shortcut=option).parameters())
+        for option in "AB"
     )
     assert projected - plain == 16 * 32 + 32 * 64 + 2 * (32 + 64)
 
@@ -72,7 +75,9 @@ def test_grad_cam_is_the_class_activation_map(pre_activation):
     torch.testing.assert_close(found_BHW, expected_BHW / expected_BHW.amax(dim=(1, 2), keepdim=True))
 
 
-@pytest.mark.parametrize(("depth", "suggested"), [(21, "20 or 26"), (2, "8 or 14"), (0, "8 or 14"), (-4, "8 or 14"), (22, "20 or 26")])
+@pytest.mark.parametrize(
+    ("depth", "suggested"), [(21, "20 or 26"), (2, "8 or 14"), (0, "8 or 14"), (-4, "8 or 14"), (22, "20 or 26")]
+)
 def test_other_depths_are_refused(depth, suggested):
     with pytest.raises(ValueError, match=rf"^architecture\.depth={depth}: a depth of 6n\+2 is accepted, such as {suggested}$"):
         resnet(in_channels=1, num_classes=2, depth=depth)

@@ -134,7 +134,10 @@ def test_the_command_line_wins_over_experiment_and_sweep():
         (["architecture.compression=0"], "architecture.compression=0: a number above 0 and at most 1"),
         (["architecture.drop_rate=1"], "architecture.drop_rate=1: a number at least 0 and below 1"),
         (["architecture.stem=large"], "architecture.stem=large: one of small, imagenet is accepted"),
-        (["architecture=resnet", "architecture.depth=22"], "architecture.depth=22: a depth of 6n+2 is accepted, such as 20 or 26"),
+        (
+            ["architecture=resnet", "architecture.depth=22"],
+            "architecture.depth=22: a depth of 6n+2 is accepted, such as 20 or 26",
+        ),
         (["architecture=resnet", "architecture.depth=null"], "architecture.depth=null: a depth of 6n+2 is accepted"),
         (["architecture=resnet", "architecture.width=0"], "architecture.width=0: a whole number of at least 1 is accepted"),
         (["architecture=resnet", "architecture.shortcut=C"], "architecture.shortcut=C: one of A, B is accepted"),

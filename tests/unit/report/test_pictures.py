@@ -320,12 +320,16 @@ def test_the_front_of_several_objectives_is_the_studys(caplog):
 
 
 def test_architectures_that_are_searched_have_a_front_each():
-    found = drawn(of_architectures(("bc", 0.9, 9000), ("bc", 0.8, 9500), ("net", 0.85, 100), ("bc", 0.7, 200), ("net", 0.6, 90)))
+    found = drawn(
+        of_architectures(("bc", 0.9, 9000), ("bc", 0.8, 9500), ("net", 0.85, 100), ("bc", 0.7, 200), ("net", 0.6, 90))
+    )
     assert list(found)[-2:] == ["pareto_front", "front_by_architecture"]
     picture = found["front_by_architecture"]
     assert picture.note.startswith("bc (3 complete trials), net (2 complete trials). ")
     assert [panel.x.label for panel in picture.panels] == ["parameters", "training time (s)"]
-    fronts = {it.name: list(zip(it.x, it.y, strict=True)) for it in picture.panels[0].marks if isinstance(it, Points) if it.name}
+    fronts = {
+        it.name: list(zip(it.x, it.y, strict=True)) for it in picture.panels[0].marks if isinstance(it, Points) if it.name
+    }
     assert fronts == {"bc": [(200, 0.7), (9000, 0.9)], "net": [(90, 0.6), (100, 0.85)]}
     assert [list(line.y) for line in picture.panels[0].marks if isinstance(line, Line)] == [[0.7, 0.9], [0.6, 0.85]]
     bars = [mark for mark in picture.panels[0].marks if isinstance(mark, Curves)]
