@@ -29,9 +29,9 @@ class PaddedShortcut(nn.Module):
 class Block(nn.Module):
     """Two 3x3 convolutions beside a shortcut: (B, in_channels, H, W) to (B, out_channels, ceil(H / stride), ceil(W / stride)).
 
-    Each convolution is followed by its BatchNorm, and the sum by a ReLU. With `pre_activation` BatchNorm and ReLU stand before
-    each convolution instead (He et al., "Identity Mappings in Deep Residual Networks", ECCV 2016, figure 1), and the shortcut of
-    a block that changes the shape, or that is the network's first, reads what they give, as in the authors' code.
+    Each convolution is followed by its BatchNorm, and the sum by a ReLU. With `pre_activation`, BatchNorm and ReLU stand before
+    each convolution instead (He et al., "Identity Mappings in Deep Residual Networks", ECCV 2016, figure 1). The shortcut of a
+    block that changes the shape, and of the network's first, then reads what they give, as in the authors' code.
     """
 
     def __init__(
