@@ -68,11 +68,6 @@ class Trainer:
         """The network whose results count: the average, if there is one."""
         return self.network if self.average is None else self.average.network
 
-    @property
-    def num_parameters(self) -> int:
-        """Number of weights, frozen ones included."""
-        return sum(parameter.numel() for parameter in self.network.parameters())
-
     def restore(self, last: Mapping[str, Any]) -> None:
         """Continue from the state of a checkpoint; see `RunFolder.keep`."""
         self.network.load_state_dict(last["network"])
