@@ -119,6 +119,7 @@ class ImageTableConfig(ImageFolderConfig):
     label_column: str = MISSING
     split_column: str | None = MISSING
     group_column: str | None = MISSING
+    weight_column: str | None = None
     label_separator: str | None = "|"
     multi_label: bool | None = None
     leave_out: list[str] | None = None

@@ -87,11 +87,20 @@ class Augmentation:
             floats_BCHW = floats_BCHW.masked_fill(hole_BHW[:, None], 0.0)
         return floats_BCHW
 
-    def mix(self, floats_BCHW: Tensor, labels: Tensor, draws: Draws, num_outputs: int) -> tuple[Tensor, Tensor]:
-        """Return the images mixed in pairs and targets_BK, the share of each class; without mixing what was given."""
+    def mix(
+        self, floats_BCHW: Tensor, labels: Tensor, draws: Draws, num_outputs: int, weights_B: Tensor | None = None
+    ) -> tuple[Tensor, ...]:
+        """Return the images mixed in pairs and targets_BK, the share of each class; without mixing what was given.
+
+        Where there are weights, they follow: a mixed image counts as its two images do in their shares.
+        """
         if not self.mixup and not self.cutmix:
-            return floats_BCHW, labels
-        return mixing.mixed(floats_BCHW, mixing.targets(labels, num_outputs), self.mixup, self.cutmix, draws)
+            return (floats_BCHW, labels) if weights_B is None else (floats_BCHW, labels, weights_B)
+        targets_BK = mixing.targets(labels, num_outputs)
+        if weights_B is None:
+            return mixing.mixed(floats_BCHW, targets_BK, self.mixup, self.cutmix, draws)
+        mixed_BCHW, weighted_BK = mixing.mixed(floats_BCHW, targets_BK * weights_B[:, None], self.mixup, self.cutmix, draws)
+        return mixed_BCHW, *mixing.unweighted(weighted_BK)
 
     def _geometry(self, floats_BCHW: Tensor, draws: Draws) -> Tensor:
         size = len(floats_BCHW)

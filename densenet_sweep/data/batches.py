@@ -14,6 +14,7 @@ from densenet_sweep.data.draws import Draws
 from densenet_sweep.data.images import Images
 from densenet_sweep.data.preprocessing import Preprocessing
 from densenet_sweep.data.streaming import batches
+from densenet_sweep.data.weights import of_mean_one
 
 
 class EvalBatches:
@@ -36,7 +37,7 @@ class EvalBatches:
 
 
 class TrainBatches:
-    """The images in a new order each epoch, augmented.
+    """The images in a new order each epoch, augmented, with their weights where they have some.
 
     An epoch shows every image once. With `sampling="balanced"` it shows as many images, each class equally often, and within a
     class each image equally often, both to within one.
@@ -80,14 +81,19 @@ class TrainBatches:
         if len(starts) > 1 and len(images) - starts[-1] == 1:
             del starts[-1]
         self._bounds = [*starts, len(images)]
+        weights_N = of_mean_one(images)
+        self._weights_N = None if weights_N is None else weights_N.to(self._device)
 
     @property
     def num_batches(self) -> int:
         """How many batches an epoch has."""
         return len(self._bounds) - 1
 
-    def __call__(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield (images_BCHW of float32, labels_B) of the epoch with this index; of mixed images targets_BK, not labels_B."""
+    def __call__(self, epoch: int) -> Iterator[tuple[Tensor, ...]]:
+        """Yield (images_BCHW of float32, labels_B) of the epoch with this index; of mixed images targets_BK, not labels_B.
+
+        Weights of the images follow as weights_B, whose mean over all of them is 1.
+        """
         device = self._device
         # The order is drawn on the CPU, so that it is the same on every device.
         order = Generator().manual_seed(_mix(self._seed, epoch, 0))
@@ -107,7 +113,8 @@ class TrainBatches:
             floats_BCHW = self._augmentation.before_normalizing(floats_BCHW, generator, turn_N[chosen_B], draws)
             floats_BCHW = self._preprocessing.normalize(floats_BCHW)
             floats_BCHW = self._augmentation.after_normalizing(floats_BCHW, generator, draws)
-            yield self._augmentation.mix(floats_BCHW, labels_B, draws, self._num_outputs)
+            weights_B = None if self._weights_N is None else self._weights_N[chosen_B]
+            yield self._augmentation.mix(floats_BCHW, labels_B, draws, self._num_outputs, weights_B)
 
 
 def _by_class(labels_N: Tensor) -> list[Tensor]:

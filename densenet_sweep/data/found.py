@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from densenet_sweep.data import labels
+from densenet_sweep.data import labels, weights
 from densenet_sweep.data.images import Images, Source
 
 _MOST_CLASSES = 20
@@ -32,6 +32,8 @@ def line(source: Source, train: Images, valid: Images | None, folds: Sequence[Im
     if source.value_range is not None:
         low, high = source.value_range
         parts.append(f"values {low:g} (black) to {high:g} (white)")
+    if weighed := weights.described(train):
+        parts.append(f"train has {weighed}")
     if found.skipped:
         parts.append(f"left out: {found.skipped}")
     if folds:

@@ -9,6 +9,7 @@ import numpy as np
 
 from densenet_sweep.counts import counted
 from densenet_sweep.data import labels, picture_set
+from densenet_sweep.data import weights as weighting
 from densenet_sweep.data.image_folder import SPLIT_NAMES
 from densenet_sweep.data.images import Source
 from densenet_sweep.data.picture_set import Listed
@@ -31,6 +32,7 @@ def image_table(
     label_column: str = "label",
     split_column: str | None = _SPLIT,
     group_column: str | None = None,
+    weight_column: str | None = None,
     label_separator: str | None = labels.SEPARATOR,
     multi_label: bool | None = None,
     leave_out: Sequence[str] | None = None,
@@ -49,6 +51,8 @@ def image_table(
         split_column: of `train`, `val` and `test`, or usual other names; None, or a table without a column `split`: test
             and validation pictures are set apart.
         group_column: of what belongs together, such as a patient; a group is in one split.
+        weight_column: of how much each picture counts in the training loss: numbers of at least 0. Those of pictures for
+            testing are not read.
         label_separator: between the labels of a picture; None: each cell is one class.
         multi_label: whether a cell lists labels, any number of them; None: if the separator is in any cell.
         leave_out: a column and a value of it: the pictures with this value are those for testing, and no others, whatever the
@@ -68,14 +72,14 @@ def image_table(
     columns = [path_column, label_column]
     if split_column is not None and (split_column in rows or split_column != _SPLIT):
         columns.append(split_column)
-    columns += [it for it in (group_column, *(leave_out or ())[:1]) if it is not None and it not in columns]
+    columns += [it for it in (group_column, weight_column, *(leave_out or ())[:1]) if it is not None and it not in columns]
     missing = [column for column in columns if column not in rows]
     if missing:
         has = ", ".join(str(column) for column in rows.columns)
         raise ValueError(f"{name}: has no column {missing[0]}; it has {has}")
     text = {column: [_as_text(value, label_separator) for value in rows[column].tolist()] for column in columns}
     separator = _separator(text[label_column], label_separator, multi_label)
-    for column in columns:
+    for column in [it for it in columns if it != weight_column]:
         empty = [row for row, value in enumerate(text[column]) if not value]
         if empty and (column != label_column or separator is None):
             hint = "; data.multi_label=true if a picture may have no label" if column == label_column else ""
@@ -98,6 +102,10 @@ def image_table(
         _refuse_crossing(text[group_column], splits, group_column, name)
     if splits is not None and "train" not in splits:
         raise ValueError(f"{name}: {split_column} names no picture for training; train is accepted")
+    weights = None
+    if weight_column is not None:
+        is_used = [split != "test" for split in splits] if splits is not None else [True] * len(rows)
+        weights = weighting.parse(text[weight_column], is_used, column=weight_column, name=name)
     listed = Listed(
         base,
         class_names,
@@ -107,6 +115,7 @@ def image_table(
         groups,
         Counter(),
         untested=f"{name}: {split_column} names no picture for testing; test is accepted",
+        weights=weights,
     )
     return picture_set.load(
         listed,

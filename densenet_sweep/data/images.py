@@ -7,7 +7,7 @@ import functools
 import hashlib
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -25,8 +25,9 @@ class Images:
 
     A selection refers to the original pixels, so the splits of a data set share them; if they are a mapped file, all processes
     of a machine do. They are never written to. Of images with several labels, labels_NK are multi-hot; see `labels`. groups_N
-    number what belongs together, such as the pictures of a patient; None where images are independent. Of a copy on another
-    device, `copied` is what it is a copy of.
+    number what belongs together, such as the pictures of a patient; None where images are independent. weights_N (float32) say
+    how much each image counts in the training loss; None: all as much. Of a copy on another device, `copied` is what it is a
+    copy of.
     """
 
     pixels_MCHW: Tensor
@@ -34,6 +35,7 @@ class Images:
     rows_N: Tensor | None = None
     groups_N: np.ndarray | None = None
     copied: "Images | None" = None
+    weights_N: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.pixels_MCHW.dtype != torch.uint8 or self.pixels_MCHW.ndim != 4:
@@ -43,6 +45,8 @@ class Images:
         rows_N = self.pixels_MCHW if self.rows_N is None else self.rows_N
         if self.labels_N.dtype != torch.int64 or self.labels_N.ndim > 2 or self.labels_N.shape[:1] != rows_N.shape[:1]:
             raise ValueError(f"labels of shape {tuple(self.labels_N.shape)} do not go with {counted(len(rows_N), 'image')}")
+        if self.weights_N is not None and self.weights_N.shape != rows_N.shape[:1]:
+            raise ValueError(f"{counted(len(self.weights_N), 'weight')} do not go with {counted(len(rows_N), 'image')}")
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -61,11 +65,13 @@ class Images:
 
     @functools.cached_property
     def digest(self) -> str:
-        """A hash (16 hexadecimal digits) of these images and labels in this order."""
+        """A hash (16 hexadecimal digits) of these images, labels and weights in this order."""
         content = hashlib.blake2b(repr(self.shape).encode(), digest_size=8)
         for block_BCHW in self.blocks():
             content.update(block_BCHW.detach().cpu().contiguous().numpy().data)
-        content.update(self.labels_N.detach().cpu().contiguous().numpy().data)
+        for numbers in (self.labels_N, self.weights_N):
+            if numbers is not None:
+                content.update(numbers.detach().cpu().contiguous().numpy().data)
         return content.hexdigest()
 
     def __len__(self) -> int:
@@ -86,14 +92,19 @@ class Images:
         rows_B = indices if self.rows_N is None else self.rows_N[indices]
         groups_B = None if self.groups_N is None else self.groups_N[indices.cpu().numpy()]
         copied = None if self.copied is None else self.copied.select(indices.cpu())
-        return Images(self.pixels_MCHW, self.labels_N[indices], rows_B, groups_B, copied)
+        weights_B = None if self.weights_N is None else self.weights_N[indices]
+        return Images(self.pixels_MCHW, self.labels_N[indices], rows_B, groups_B, copied, weights_B)
 
     def joined(self, others: "Images") -> "Images":
         """Return these images followed by `others`."""
         labels_B = torch.cat([self.labels_N, others.labels_N])
         if self.pixels_MCHW is others.pixels_MCHW and self.rows_N is not None and others.rows_N is not None:
-            return Images(self.pixels_MCHW, labels_B, torch.cat([self.rows_N, others.rows_N]))
-        return Images(torch.cat([self.images_NCHW, others.images_NCHW]), labels_B)
+            joined = Images(self.pixels_MCHW, labels_B, torch.cat([self.rows_N, others.rows_N]))
+        else:
+            joined = Images(torch.cat([self.images_NCHW, others.images_NCHW]), labels_B)
+        if self.weights_N is None or others.weights_N is None:
+            return joined
+        return replace(joined, weights_N=torch.cat([self.weights_N, others.weights_N]))
 
     def to(self, device: torch.device) -> "Images":
         """Return these images on `device`, without the other rows of the pixels."""
@@ -104,7 +115,8 @@ class Images:
         for block_BCHW in self.blocks():
             images_NCHW[start : start + len(block_BCHW)] = block_BCHW
             start += len(block_BCHW)
-        return Images(images_NCHW, self.labels_N.to(device), groups_N=self.groups_N, copied=self.as_read)
+        weights_N = None if self.weights_N is None else self.weights_N.to(device)
+        return Images(images_NCHW, self.labels_N.to(device), groups_N=self.groups_N, copied=self.as_read, weights_N=weights_N)
 
 
 class HeldBack:

@@ -26,6 +26,14 @@ def counts(labels_N: Tensor | np.ndarray, num_classes: int) -> list[int]:
     return found
 
 
+def totals(labels_N: Tensor, num_classes: int, weights_N: Tensor | None) -> Tensor:
+    """Return totals_K of float64, the sum of the images' weights by class; without weights their number."""
+    weights_N = torch.ones(len(labels_N), device=labels_N.device) if weights_N is None else weights_N
+    if is_multi_label(labels_N):
+        return weights_N.double() @ labels_N.double()
+    return torch.bincount(labels_N, weights=weights_N.double(), minlength=num_classes)
+
+
 def has(labels_N: np.ndarray, label: int) -> np.ndarray:
     """Return has_N, whether each image has this class."""
     has_N: np.ndarray = labels_N[:, label] > 0 if is_multi_label(labels_N) else labels_N == label

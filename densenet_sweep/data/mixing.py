@@ -65,6 +65,18 @@ def mixed(images_BCHW: Tensor, targets_BK: Tensor, mixup: float, cutmix: float, 
     return mixed_BCHW, torch.lerp(targets_BK.roll(1, 0), targets_BK, share_B[:, None])
 
 
+def unweighted(weighted_BK: Tensor) -> tuple[Tensor, Tensor]:
+    """Return targets_BK whose shares add up to 1, and the sums of the weighted ones as weights_B.
+
+    A loss that is linear in the shares, times the weight, is then the sum of the two images' losses by share and weight. Of two
+    images of weight 0 the shares do not matter.
+    """
+    weights_B = weighted_BK.sum(dim=1)
+    is_nothing_B1 = (weights_B == 0)[:, None]
+    shares_BK = weighted_BK / weights_B[:, None].masked_fill(is_nothing_B1, 1.0)
+    return shares_BK.masked_fill(is_nothing_B1, 1 / weighted_BK.shape[1]), weights_B
+
+
 def _patches(images_BCHW: Tensor, share_B: Tensor, draws: Draws) -> Tensor:
     """Return patch_BHW, rectangles in the images' proportions, each cut at the border that it reaches over."""
     height, width = images_BCHW.shape[2:]

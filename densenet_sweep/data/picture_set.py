@@ -36,6 +36,7 @@ class Listed:
         labels: of the same; of several labels each, multi-hot.
         splits: of the same, each one of `SPLITS`; None where none are given.
         groups: of the same, numbered from 0; None where pictures do not belong together.
+        weights: of the same, in the training loss; None where all count as much.
         skipped: how many files were left out, by the reason.
         remark: for the user.
         untested: why there are no test pictures though `splits` are given.
@@ -50,6 +51,7 @@ class Listed:
     skipped: Counter[str] = field(default_factory=Counter)
     remark: str = ""
     untested: str = ""
+    weights: Sequence[float] | None = None
 
 
 def load(listed: Listed, how: Reading, *, stem: str, test_fraction: float, split_seed: int, skips_bad: bool) -> Source:
@@ -128,7 +130,8 @@ def load(listed: Listed, how: Reading, *, stem: str, test_fraction: float, split
 
     def select(name: str) -> Images:
         groups_M = None if listed.groups is None else np.asarray(listed.groups)[rows]
-        return replace(decoded.images, groups_N=groups_M).select(torch.from_numpy(places[name]))
+        weights_M = None if listed.weights is None else torch.tensor(np.asarray(listed.weights)[rows], dtype=torch.float32)
+        return replace(decoded.images, groups_N=groups_M, weights_N=weights_M).select(torch.from_numpy(places[name]))
 
     def load_test() -> Images:
         if untested:

@@ -1,5 +1,6 @@
 """The parts of a run, instantiated from the sections of its config that name them."""
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -11,7 +12,7 @@ from torch import nn
 from densenet_sweep.config.data_sections import DataConfig
 from densenet_sweep.config.hydra_private import allowed_at_a_call
 from densenet_sweep.config.optimizer_schema import OptimizerConfig
-from densenet_sweep.config.schema import ArchitectureConfig, LossConfig, ScheduleConfig, TrackingConfig
+from densenet_sweep.config.schema import ArchitectureConfig, ConfigError, LossConfig, ScheduleConfig, TrackingConfig
 from densenet_sweep.config.targets import admitted
 from densenet_sweep.data.augmentation import Augmentation
 from densenet_sweep.data.batches import TrainBatches
@@ -45,19 +46,41 @@ def schedule(config: ScheduleConfig, trusted: Sequence[str]) -> Schedule:
 
 def loss(
     config: LossConfig,
-    labels_N: torch.Tensor,
+    images: Images,
+    device: torch.device,
     *,
     num_classes: int,
     num_outputs: int,
     label_smoothing: float,
     trusted: Sequence[str],
 ) -> Loss:
-    """Return the loss of `config`, with class weights counted in the training labels where they are to be balanced."""
+    """Return the loss of `config`, with class weights counted in the training `images` where they are to be balanced.
+
+    Raises:
+        ConfigError: another number of class weights than classes; or the images have weights, and the loss takes none.
+    """
     arguments = asdict(config)
     del arguments["class_weights"]  # which depend on the images
     build: Callable[..., Loss] = instantiate(arguments, _partial_=True, **_allowed(trusted))
-    weights_K = class_weights(config, labels_N, num_classes=num_classes, num_outputs=num_outputs)
-    return build(class_weights=weights_K, label_smoothing=label_smoothing)
+    weights_N = None if images.weights_N is None else images.weights_N.to(device)
+    weights_K = class_weights(
+        config, images.labels_N.to(device), num_classes=num_classes, num_outputs=num_outputs, weights_N=weights_N
+    )
+    built = build(class_weights=weights_K, label_smoothing=label_smoothing)
+    if weights_N is not None and not _takes_weights(built):
+        raise ConfigError(
+            f"data.weight_column: {config._target_} takes logits and labels alone; a loss that takes weights is accepted"
+        )
+    return built
+
+
+def _takes_weights(built: Loss) -> bool:
+    """Return whether a loss can be called with logits, labels and weights."""
+    try:
+        inspect.signature(built).bind(None, None, None)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def train_batches(

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from densenet_sweep.config.data_sections import DataConfig
-from densenet_sweep.data import found
+from densenet_sweep.data import found, weights
 from densenet_sweep.data.folds import fold_rows
 from densenet_sweep.data.images import Images, Source
 from densenet_sweep.data.split import check_classes, few_images, split, subset
@@ -119,7 +119,9 @@ def _read_folds(
     def fold(valid: np.ndarray) -> Pair:
         others = np.setdiff1d(np.arange(len(labels_N)), valid)
         train, held_out = (everything.select(torch.from_numpy(it).to(everything.labels_N.device)) for it in (others, valid))
-        return subset(train, num_train=num_train, seed=seed), held_out
+        train = subset(train, num_train=num_train, seed=seed)
+        weights.check(train, source.class_names)
+        return train, held_out
 
     return source, everything, tuple(map(fold, rows))
 
@@ -142,6 +144,7 @@ def placed(
     else:
         train, valid = subset(source.train, num_train=num_train, seed=seed), source.valid
     check_classes(train, valid, source.class_names)
+    weights.check(train, source.class_names)
     _warn(source, train, valid)
     if _are_streamed(train, device, on_device, num_more=len(valid)):
         return train, valid

@@ -23,6 +23,9 @@ from densenet_sweep.training.schedules import Schedule
 
 Batches = Iterable[tuple[Tensor, Tensor]]
 
+# The same, or followed by weights_B.
+TrainBatches = Iterable[tuple[Tensor, ...]]
+
 # How often the loss is checked inside an epoch: rarely on a GPU, where each check makes the host wait.
 _STEPS_BETWEEN_LOSS_CHECKS = {"cpu": 32, "cuda": 512}
 
@@ -36,11 +39,11 @@ class Epoch:
     """The results of one pass over the training images.
 
     Losses are nats per image, accuracies fractions in [0, 1]; those of training are means over the epoch's own batches,
-    augmented and in training mode, and its loss is the one that is minimized; a mixed image is right where the class of its
-    larger share is predicted. `lr` is that of the last step. `seconds` spans training and validation, `images_per_second`
-    training alone. `peak_memory_bytes` is that of the tensors on a GPU in this epoch; on a CPU that of the process since this
-    training began, or None where the system does not report it. `validation` is None where nothing is held out. `is_last` marks
-    the last epoch of the training.
+    augmented and in training mode. Its loss is the one that is minimized, with the images' weights. Its accuracy counts each
+    image once; a mixed image is right where the class of its larger share is predicted. `lr` is that of the last step.
+    `seconds` spans training and validation, `images_per_second` training alone. `peak_memory_bytes` is that of the tensors on a
+    GPU in this epoch; on a CPU that of the process since this training began, or None where the system does not report it.
+    `validation` is None where nothing is held out. `is_last` marks the last epoch of the training.
     """
 
     index: int
@@ -59,7 +62,7 @@ def fit(
     optimizer: torch.optim.Optimizer,
     schedule: Schedule,
     *,
-    train_batches: Callable[[int], Batches],
+    train_batches: Callable[[int], TrainBatches],
     valid_batches: Callable[[], Batches] | None,
     num_batches: int,
     epochs: int,
@@ -83,7 +86,8 @@ def fit(
         network: maps float images_BCHW to logits_BK; on the device of the batches.
         optimizer: its `lr` at the call is the peak that `schedule` scales.
         schedule: progress in [0, 1) to a factor, called before every step.
-        train_batches: epoch index to that epoch's pairs (images_BCHW, labels_B), or targets_BK of mixed images.
+        train_batches: epoch index to that epoch's pairs (images_BCHW, labels_B), or targets_BK of mixed images;
+            where images have weights, triples with weights_B, which are passed to the loss.
         valid_batches: the validation split's pairs, or None where nothing is held out.
         num_batches: how many pairs `train_batches` yields in an epoch.
         epochs: index at which training ends.
@@ -121,7 +125,7 @@ def fit(
         num_correct = torch.zeros((), dtype=torch.int64, device=device)
         num_images = 0
         lr = 0.0
-        for step, (images_BCHW, labels) in enumerate(train_batches(index)):
+        for step, (images_BCHW, labels, *weights) in enumerate(train_batches(index)):
             progress = (index * num_batches + step) / (epochs * num_batches)
             if max_seconds is not None:
                 progress = min(1.0, max(progress, (spent + time.perf_counter() - start) / max_seconds))
@@ -133,7 +137,7 @@ def fit(
             with autocast(device, dtype):
                 logits_BK = network(images_BCHW.contiguous(memory_format=torch.channels_last))
             logits_BK = logits_BK.float()
-            batch_loss = loss(logits_BK, labels)
+            batch_loss = loss(logits_BK, labels, *weights)
             batch_loss.backward()  # type: ignore[no-untyped-call]  # torch 2.15 has no annotation there
             if max_grad_norm is not None:
                 nn.utils.clip_grad_norm_(network.parameters(), max_grad_norm)

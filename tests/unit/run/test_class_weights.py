@@ -33,3 +33,13 @@ def test_balanced_weights_of_labels_make_up_for_the_images_without_them():
     labels_NK = torch.tensor([[1, 1], [0, 1], [0, 1], [0, 0]])
     found = class_weights(BinaryCrossEntropyConfig("", "balanced"), labels_NK, num_classes=2, num_outputs=2)
     assert found.tolist() == [3.0, pytest.approx(1 / 3)]
+
+
+def test_balanced_weights_make_up_for_the_sums_of_the_images_weights():
+    of_images = torch.tensor([1.0, 0.0, 0.5, 3.0, 2.0, 1.5])  # 8 in all: 1.5, 3 and 3.5 by class
+    found = class_weights(LossConfig("", "balanced"), LABELS_N, num_classes=3, num_outputs=4, weights_N=of_images)
+    assert found.tolist() == pytest.approx([8 / (3 * 1.5), 8 / (3 * 3), 8 / (3 * 3.5), 1.0])
+    labels_NK = torch.tensor([[1, 1], [0, 1], [0, 0]])
+    of_labels = BinaryCrossEntropyConfig("", "balanced")
+    found = class_weights(of_labels, labels_NK, num_classes=2, num_outputs=2, weights_N=torch.tensor([3.0, 1.0, 2.0]))
+    assert found.tolist() == pytest.approx([(6 - 3) / 3, (6 - 4) / 4])

@@ -91,3 +91,26 @@ def test_weights_of_labels_weigh_the_images_that_have_them():
 def test_smoothed_labels_are_nearer_to_one_half():
     found = losses.binary_cross_entropy(label_smoothing=0.2)(OF_LABELS_BK[:1, :1], LABELS_BK[:1, :1])
     assert found.item() == pytest.approx(-(0.9 * math.log(0.9) + 0.1 * math.log(0.1)))
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize("name", [*MADE, "binary_cross_entropy", "shares"])
+def test_a_weight_of_two_is_an_image_shown_twice(name, smoothing):
+    loss = {**MADE, "binary_cross_entropy": losses.binary_cross_entropy, "shares": MADE["focal"]}[name](
+        label_smoothing=smoothing
+    )
+    logits_BK = torch.randn(3, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    labels = torch.tensor([0, 2, 1])
+    if name == "binary_cross_entropy":
+        labels = torch.tensor([[1, 0, 1], [0, 0, 0], [0, 1, 0]])
+    elif name == "shares":
+        labels = torch.tensor([[0.3, 0.7, 0.0], [0.0, 0.5, 0.5], [1.0, 0.0, 0.0]], dtype=torch.float64)
+    repeated = torch.tensor([0, 0, 0, 2])  # three times, not at all, once
+    weights_B = torch.tensor([3.0, 0.0, 1.0], dtype=torch.float64) * 3 / 4  # of the mean 1
+    assert loss(logits_BK, labels, weights_B).item() == pytest.approx(loss(logits_BK[repeated], labels[repeated]).item())
+
+
+def test_weights_multiply_with_those_of_classes():
+    of_classes = torch.tensor([1.0, 3.0], dtype=torch.float64)
+    loss = losses.cross_entropy(class_weights=of_classes)(LOGITS_BK, LABELS_B, torch.tensor([1.5, 0.5], dtype=torch.float64))
+    assert loss.item() == pytest.approx(-(1.5 * math.log(0.9) + 0.5 * 3 * math.log(0.2)) / (1 + 3))
