@@ -138,12 +138,14 @@ def _train(job: DictConfig, *, final: bool) -> float | tuple[float, ...]:
 
 
 def _confirmation(runtime: HydraConf, seed: int) -> dict[str, Any]:
-    """Return the name and tags of a confirmation's run; and the images of the sweep, also for a final run of its champion."""
+    """Return the name and tags of a confirmation's run; and images and thresholds of the sweep, also for its champion."""
     from densenet_sweep.confirm import finalists
 
     folder, choices = composition.sweep_dir(runtime), composition.choices(runtime)
     folders = [folder, *composition.own_config_folders(runtime)]
-    return {**finalists.described(folder, choices, seed), **finalists.images(folders, choices)}
+    thresholds = finalists.thresholds(folders, choices)
+    carried = {} if thresholds is None else {"thresholds": thresholds}
+    return {**finalists.described(folder, choices, seed), **finalists.images(folders, choices), **carried}
 
 
 def dispatch(arguments: Sequence[str]) -> None:

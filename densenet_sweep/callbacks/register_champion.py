@@ -16,6 +16,7 @@ from densenet_sweep.config import composition, from_run
 from densenet_sweep.config.metrics import METRICS
 from densenet_sweep.confirm import finalists, leave_out, verdict
 from densenet_sweep.confirm import text as confirmation
+from densenet_sweep.confirm.finalists import VERDICT
 from densenet_sweep.counts import counted
 from densenet_sweep.results import next_commands
 from densenet_sweep.results.next_commands import command
@@ -57,11 +58,11 @@ class RegisterChampion(Callback):
         console.print()
         if read.column:
             leave_out.show(study, read, console)
-            (folder / "confirmation.json").write_text(json.dumps(leave_out.as_object(study, read), indent=2), encoding="utf-8")
+            (folder / VERDICT).write_text(json.dumps(leave_out.as_object(study, read), indent=2), encoding="utf-8")
             return
         found = verdict.reach(study, folder, read)
         confirmation.show(found, console)
-        (folder / "confirmation.json").write_text(json.dumps(confirmation.as_object(found), indent=2), encoding="utf-8")
+        (folder / VERDICT).write_text(json.dumps(confirmation.as_object(found), indent=2), encoding="utf-8")
         _record_result(config, study_name, found)
         if found.champion is None:
             return
@@ -172,7 +173,7 @@ def _annotate_parent(
 def _keep_in_parent(config: DictConfig, study_name: str, folder: Path) -> None:
     client, parent = _parent(config, study_name)
     if parent is not None:
-        for path in (folder / "confirmation.json", folder / "experiment" / "champion.yaml"):
+        for path in (folder / VERDICT, folder / "experiment" / "champion.yaml"):
             client.log_artifact(parent, str(path))
 
 

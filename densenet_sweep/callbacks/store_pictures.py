@@ -69,7 +69,7 @@ def _store(client: "MlflowClient", parent: str, study: "Study", sweep_dir: Path,
     drawn = draw(study)
     found = read_study_file(sweep_dir)
     known = provenance.read(client, study, uri)
-    wrong = mistakes.of_study(study, sweep_dir)
+    wrong = mistakes.of_study(study, sweep_dir, mistakes.from_store(uri))
     readings = of_study.readings(of_study.confirmations(study.name))
     reported = report.Reported(study, found.command, known.tags, drawn, wrong=wrong, readings=readings, runs=known.runs)
     with tempfile.TemporaryDirectory() as temporary:

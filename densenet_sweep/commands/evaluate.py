@@ -9,7 +9,7 @@ import math
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,11 +25,14 @@ from densenet_sweep.counts import counted
 if TYPE_CHECKING:
     import numpy as np
 
-    from densenet_sweep.models.measured import Measured, OfClass
+    from densenet_sweep.data.image_table import Labelled
+    from densenet_sweep.models.classifier import Signature
+    from densenet_sweep.models.measured import AtThreshold, Measured, OfClass, OfLabel
     from densenet_sweep.models.opened import Opened
 
 _FORMATS = ("table", "json")
 _BATCH_SIZE = 64
+_HEADINGS = {"name": "class", "num_images": "pictures", "auroc": "AUROC", "average_precision": "average precision", "f1": "F1"}
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,10 @@ class Result:
         num_images: that were evaluated.
         metrics: with intervals.
         classes: a row each.
+        at_threshold: of two classes, what the threshold of the second one gives; None where the model has none.
+        thresholds_of: where the thresholds come from, or why there are none; empty where that is not known.
+        group_column: by whose groups the intervals are; None: by pictures.
+        num_groups: of the pictures.
         seen: how many of the files were among those of training and validation; None where that cannot be known.
         example: one of those.
     """
@@ -48,7 +55,11 @@ class Result:
     model: str
     num_images: int
     metrics: "list[Measured]"
-    classes: "list[OfClass]"
+    classes: "Sequence[OfClass] | Sequence[OfLabel]"
+    at_threshold: "AtThreshold | None"
+    thresholds_of: str
+    group_column: str | None
+    num_groups: int | None
     seen: int | None
     example: str | None
 
@@ -61,6 +72,14 @@ def parser() -> Parser:
     arguments.add_argument("overrides", nargs="*", default=[], metavar="key=value", help="tracking.uri=..., as for a run")
     arguments.add_argument("--path-column", default="path", metavar="NAME", help="of a table (path)")
     arguments.add_argument("--label-column", default="label", metavar="NAME", help="of a table (label)")
+    arguments.add_argument(
+        "--label-separator", default="|", metavar="TEXT", help="of a table, between the labels of a picture (|)"
+    )
+    arguments.add_argument(
+        "--group-column",
+        metavar="NAME",
+        help="of a table, such as a patient: intervals draw groups (the column of the training)",
+    )
     arguments.add_argument("--split", metavar="NAME", help="of a table with a column split: only these rows, such as test")
     arguments.add_argument("--format", default="table", metavar="FORMAT", help=", ".join(_FORMATS))
     arguments.add_argument("--config-dir", metavar="FOLDER", help="a further folder of config files, with options of your own")
@@ -79,48 +98,73 @@ def main(arguments: list[str]) -> None:
     foreign = [word for word in parsed.overrides if not re.match(r"[+~]*(tracking[.=]|trusted_targets=)", word)]
     if foreign:
         raise ValueError(f"{foreign[0]}: one FOLDER or TABLE is accepted, and overrides of tracking and trusted_targets")
-    paths, labels = _labelled(parsed.pictures, parsed.path_column, parsed.label_column, parsed.split)
+    labelled = _labelled(parsed.pictures, parsed.path_column, parsed.label_column, parsed.split, parsed.label_separator)
     from densenet_sweep.models.opened import open_model
 
     model = open_model(parsed.model, parsed.overrides, "evaluate", config_dir=parsed.config_dir)
-    if model.signature.is_multi_label:
-        raise ValueError(f"{parsed.model}: gives any number of labels a picture; a model of one class a picture is accepted")
-    result, num_bad = _result(model, paths, _numbers(labels, model.signature.class_names))
+    labels = _numbers(labelled, parsed.pictures, parsed.label_separator, model.signature)
+    column = _group_column(labelled, parsed.group_column, model.signature.group_column)
+    groups = None if column is None else labelled.column(column)
+    result, num_bad = _result(model, labelled.paths, labels, groups, column)
     if parsed.format == "json":
         print(json.dumps(_as_object(result), indent=2, ensure_ascii=False))
     else:
         _show(result, Console())
     if num_bad:
-        raise ValueError(f"{num_bad:,} of {counted(len(paths), 'file')} could not be read as a picture, and are not counted")
+        raise ValueError(
+            f"{num_bad:,} of {counted(len(labelled.paths), 'file')} could not be read as a picture, and are not counted"
+        )
 
 
-def _labelled(place: str, path_column: str, label_column: str, split: str | None) -> tuple[list[str], list[str]]:
-    """Return paths and classes."""
+def _labelled(place: str, path_column: str, label_column: str, split: str | None, separator: str) -> "Labelled":
+    """Return paths and labels."""
     from densenet_sweep.data import image_folder, image_table
 
     path = str(Path(place).expanduser())
     if Path(path).is_dir():
         if split is not None:
             raise ValueError(f"--split {split}: is for tables; {place}/{split} may be the folder that you mean")
-        return image_folder.labelled_in(path)
-    return image_table.labelled_in(path, path_column=path_column, label_column=label_column, split=split)
+        return image_table.Labelled(*image_folder.labelled_in(path))
+    return image_table.labelled_in(path, path_column=path_column, label_column=label_column, split=split, separator=separator)
 
 
-def _numbers(labels: Sequence[str], class_names: Sequence[str]) -> list[int]:
-    """Return the model's number of each class.
+def _group_column(labelled: "Labelled", given: str | None, of_training: str | None) -> str | None:
+    """Return the column of what belongs together: the one given, or else that of the training where the table has it."""
+    return given if given is not None or of_training is None or not labelled.has(of_training) else of_training
+
+
+def _numbers(labelled: "Labelled", place: str, separator: str, signature: "Signature") -> list[int] | list[tuple[int, ...]]:
+    """Return the model's number of each class, or multi-hot labels.
 
     Raises:
-        ValueError: it does not have some of them.
+        ValueError: it does not have some of them, a class is missing, or a folder is given for several labels a picture.
     """
-    unknown = sorted(set(labels) - set(class_names))
+    from densenet_sweep.data import labels
+
+    names = signature.class_names
+    if signature.is_multi_label and labelled.is_folder:
+        raise ValueError(f"{place}: the model gives any number of labels a picture; a table that lists them is accepted")
+    cells = labels.split_cells(labelled.cells, separator) if signature.is_multi_label else [[it] for it in labelled.cells]
+    empty = [row for row, having in enumerate(cells, 1) if "" in having]
+    if empty:
+        raise ValueError(f"{place}: {counted(len(empty), 'row')} without a label, the first of them row {empty[0]}")
+    unknown = sorted({it for having in cells for it in having} - set(names))
     if unknown:
         which = "class" if len(unknown) == 1 else "classes"
-        raise ValueError(f"{which} {', '.join(unknown)}: the model has no such; its classes are {', '.join(class_names)}")
-    numbers = {name: number for number, name in enumerate(class_names)}
-    return [numbers[label] for label in labels]
+        raise ValueError(f"{which} {', '.join(unknown)}: the model has no such; its classes are {', '.join(names)}")
+    if signature.is_multi_label:
+        return labels.multi_hot(cells, names)
+    numbers = {name: number for number, name in enumerate(names)}
+    return [numbers[label] for [label] in cells]
 
 
-def _result(model: "Opened", paths: Sequence[str], labels: Sequence[int]) -> tuple[Result, int]:
+def _result(
+    model: "Opened",
+    paths: Sequence[str],
+    labels: Sequence[int] | Sequence[tuple[int, ...]],
+    groups: Sequence[str] | None,
+    column: str | None,
+) -> tuple[Result, int]:
     """Return the result and the number of bad files; a line on each has been printed."""
     import numpy as np
     import torch
@@ -139,13 +183,24 @@ def _result(model: "Opened", paths: Sequence[str], labels: Sequence[int]) -> tup
             contents.append(batch.contents_B)
     if not places:
         raise ValueError(f"none of {counted(len(paths), 'file')} could be read as a picture")
+    signature = model.signature
     evaluation = measured.evaluation(torch.cat(probabilities), torch.tensor([labels[place] for place in places]))
+    groups_N = None if groups is None else np.unique(np.array(groups)[places], return_inverse=True)[1]
     seen = _seen(np.concatenate(contents), model.contents())
+    rows: Sequence[OfClass] | Sequence[OfLabel]
+    if signature.is_multi_label:
+        rows = measured.labels(evaluation, signature.class_names, signature.thresholds)
+    else:
+        rows = measured.classes(evaluation.confusion_KK, signature.class_names)
     result = Result(
         model.origin,
         len(places),
-        measured.metrics(evaluation),
-        measured.classes(evaluation.confusion_KK, model.signature.class_names),
+        measured.metrics(evaluation, groups_N),
+        rows,
+        measured.at_threshold(evaluation, signature),
+        signature.thresholds_of,
+        column,
+        None if groups_N is None else len(np.unique(groups_N)),
         None if seen is None else len(seen),
         paths[places[seen[0]]] if seen else None,
     )
@@ -177,14 +232,46 @@ def _show(result: Result, console: Console) -> None:
         interval = "" if it.interval is None else f"{it.interval[0]:.4f} to {it.interval[1]:.4f}"
         metrics.add_row(label, f"{it.value:.4f}" if math.isfinite(it.value) else "", interval)
     console.print(metrics)
+    columns = [it.name for it in fields(result.classes[0])] if result.classes else []
     classes = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("class", "pictures", "recall", "precision"):
-        classes.add_column(heading, justify="left" if heading == "class" else "right")
+    for column in columns:
+        classes.add_column(_HEADINGS.get(column, column), justify="left" if column == "name" else "right", overflow="fold")
     for row in result.classes:
-        shares = ("" if share is None else f"{share:.4f}" for share in (row.recall, row.precision))
-        classes.add_row(escape(row.name), f"{row.num_images:,}", *shares)
+        classes.add_row(*(_cell(getattr(row, column)) for column in columns))
     console.print(classes)
-    console.print(_sentence(result), highlight=False, markup=False)
+    for line in _sentences(result):
+        console.print(line, highlight=False, markup=False)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    return "" if value is None else f"{value:,}" if isinstance(value, int) else escape(str(value))
+
+
+def _sentences(result: Result) -> list[str]:
+    """Return what the intervals are by, what the thresholds are, and whether the pictures are new to the model."""
+    lines = []
+    if result.group_column is not None and result.num_groups is not None:
+        lines.append(
+            f"The intervals are from drawing {counted(result.num_groups, 'group')} of {result.group_column}, not pictures."
+        )
+    chosen = f"chosen on {result.thresholds_of or 'validation images'}"
+    point = result.at_threshold
+    if point is not None:
+        lines.append(
+            f"From a probability of {point.threshold:.4f} of {point.name} on ({chosen}): sensitivity {point.sensitivity:.4f}, "
+            f"specificity {point.specificity:.4f}."
+        )
+    elif any(hasattr(row, "threshold") for row in result.classes):
+        lines.append(f"Recall, specificity, precision and F1 are at the threshold, {_of_thresholds(result)}.")
+    return [*lines, _sentence(result)]
+
+
+def _of_thresholds(result: Result) -> str:
+    if all(getattr(row, "threshold", None) == 0.5 for row in result.classes):
+        return f"0.5 ({result.thresholds_of})" if result.thresholds_of else "0.5"
+    return f"chosen on {result.thresholds_of or 'validation images'}"
 
 
 def _sentence(result: Result) -> str:

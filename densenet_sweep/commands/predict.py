@@ -2,7 +2,8 @@
 
 Each picture is read and resized as training does with pictures in folders, 16- and 32-bit grey by the training's range of
 values. Data sets such as MNIST and Fashion-MNIST are light on black: `--invert` turns a dark drawing on white paper into that.
-A file that is no picture is reported and left out; the exit code is then 1.
+Where the model has thresholds, the labels at or above theirs are marked. A file that is no picture is reported and left out;
+the exit code is then 1.
 """
 
 import csv
@@ -26,6 +27,7 @@ from densenet_sweep.counts import counted
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from densenet_sweep.models.classifier import Signature
     from densenet_sweep.models.opened import Opened
 
 _FORMATS = ("table", "json")
@@ -37,10 +39,11 @@ _SIDE = 256
 
 @dataclass(frozen=True)
 class Prediction:
-    """The probability of each class of a picture, most probable first."""
+    """The probability of each class of a picture, most probable first; `predicted` are those at or above their thresholds."""
 
     image: str
     classes: list[tuple[str, float]]
+    predicted: list[str] | None = None
 
 
 def parser() -> Parser:
@@ -80,17 +83,31 @@ def main(arguments: list[str]) -> None:
     paths = picture_files.named(words)
     model = open_model(parsed.model, overrides, "predict", config_dir=parsed.config_dir)
     bad: list[str] = []
+    names = model.signature.class_names
     with ExitStack() as files:
         predictions = _predictions(paths, model, bad, invert=parsed.invert, explain=parsed.explain)
         if parsed.output is not None:
-            write = files.enter_context(_csv(Path(parsed.output), model.signature.class_names))
+            write = files.enter_context(
+                _csv(Path(parsed.output), names, marks=model.signature.predicted([0.0] * len(names)) is not None)
+            )
             num_good = sum(write(prediction) for prediction in predictions)
         else:
             num_good = _print(list(predictions), parsed.top, as_json=parsed.format == "json")
     if parsed.output is not None:
         print(f"{parsed.output}: {counted(num_good, 'picture')}")
+    if parsed.format == "table" and (said := _of_thresholds(model.signature)):
+        print(said)
     if bad:
         raise ValueError(f"{len(bad):,} of {counted(len(paths), 'file')} could not be read as a picture")
+
+
+def _of_thresholds(signature: "Signature") -> str:
+    """Return a sentence on where the thresholds come from; empty where the model marks nothing."""
+    if signature.predicted([0.0] * len(signature.class_names)) is None:
+        return ""
+    if signature.thresholds is None:
+        return f"predicted: from 0.5 on{f' ({signature.thresholds_of})' if signature.thresholds_of else ''}"
+    return f"predicted: from thresholds on that were chosen on {signature.thresholds_of or 'validation images'}"
 
 
 def _predictions(
@@ -114,9 +131,11 @@ def _predictions(
         good = [paths[place] for place in batch.places]
         if module is not None and explain is not None:
             _explain(Path(explain), good, module, levels_BCHW, sorted_BK.indices[:, 0])
-        for path, indices, values in zip(good, sorted_BK.indices.tolist(), sorted_BK.values.tolist(), strict=True):
+        for path, indices, values, row in zip(
+            good, sorted_BK.indices.tolist(), sorted_BK.values.tolist(), probabilities_BK.tolist(), strict=True
+        ):
             names = [model.signature.class_names[index] for index in indices]
-            yield Prediction(path, list(zip(names, values, strict=True)))
+            yield Prediction(path, list(zip(names, values, strict=True)), model.signature.predicted(row))
 
 
 def _explain(folder: Path, paths: Sequence[str], module: "nn.Module", levels_BCHW: "Tensor", classes_B: "Tensor") -> None:
@@ -136,12 +155,14 @@ def _explain(folder: Path, paths: Sequence[str], module: "nn.Module", levels_BCH
 
 
 @contextmanager
-def _csv(path: Path, class_names: Sequence[str]) -> Iterator[Callable[[Prediction], bool]]:
+def _csv(path: Path, class_names: Sequence[str], *, marks: bool) -> Iterator[Callable[[Prediction], bool]]:
     """Yield what writes a prediction as a row; the file gets its name when all are written.
 
     Raises:
         OSError: it cannot be written.
     """
+    from densenet_sweep.data.labels import SEPARATOR
+
     if path.is_dir():
         raise IsADirectoryError(f"--output {path}: is a folder; the name of a file is accepted")
     unfinished = path.with_name(f".{path.name}.part")
@@ -152,12 +173,15 @@ def _csv(path: Path, class_names: Sequence[str]) -> Iterator[Callable[[Predictio
     try:
         with file:
             rows = csv.writer(file)
-            rows.writerow(["path", "label", *(f"probability_{name}" for name in class_names)])
+            rows.writerow(
+                ["path", "label", *(["predicted"] if marks else []), *(f"probability_{name}" for name in class_names)]
+            )
 
             def write(prediction: Prediction) -> bool:
                 probabilities = dict(prediction.classes)
                 values = [f"{probabilities[name]:.6f}" for name in class_names]
-                rows.writerow([prediction.image, prediction.classes[0][0], *values])
+                marked = [] if prediction.predicted is None else [SEPARATOR.join(prediction.predicted)]
+                rows.writerow([prediction.image, prediction.classes[0][0], *marked, *values])
                 return True
 
             yield write
@@ -176,7 +200,8 @@ def _print(predictions: Sequence[Prediction], top: int, *, as_json: bool) -> int
 
 def _as_object(prediction: Prediction, top: int) -> dict[str, object]:
     classes = [{"class": name, "probability": probability} for name, probability in prediction.classes[:top]]
-    return {"image": prediction.image, "classes": classes}
+    marked = {} if prediction.predicted is None else {"predicted": prediction.predicted}
+    return {"image": prediction.image, "classes": classes, **marked}
 
 
 def _table(predictions: Sequence[Prediction], top: int) -> Table:
@@ -184,8 +209,15 @@ def _table(predictions: Sequence[Prediction], top: int) -> Table:
     table.add_column("picture", overflow="fold")
     table.add_column("class", overflow="fold")
     table.add_column("probability", justify="right", no_wrap=True)
+    is_marked = any(prediction.predicted is not None for prediction in predictions)
+    if is_marked:
+        table.add_column("predicted", no_wrap=True)
     for prediction in predictions:
-        for rank, (name, probability) in enumerate(prediction.classes[:top]):
-            shown = escape(prediction.image) if rank == 0 else ""
-            table.add_row(shown, escape(name), f"{probability:.4f}", style="dim" if rank else None)
+        predicted = prediction.predicted or []
+        shown = [(name, it) for rank, (name, it) in enumerate(prediction.classes) if rank < top or name in predicted]
+        for rank, (name, probability) in enumerate(shown):
+            marked = ["yes" if name in predicted else ""] if is_marked else []
+            picture = escape(prediction.image) if rank == 0 else ""
+            is_dim = name not in predicted if is_marked else rank > 0
+            table.add_row(picture, escape(name), f"{probability:.4f}", *marked, style="dim" if is_dim else None)
     return table

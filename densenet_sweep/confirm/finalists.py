@@ -3,6 +3,7 @@
 A confirmation's folder holds these files, the sweep file that repeats them, and `finalists.yaml`, which describes them.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -14,8 +15,12 @@ from densenet_sweep.config.metrics import on_test
 from densenet_sweep.results import ranking
 from densenet_sweep.results.studies import CONFIRMATIONS, OUTPUTS
 from densenet_sweep.results.study import Study
+from densenet_sweep.run.carried import Carried
 
 FINALISTS = "finalists.yaml"
+
+# The verdict, which names the champion.
+VERDICT = "confirmation.json"
 
 # The option of the champion, beside those of the finalists.
 CHAMPION = "champion"
@@ -29,12 +34,13 @@ _MOST_LEFT_OUT = 10
 
 @dataclass(frozen=True)
 class Finalist:
-    """A trial of the sweep; `value` is its objective in the sweep."""
+    """A trial of the sweep; `value` is its objective there, and `thresholds` are what it chose on its validation images."""
 
     trial: int
     value: float
     params: dict[str, Any]
     num_parameters: int | None
+    thresholds: list[float] | None = None
 
     @property
     def option(self) -> str:
@@ -89,7 +95,11 @@ def select(study: Study) -> Finalists:
         ValueError: no trial of it is complete.
     """
     rows = ranking.rows(study)
-    complete = tuple(Finalist(row.number, row.values[0], row.params, row.num_parameters) for row in rows if row.is_complete)
+    complete = tuple(
+        Finalist(row.number, row.values[0], row.params, row.num_parameters, list(study.trials[row.number].thresholds) or None)
+        for row in rows
+        if row.is_complete
+    )
     if not complete:
         raise ValueError(f"{study.name}: has no complete trial, so there is nothing to confirm")
     return Finalists(study.name, study.objectives[0], len(study.finished), complete[:_MOST], dict(study.images))
@@ -167,3 +177,30 @@ def images(folders: Sequence[Path], choices: Mapping[str, str]) -> dict[str, Any
         if choices.get("experiment") in (CHAMPION, *finalists.by_option()):
             return {"sweep": finalists.study, "images": finalists.images}
     return {}
+
+
+def thresholds(folders: Sequence[Path], choices: Mapping[str, str]) -> Carried | None:
+    """Return the thresholds that a final run of the chosen experiment takes from its trial; None without a confirmation."""
+    for folder in folders:
+        finalists = read(folder)
+        finalist = None if finalists is None else _chosen(folder, finalists, choices.get("experiment"))
+        if finalists is None or finalist is None:
+            continue
+        name = f"trial {finalist.trial} of study {finalists.study}"
+        if finalists.column or finalists.test_fraction is not None:
+            return Carried(None, f"{name} chose them on pictures that may be among those that are tested here")
+        if finalist.thresholds is None:
+            return Carried(None, f"{name} has left none")
+        return Carried(tuple(finalist.thresholds), f"the validation images of {name}")
+    return None
+
+
+def _chosen(folder: Path, finalists: Finalists, option: str | None) -> Finalist | None:
+    """Return the finalist that an option of the confirmation in `folder` trains, or None."""
+    if option != CHAMPION:
+        return finalists.by_option().get(option or "")
+    try:
+        trial = json.loads((folder / VERDICT).read_text(encoding="utf-8"))["champion"]
+    except (OSError, ValueError, KeyError):  # of another folder
+        return None
+    return next((it for it in finalists.trials if it.trial == trial), None)

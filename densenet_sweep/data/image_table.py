@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,18 +74,13 @@ def image_table(
     if split_column is not None and (split_column in rows or split_column != _SPLIT):
         columns.append(split_column)
     columns += [it for it in (group_column, weight_column, *(leave_out or ())[:1]) if it is not None and it not in columns]
-    missing = [column for column in columns if column not in rows]
-    if missing:
-        has = ", ".join(str(column) for column in rows.columns)
-        raise ValueError(f"{name}: has no column {missing[0]}; it has {has}")
+    _refuse_missing(rows, columns, name)
     text = {column: [_as_text(value, label_separator) for value in rows[column].tolist()] for column in columns}
     separator = _separator(text[label_column], label_separator, multi_label)
     for column in [it for it in columns if it != weight_column]:
-        empty = [row for row, value in enumerate(text[column]) if not value]
-        if empty and (column != label_column or separator is None):
+        if column != label_column or separator is None:
             hint = "; data.multi_label=true if a picture may have no label" if column == label_column else ""
-            said = f"{counted(len(empty), 'row')} without {column}, the first of them row {empty[0] + 1}"
-            raise ValueError(f"{name}: {said}{hint}")
+            _refuse_empty(text[column], column, name, hint)
     if not len(rows):
         raise ValueError(f"{name}: has no rows")
     base, paths = _found(text[path_column], root, Path(table).parent if isinstance(table, str) else None, name)
@@ -136,9 +132,7 @@ def classes_by_value(table: str, column: str, label_column: str, separator: str 
         FileNotFoundError, ValueError: no such table or column, or one without a value in some row.
     """
     rows = _read(Path(table))
-    for name in (column, label_column):
-        if name not in rows:
-            raise ValueError(f"data.table={table}: has no column {name}; it has {', '.join(map(str, rows.columns))}")
+    _refuse_missing(rows, [column, label_column], f"data.table={table}")
     found: dict[str, set[str]] = {}
     for row, (value, label) in enumerate(zip(rows[column].tolist(), rows[label_column].tolist(), strict=True), 1):
         if not _as_text(value, None):
@@ -260,28 +254,81 @@ def _refuse_crossing(groups: Sequence[str], splits: Sequence[str] | None, column
         )
 
 
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """Pictures, with the cells of their labels: of a table, where each may list some or none, or the class folders of a folder.
+
+    Attributes:
+        paths: of the pictures.
+        cells: of the labels.
+    """
+
+    paths: list[str]
+    cells: list[str]
+    _rows: "pd.DataFrame | None" = None
+    _name: str = ""
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether there is no table."""
+        return self._rows is None
+
+    def has(self, column: str) -> bool:
+        """Return whether the table has this column."""
+        return self._rows is not None and column in self._rows
+
+    def column(self, column: str) -> list[str]:
+        """Return a value for each picture.
+
+        Raises:
+            ValueError: there is no table; there is no such column, or a row without a value.
+        """
+        if self._rows is None:
+            raise ValueError(f"--group-column {column}: is for tables")
+        _refuse_missing(self._rows, [column], self._name)
+        values = [_as_text(value, None) for value in self._rows[column].tolist()]
+        _refuse_empty(values, column, self._name)
+        return values
+
+
 def labelled_in(
-    table: str, *, path_column: str, label_column: str, split_column: str = _SPLIT, split: str | None = None
-) -> tuple[list[str], list[str]]:
-    """Return the pictures that a table lists, and the class of each; for a `split`, those of the split.
+    table: str,
+    *,
+    path_column: str,
+    label_column: str,
+    split_column: str = _SPLIT,
+    split: str | None = None,
+    separator: str = labels.SEPARATOR,
+) -> Labelled:
+    """Return the pictures that a table lists, and their labels; for a `split`, those of the split.
+
+    The labels of a picture in a list, as JSON has them, are joined by `separator`.
 
     Raises:
         FileNotFoundError: no such table, or pictures that are not there.
-        ValueError: a column or a label is missing, or there are no rows.
+        ValueError: a column or a path is missing, or there are no rows.
     """
     rows, name = _read(Path(table)), table
-    columns = [path_column, label_column, *([] if split is None else [split_column])]
+    _refuse_missing(rows, [path_column, label_column, *([] if split is None else [split_column])], name)
+    if split is not None:
+        wanted = _split(split, name)
+        rows = rows[[_split(_as_text(value, None), name) == wanted for value in rows[split_column].tolist()]]
+    paths = [_as_text(value, None) for value in rows[path_column].tolist()]
+    _refuse_empty(paths, path_column, name)
+    if not paths:
+        raise ValueError(f"{name}: has no rows" if split is None else f"{name}: has no rows of the split {split}")
+    cells = [_as_text(value, separator) for value in rows[label_column].tolist()]
+    return Labelled(_found(paths, "", Path(table).parent, name)[1], cells, rows, name)
+
+
+def _refuse_missing(rows: "pd.DataFrame", columns: Sequence[str], name: str) -> None:
     missing = [column for column in columns if column not in rows]
     if missing:
         raise ValueError(f"{name}: has no column {missing[0]}; it has {', '.join(str(column) for column in rows.columns)}")
-    paths, labels, *splits = ([_as_text(value, None) for value in rows[column].tolist()] for column in columns)
-    if split is not None:
-        wanted = _split(split, name)
-        chosen = [row for row, value in enumerate(splits[0]) if _split(value, name) == wanted]
-        paths, labels = [paths[row] for row in chosen], [labels[row] for row in chosen]
-    empty = [row for row, pair in enumerate(zip(paths, labels, strict=True)) if "" in pair]
+
+
+def _refuse_empty(values: Sequence[str], column: str, name: str, hint: str = "") -> None:
+    empty = [row for row, value in enumerate(values) if not value]
     if empty:
-        raise ValueError(f"{name}: {counted(len(empty), 'row')} without path or label, the first of them row {empty[0] + 1}")
-    if not paths:
-        raise ValueError(f"{name}: has no rows" if split is None else f"{name}: has no rows of the split {split}")
-    return _found(paths, "", Path(table).parent, name)[1], labels
+        said = f"{counted(len(empty), 'row')} without {column}, the first of them row {empty[0] + 1}"
+        raise ValueError(f"{name}: {said}{hint}")

@@ -5,7 +5,7 @@ Shape suffixes: B images in a batch, C channels, H height, W width, K classes.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,7 +30,9 @@ class Signature:
         background: of pictures; see `Reading`.
         value_range: the values that become 0 and 255, in pictures that hold values; None where training had none.
         is_multi_label: an image has any number of the classes, and each probability is that of one class being there.
-        thresholds: by the outputs, the probability from which on a class is predicted, chosen on the validation images.
+        thresholds: by the outputs, the probability from which on a class is predicted, chosen on validation images.
+        thresholds_of: whose validation images; without thresholds, why there are none. Empty where that is not known.
+        group_column: of the table that it was trained with.
     """
 
     num_channels: int
@@ -41,6 +43,8 @@ class Signature:
     value_range: tuple[float, float] | None = None
     is_multi_label: bool = False
     thresholds: tuple[float, ...] | None = None
+    thresholds_of: str = ""
+    group_column: str | None = None
 
     def __post_init__(self) -> None:
         """Take lists, as files have them, for tuples.
@@ -66,6 +70,20 @@ class Signature:
             value_range=self.value_range,
         )
 
+    def predicted(self, probabilities: Sequence[float]) -> list[str] | None:
+        """Return the classes of an image that are at or above their thresholds; None where there are no thresholds.
+
+        Of several labels an image, a model without thresholds takes 0.5. Of two classes one is returned: the second from its
+        threshold on, else the first.
+        """
+        if self.is_multi_label:
+            thresholds = self.thresholds or (0.5,) * len(self.class_names)
+            triples = zip(self.class_names, probabilities, thresholds, strict=True)
+            return [name for name, probability, threshold in triples if probability >= threshold]
+        if self.thresholds is None or len(self.class_names) != 2:
+            return None
+        return [self.class_names[int(probabilities[1] >= self.thresholds[1])]]
+
     def as_texts(self) -> dict[str, str]:
         """Return the signature as the texts that files and registries store beside the network."""
         return {
@@ -77,6 +95,8 @@ class Signature:
             "value_range": json.dumps(self.value_range),
             "multi_label": json.dumps(self.is_multi_label),
             "thresholds": json.dumps(self.thresholds),
+            "thresholds_of": self.thresholds_of,
+            "group_column": json.dumps(self.group_column),
         }
 
     @classmethod
@@ -97,6 +117,8 @@ class Signature:
                 json.loads(texts.get("value_range") or "null"),
                 json.loads(texts.get("multi_label") or "false"),
                 json.loads(texts.get("thresholds") or "null"),
+                texts.get("thresholds_of") or "",
+                json.loads(texts.get("group_column") or "null"),
             )
         except (KeyError, TypeError, ValueError):
             raise ValueError("says nothing of its classes and images; only what this program wrote does") from None

@@ -56,6 +56,8 @@ def classifier(folder: Path, given: Sequence[str] = (), *, config_dir: str | Non
         kept.get("value_range") or getattr(data, "value_range", None),
         bool(kept.get("multi_label")),
         kept.get("thresholds"),
+        str(kept.get("thresholds_of", "")),
+        getattr(data, "group_column", None),
     )
     made = Classifier(network, signature=signature, mean_C=mean_C, std_C=std_C)
     made.contents = contents(kept)

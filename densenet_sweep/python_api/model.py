@@ -25,7 +25,8 @@ class Model:
     Attributes:
         class_names: in the order of the probabilities.
         is_multi_label: an image has any number of the classes.
-        thresholds: the probability from which on each class is predicted, chosen on the validation images; None if unknown.
+        thresholds: the probability from which on each class is predicted, chosen on validation images; None if unknown.
+        thresholds_of: whose validation images; without thresholds, why there are none.
         num_channels: of its images: 1 for grey, 3 for colour.
         origin: where it comes from, in words.
     """
@@ -34,6 +35,7 @@ class Model:
         self.class_names = signature.class_names
         self.is_multi_label = signature.is_multi_label
         self.thresholds = signature.thresholds
+        self.thresholds_of = signature.thresholds_of
         self.num_channels = signature.num_channels
         self.origin = origin
         self._predictor = predictor

@@ -55,7 +55,7 @@ def reported(
         known = provenance.known(study, overrides)
         confirmations = of_study.confirmations(study.name)
         verdicts = of_study.verdicts(confirmations)
-        wrong = mistakes.all_of(study, verdicts)
+        wrong = mistakes.all_of(study, verdicts, known.uri)
         found.append(
             Reported(
                 study,

@@ -101,6 +101,7 @@ def _trial(trial: "FrozenTrial", ranges: dict[int, Range]) -> Trial:
         deviation=uncertainty.get("deviation"),
         interval=(uncertainty["low"], uncertainty["high"]) if "low" in uncertainty else None,
         classes=tuple(kept.get("classes", ())),
+        thresholds=tuple(kept.get("thresholds", ())),
         epochs=kept.get(NUM_STEPS),
         rungs=tuple(kept.get(RUNGS, ())),
         seconds=kept.get(SECONDS),

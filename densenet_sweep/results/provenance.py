@@ -26,10 +26,12 @@ class Provenance:
         tags: of the run of the last trial that has one.
         runs: the address of the runs, to which a run's id is added; None without a run. That of a store without a server is
             where `densenet-sweep ui` shows it.
+        uri: of the store; None if none answers.
     """
 
     tags: Mapping[str, str] = field(default_factory=dict)
     runs: str | None = None
+    uri: str | None = None
 
 
 def read(client: "MlflowClient", study: Study, uri: str) -> Provenance:
@@ -42,12 +44,12 @@ def read(client: "MlflowClient", study: Study, uri: str) -> Provenance:
         try:
             run = client.get_run(trial.run_id)
             site = f"{redacted(uri).rstrip('/')}/" if is_server(uri) else _LOCAL_SITE
-            return Provenance(dict(run.data.tags), f"{site}#/experiments/{run.info.experiment_id}/runs/")
+            return Provenance(dict(run.data.tags), f"{site}#/experiments/{run.info.experiment_id}/runs/", uri)
         except MlflowException as error:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
-            return Provenance()
-    return Provenance()
+            break
+    return Provenance(uri=uri)
 
 
 def known(study: Study, overrides: Sequence[str] = ()) -> Provenance:

@@ -108,6 +108,7 @@ class Trial:
         deviation: standard deviation of the first of `values` from the number of images, by bootstrap; None if unknown.
         interval: the middle 95 % of the bootstrap; None if unknown.
         classes: the results of each class, with the name as "class"; empty if unknown.
+        thresholds: that it chose on its validation images, by the outputs of the network; empty where it chose none.
         epochs: planned; None if only a time limit applies. With folds, their number.
         rungs: lengths of the short trainings before it, in epochs.
         seconds: of training over all attempts, with its rungs and those of the trial it continues from.
@@ -140,6 +141,7 @@ class Trial:
     deviation: float | None = None
     interval: tuple[float, float] | None = None
     classes: tuple[Mapping[str, Any], ...] = ()
+    thresholds: tuple[float, ...] = ()
     epochs: int | None = None
     rungs: tuple[int, ...] = ()
     seconds: float | None = None

@@ -17,8 +17,10 @@ from hydra_async_sweeper import TrialLost
 from torch import nn
 
 from densenet_sweep.data.preprocessing import Preprocessing
-from densenet_sweep.run import label_table, operating_point
+from densenet_sweep.run import label_table
 from densenet_sweep.run.artifacts import BEST_WEIGHTS, CHECKPOINT, FINAL_WEIGHTS, PREVIOUS_CHECKPOINT
+from densenet_sweep.run.carried import OWN, Carried
+from densenet_sweep.run.thresholds import choose
 from densenet_sweep.tracking.curves import write_curves
 from densenet_sweep.tracking.figures import write_evaluation
 from densenet_sweep.training import checkpoint
@@ -48,9 +50,8 @@ class RunFolder:
         value_range: tuple[float, float] | None = None,
         contents: np.ndarray | None = None,
         is_multi_label: bool = False,
-        confusion_KK: torch.Tensor | None = None,
-        labels: Sequence[label_table.Row] = (),
-        thresholds: Sequence[float] | None = None,
+        last: Mapping[str, Any] | None = None,
+        carried: Carried | None = None,
         specificity: float = 0.9,
     ) -> None:
         """Make the folder.
@@ -66,9 +67,8 @@ class RunFolder:
             value_range: of the pictures, if they hold values.
             contents: of the files of training and validation; see `found.seen`.
             is_multi_label: whether images have any number of labels.
-            confusion_KK: of the best epoch of an earlier start.
-            labels: the table of the same.
-            thresholds: by the outputs, of the same.
+            last: the checkpoint of an earlier start, with the results of its best epoch.
+            carried: the thresholds of a final run, which chooses none itself.
             specificity: that a threshold of two classes keeps.
 
         Raises:
@@ -86,9 +86,13 @@ class RunFolder:
         self._value_range = value_range
         self._contents = contents
         self._is_multi_label = is_multi_label
-        self._confusion_KK = confusion_KK
-        self._labels = list(labels)
-        self._thresholds = thresholds
+        last = last or {}
+        self._confusion_KK: torch.Tensor | None = last.get("confusion")
+        self._labels: list[label_table.Row] = list(last.get("labels", ()))
+        self.thresholds: Sequence[float] | None = last.get("thresholds") if carried is None else carried.values
+        self._thresholds_of = OWN if carried is None else carried.origin
+        if carried is not None and (said := carried.line(class_names, is_multi_label=is_multi_label)):
+            log.info("%s", said)
         self.specificity = specificity
         self._unwritten_best: dict[str, Any] | None = None
         self._unwritten_last: dict[str, Any] | None = None
@@ -124,14 +128,12 @@ class RunFolder:
         average = None if self._average is None else _copied(self._average.state_dict())
         if best is not None:
             self._confusion_KK = best.confusion_KK
-            if self._is_multi_label:
-                self._thresholds = label_table.best_thresholds(best)
-                self._labels = label_table.rows(best, self.class_names, self._thresholds)
-            elif point := operating_point.choose(best, self.specificity):
-                self._thresholds = [1 - point.threshold, point.threshold]
+            self.thresholds = choose(best, self.specificity) or self.thresholds
+            if self._is_multi_label and self.thresholds is not None:
+                self._labels = label_table.rows(best, self.class_names, self.thresholds)
             self._unwritten_best = self._weights(network if average is None else average["network"], len(history))
         past = {"run_id": run_id, "rungs": list(rungs), "history": list(history)}
-        of_best = {"confusion": self._confusion_KK, "labels": self._labels, "thresholds": self._thresholds}
+        of_best = {"confusion": self._confusion_KK, "labels": self._labels, "thresholds": self.thresholds}
         state = {"network": network, "optimizer": _copied(self._optimizer.state_dict())}
         if average is not None:
             state["average"] = average
@@ -184,8 +186,9 @@ class RunFolder:
             seen["contents"] = torch.from_numpy(self._contents.view(np.int64))
         if self._is_multi_label:
             seen["multi_label"] = True
-        if self._thresholds is not None:
-            seen["thresholds"] = list(self._thresholds)
+        if self.thresholds is not None:
+            seen["thresholds"] = list(self.thresholds)
+        seen["thresholds_of"] = self._thresholds_of
         return {"network": network, "epoch": epoch, "class_names": list(self.class_names), **seen}
 
     def keep_pictures(self, history: Sequence[Mapping[str, float]]) -> None:
@@ -203,7 +206,7 @@ class RunFolder:
             if test.confusion_KK is not None:
                 write_evaluation(self.artifacts, test.confusion_KK.numpy(), self.class_names, split="Test")
             else:
-                thresholds = [0.5] * len(self.class_names)
+                thresholds = self.thresholds or [0.5] * len(self.class_names)
                 label_table.write(self.artifacts, label_table.rows(test, self.class_names, thresholds))
             np.save(self.artifacts / "test_right.npy", test.is_right_N.numpy())
 

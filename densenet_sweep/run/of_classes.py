@@ -40,9 +40,9 @@ def rows(evaluation: Evaluation, class_names: Sequence[str], thresholds: Sequenc
     return found
 
 
-def with_operating_point(table: Sequence[Row], evaluation: Evaluation, specificity: float) -> list[Row]:
-    """Return the rows; of two classes, the second has the threshold that keeps the specificity, and what it gives there."""
-    point = operating_point.choose(evaluation, specificity)
+def with_operating_point(table: Sequence[Row], evaluation: Evaluation, thresholds: Sequence[float] | None) -> list[Row]:
+    """Return the rows; of two classes, the second has its threshold, and what it gives there."""
+    point = None if thresholds is None else operating_point.at(thresholds[-1], evaluation)
     return list(table) if point is None else [table[0], {**table[1], **asdict(point)}]
 
 

@@ -20,6 +20,15 @@ class OperatingPoint:
     specificity: float
 
 
+def at(threshold: float, evaluation: Evaluation) -> OperatingPoint | None:
+    """Return what a threshold of the second of two classes gives on the split; None as for `choose`."""
+    scored = _scored(evaluation)
+    if scored is None:
+        return None
+    is_second_N, is_predicted_N = scored[0] == 1, scored[1] >= threshold
+    return OperatingPoint(threshold, float(is_predicted_N[is_second_N].mean()), float(1 - is_predicted_N[~is_second_N].mean()))
+
+
 def choose(evaluation: Evaluation, specificity: float) -> OperatingPoint | None:
     """Return the point of the highest sensitivity on the split with at least this specificity.
 
@@ -28,15 +37,21 @@ def choose(evaluation: Evaluation, specificity: float) -> OperatingPoint | None:
     """
     from sklearn.metrics import roc_curve
 
-    labels_N = evaluation.labels_N.numpy()
-    probabilities_NK = class_metrics.probabilities(evaluation)
-    if labels_N.ndim != 1 or probabilities_NK.shape[1] != 2 or len(np.unique(labels_N)) != 2:
+    scored = _scored(evaluation)
+    if scored is None:
         return None
-    if not np.isfinite(probabilities_NK).all():
-        return None
-    false_positive, true_positive, thresholds = roc_curve(labels_N, probabilities_NK[:, 1], drop_intermediate=False)
+    false_positive, true_positive, thresholds = roc_curve(*scored, drop_intermediate=False)
     kept = np.flatnonzero(1 - false_positive >= specificity - 1e-12)
     best = kept[true_positive[kept].argmax()]  # the first one: the highest threshold of equals
     # The curve begins where nothing is predicted, at infinity.
     threshold = min(float(thresholds[best]), float(np.nextafter(1.0, 2.0)))
     return OperatingPoint(threshold, float(true_positive[best]), float(1 - false_positive[best]))
+
+
+def _scored(evaluation: Evaluation) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return labels_N and the probabilities of the second class; None unless `choose` gives a point."""
+    labels_N = evaluation.labels_N.numpy()
+    probabilities_NK = class_metrics.probabilities(evaluation)
+    if labels_N.ndim != 1 or probabilities_NK.shape[1] != 2 or len(np.unique(labels_N)) != 2:
+        return None
+    return (labels_N, probabilities_NK[:, 1]) if np.isfinite(probabilities_NK).all() else None

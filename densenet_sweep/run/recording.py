@@ -24,6 +24,7 @@ from densenet_sweep.data import labels
 from densenet_sweep.data.images import Images
 from densenet_sweep.run import naming
 from densenet_sweep.run.artifacts import BEST_WEIGHTS, CHECKPOINT, PREVIOUS_CHECKPOINT
+from densenet_sweep.run.carried import NONE, Carried
 from densenet_sweep.run.progress import log_if_slow
 from densenet_sweep.tracking.provenance import provenance_tags
 from densenet_sweep.tracking.record import DataUsed, Record, State
@@ -42,6 +43,7 @@ class Job:
     """What a run receives besides its config: the output folder, the user's overrides and choices, and its purpose.
 
     A `final` run trains on the training and the validation images together, and reads the test set once, after its last epoch.
+    `thresholds` are those of the run that it comes from; it chooses none itself.
     `name` replaces the default name of its record, and `tags` are added to the record's. If it repeats a trial of the study
     `sweep`, `images` are the digests of that study's images, by how they are read.
     """
@@ -54,6 +56,7 @@ class Job:
     tags: Mapping[str, str] = field(default_factory=dict)
     sweep: str | None = None
     images: Mapping[str, str] = field(default_factory=dict)
+    thresholds: Carried = NONE
 
 
 @contextmanager

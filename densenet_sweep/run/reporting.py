@@ -10,7 +10,7 @@ from hydra_async_sweeper import AT_RUNGS, NUM_STEPS, RUNG_SECONDS, RUNGS, SECOND
 
 from densenet_sweep.config.metrics import DEVIATION, OF_OUTPUTS
 from densenet_sweep.counts import counted
-from densenet_sweep.run import bootstrap, of_classes
+from densenet_sweep.run import bootstrap, of_classes, thresholds
 from densenet_sweep.run.epoch_metrics import is_best, line_of, metrics_of, of_split
 from densenet_sweep.run.folder import RunFolder
 from densenet_sweep.run.recording import RUN_ID
@@ -192,13 +192,17 @@ class TrainingRun:
         return {f"{metric}{DEVIATION}": found.deviation}
 
     def _of_classes(self, split: str, evaluation: Evaluation) -> dict[str, float]:
-        """Annotate the trial with the results of each class, if there are not too many, and return them as metrics."""
+        """Annotate the trial with thresholds and, if there are not too many classes, their results; return these as metrics."""
         names = self._folder.class_names
+        chosen = self._folder.thresholds
+        if split == "valid":
+            chosen = thresholds.choose(evaluation, self._folder.specificity)
+            if chosen is not None:
+                self._trial.annotate(thresholds.THRESHOLDS, chosen)
         if len(names) > of_classes.MOST:
             return {}
-        table = of_classes.rows(evaluation, names, None if split == "valid" else [0.5] * len(names))
-        if split == "valid":
-            table = of_classes.with_operating_point(table, evaluation, self._folder.specificity)
+        table = of_classes.rows(evaluation, names, chosen or [0.5] * len(names))
+        table = of_classes.with_operating_point(table, evaluation, chosen)
         self._trial.annotate(of_classes.CLASSES, table)
         return of_classes.metrics(split, table)
 

@@ -159,9 +159,8 @@ def _train_network(
         class_names=source.class_names, value_range=source.value_range,
         contents=found.seen(source),
         is_multi_label=is_multi_label(train_images.labels_N),
-        confusion_KK=last.get("confusion"),
-        labels=last.get("labels", ()),
-        thresholds=last.get("thresholds"),
+        last=last,
+        carried=job.thresholds if job.final else None,
         specificity=config.specificity,
     )  # fmt: skip
     folder.keep_config(setup.text)

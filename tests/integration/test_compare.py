@@ -4,6 +4,7 @@ import csv
 import http.server
 import io
 import json
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -107,6 +108,14 @@ def test_status_from_the_server_alone(command, server):
     assert "study small" in typed.out
     assert "3 of 3 finished: 2 complete, 1 pruned, 1 failed, 0 running" in typed.out
     assert "Read from the runs in MLflow" in typed.out
+
+
+@pytest.mark.usefixtures("gone")
+def test_the_report_has_the_mistakes_that_mlflow_keeps(command, server, tmp_path):
+    typed = command("compare", "small", "--html", "report.html", f"tracking.uri={server.uri}")
+    assert typed.exit_code == 0, typed.err
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert re.search(r"What trial \d got wrong: validation pictures</h3>", page)
 
 
 def test_a_metric_that_was_logged(command, swept, server, monkeypatch):

@@ -1,5 +1,6 @@
 """A model on labelled pictures: what the run itself measured, and whether the model has seen them."""
 
+import csv
 import json
 import shutil
 from collections.abc import Callable
@@ -7,10 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from mlflow import MlflowClient
 from PIL import Image
+from sklearn.metrics import roc_auc_score
+from torch import nn
 
+from densenet_sweep.models import exported
 from densenet_sweep.models import trained as trained_module
+from densenet_sweep.models.classifier import Classifier, Signature
 from densenet_sweep.tracking import store
 
 TINY = ["architecture.depth=10", "architecture.growth_rate=4", "epochs=1", "batch_size=8", "precision=fp32", "num_threads=1"]
@@ -95,3 +101,81 @@ def test_it_gives_the_runs_own_numbers_and_tells_new_pictures_from_those_of_the_
         assert typed.exit_code == 1, arguments
         assert typed.err.startswith(f"densenet-sweep: error: {message}"), typed.err
         assert (typed.err.count("\n"), typed.out) == (1, "")
+
+
+class Halves(nn.Module):
+    """The logit of `left` grows with the brightness of the left half, that of `right` with the other's."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return 8 * torch.stack([images[..., :4].mean((1, 2, 3)), images[..., 4:].mean((1, 2, 3))], 1) - 4
+
+
+@pytest.fixture
+def halves(tmp_path: Path) -> tuple[list[tuple[float, float]], list[list[int]]]:
+    """Write a model of two labels, and a table of 12 pictures of four patients; return probabilities and labels."""
+    signature = Signature(
+        1, 8, ("left", "right"), is_multi_label=True, thresholds=(0.9, 0.2), thresholds_of="the validation images of trial 3",
+        group_column="patient",
+    )  # fmt: skip
+    made = Classifier(Halves(), signature=signature, mean_C=torch.zeros(1), std_C=torch.ones(1))
+    exported.write(tmp_path / "halves.pt2", made.export(), signature, "torch_export")
+    generator = np.random.default_rng(0)
+    probabilities, labels, rows = [], [], ["path,label,patient"]
+    for number in range(12):
+        levels = generator.integers(0, 256, 2)
+        picture = np.repeat(np.repeat(levels[None], 8, 0), 4, 1).astype(np.uint8)
+        Image.fromarray(picture).save(tmp_path / f"{number}.png")
+        probabilities.append(tuple(1 / (1 + np.exp(4 - 8 * levels / 255))))
+        has = [int(levels[0] + generator.normal(0, 60) > 128), int(number % 3 == 0)]
+        labels.append(has)
+        rows.append(
+            f"{number}.png,{';'.join(name for name, there in zip(('left', 'right'), has, strict=True) if there)},p{number // 3}"
+        )
+    (tmp_path / "table.csv").write_text("\n".join(rows))
+    return probabilities, labels
+
+
+def test_several_labels_a_picture_are_evaluated_by_groups_and_marked(command, halves, tmp_path):
+    probabilities, labels = halves
+    typed = command("evaluate", "halves.pt2", "table.csv", "--label-separator", ";", "--format", "json")
+    assert (typed.exit_code, typed.err) == (0, "")
+    found = json.loads(typed.out)
+    assert found["metrics"]["auroc"]["value"] == pytest.approx(roc_auc_score(labels, probabilities))
+    assert (found["group_column"], found["num_groups"]) == ("patient", 4)
+    assert [(it["name"], it["threshold"], it["num_images"]) for it in found["classes"]] == [
+        (name, threshold, sum(having[index] for having in labels))
+        for index, (name, threshold) in enumerate((("left", 0.9), ("right", 0.2)))
+    ]
+    predicted = [[p[0] >= 0.9, p[1] >= 0.2] for p in probabilities]
+    hits = [sum(is_said[1] and has[1] for is_said, has in zip(predicted, labels, strict=True)), sum(has[1] for has in labels)]
+    assert found["classes"][1]["recall"] == pytest.approx(hits[0] / hits[1])
+    alone = json.loads(
+        command("evaluate", "halves.pt2", "table.csv", "--label-separator=;", "--group-column=path", "--format=json").out
+    )
+    assert alone["metrics"]["auroc"]["interval"] != found["metrics"]["auroc"]["interval"]
+    said = " ".join(command("evaluate", "halves.pt2", "table.csv", "--label-separator", ";").out.split())
+    assert "The intervals are from drawing 4 groups of patient, not pictures." in said
+    assert "Recall, specificity, precision and F1 are at the threshold, chosen on the validation images of trial 3." in said
+
+    typed = command("predict", "halves.pt2", "*.png", "--output", "all.csv")
+    assert "predicted: from thresholds on that were chosen on the validation images of trial 3" in typed.out
+    with (tmp_path / "all.csv").open(encoding="utf-8") as file:
+        rows = {int(Path(row["path"]).stem): row for row in csv.DictReader(file)}
+    names = ["|".join(name for name, it in zip(("left", "right"), marks, strict=True) if it) for marks in predicted]
+    assert [rows[number]["predicted"] for number in range(12)] == names
+    assert {"", "left", "right", "left|right"} >= set(names) > {"right"}
+    [entry] = json.loads(command("predict", "halves.pt2", "0.png", "--top=1", "--format=json").out)
+    assert (entry["predicted"], len(entry["classes"])) == ([name for name in names[0].split("|") if name], 1)
+    shown = command("predict", "halves.pt2", "0.png", "--top=1").out
+    assert shown.count("yes") == sum(predicted[0])
+
+    for arguments, message in (
+        (["."], ".: the model gives any number of labels a picture; a table that lists them is accepted"),
+        (["table.csv"], "class left;right: the model has no such; its classes are left, right"),
+        (
+            ["table.csv", "--label-separator=;", "--group-column=site"],
+            "table.csv: has no column site; it has path, label, patient",
+        ),
+    ):
+        typed = command("evaluate", "halves.pt2", *arguments)
+        assert typed.err.startswith(f"densenet-sweep: error: {message}"), typed.err

@@ -8,6 +8,8 @@ import pandas as pd
 from hydra_async_sweeper.study.storage import open_storage
 from PIL import Image
 
+from densenet_sweep.python_api.model import of_run
+
 TINY = ("device=cpu", "precision=fp32", "tracking=none", "hydra/launcher=basic")
 SWEEP = (
     "sweep=growth_depth_lr", *TINY, "data=image_table", "data.table=pictures.csv", "data.image_size=8", "data.num_channels=1",
@@ -45,6 +47,7 @@ def test_the_best_is_trained_without_each_site_and_tested_on_it(command, tmp_pat
     ]
     assert "on average over 2 values of site" in typed.out
     assert "champion" not in typed.out.lower()
+    assert "no thresholds: trial 0 of study sites chose them on pictures that may be among those" in typed.out
     again = command("confirm", "sites", "--new-splits", "--top=1", "--seeds=2", *TINY)
     assert again.exit_code == 0, again.err
     folder = tmp_path / "outputs" / "confirmations" / "sites-confirmation-on-new-splits-of-1"
@@ -54,3 +57,24 @@ def test_the_best_is_trained_without_each_site_and_tested_on_it(command, tmp_pat
     assert first.replace("1000", "1001") == second
     folder = tmp_path / "outputs" / "confirmations" / "sites-without-each-site-of-1"
     assert f"Trial 0: test accuracy {kept['means']['0']:.4f}" in command("compare", folder.name).out
+
+
+def test_a_champion_carries_the_thresholds_of_its_trial_to_predictions(command, tmp_path):
+    paint(tmp_path)
+    assert command(*SWEEP).exit_code == 0
+    sweep = open_storage(None, tmp_path / "outputs" / "sweeps" / "sites")
+    [trial] = optuna.load_study(study_name="sites", storage=sweep).trials
+    chosen = trial.user_attrs["thresholds"]
+    assert chosen == [1 - trial.user_attrs["classes"][1]["threshold"], trial.user_attrs["classes"][1]["threshold"]]
+    confirmed = command("confirm", "sites", "--top=1", "--seeds=2", *TINY)
+    assert f"thresholds chosen on the validation images of trial 0 of study sites: b {chosen[1]:.4f}" in confirmed.out
+    folder = tmp_path / "outputs" / "confirmations" / "sites-confirmation-of-1"
+    run = optuna.load_study(study_name=folder.name, storage=open_storage(None, folder)).trials[0]
+    point = run.user_attrs["classes"][1]
+    assert point["threshold"] == chosen[1]
+    final = command("final", "--config-dir", str(folder), "experiment=champion", *TINY[:3], "hydra.run.dir=run")
+    assert final.exit_code == 0, final.err
+    for artifacts in (folder / "0" / "artifacts", tmp_path / "run" / "artifacts"):
+        model = of_run(artifacts)
+        assert model.thresholds == tuple(chosen)
+        assert model.thresholds_of == "the validation images of trial 0 of study sites"

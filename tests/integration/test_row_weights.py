@@ -8,8 +8,8 @@ from densenet_sweep.training import checkpoint
 
 TINY = (
     "data=image_table", "data.table=t.csv", "data.num_channels=1", "data.image_size=8", "architecture.depth=10",
-    "architecture.growth_rate=2", "device=cpu", "precision=fp32", "num_threads=1", "epochs=1", "batch_size=4",
-    "tracking=none",
+    "architecture.growth_rate=2", "device=cpu", "precision=fp32", "num_threads=1", "epochs=3", "batch_size=4",
+    "optimizer.lr=0.5", "tracking=none",
 )  # fmt: skip
 
 
@@ -25,10 +25,10 @@ def test_weights_of_one_size_change_nothing_and_others_the_training_alone(comman
     for column in ("null", "same", "half"):
         typed = command(*TINY, f"data.weight_column={column}", f"hydra.run.dir={tmp_path / column}")
         assert typed.exit_code == 0, typed.err
-        [found[column]] = checkpoint.load(tmp_path / column / "last.pt")["history"]
+        found[column] = checkpoint.load(tmp_path / column / "last.pt")["history"][-1]
         assert ("train has weights" in typed.out) == (column != "null")
     for metric in ("train_loss", "valid_loss"):
-        assert found["same"][metric] == pytest.approx(found["null"][metric], rel=1e-5)
+        assert found["same"][metric] == pytest.approx(found["null"][metric], rel=1e-4)
         assert found["half"][metric] != pytest.approx(found["null"][metric], rel=1e-3)
     typed = command(*TINY, "data.weight_column=same", f"hydra.run.dir={tmp_path / 'half'}")
     assert "data.weight_column=same, but " in typed.err  # not continued with other weights

@@ -75,3 +75,18 @@ def test_of_several_labels_each_has_a_probability_of_its_own():
     assert Signature.from_texts(signature.as_texts()) == signature
     older = {key: text for key, text in signature.as_texts().items() if key not in ("multi_label", "thresholds")}
     assert Signature.from_texts(older) == Signature(1, 8, ("edge", "mass", "node"))
+
+
+@pytest.mark.parametrize(
+    ("signature", "predicted"),
+    [
+        (Signature(1, 8, ("a", "b", "c"), is_multi_label=True, thresholds=(0.2, 0.6, 0.3)), ["a", "c"]),  # at it, too
+        (Signature(1, 8, ("a", "b", "c"), is_multi_label=True), ["b"]),
+        (Signature(1, 8, ("a", "b"), thresholds=(0.4, 0.6)), ["a"]),
+        (Signature(1, 8, ("a", "b"), thresholds=(0.45, 0.55)), ["b"]),
+        (Signature(1, 8, ("a", "b")), None),
+        (Signature(1, 8, ("a", "b", "c")), None),
+    ],
+)
+def test_labels_are_predicted_from_their_thresholds_on(signature, predicted):
+    assert signature.predicted([0.2, 0.55, 0.3][: len(signature.class_names)]) == predicted

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from densenet_sweep.run import of_classes, operating_point
+from densenet_sweep.run.thresholds import choose
 from densenet_sweep.training.evaluation import Evaluation
 
 # Five healthy and three ill, by the probability of being ill.
@@ -43,7 +44,16 @@ def test_other_tasks_have_none():
 
 def test_the_second_class_has_it_in_its_row_and_its_metrics():
     found = split()
-    table = of_classes.with_operating_point(of_classes.rows(found, ["healthy", "ill"]), found, 0.8)
+    thresholds = choose(found, 0.8)
+    table = of_classes.with_operating_point(of_classes.rows(found, ["healthy", "ill"]), found, thresholds)
     assert "threshold" not in table[0]
     assert table[1]["threshold"] == pytest.approx(0.6)
     assert of_classes.metrics("valid", table)["valid_sensitivity/ill"] == pytest.approx(2 / 3)
+
+
+def test_a_given_threshold_gives_its_shares_on_another_split():
+    chosen = operating_point.choose(split(), 0.8)
+    assert operating_point.at(chosen.threshold, split()) == chosen
+    assert operating_point.at(0.0, split()) == operating_point.OperatingPoint(0.0, 1.0, 0.0)
+    assert operating_point.at(2.0, split()) == operating_point.OperatingPoint(2.0, 0.0, 1.0)
+    assert operating_point.at(0.5, split(labels_N=torch.zeros(8, dtype=torch.int64))) is None
