@@ -39,15 +39,23 @@ def read(
         raise ValueError(str(error)) from None
     photometric = str(scan.PhotometricInterpretation)
     if photometric == "PALETTE COLOR":
-        raw = apply_color_lut(raw, scan)
+        return _high_bytes(apply_color_lut(raw, scan))
     if raw.ndim == 3:  # pydicom has converted YBR to RGB
-        return (raw >> 8).astype(np.uint8) if raw.dtype == np.uint16 else raw.astype(np.uint8)
+        if int(scan.BitsStored) > 8:
+            raise ValueError(f"{scan.BitsStored} bits a channel; 8 are read, or 16 in a grey picture")
+        return raw.astype(np.uint8)
     values_HW = apply_modality_lut(raw, scan).astype(np.float64)
     inverted = photometric == "MONOCHROME1"
     if value_range is None and "WindowCenter" in scan and "WindowWidth" in scan:
         levels_HW = _windowed(values_HW, _first(scan.WindowCenter), _first(scan.WindowWidth))
         return 255 - levels_HW if inverted else levels_HW
     return values_HW, inverted
+
+
+def _high_bytes(colours_HWC: np.ndarray) -> np.ndarray:
+    """Return the colours of a palette as uint8; one of 16 bits may hold numbers of 8."""
+    is_wide = colours_HWC.dtype == np.uint16 and colours_HWC.max() > 255
+    return (colours_HWC >> 8 if is_wide else colours_HWC).astype(np.uint8)
 
 
 def _decoded(scan: Any) -> np.ndarray:

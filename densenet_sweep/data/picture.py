@@ -18,6 +18,8 @@ from pathlib import PurePath
 import numpy as np
 from PIL import Image, ImageColor, ImageFile, ImageOps
 
+from densenet_sweep.data import depth
+
 MODES = {1: "L", 3: "RGB"}
 RESIZES = ("crop", "pad", "stretch")
 
@@ -151,7 +153,7 @@ def decode(name: str, content: bytes, how: Reading) -> np.ndarray | Values:
 
             return _of_scanner(dicom.read(content, how.value_range, how.max_pixels), how)
         with Image.open(BytesIO(content)) as picture:
-            return _of_pillow(picture, how)
+            return _of_pillow(picture, content, how)
     except RangeNeededError:
         raise
     # What decoders raise for damaged files, and OSError for unknown ones.
@@ -194,20 +196,9 @@ def _reason(error: BaseException) -> str:
     return "no format that can be read" if text.startswith("cannot identify image file") else text
 
 
-def _check_depth(picture: ImageFile.ImageFile) -> None:
-    """Refuse colour of 16 bits: Pillow (up to 13.0) keeps each number's high byte, which may hold next to nothing.
-
-    Raises:
-        ValueError: it has 16 bits a channel, and more than one channel.
-    """
-    stored = [tile[3][0] if isinstance(tile[3], tuple) and tile[3] else tile[3] for tile in picture.tile]
-    if len(picture.getbands()) > 1 and any(";16" in str(mode) for mode in stored):
-        raise ValueError("16 bits a channel; 8 are read, or 16 in a grey picture without transparency")
-
-
-def _of_pillow(picture: ImageFile.ImageFile, how: Reading) -> np.ndarray | Values:
+def _of_pillow(picture: ImageFile.ImageFile, content: bytes, how: Reading) -> np.ndarray | Values:
     check_size(*picture.size, how.max_pixels)
-    _check_depth(picture)
+    depth.check(picture, content)
     picture.load()
     tags = getattr(picture, "tag_v2", {})
     with suppress(Exception):  # what is damaged beside the pixels says nothing of them

@@ -68,6 +68,26 @@ def test_a_window_gives_levels_unless_a_range_is_given():
     assert found.levels_CHW((0, 1500), GREY).tolist()[0][0] == [0, 17, 34, 51]
 
 
+def test_colour_of_more_than_8_bits_is_refused_instead_of_losing_them():
+    deep = np.arange(48, dtype=np.uint16).reshape(4, 4, 3)
+    with pytest.raises(ValueError, match=r"^12 bits a channel; 8 are read, or 16 in a grey picture$"):
+        decoded(scan(deep, "RGB", BitsStored=12, HighBit=11), Reading(4, 4, 3))
+    found = decoded(scan(deep, "RGB", BitsStored=8, HighBit=7), Reading(4, 4, 3))
+    assert np.asarray(found).transpose(1, 2, 0).tolist() == deep.tolist()
+
+
+@pytest.mark.parametrize("factor", [1, 257])  # an entry of 16 bits may hold a number of 8
+def test_a_palette_gives_colours(factor):
+    table = (np.arange(256) * factor).astype("<u2").tobytes()
+    palette = {}
+    for name in ("Red", "Green", "Blue"):
+        palette[f"{name}PaletteColorLookupTableDescriptor"] = [256, 0, 16]
+        palette[f"{name}PaletteColorLookupTableData"] = table
+    numbers = np.arange(0, 160, 10, dtype=np.uint8).reshape(4, 4)
+    found = decoded(scan(numbers, "PALETTE COLOR", **palette), Reading(4, 4, 3))
+    assert np.asarray(found).tolist() == [numbers.tolist()] * 3
+
+
 def test_colour_and_frames():
     colours = np.zeros((4, 4, 3), np.uint8)
     colours[..., 0] = 200

@@ -251,8 +251,56 @@ def tiff() -> bytes:
     return b"II*\0" + struct.pack("<I", 8) + table + struct.pack("<3H", 16, 16, 16) + pixels
 
 
-@pytest.mark.parametrize("content", [png(2, 3), png(6, 4), png(4, 2), tiff()], ids=["RGB", "RGBA", "LA", "TIFF"])
-def test_colour_of_16_bits_is_refused_instead_of_losing_its_low_byte(content):
-    with pytest.raises(ValueError, match=r"^16 bits a channel; 8 are read, or 16 in a grey picture without transparency$"):
+def sgi(channels: int, bytes_per_channel: int = 2) -> bytes:
+    header = struct.pack(
+        ">hbbHHHHII4s", 474, 0, bytes_per_channel, 2 if channels == 1 else 3, 4, 4, channels, 0, 65535, bytes(4)
+    )
+    return header.ljust(512, b"\0") + bytes(range(16)) * channels * bytes_per_channel
+
+
+def jpeg2000(mode: str, bits: int, **options: object) -> bytes:
+    """A JPEG 2000 that says it has so many bits a channel, which Pillow does not write."""
+    content = bytearray(encoded(Image.new(mode, (4, 4), 5), "JPEG2000", **options))
+    start = content.find(b"\xff\x4f\xff\x51")
+    for index in range(len(mode)):
+        content[start + 42 + 3 * index] = bits - 1
+    return bytes(content)
+
+
+DEEP = {
+    "RGB": (16, png(2, 3)),
+    "RGBA": (16, png(6, 4)),
+    "LA": (16, png(4, 2)),
+    "TIFF": (16, tiff()),
+    "PPM": (16, b"P6\n4 4\n65535\n" + struct.pack(">48H", *range(48))),
+    "PPM of 12 bits": (12, b"P6\n4 4\n4095\n" + struct.pack(">48H", *range(48))),
+    "plain PPM": (10, b"P3\n4 4\n1023\n" + b" ".join(b"%d" % it for it in range(48))),
+    "JPEG 2000": (16, jpeg2000("RGB", 16)),
+    "a bare codestream": (12, jpeg2000("LA", 12, no_jp2=True)),
+}
+
+
+@pytest.mark.parametrize("name", DEEP)
+def test_colour_of_more_than_8_bits_is_refused_instead_of_losing_its_low_bits(name):
+    bits, content = DEEP[name]
+    with pytest.raises(ValueError, match=rf"^{bits} bits a channel; 8 are read, or 16 in a grey picture without transparency$"):
         picture.decode("picture.png", content, Reading(4, 4, 3))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_of_sgi_even_grey_of_16_bits_is_refused(channels):
+    with pytest.raises(ValueError, match=r"^16 bits a channel; 8 are read in this format$"):
+        picture.decode("picture.sgi", sgi(channels), Reading(4, 4, 3))
+    assert levels(sgi(channels, 1))[0][3] == [0, 1, 2, 3]
+
+
+def test_what_has_8_bits_or_deep_grey_is_read():
     assert isinstance(picture.decode("picture.png", png(0, 1), Reading(4, 4, 1)), Values)
+    grey = b"P5\n4 4\n4095\n" + struct.pack(">16H", *range(0, 4096, 256))
+    assert isinstance(picture.decode("picture.pgm", grey, Reading(4, 4, 1)), Values)
+    for content, level in (
+        (jpeg2000("RGB", 8), 1),  # a red of 5
+        (b"P6\n4 4\n255\n" + bytes([5] * 48), 5),
+        (b"P6\n4 4\n5\n" + bytes([5] * 48), 255),
+    ):
+        assert levels(content) == [[[level] * 4] * 4]

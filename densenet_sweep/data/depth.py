@@ -1,0 +1,49 @@
+"""How many bits each channel of a picture has in its file, where the reader of its format keeps fewer without a word."""
+
+import struct
+
+from PIL import ImageFile
+
+_BITS = 258  # TIFF's bits of each sample
+
+# JPEG 2000: the start of the codestream, and the marker of its sizes.
+_CODESTREAM = b"\xff\x4f\xff\x51"
+
+
+def check(picture: ImageFile.ImageFile, content: bytes) -> None:
+    """Refuse what loses bits: Pillow (up to 13.0) keeps 8 of colour and of SGI, and the high ones may hold next to nothing.
+
+    Args:
+        picture: opened, before its pixels are read.
+        content: of its file.
+
+    Raises:
+        ValueError: it has more than 8 bits in one of several channels, or in any channel of a format that keeps no more.
+    """
+    if picture.format == "SGI" and content[3:4] == b"\x02":
+        raise ValueError("16 bits a channel; 8 are read in this format")
+    bits = _bits(picture, content) if len(picture.getbands()) > 1 else 8
+    if bits > 8:
+        raise ValueError(f"{bits} bits a channel; 8 are read, or 16 in a grey picture without transparency")
+
+
+def _bits(picture: ImageFile.ImageFile, content: bytes) -> int:
+    """Return the bits of the channel that has most, where that is known; else 8."""
+    if picture.format == "JPEG2000":
+        return _of_jpeg2000(content)
+    found: list[int] = [8, *getattr(picture, "tag_v2", {}).get(_BITS, ())]
+    for tile in picture.tile:
+        arguments = tile.args if isinstance(tile.args, tuple) else (tile.args,)
+        if arguments and ";16" in str(arguments[0]):
+            found.append(16)
+        if tile.codec_name in ("ppm", "ppm_plain"):  # the second argument is the largest level
+            found.append(int(arguments[1]).bit_length())
+    return max(found)
+
+
+def _of_jpeg2000(content: bytes) -> int:
+    start = content.find(_CODESTREAM)
+    if start < 0 or len(content) < start + 42:
+        return 8
+    number: int = struct.unpack_from(">H", content, start + 40)[0]
+    return max((it & 0x7F) + 1 for it in content[start + 42 : start + 42 + 3 * number : 3])
