@@ -7,6 +7,7 @@ Shape suffixes: B images in a batch, C channels, H height, W width, K classes.
 
 import contextlib
 import functools
+import itertools
 import math
 import tempfile
 import unittest.mock
@@ -67,23 +68,45 @@ def train(
     num_valid: int = 32,
     noise: float = 60.0,
     net: nn.Module | None = None,
+    resumed_after: int | None = None,
 ) -> tuple[nn.Module, list[fit.Epoch]]:
-    """Train the small network on patterns by `fit`; return it and the epochs."""
+    """Train the small network on patterns by `fit`; return it and the epochs.
+
+    With `resumed_after`, a new network and optimizer continue after so many epochs from what the first ones wrote to a file.
+    """
     images = patterns(num_images, noise=noise)
     preprocessing = Preprocessing(SIZE, *(it.to(device) for it in channel_statistics(images, normalize=True)))
     net = place(network() if net is None else net, device)
     batches = TrainBatches(images.to(device), preprocessing, augmentation or Augmentation(), batch_size=16, seed=0)
-    found = fit.fit(
-        net,
-        _OPTIMIZERS[optimizer](net, lr=lr, weight_decay=1e-4, decay_norm_and_bias=True),
-        schedules.cosine(warmup=0.25, final_factor=0.0),
-        train_batches=batches,
-        valid_batches=EvalBatches(patterns(num_valid, noise=noise, seed=1).to(device), preprocessing, batch_size=16),
-        num_batches=batches.num_batches,
-        epochs=epochs,
-        dtype=dtype,
-    )
-    return net, list(found)
+    valid = EvalBatches(patterns(num_valid, noise=noise, seed=1).to(device), preprocessing, batch_size=16)
+
+    def trained(net: nn.Module, steps: torch.optim.Optimizer, first: int, end: int) -> list[fit.Epoch]:
+        found = fit.fit(
+            net,
+            steps,
+            schedules.cosine(warmup=0.25, final_factor=0.0),
+            train_batches=batches,
+            valid_batches=valid,
+            num_batches=batches.num_batches,
+            epochs=epochs,
+            first_epoch=first,
+            dtype=dtype,
+        )
+        return list(itertools.islice(found, end - first))
+
+    make = functools.partial(_OPTIMIZERS[optimizer], lr=lr, weight_decay=1e-4, decay_norm_and_bias=True)
+    steps = make(net)
+    found = trained(net, steps, 0, resumed_after or epochs)
+    if resumed_after is not None:
+        with tempfile.TemporaryDirectory() as folder:
+            checkpoint.save(path := Path(folder) / "last.pt", {"network": net.state_dict(), "optimizer": steps.state_dict()})
+            state = checkpoint.load(path)
+        net = place(network(seed=1), device)
+        net.load_state_dict(state["network"])
+        steps = make(net)
+        steps.load_state_dict(state["optimizer"])
+        found += trained(net, steps, resumed_after, epochs)
+    return net, found
 
 
 @contextlib.contextmanager
@@ -197,6 +220,72 @@ def check_batches(device: torch.device) -> str:
     return ""
 
 
+# Each changes images, or their targets, by numbers of their own.
+AUGMENTATIONS: dict[str, dict[str, Any]] = {
+    "vertical_flip": {"vertical_flip": True},
+    "crop_area": {"crop_area": 0.3},
+    "rotation": {"rotation": 45.0},
+    "translation": {"translation": 0.3},
+    "scaling": {"scaling": 0.4},
+    "shear": {"shear": 30.0},
+    "trivial_augment": {"trivial_augment": 1.0},
+    "brightness": {"brightness": 0.5},
+    "contrast": {"contrast": 0.5},
+    "saturation": {"saturation": 0.5},
+    "hue": {"hue": 0.4},
+    "erasing": {"erasing": 0.5},
+    "mixup": {"mixup": 1.0},
+    "cutmix": {"cutmix": 1.0},
+}
+
+
+def check_augmentations(device: torch.device) -> str:
+    """Each option draws anew for each image and epoch, repeatably, and gives the CPU's images and targets."""
+    one = patterns(1, size=2 * SIZE)
+    same = Images(one.pixels_MCHW.repeat(16, 1, 1, 1), torch.arange(16) % 4)
+    largest = 0.0
+    for name, options in AUGMENTATIONS.items():
+
+        def drawn(where: torch.device, epoch: int, options: dict[str, Any] = options) -> tuple[Tensor, Tensor]:
+            preprocessing = Preprocessing(2 * SIZE, torch.zeros(3, device=where), torch.full((3,), 1 / 255, device=where))
+            batches = TrainBatches(same.to(where), preprocessing, Augmentation(**options), batch_size=16, seed=3)
+            [(floats_BCHW, labels)] = batches(epoch)
+            return floats_BCHW.cpu(), labels.cpu()
+
+        floats_BCHW, labels = drawn(device, 0)
+        if name in ("mixup", "cutmix"):  # of equal images, whose shares differ
+            assert len(labels.amax(dim=1).unique()) > 2, f"{name}: the images of a batch are mixed in the same shares"
+            assert not torch.equal(labels, drawn(device, 1)[1]), f"{name}: two epochs are mixed in the same way"
+        else:
+            assert len(floats_BCHW.unique(dim=0)) > 1, f"{name}: the images of a batch are changed in the same way"
+            assert not torch.equal(floats_BCHW, drawn(device, 1)[0]), f"{name}: two epochs are changed in the same way"
+        again, expected = drawn(device, 0), drawn(CPU, 0)
+        assert torch.equal(floats_BCHW, again[0]), f"{name}: an epoch is not repeated"
+        torch.testing.assert_close(labels, expected[1], rtol=0, atol=1e-5, msg=lambda text, name=name: f"{name}: {text}")
+        # On average: a value at the threshold of a change may fall to either side.
+        difference = (floats_BCHW - expected[0]).abs().mean().item()
+        assert difference < 0.5, f"{name}: differs from the CPU by {difference:.3f} levels on average"
+        largest = max(largest, difference)
+    return f"{len(AUGMENTATIONS)} options, at most {largest:.1e} levels from the CPU's on average"
+
+
+def _everything() -> Augmentation:
+    options = {name: value for each in AUGMENTATIONS.values() for name, value in each.items()}
+    return Augmentation(crop_padding=2, horizontal_flip=True, cutout_size=4, **options)
+
+
+def check_resumed(device: torch.device) -> str:
+    """A training with every random change continues from a file as if it had not stopped: on a CPU to the bit."""
+    with exact_fp32():
+        whole = train(device, augmentation=_everything(), epochs=3)[1]
+        parts = train(device, augmentation=_everything(), epochs=3, resumed_after=1)[1]
+    losses = [[epoch.train_loss for epoch in epochs] for epochs in (whole, parts)]
+    assert len(losses[1]) == 3
+    torch.testing.assert_close(losses[0], losses[1], rtol=1e-3, atol=1e-4)
+    assert device.type != "cpu" or losses[0] == losses[1]
+    return "to the bit" if losses[0] == losses[1] else f"{losses[0][-1]:.6f} and {losses[1][-1]:.6f}, not to the bit"
+
+
 def check_evaluation(device: torch.device) -> str:
     """An evaluation gives the CPU's confusion matrix."""
     images = patterns(64)
@@ -272,7 +361,7 @@ def check_no_waiting(device: torch.device) -> str:
     """Steps, batches and augmentations never make the host wait for the device."""
     counts = []
     net = place(network(), device)
-    augmentation = Augmentation(crop_padding=2, horizontal_flip=True, cutout_size=4)
+    augmentation = _everything()
     with unittest.mock.patch.dict(fit._STEPS_BETWEEN_LOSS_CHECKS, {device.type: 10**6}):
         for num_images in (32, 32, 160):  # the first also loads the libraries
             with _counted_waits(device) as waits:
@@ -335,6 +424,8 @@ CHECKS: dict[str, Callable[[torch.device], str]] = {
     "optimizers": check_optimizers,
     "chosen images": check_chosen_images,
     "batches": check_batches,
+    "augmentations": check_augmentations,
+    "resumed": check_resumed,
     "evaluation": check_evaluation,
     "memory_efficient": check_memory_efficient,
     "checkpoint": check_checkpoint,

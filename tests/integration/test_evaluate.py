@@ -169,8 +169,11 @@ def test_several_labels_a_picture_are_evaluated_by_groups_and_marked(command, ha
     shown = command("predict", "halves.pt2", "0.png", "--top=1").out
     assert shown.count("yes") == sum(predicted[0])
 
+    (tmp_path / "sorted" / "left").mkdir(parents=True)
+    (tmp_path / "0.png").rename(tmp_path / "sorted" / "left" / "0.png")
+    (tmp_path / "0.png").symlink_to(tmp_path / "sorted" / "left" / "0.png")
     for arguments, message in (
-        (["."], ".: the model gives any number of labels a picture; a table that lists them is accepted"),
+        (["sorted"], "sorted: the model gives any number of labels a picture; a table that lists them is accepted"),
         (["table.csv"], "class left;right: the model has no such; its classes are left, right"),
         (
             ["table.csv", "--label-separator=;", "--group-column=site"],

@@ -207,6 +207,12 @@ def test_what_is_no_picture_says_why():
         decoded(encoded(Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64), np.uint8)), "JPEG")[:900])
 
 
+def test_whatever_a_decoder_raises_is_a_reason():
+    colours = Image.fromarray(np.random.default_rng(0).integers(0, 255, (16, 16, 3), np.uint8))
+    with pytest.raises(ValueError, match=r"^AssertionError$"):  # Pillow's, which has no text
+        decoded(encoded(colours.quantize(16), "ICNS"))
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
