@@ -21,6 +21,7 @@ from rich.table import Table
 from densenet_sweep.config.command_line import Parser
 from densenet_sweep.config.metrics import OF_OUTPUTS
 from densenet_sweep.counts import counted
+from densenet_sweep.file_names import readable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -202,7 +203,7 @@ def _result(
         column,
         None if groups_N is None else len(np.unique(groups_N)),
         None if seen is None else len(seen),
-        paths[places[seen[0]]] if seen else None,
+        readable(paths[places[seen[0]]]) if seen else None,
     )
     return result, num_bad
 

@@ -23,6 +23,7 @@ from rich.table import Table
 
 from densenet_sweep.config.command_line import Parser
 from densenet_sweep.counts import counted
+from densenet_sweep.file_names import readable
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -135,7 +136,7 @@ def _predictions(
             good, sorted_BK.indices.tolist(), sorted_BK.values.tolist(), probabilities_BK.tolist(), strict=True
         ):
             names = [model.signature.class_names[index] for index in indices]
-            yield Prediction(path, list(zip(names, values, strict=True)), model.signature.predicted(row))
+            yield Prediction(readable(path), list(zip(names, values, strict=True)), model.signature.predicted(row))
 
 
 def _explain(folder: Path, paths: Sequence[str], module: "nn.Module", levels_BCHW: "Tensor", classes_B: "Tensor") -> None:

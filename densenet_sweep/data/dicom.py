@@ -52,6 +52,14 @@ def read(
     return values_HW, inverted
 
 
+def num_frames(content: bytes) -> int:
+    """Return how many frames a file has that can be read."""
+    import pydicom
+
+    header = pydicom.dcmread(BytesIO(content), stop_before_pixels=True, specific_tags=["NumberOfFrames"])
+    return int(header.get("NumberOfFrames") or 1)
+
+
 def _high_bytes(colours_HWC: np.ndarray) -> np.ndarray:
     """Return the colours of a palette as uint8; one of 16 bits may hold numbers of 8."""
     is_wide = colours_HWC.dtype == np.uint16 and colours_HWC.max() > 255

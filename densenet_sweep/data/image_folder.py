@@ -8,8 +8,10 @@ from typing import Any
 
 from densenet_sweep.data import picture, picture_set
 from densenet_sweep.data.images import Source
+from densenet_sweep.data.labels import alike
 from densenet_sweep.data.picture_set import Listed
 from densenet_sweep.data.reading import as_reading
+from densenet_sweep.file_names import is_readable, readable
 
 # The names of split folders in small letters.
 SPLIT_NAMES = {
@@ -80,7 +82,9 @@ def _listed(root: Path) -> Listed:
     if "train" not in by_split:
         classes = _classes(root, folders)
         pairs = [(path, label) for label, name in enumerate(classes) for path in pictures_in(root / name, skipped)]
-        return Listed(root, classes, [path for path, _ in pairs], [label for _, label in pairs], skipped=skipped)
+        return Listed(
+            root, classes, [path for path, _ in pairs], [label for _, label in pairs], skipped=skipped, remark=alike(classes)
+        )
     train = root / by_split["train"][0]
     classes = _classes(train, _folders(train, skipped))
     paths: list[str] = []
@@ -101,7 +105,7 @@ def _listed(root: Path) -> Listed:
         if name not in named:
             skipped[f"folder beside {train.name}: {name}"] += 1
     untested = f"data.root={root}: has no test pictures in class folders; a folder test with those of {train.name} is accepted"
-    return Listed(root, classes, paths, labels, splits, skipped=skipped, untested=untested)
+    return Listed(root, classes, paths, labels, splits, skipped=skipped, remark=alike(classes), untested=untested)
 
 
 def labelled_in(root: str) -> tuple[list[str], list[str]]:
@@ -149,6 +153,8 @@ def _folders(folder: Path, skipped: Counter[str]) -> list[str]:
     for entry in _entries(folder):
         if is_hidden(entry.name):
             skipped["hidden"] += entry.name != ".densenet_sweep"
+        elif entry.is_dir() and not is_readable(entry.name):
+            raise ValueError(f"{readable(entry.path)}: the name of a class is not one line of UTF-8; rename the folder")
         elif entry.is_dir():
             names.append(entry.name)
         else:

@@ -1,12 +1,12 @@
 """A user's own pictures, listed by a table: CSV, Parquet or JSON lines, or a pandas DataFrame."""
 
+import math
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from densenet_sweep.counts import counted
 from densenet_sweep.data import labels, picture_set
@@ -15,14 +15,14 @@ from densenet_sweep.data.image_folder import SPLIT_NAMES
 from densenet_sweep.data.images import Source
 from densenet_sweep.data.picture_set import Listed
 from densenet_sweep.data.reading import as_reading
+from densenet_sweep.data.table_file import as_text, read, refuse_empty, refuse_missing
+from densenet_sweep.file_names import readable
 
 if TYPE_CHECKING:
     import pandas as pd
 
 # The split column by default; a table without it has no splits.
 _SPLIT = "split"
-
-_SUFFIXES = (".csv", ".tsv", ".parquet", ".jsonl", ".ndjson")
 
 
 def image_table(
@@ -69,18 +69,18 @@ def image_table(
         OSError: as `image_folder`.
     """
     how = as_reading(**reading)
-    rows, name = (_read(Path(table)), f"data.table={table}") if isinstance(table, str) else (table, "the table")
+    rows, name = (read(Path(table)), f"data.table={table}") if isinstance(table, str) else (table, "the table")
     columns = [path_column, label_column]
     if split_column is not None and (split_column in rows or split_column != _SPLIT):
         columns.append(split_column)
     columns += [it for it in (group_column, weight_column, *(leave_out or ())[:1]) if it is not None and it not in columns]
-    _refuse_missing(rows, columns, name)
-    text = {column: [_as_text(value, label_separator) for value in rows[column].tolist()] for column in columns}
+    refuse_missing(rows, columns, name)
+    text = {column: [as_text(value, label_separator) for value in rows[column].tolist()] for column in columns}
     separator = _separator(text[label_column], label_separator, multi_label)
     for column in [it for it in columns if it != weight_column]:
         if column != label_column or separator is None:
             hint = "; data.multi_label=true if a picture may have no label" if column == label_column else ""
-            _refuse_empty(text[column], column, name, hint)
+            refuse_empty(text[column], column, name, hint)
     if not len(rows):
         raise ValueError(f"{name}: has no rows")
     base, paths = _found(text[path_column], root, Path(table).parent if isinstance(table, str) else None, name)
@@ -112,6 +112,7 @@ def image_table(
         Counter(),
         untested=f"{name}: {split_column} names no picture for testing; test is accepted",
         weights=weights,
+        remark="; ".join(filter(None, [labels.alike(class_names), _listed_again(text[path_column])])),
     )
     return picture_set.load(
         listed,
@@ -131,14 +132,14 @@ def classes_by_value(table: str, column: str, label_column: str, separator: str 
     Raises:
         FileNotFoundError, ValueError: no such table or column, or one without a value in some row.
     """
-    rows = _read(Path(table))
-    _refuse_missing(rows, [column, label_column], f"data.table={table}")
+    rows = read(Path(table))
+    refuse_missing(rows, [column, label_column], f"data.table={table}")
     found: dict[str, set[str]] = {}
     for row, (value, label) in enumerate(zip(rows[column].tolist(), rows[label_column].tolist(), strict=True), 1):
-        if not _as_text(value, None):
+        if not as_text(value, None):
             raise ValueError(f"data.table={table}: row {row} has no {column}")
-        cell = _as_text(label, separator)
-        found.setdefault(_as_text(value, None), set()).update(
+        cell = as_text(label, separator)
+        found.setdefault(as_text(value, None), set()).update(
             [cell] if separator is None else labels.split_cells([cell], separator)[0]
         )
     return found
@@ -153,36 +154,12 @@ def _without(values: Sequence[str], left_out: str, key: str) -> list[str]:
     return splits
 
 
-def _read(path: Path) -> "pd.DataFrame":
-    """Return the table in a file; what CSV holds stays text, so that a class may be called NA or 007."""
-    import pandas as pd
-
-    if not path.is_file():
-        raise FileNotFoundError(f"data.table={path}: no such file")
-    suffix = path.suffix.lower()
-    try:
-        if suffix in (".csv", ".tsv"):
-            separator = "\t" if suffix == ".tsv" else ","
-            return pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-        if suffix == ".parquet":
-            return pd.read_parquet(path)
-        if suffix in (".jsonl", ".ndjson"):
-            return pd.read_json(path, lines=True, dtype=False)
-    except (ValueError, OSError, pd.errors.ParserError) as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(f"data.table={path}: cannot be read ({reason})") from None
-    raise ValueError(f"data.table={path}: one of {', '.join(_SUFFIXES)} is accepted")
-
-
-def _as_text(value: Any, separator: str | None) -> str:
-    """Return a value as CSV would have it: 3.0, which a column with gaps makes of 3, is 3; nothing is empty, a list joined."""
-    if isinstance(value, list | tuple | np.ndarray):
-        return (separator or labels.SEPARATOR).join(_as_text(it, separator) for it in value)
-    if value is None or value != value:
+def _listed_again(paths: Sequence[str]) -> str:
+    """Return a sentence on pictures in several rows; empty if there are none."""
+    again = [path for path, count in Counter(paths).items() if count > 1]
+    if not again:
         return ""
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value).strip()
+    return f"{counted(len(again), 'picture')} in more than one row, such as {readable(again[0])}"
 
 
 def _separator(cells: Sequence[str], given: str | None, multi_label: bool | None) -> str | None:
@@ -207,9 +184,11 @@ def _sorted(cells: Sequence[str]) -> list[str]:
     """Return the classes in order: of numbers if all are, else of the alphabet."""
     names = set(cells)
     try:
-        return sorted(names, key=lambda name: (float(name), name))
+        numbers = {name: float(name) for name in names}
     except ValueError:
         return sorted(names)
+    # There is no order of what is not a number.
+    return sorted(names, key=lambda name: (numbers[name], name)) if all(map(math.isfinite, numbers.values())) else sorted(names)
 
 
 def _split(value: str, name: str) -> str:
@@ -227,8 +206,8 @@ def _found(given: Sequence[str], root: str, of_table: Path | None, name: str) ->
     bases = [*([Path(root)] if root else []), *([of_table] if of_table is not None else [])] or [Path()]
     missing: dict[Path, list[str]] = {}
     for base in bases:
-        paths = [str(base / path) for path in given]
-        missing[base] = [path for path in paths if not Path(path).exists()]
+        paths = [_on_this_system(base, path) for path in given]
+        missing[base] = [path for path in paths if not os.path.exists(path)]  # noqa: PTH110 - Path's raises for long names
         if not missing[base]:
             return base, paths
     base = min(missing, key=lambda it: len(missing[it]))
@@ -237,6 +216,14 @@ def _found(given: Sequence[str], root: str, of_table: Path | None, name: str) ->
         f"{name}: {len(missing[base]):,} of {counted(len(given), 'picture')} not found, such as {first}; "
         "paths relative to data.root or to the table are accepted"
     )
+
+
+def _on_this_system(base: Path, path: str) -> str:
+    """Return the whole path; where there is no such file, backslashes separate folders, as on Windows."""
+    whole = str(base / path)
+    if "\\" in path and not os.path.exists(whole):  # noqa: PTH110
+        return str(base / path.replace("\\", "/"))
+    return whole
 
 
 def _refuse_crossing(groups: Sequence[str], splits: Sequence[str] | None, column: str, name: str) -> None:
@@ -285,9 +272,9 @@ class Labelled:
         """
         if self._rows is None:
             raise ValueError(f"--group-column {column}: is for tables")
-        _refuse_missing(self._rows, [column], self._name)
-        values = [_as_text(value, None) for value in self._rows[column].tolist()]
-        _refuse_empty(values, column, self._name)
+        refuse_missing(self._rows, [column], self._name)
+        values = [as_text(value, None) for value in self._rows[column].tolist()]
+        refuse_empty(values, column, self._name)
         return values
 
 
@@ -308,27 +295,14 @@ def labelled_in(
         FileNotFoundError: no such table, or pictures that are not there.
         ValueError: a column or a path is missing, or there are no rows.
     """
-    rows, name = _read(Path(table)), table
-    _refuse_missing(rows, [path_column, label_column, *([] if split is None else [split_column])], name)
+    rows, name = read(Path(table)), table
+    refuse_missing(rows, [path_column, label_column, *([] if split is None else [split_column])], name)
     if split is not None:
         wanted = _split(split, name)
-        rows = rows[[_split(_as_text(value, None), name) == wanted for value in rows[split_column].tolist()]]
-    paths = [_as_text(value, None) for value in rows[path_column].tolist()]
-    _refuse_empty(paths, path_column, name)
+        rows = rows[[_split(as_text(value, None), name) == wanted for value in rows[split_column].tolist()]]
+    paths = [as_text(value, None) for value in rows[path_column].tolist()]
+    refuse_empty(paths, path_column, name)
     if not paths:
         raise ValueError(f"{name}: has no rows" if split is None else f"{name}: has no rows of the split {split}")
-    cells = [_as_text(value, separator) for value in rows[label_column].tolist()]
+    cells = [as_text(value, separator) for value in rows[label_column].tolist()]
     return Labelled(_found(paths, "", Path(table).parent, name)[1], cells, rows, name)
-
-
-def _refuse_missing(rows: "pd.DataFrame", columns: Sequence[str], name: str) -> None:
-    missing = [column for column in columns if column not in rows]
-    if missing:
-        raise ValueError(f"{name}: has no column {missing[0]}; it has {', '.join(str(column) for column in rows.columns)}")
-
-
-def _refuse_empty(values: Sequence[str], column: str, name: str, hint: str = "") -> None:
-    empty = [row for row, value in enumerate(values) if not value]
-    if empty:
-        said = f"{counted(len(empty), 'row')} without {column}, the first of them row {empty[0] + 1}"
-        raise ValueError(f"{name}: {said}{hint}")

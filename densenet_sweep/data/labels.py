@@ -12,6 +12,9 @@ from torch import Tensor
 # Between the labels of a picture, in a cell of a table.
 SEPARATOR = "|"
 
+# What programs write where there is no value.
+_MISSING = ("nan", "na", "n/a", "none", "null", "<na>")
+
 
 def is_multi_label(labels_N: Tensor | np.ndarray) -> bool:
     """Return whether an image may have several labels, or none."""
@@ -64,3 +67,21 @@ def split_cells(cells: Sequence[str], separator: str) -> list[list[str]]:
 def multi_hot(labels: Sequence[Sequence[str]], class_names: Sequence[str]) -> list[tuple[int, ...]]:
     """Return a row of zeros and ones for each image."""
     return [tuple(int(name in having) for name in class_names) for having in map(set, labels)]
+
+
+def alike(class_names: Sequence[str]) -> str:
+    """Return a sentence on classes that may be one, or none; empty if there are no such."""
+    by_form: dict[str, list[str]] = {}
+    for name in class_names:
+        by_form.setdefault(_form(name), []).append(name)
+    said = [f"classes {' and '.join(names)} may be one" for names in by_form.values() if len(names) > 1]
+    said += [f"class {name} may be a missing label" for name in class_names if name.casefold() in _MISSING]
+    return "; ".join(said)
+
+
+def _form(name: str) -> str:
+    """Return what names have in common that differ in capitals, spaces or the form of a number."""
+    try:
+        return repr(float(name))
+    except ValueError:
+        return " ".join(name.replace("_", " ").replace("-", " ").split()).casefold()

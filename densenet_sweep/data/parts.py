@@ -36,6 +36,7 @@ class _Part:
     inverted_D: np.ndarray
     bad: np.ndarray  # of (row as text, reason)
     unclear: np.ndarray  # rows of pictures that need a range
+    more: np.ndarray  # rows of files with further pages or frames
 
 
 class Parts:
@@ -58,6 +59,7 @@ class Parts:
         self._num_pictures = len(paths)
         self.bad: dict[int, str] = {}
         self.unclear: list[int] = []
+        self.more: list[int] = []
         self.holds_values = False
         self.contents_N = np.zeros(self._num_pictures, np.uint64)
         self._extremes = np.full((self._num_pictures, 2), np.nan)
@@ -109,6 +111,7 @@ class Parts:
     def _take_note(self, start: int, part: _Part) -> None:
         self.bad |= {start + int(row): str(reason) for row, reason in part.bad}
         self.unclear += [start + int(row) for row in part.unclear]
+        self.more += [start + int(row) for row in part.more]
         self.holds_values |= len(part.rows_D) > 0
         self.contents_N[start : start + len(part.contents_B)] = part.contents_B
         self._extremes[start + part.rows_D] = part.extremes_D2
@@ -118,7 +121,7 @@ def _decoded(threads: ThreadPoolExecutor, paths: Sequence[str], how: Reading) ->
     found = list(threads.map(lambda path: _read(path, how), paths))
     levels_BCHW = np.zeros((len(paths), *how.shape_CHW), np.uint8)
     bad, unclear, with_values = [], [], []
-    for row, (levels, _) in enumerate(found):
+    for row, (levels, *_) in enumerate(found):
         if isinstance(levels, Values):
             with_values.append((row, levels))
         elif isinstance(levels, str):
@@ -130,29 +133,33 @@ def _decoded(threads: ThreadPoolExecutor, paths: Sequence[str], how: Reading) ->
     shape_DHW = (len(with_values), how.height, how.width)
     return _Part(
         levels_BCHW,
-        np.array([content for _, content in found], np.uint64),
+        np.array([content for _, content, _ in found], np.uint64),
         np.array([values.values_HW for _, values in with_values], np.float32).reshape(shape_DHW),
         np.array([row for row, _ in with_values], np.int64),
         np.array([(values.lowest, values.highest) for _, values in with_values], np.float64).reshape(-1, 2),
         np.array([values.inverted for _, values in with_values], bool),
         np.array(bad, np.str_).reshape(-1, 2),
         np.array(unclear, np.int64),
+        np.array([row for row, (*_, has_more) in enumerate(found) if has_more], np.int64),
     )
 
 
-def _read(path: str, how: Reading) -> tuple[np.ndarray | Values | str | None, int]:
-    """Return levels, values, why there are none, or None for a picture that needs a range; and the content's hash."""
+def _read(path: str, how: Reading) -> tuple[np.ndarray | Values | str | None, int, bool]:
+    """Return levels, values, why there are none, or None for a picture that needs a range.
+
+    With them come the content's hash, and whether the file has further pages or frames.
+    """
     try:
         content = Path(path).read_bytes()
     except OSError as error:
-        return error.strerror or str(error), 0
+        return error.strerror or str(error), 0, False
     hashed = picture.content_hash(content)
     try:
-        return picture.decode(path, content, how), hashed
+        return picture.decode(path, content, how), hashed, picture.has_more(path, content)
     except picture.RangeNeededError:
-        return None, hashed
+        return None, hashed, False
     except ValueError as error:
-        return str(error), hashed
+        return str(error), hashed, False
 
 
 def _kept(path: Path | None) -> _Part | None:

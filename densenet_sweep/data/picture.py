@@ -27,6 +27,9 @@ RESIZES = ("crop", "pad", "stretch")
 _STUBS = ("BUFR", "GRIB", "HDF5", "MPEG", "WMF")
 _DICOM_SUFFIXES = (".dcm", ".dicom")
 
+# The beginnings of GIF and TIFF.
+_SEVERAL = (b"GIF8", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
 # Of TIFF.
 _PHOTOMETRIC, _BITS, _SAMPLE_FORMAT = 262, 258, 339
 _MIN_IS_WHITE, _UNSIGNED = 0, 1
@@ -160,6 +163,24 @@ def decode(name: str, content: bytes, how: Reading) -> np.ndarray | Values:
         Exception
     ) as error:  # a decoder may raise anything for a damaged file: that of AVIF RuntimeError, of ICNS AssertionError
         raise ValueError(_reason(error)) from None
+
+
+def has_more(name: str, content: bytes) -> bool:
+    """Return whether a file that can be read has further pages or frames, of which only the first is read.
+
+    Those of a phone's JPEG are previews, and do not count.
+    """
+    try:
+        if PurePath(name).suffix.lower() in _DICOM_SUFFIXES:
+            from densenet_sweep.data import dicom
+
+            return dicom.num_frames(content) > 1
+        if content.startswith(_SEVERAL) or b"WEBP" in content[:16] or b"acTL" in content[:256] or b"avis" in content[:16]:
+            with Image.open(BytesIO(content)) as picture:
+                return bool(getattr(picture, "is_animated", False))
+    except Exception:  # what is damaged behind the first one says nothing of it
+        return False
+    return False
 
 
 def levels_of(path: str, content: bytes, how: Reading) -> np.ndarray:

@@ -15,6 +15,7 @@ import numpy as np
 from densenet_sweep.data import picture
 from densenet_sweep.data.image_folder import pictures_in
 from densenet_sweep.data.picture import Reading
+from densenet_sweep.file_names import readable
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +96,6 @@ def _read(path: str, how: Reading) -> tuple[np.ndarray, int] | str:
         content = Path(path).read_bytes()
         return picture.levels_of(path, content, how), picture.content_hash(content)
     except OSError as error:
-        return f"{path}: cannot be read ({error.strerror or error})"
+        return f"{readable(path)}: cannot be read ({error.strerror or error})"
     except ValueError as error:
-        return str(error)
+        return readable(str(error))

@@ -18,6 +18,7 @@ from densenet_sweep.data.images import Found, HeldBack, Images, Source
 from densenet_sweep.data.parts import VERSION, Parts
 from densenet_sweep.data.picture import Reading
 from densenet_sweep.data.split import split_rows
+from densenet_sweep.file_names import readable
 
 # Of bad pictures, so many are named.
 _MOST_NAMES = 50
@@ -108,6 +109,7 @@ def load(listed: Listed, how: Reading, *, stem: str, test_fraction: float, split
             "bad": [[row, reason] for row, reason in parts.bad.items()],
             "contents": [f"{content:016x}" for content in parts.contents_N[good]],
             "value_range": value_range if parts.holds_values else None,
+            "more": [len(parts.more), *parts.more[:1]],
         }
         return Decoding(
             listed.class_names,
@@ -143,12 +145,15 @@ def load(listed: Listed, how: Reading, *, stem: str, test_fraction: float, split
     missing = [name for name, count in zip(listed.class_names, tested, strict=True) if not count]
     said = f"no test pictures of {', '.join(missing)}: a test says nothing of it" if missing and not untested else ""
     skipped = listed.skipped + Counter({f"bad, such as {_name(listed, next(iter(bad)))}": len(bad)} if bad else {})
+    num_more, *first_more = about.get("more", [0])  # an older version kept none
+    more = f"{counted(num_more, 'file')} with more than one page or frame, such as " if num_more else ""
+    pages = "".join(f"{more}{_name(listed, row)}: the first one is read" for row in first_more)
     lowest_highest = about["value_range"]
     return Source(
         tuple(listed.class_names),
         select("train"),
         HeldBack(load_test),
-        "; ".join(remark for remark in (decoded.remark, listed.remark, said) if remark),
+        "; ".join(remark for remark in (decoded.remark, listed.remark, said, pages) if remark),
         valid=select("valid") if listed.splits is not None and len(places["valid"]) else None,
         groups_N=None if listed.groups is None else np.asarray(listed.groups)[rows[places["train"]]],
         value_range=None if lowest_highest is None else (float(lowest_highest[0]), float(lowest_highest[1])),
@@ -176,7 +181,7 @@ def _identities(listed: Listed) -> Iterator[tuple[object, ...]]:
 
 
 def _name(listed: Listed, row: int) -> str:
-    return listed.paths[row].removeprefix(f"{listed.root}/")
+    return readable(listed.paths[row].removeprefix(f"{listed.root}/"))
 
 
 def _refuse_unclear(listed: Listed, rows: Sequence[int]) -> None:

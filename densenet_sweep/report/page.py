@@ -220,12 +220,18 @@ def _classes(trial: Trial) -> dict[str, Any] | None:
     keys = [key for key in _OF_CLASSES if any(key in row for row in trial.classes)]
     shown = {"num_images": "images", "average_precision": "average precision", "auroc": "AUROC", "f1": "F1"}
     return {
-        "title": f"Trial {trial.number}: classes of the {'validation' if trial.num_test is None else 'test'} split",
+        "title": f"Trial {trial.number}: classes of {_split_of(trial)}",
         "headings": ["class", *(shown.get(key, key) for key in keys)],
         "rows": [
             {"cells": [str(row["class"]), *(cell(row.get(key)) for key in keys)], "is_complete": True} for row in trial.classes
         ],
     }
+
+
+def _split_of(trial: Trial) -> str:
+    if trial.fold_values:
+        return f"the validation splits, means over {counted(len(trial.fold_values), 'fold')}"
+    return f"the {'validation' if trial.num_test is None else 'test'} split"
 
 
 def _facts(reported: Reported) -> dict[str, str]:

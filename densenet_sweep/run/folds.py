@@ -13,14 +13,16 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from hydra_async_sweeper import NUM_STEPS, SECONDS, Trial, TrialLost, TrialPruned
 from hydra_async_sweeper.application import NullTrial
 
 from densenet_sweep.config.metrics import DEVIATION
+from densenet_sweep.run import of_classes
 from densenet_sweep.run.artifacts import CHECKPOINT, PREVIOUS_CHECKPOINT
 from densenet_sweep.run.folder import written
+from densenet_sweep.run.of_classes import Row
 from densenet_sweep.run.recording import RUN_ID, Job
 from densenet_sweep.tracking.record import Record, State
 
@@ -89,6 +91,8 @@ class FoldedRun:
             config: the text of `config.yaml`.
         """
         self.results: list[dict[str, float]] = list(last.get("folds", []))
+        # The table of the classes of each fold; None where an earlier start has not kept it.
+        self._tables: list[Sequence[Row] | None] = list(last.get("classes_of_folds", [None] * len(self.results)))
         self._trial = trial
         self._job = job
         self._open_record = open_record
@@ -126,13 +130,15 @@ class FoldedRun:
         job = replace(self._job, output_dir=self._folder(number))
         trial = _FoldTrial(self._trial, seconds)
         try:
-            return train_fold(Fold(number, job, trial, partial(self._opened, number), f"fold {number}/{self._num_folds} "))
+            metrics = train_fold(Fold(number, job, trial, partial(self._opened, number), f"fold {number}/{self._num_folds} "))
         except TrialLost:
             raise
         except Exception:
             if self._trial.number is not None:
                 self._remove(number)
             raise
+        self._tables.append(trial.classes)
+        return metrics
 
     def _report(self, metrics: Mapping[str, float]) -> None:
         """Keep, record and report the metrics of the fold that has ended, and delete its folder.
@@ -187,7 +193,15 @@ class FoldedRun:
         assert self._record is not None, "the first fold's training opens it"
         results, reported = self.results[:number], self._objectives[0]
         errors = {f"{reported}{STANDARD_ERROR}": _standard_error(results, reported)} if number > 1 else {}
-        self._record.epoch({**_means(results), **errors}, step=number)
+        table = self._mean_table(number)
+        self._record.epoch({**_means(results), **errors, **of_classes.metrics("valid", table)}, step=number)
+        if table:
+            self._trial.annotate(of_classes.CLASSES, table)
+
+    def _mean_table(self, number: int) -> list[Row]:
+        """Return the means of the tables of the folds up to this one; empty if one is missing, as with very many classes."""
+        tables = [table for table in self._tables[:number] if table]
+        return of_classes.means(tables) if len(tables) == number else []
 
     @contextmanager
     def _opened(self, number: int, job: Job, num_parameters: int) -> Iterator[Record]:
@@ -200,7 +214,8 @@ class FoldedRun:
         """Write the checkpoint of the whole run, and return whether that succeeded."""
         path = self._job.output_dir / CHECKPOINT
         run_id = None if self._record is None else self._record.run_id
-        state = {**self._same, "run_id": run_id, "folds": self.results}
+        tables = [None if table is None else [dict(row) for row in table] for table in self._tables]
+        state = {**self._same, "run_id": run_id, "folds": self.results, "classes_of_folds": tables}
         return written(path, state, previous=path.with_name(PREVIOUS_CHECKPOINT))
 
     def _folder(self, number: int) -> Path:
@@ -221,6 +236,7 @@ class _FoldTrial(NullTrial):
         self.searched = trial.searched
         self.annotations = trial.annotations
         self.passed_seconds = seconds
+        self.classes: Sequence[Row] | None = None
         self._trial = trial
 
     def check_lease(self) -> None:
@@ -237,6 +253,8 @@ class _FoldTrial(NullTrial):
 
     def annotate(self, key: str, value: object, *, is_copied: bool = True) -> None:
         """Store what holds for the whole trial."""
+        if key == of_classes.CLASSES:
+            self.classes = cast("Sequence[Row]", value)
         if key in _OF_THE_TRIAL:
             self._trial.annotate(key, value, is_copied=is_copied)
 
@@ -256,11 +274,11 @@ class _FoldRecord:
         return self._record.run_id
 
     def epoch(self, metrics: Mapping[str, float], *, step: int) -> None:
-        """Record the losses, the accuracies and the like of an epoch; costs are those of the whole run."""
+        """Record the losses, the accuracies and the like of an epoch; costs are those of the whole run, classes its means."""
         wanted = {
             f"fold_{self._number}_{name}": value
             for name, value in metrics.items()
-            if name.startswith(("valid_", "train_")) and not name.endswith(DEVIATION)
+            if name.startswith(("valid_", "train_")) and not name.endswith(DEVIATION) and "/" not in name
         }
         self._record.epoch(wanted, step=step)
 

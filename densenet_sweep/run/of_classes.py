@@ -1,6 +1,7 @@
 """Recall and precision of each class of a split, as rows of a table and as metrics."""
 
 import re
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
@@ -57,4 +58,18 @@ def metrics(split: str, table: Sequence[Row]) -> dict[str, float]:
         for key in _METRICS:
             if key in row:
                 found.setdefault(f"{split}_{key}/{name}", float(row[key]))
+    return found
+
+
+def means(tables: Sequence[Sequence[Row]]) -> list[Row]:
+    """Return one table of those of the folds: numbers of images add up, and a share is the mean over the folds that give it.
+
+    Each fold has chosen its own thresholds, so there is none.
+    """
+    found: list[Row] = []
+    for rows_of_class in zip(*tables, strict=True):
+        keys = dict.fromkeys(key for row in rows_of_class for key in row if key not in ("class", "num_images", "threshold"))
+        shares = {key: statistics.fmean(float(row[key]) for row in rows_of_class if key in row) for key in keys}
+        total = sum(int(row["num_images"]) for row in rows_of_class)
+        found.append({"class": rows_of_class[0]["class"], "num_images": total, **shares})
     return found

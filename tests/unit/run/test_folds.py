@@ -8,6 +8,7 @@ from hydra_async_sweeper import NUM_STEPS, SECONDS, TrialPruned
 from hydra_async_sweeper.trial import NullTrial
 
 from densenet_sweep.run.folds import FOLD_VALUES, FoldedRun
+from densenet_sweep.run.of_classes import CLASSES
 from densenet_sweep.run.recording import Job
 from densenet_sweep.training import checkpoint
 
@@ -81,11 +82,12 @@ def training(fold):
         fold.job.output_dir.mkdir()
         for epoch in (1, 2):
             metrics = {"valid_accuracy": VALUES[fold.number - 1] * epoch / 2, "valid_accuracy_sd": 0.1, "lr": 0.1}
-            record.epoch(metrics, step=epoch)
+            record.epoch({**metrics, "valid_recall/cats": 0.3}, step=epoch)
             fold.trial.annotate(NUM_STEPS, 2)
             fold.trial.annotate(SECONDS, before + 2 * epoch)
             fold.trial.report(metrics["valid_accuracy"], step=epoch)
             assert not fold.trial.should_prune()
+        fold.trial.annotate(CLASSES, [{"class": "cats", "num_images": 5, "recall": VALUES[fold.number - 1], "threshold": 0.2}])
     return {**metrics, "epoch": 2, "total_seconds": before + 4, "num_parameters": 7}
 
 
@@ -95,7 +97,10 @@ def test_a_trial_reports_folds_and_its_value_is_their_mean(begin, record, tmp_pa
     assert trial.reports == dict(enumerate(VALUES, 1))
     assert means["valid_accuracy"] == pytest.approx(0.7)
     assert means["total_seconds"] == 12
+    table = trial.notes.pop(CLASSES)
     assert trial.notes == {NUM_STEPS: 3, "num_valid": 30, FOLD_VALUES: list(VALUES), SECONDS: 12}
+    assert table == [{"class": "cats", "num_images": 15, "recall": pytest.approx(0.7)}]
+    assert [record.metrics["valid_recall/cats", step] for step in (1, 2, 3)] == pytest.approx([0.5, 0.6, 0.7])
     assert not list(tmp_path.glob("fold-*"))
     assert (tmp_path / "artifacts" / "config.yaml").read_text() == "seed: 0\n"
     assert record.metrics["fold_2_valid_accuracy", 1] == 0.35
@@ -131,7 +136,8 @@ def test_after_an_interruption_the_folds_that_have_ended_are_not_trained_again(b
     assert trained == [2, 3]
     assert trial.reports == dict(enumerate(VALUES, 1))
     assert means["total_seconds"] == 12
-    assert [record.metrics["valid_accuracy", step] for step in (1, 2, 3)] == pytest.approx([0.5, 0.6, 0.7])
+    for name in ("valid_accuracy", "valid_recall/cats"):
+        assert [record.metrics[name, step] for step in (1, 2, 3)] == pytest.approx([0.5, 0.6, 0.7])
     assert begin(Trial()).train(training)["valid_accuracy"] == pytest.approx(0.7)  # with nothing left to train
 
 

@@ -21,6 +21,17 @@ def test_each_class_has_what_the_split_gives():
     ]
 
 
+def test_a_table_of_folds_has_the_means_of_those_that_give_a_number():
+    folds = [
+        [{"class": "a", "num_images": 4, "recall": 0.5}, {"class": "b", "num_images": 2, "recall": 1.0, "threshold": 0.3}],
+        [{"class": "a", "num_images": 6, "recall": 1.0, "precision": 0.6}, {"class": "b", "num_images": 2, "recall": 0.0}],
+    ]
+    assert of_classes.means(folds) == [
+        {"class": "a", "num_images": 10, "recall": 0.75, "precision": 0.6},
+        {"class": "b", "num_images": 4, "recall": 0.5},
+    ]
+
+
 def test_metrics_are_grouped_and_named_as_mlflow_takes_it():
     found = of_classes.metrics("valid", of_classes.rows(SPLIT, ["cats", "dogs/wolves", "emus"]))
     assert sorted(found) == [
