@@ -44,6 +44,11 @@ def image_folder(root: str, *, test_fraction: float, split_seed: int, on_bad_pic
     """
     how = as_reading(**reading)
     folder = Path(root)
+    if folder.is_file():
+        raise FileNotFoundError(
+            f"data.root={root}: is a file; a folder with one folder of pictures a class is accepted, or data=image_table "
+            "data.table=FILE"
+        )
     if not folder.is_dir():
         raise FileNotFoundError(f"data.root={root}: no such folder; a folder with one folder of pictures a class is accepted")
     listed = _listed(folder)
@@ -137,7 +142,7 @@ def _refuse_unknown(folder: Path, train: Path, present: Sequence[str], classes: 
 
 def _classes(folder: Path, names: list[str]) -> list[str]:
     if len(names) < 2:
-        found = "only one class folder" if names else "no class folders"
+        found = f"only one class folder, {names[0]}" if names else "no class folders"
         raise FileNotFoundError(f"data.root={folder}: has {found}; at least 2 are accepted")
     return names
 

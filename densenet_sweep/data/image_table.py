@@ -15,7 +15,7 @@ from densenet_sweep.data.image_folder import SPLIT_NAMES
 from densenet_sweep.data.images import Source
 from densenet_sweep.data.picture_set import Listed
 from densenet_sweep.data.reading import as_reading
-from densenet_sweep.data.table_file import as_text, read, refuse_empty, refuse_missing
+from densenet_sweep.data.table_file import as_label, as_text, read, refuse_empty, refuse_missing
 from densenet_sweep.file_names import readable
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ def image_table(
     columns += [it for it in (group_column, weight_column, *(leave_out or ())[:1]) if it is not None and it not in columns]
     refuse_missing(rows, columns, name)
     text = {column: [as_text(value, label_separator) for value in rows[column].tolist()] for column in columns}
+    text[label_column] = [as_label(value, label_separator) for value in rows[label_column].tolist()]
     separator = _separator(text[label_column], label_separator, multi_label)
     for column in [it for it in columns if it != weight_column]:
         if column != label_column or separator is None:
@@ -138,7 +139,7 @@ def classes_by_value(table: str, column: str, label_column: str, separator: str 
     for row, (value, label) in enumerate(zip(rows[column].tolist(), rows[label_column].tolist(), strict=True), 1):
         if not as_text(value, None):
             raise ValueError(f"data.table={table}: row {row} has no {column}")
-        cell = as_text(label, separator)
+        cell = as_label(label, separator)
         found.setdefault(as_text(value, None), set()).update(
             [cell] if separator is None else labels.split_cells([cell], separator)[0]
         )
@@ -211,7 +212,7 @@ def _found(given: Sequence[str], root: str, of_table: Path | None, name: str) ->
         if not missing[base]:
             return base, paths
     base = min(missing, key=lambda it: len(missing[it]))
-    first = ", ".join(missing[base][:3])
+    first = ", ".join(map(readable, missing[base][:3]))
     raise FileNotFoundError(
         f"{name}: {len(missing[base]):,} of {counted(len(given), 'picture')} not found, such as {first}; "
         "paths relative to data.root or to the table are accepted"
@@ -304,5 +305,5 @@ def labelled_in(
     refuse_empty(paths, path_column, name)
     if not paths:
         raise ValueError(f"{name}: has no rows" if split is None else f"{name}: has no rows of the split {split}")
-    cells = [as_text(value, separator) for value in rows[label_column].tolist()]
+    cells = [as_label(value, separator) for value in rows[label_column].tolist()]
     return Labelled(_found(paths, "", Path(table).parent, name)[1], cells, rows, name)

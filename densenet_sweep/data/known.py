@@ -46,6 +46,11 @@ def split_sizes(
         ValueError: a split with fewer images than classes, or `num_train` out of range.
     """
     num_valid = round(valid_fraction * num_images)
+    if num_images < 2 * num_classes:
+        raise ValueError(
+            f"{counted(num_images, 'image')} of {counted(num_classes, 'class')} cannot be split: each class needs at least 2; "
+            "if the labels are numbers to be estimated, they are no classes"
+        )
     if num_valid < num_classes or num_images - num_valid < num_classes:
         raise ValueError(
             f"{key}={valid_fraction:g} of {counted(num_images, 'image')} leaves a split with fewer images than the "

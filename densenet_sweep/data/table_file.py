@@ -88,6 +88,11 @@ def as_text(value: Any, separator: str | None) -> str:
     return str(value).strip()
 
 
+def as_label(value: Any, separator: str | None) -> str:
+    """Return the same of a label, which is one line."""
+    return " ".join(as_text(value, separator).split())
+
+
 def refuse_missing(rows: "pd.DataFrame", columns: Sequence[str], name: str) -> None:
     """Refuse a table that lacks some of the columns.
 

@@ -1,3 +1,4 @@
+import os
 import shutil
 from pathlib import Path
 
@@ -6,6 +7,7 @@ import pytest
 from PIL import Image
 
 from densenet_sweep.data.image_folder import image_folder
+from densenet_sweep.data.split import check_classes
 
 ARGUMENTS = {"image_size": 8, "num_channels": 3, "test_fraction": 0.25, "split_seed": 0}
 COLOURS = {"blue": (0, 0, 255), "red": (255, 0, 0)}
@@ -127,4 +129,68 @@ def test_folders_without_pictures_are_refused(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     with pytest.raises(FileNotFoundError, match="no pictures in its class folders"):
+        image_folder(str(tmp_path), **ARGUMENTS)
+
+
+def test_names_that_are_not_utf8_are_shown_escaped_and_refused_of_classes(tmp_path):
+    for label in "ab":
+        (tmp_path / label).mkdir()
+        for index in range(4):
+            Image.new("L", (4, 4), index).save(tmp_path / label / f"{index}.png")
+    odd = os.path.join(os.fsencode(tmp_path), b"a", b"caf\xe9\n.png")  # noqa: PTH118 - bytes
+    Path(os.fsdecode(odd)).write_bytes((tmp_path / "a" / "0.png").read_bytes())
+    source = image_folder(str(tmp_path), **ARGUMENTS)
+    assert r"a/caf\xe9\n.png" in source.found.names
+    Path(os.fsdecode(odd)).write_bytes(b"no picture")
+    with pytest.raises(ValueError, match=r"1 of 9 pictures cannot be decoded as a picture \(a 1\): a/caf\\xe9\\n.png \(no"):
+        image_folder(str(tmp_path), **ARGUMENTS)
+    Path(os.fsdecode(odd)).unlink()
+    (tmp_path / os.fsdecode(b"caf\xe9")).mkdir()
+    with pytest.raises(ValueError, match=r"/caf\\xe9: the name of a class is not one line of UTF-8; rename the folder$"):
+        image_folder(str(tmp_path), **ARGUMENTS)
+
+
+def test_of_several_pages_or_frames_the_first_is_read_and_that_is_said(tmp_path):
+    first, second = Image.new("L", (4, 4), 10), Image.new("L", (4, 4), 200)
+    for label in "ab":
+        (tmp_path / label).mkdir()
+        for name in ("0.tif", "1.gif", "2.webp", "3.png"):
+            options = {"lossless": True} if name == "2.webp" else {}
+            first.save(tmp_path / label / name, save_all=True, append_images=[second], **options)
+            first.save(tmp_path / label / f"single-{name}")
+        first.save(tmp_path / label / "4.jpg")
+    source = image_folder(str(tmp_path), **ARGUMENTS)
+    assert source.remark == "8 files with more than one page or frame, such as a/0.tif: the first one is read"
+    assert set(source.train.images_NCHW.flatten().tolist()) <= {9, 10, 11}
+    assert image_folder(str(tmp_path), **ARGUMENTS).remark == source.remark  # as they are kept
+
+
+def test_folders_that_may_be_one_class_are_said(tmp_path):
+    for label in ("Golden retriever", "golden_retriever"):
+        (tmp_path / label).mkdir()
+        for index in range(4):
+            Image.new("L", (4, 4), index).save(tmp_path / label / f"{index}.png")
+    source = image_folder(str(tmp_path), **ARGUMENTS)
+    assert source.remark == "classes Golden retriever and golden_retriever may be one"
+
+
+def test_a_class_that_a_given_validation_split_lacks_is_named_with_the_split(tmp_path):
+    for split, classes in (("train", "abc"), ("val", "ab"), ("test", "abc")):
+        for label in classes:
+            (tmp_path / split / label).mkdir(parents=True)
+            for index in range(3):
+                Image.new("L", (4, 4), index).save(tmp_path / split / label / f"{index}.png")
+    source = image_folder(str(tmp_path), **ARGUMENTS)
+    with pytest.raises(ValueError, match=r"^class c has 3 images, and none of them for validation: a class needs an image"):
+        check_classes(source.train, source.valid, source.class_names)
+
+
+def test_a_root_that_is_no_folder_of_classes_says_what_it_is(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(
+        FileNotFoundError, match=r"file: is a file; a folder with one folder of pictures a class is accepted, or"
+    ):
+        image_folder(str(tmp_path / "file"), **ARGUMENTS)
+    (tmp_path / "images" / "a").mkdir(parents=True)
+    with pytest.raises(FileNotFoundError, match=r"has only one class folder, images; at least 2 are accepted"):
         image_folder(str(tmp_path), **ARGUMENTS)

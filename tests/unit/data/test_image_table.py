@@ -206,3 +206,46 @@ def test_one_value_of_a_column_is_left_out_for_testing(tmp_path):
     rows["patient"] = ["p", "q"] * 6
     with pytest.raises(ValueError, match="2 groups of patient in more than one split, such as p in test and train"):
         image_table("", table=write(rows, tmp_path / "t.csv"), leave_out=["site", "A"], group_column="patient", **ARGUMENTS)
+
+
+def test_windows_paths_and_names_too_long(tmp_path):
+    rows = pd.DataFrame({"path": [it.replace("/", "\\") for it in paint(tmp_path, 8)], "label": ["a", "b"] * 4})
+    source = image_table("", table=write(rows, tmp_path / "t.csv"), **ARGUMENTS)
+    assert sorted([*levels(source.train), *levels(source.load_test())]) == [*range(8)]
+    change(rows, "path", {3: "x" * 300})
+    with pytest.raises(FileNotFoundError, match=r"1 of 8 pictures not found, such as .*xxx"):
+        image_table("", table=write(rows, tmp_path / "t.csv"), **ARGUMENTS)
+
+
+def test_what_may_be_a_mistake_of_the_table_is_said(tmp_path):
+    names = ["Cat", "cat", "1", "1.0", "nan", "dog"]
+    rows = pd.DataFrame({"path": paint(tmp_path, 24), "label": names * 4})
+    rows = pd.concat([rows, rows.iloc[[0, 1, 1]]])
+    rows.iloc[-1, 1] = "dog"
+    rows["split"] = ["train"] * 12 + ["test"] * 12 + ["train"] * 3
+    source = image_table("", table=write(rows, tmp_path / "t.csv"), **ARGUMENTS)
+    assert source.class_names == ("1", "1.0", "Cat", "cat", "dog", "nan")
+    assert source.remark == (
+        "classes 1 and 1.0 may be one; classes Cat and cat may be one; class nan may be a missing label; "
+        "2 pictures in more than one row, such as pictures/0.png"
+    )
+    line = found.line(source, source.train, None)
+    assert line.endswith("1 is a copy of another class's, such as pictures/1.png of pictures/1.png")
+
+
+def test_numbers_among_which_one_is_none_are_in_the_order_of_words(tmp_path):
+    rows = pd.DataFrame({"path": paint(tmp_path, 32), "label": ["nan", "10", "9", "inf"] * 8})
+    assert image_table("", table=write(rows, tmp_path / "t.csv"), **ARGUMENTS).class_names == ("10", "9", "inf", "nan")
+
+
+def test_a_label_is_one_line(tmp_path):
+    rows = pd.DataFrame({"path": paint(tmp_path, 16), "label": ["a\nb", "a  b", "c", "d"] * 4})
+    assert image_table("", table=write(rows, tmp_path / "t.csv"), **ARGUMENTS).class_names == ("a b", "c", "d")
+
+
+def test_numbers_to_be_estimated_are_no_classes(tmp_path):
+    rows = pd.DataFrame({"path": paint(tmp_path, 12), "label": [index / 7 for index in range(12)]})
+    with pytest.raises(
+        ValueError, match=r"^12 images of 12 classes cannot be split: each class needs at least 2; if the labels"
+    ):
+        image_table("", table=write(rows, tmp_path / "t.csv"), **ARGUMENTS)

@@ -1,0 +1,52 @@
+"""Tables as spreadsheets and other people's programs write them."""
+
+import pytest
+
+from densenet_sweep.data.table_file import as_text, read
+
+ROWS = "path,label\na.png,1\nb.png,NA\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        ROWS.encode(),
+        ROWS.encode("utf-8-sig"),
+        ROWS.replace(",", ";").encode(),
+        ROWS.replace(",", "\t").encode(),
+        ROWS.replace("\n", "\r\n").encode(),
+        ROWS.replace("\n", "\r").encode(),
+        ROWS.replace(",", " , ").encode(),
+        b'"path","label"\n"a.png","1"\n\n"b.png","NA"\n\n',
+    ],
+    ids=["plain", "BOM", "semicolons", "tabs", "CRLF", "CR", "spaces", "quotes and blank lines"],
+)
+def test_forms_of_csv_give_the_same(tmp_path, content):
+    (tmp_path / "t.csv").write_bytes(content)
+    rows = read(tmp_path / "t.csv")
+    assert list(rows.columns) == ["path", "label"]
+    assert [[as_text(cell, None) for cell in rows[name]] for name in rows] == [["a.png", "b.png"], ["1", "NA"]]
+
+
+def test_a_comma_in_a_cell_stays_where_semicolons_separate(tmp_path):
+    (tmp_path / "t.csv").write_text("path;label\na.png;1,5\n")
+    assert read(tmp_path / "t.csv")["label"].tolist() == ["1,5"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (ROWS.encode("utf-16"), r"cannot be read \(its text is not UTF-8, which is accepted\)$"),
+        ("path,label\nä.png,1\n".encode("latin-1"), r"cannot be read \(its text is not UTF-8"),
+        (b"path,label,label\na.png,1,2\n", r"has 2 columns label; one is accepted$"),
+        (b"path,label\na.png,1,2\nb.png,1,2\n", r"cannot be read \(rows have more cells than the header\)$"),
+        (b"path,label\na.png,1\nb.png,1,2\n", r"cannot be read \(.*Expected 2 fields in line 3, saw 3\)$"),
+        (b"", r"cannot be read \(No columns to parse from file\)$"),
+    ],
+    ids=["UTF-16", "Latin 1", "one name twice", "all rows too long", "a row too long", "empty"],
+)
+def test_what_would_be_misread_is_refused_in_one_line(tmp_path, content, message):
+    path = tmp_path / "t.csv"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=rf"^data\.table={path}: {message}"):
+        read(path)
