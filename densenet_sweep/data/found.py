@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from densenet_sweep.counts import counted
 from densenet_sweep.data import labels, weights
 from densenet_sweep.data.images import Images, Source
 
@@ -42,8 +43,25 @@ def line(source: Source, train: Images, valid: Images | None, folds: Sequence[Im
         parts.append(f"train in {len(folds)} folds of {many}")
         parts += _copies_across(list(map(_rows, folds)), found.contents, found.names)
     parts += _copies(rows, found.contents, found.names)
-    parts += _contradictions(rows, having, found.contents, found.names)
     return "; ".join(parts)
+
+
+def contradictions(source: Source, train: Images, valid: Images | None) -> str:
+    """Return a sentence on files that are in several classes, in whatever splits; empty if there are none."""
+    found = source.found
+    if found is None:
+        return ""
+    sets = [train] if valid is None else [train, valid]
+    rows_N = np.concatenate([*map(_rows, sets), found.test_rows])
+    labels_N = np.concatenate([*(some.labels_N.cpu().numpy() for some in sets), found.test_labels])
+    _, first, same = np.unique(found.contents[rows_N], return_index=True, return_inverse=True)
+    differs = labels_N != labels_N[first[same]]
+    others = np.flatnonzero(differs.any(axis=1) if differs.ndim == 2 else differs)
+    if not len(others):
+        return ""
+    one, other = rows_N[others[0]], rows_N[first[same[others[0]]]]
+    verb = "is a copy of one" if len(others) == 1 else "are copies of some"
+    return f"{counted(len(others), 'picture')} {verb} with another label, such as {found.names[one]} of {found.names[other]}"
 
 
 def seen(source: Source) -> np.ndarray | None:
@@ -82,21 +100,6 @@ def _copies(rows: dict[str, np.ndarray], contents: np.ndarray, names: Sequence[s
                 f"such as {names[first]} of {names[same]}"
             )
     return sentences
-
-
-def _contradictions(
-    rows: dict[str, np.ndarray], having: dict[str, np.ndarray], contents: np.ndarray, names: Sequence[str]
-) -> list[str]:
-    """Return a sentence if the same file has several classes, in whatever splits."""
-    rows_N, labels_N = (np.concatenate(list(it.values())) for it in (rows, having))
-    _, first, same = np.unique(contents[rows_N], return_index=True, return_inverse=True)
-    differs = labels_N != labels_N[first[same]]
-    others = np.flatnonzero(differs.any(axis=1) if differs.ndim == 2 else differs)
-    if not len(others):
-        return []
-    one, other = rows_N[others[0]], rows_N[first[same[others[0]]]]
-    verb = "is a copy" if len(others) == 1 else "are copies"
-    return [f"{len(others):,} {verb} of another class's, such as {names[one]} of {names[other]}"]
 
 
 def _copies_across(folds: Sequence[np.ndarray], contents: np.ndarray, names: Sequence[str]) -> list[str]:

@@ -170,3 +170,5 @@ def _log_what_was_found(source: Source, train: Images, valid: Images | None, fol
     """Log one line on a user's own pictures."""
     if line := found.line(source, train, valid, folds):
         log.info("%s", line)
+    if said := found.contradictions(source, train, valid):
+        log.warning("%s", said)

@@ -229,8 +229,8 @@ def test_what_may_be_a_mistake_of_the_table_is_said(tmp_path):
         "classes 1 and 1.0 may be one; classes Cat and cat may be one; class nan may be a missing label; "
         "2 pictures in more than one row, such as pictures/0.png"
     )
-    line = found.line(source, source.train, None)
-    assert line.endswith("1 is a copy of another class's, such as pictures/1.png of pictures/1.png")
+    said = found.contradictions(source, source.train, None)
+    assert said == "1 picture is a copy of one with another label, such as pictures/1.png of pictures/1.png"
 
 
 def test_numbers_among_which_one_is_none_are_in_the_order_of_words(tmp_path):

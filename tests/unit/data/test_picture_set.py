@@ -185,6 +185,9 @@ def test_copies_across_splits_are_found_by_content(tmp_path):
     shutil.copy(tmp_path / "val" / "a" / "1.png", tmp_path / "test" / "a" / "0.png")
     said = lines(image_folder(str(tmp_path), **ARGUMENTS))
     assert "; 2 of valid are copies of train's, such as val/a/new.png of train/a/2.png" in said
+    source = image_folder(str(tmp_path), **ARGUMENTS)
+    said_of_labels = found.contradictions(source, source.train, source.valid)
+    assert said_of_labels == "1 picture is a copy of one with another label, such as val/b/0.png of train/a/1.png"
     assert said.endswith("; 1 of test is a copy of valid's, such as test/a/0.png of val/a/1.png")
     assert "of test is a copy of train" not in said
 
