@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
 from mlflow import MlflowClient
 
 from densenet_sweep.config import composition
@@ -145,55 +144,3 @@ def test_a_run_and_a_study_of_ones_own_are_started_from(command, tmp_path):
     typed = command(*common, "architecture.weights=missing")
     assert typed.exit_code == 1
     assert "architecture.weights=missing: no such study; there are first" in typed.err
-
-
-SWEEP = """
-# @package _global_
-defaults: [growth_depth_lr, _self_]
-epochs: 2
-hydra:
-  sweeper:
-    study_name: fine
-    n_trials: 3
-    params:
-      architecture.growth_rate: "4"
-      architecture.depth: "10"
-      optimizer.lr: "0.1"
-      finetune.freeze: choice(none,denseblock1,features)
-      finetune.unfreeze_after: {search: "choice(1,null)", when: {finetune.freeze: [denseblock1, features]}}
-      finetune.lr_factor: tag(log,interval(0.01,1))
-    enqueue:
-      - {finetune.freeze: none, finetune.lr_factor: 0.5}
-      - {finetune.freeze: denseblock1, finetune.unfreeze_after: 1, finetune.lr_factor: 0.1}
-      - {finetune.freeze: features, finetune.unfreeze_after: null, finetune.lr_factor: 1.0}
-"""
-
-
-def test_a_sweep_searches_what_is_frozen_for_how_long_and_the_factor(weights, command, tmp_path):
-    (tmp_path / "own" / "sweep").mkdir(parents=True)
-    (tmp_path / "own" / "sweep" / "fine.yaml").write_text(SWEEP)
-    typed = command(
-        "--config-dir", "own", "sweep=fine", *TINY, *NOTHING, "rungs=[]", "hydra/sweeper/pruner=none", "hydra/launcher=basic",
-        f"architecture.weights={weights}", "architecture.num_classes=12",
-    )  # fmt: skip
-    assert typed.exit_code == 0, typed.err
-    folder = tmp_path / "outputs" / "sweeps" / "fine"
-    before = torch.load(weights, weights_only=True)["network"]
-    moved = []
-    for number in range(3):
-        after = torch.load(folder / str(number) / "artifacts" / "best.pt", weights_only=True)["network"]
-        moved.append({part for part in ("conv0", "denseblock2") if not _same(before, after, f"features.{part}.")})
-    assert (moved[0], "denseblock2" in moved[1], moved[2]) == ({"conv0", "denseblock2"}, True, set())
-    configs = [values_of(folder / str(number) / "artifacts" / "config.yaml") for number in range(3)]
-    assert configs == [("none", None, 0.5), ("denseblock1", 1, 0.1), ("features", None, 1.0)]
-
-
-def _same(before: dict, after: dict, prefix: str) -> bool:
-    names = [name for name in before if name.startswith(prefix)]
-    assert names
-    return all(torch.equal(before[name], after[name]) for name in names)
-
-
-def values_of(path: Path) -> tuple[object, ...]:
-    finetune = yaml.safe_load(path.read_text())["finetune"]
-    return tuple(finetune[key] for key in ("freeze", "unfreeze_after", "lr_factor"))
