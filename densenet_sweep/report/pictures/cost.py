@@ -34,7 +34,7 @@ def front(subject: Subject) -> Picture | None:
     what = " and ".join(panel.x.label.partition(" (")[0] for panel in found)
     title = f"What {subject.metric.words} costs in {what}{shown_of(min(len(trials), MOST_POINTS), len(trials))}"
     rule = f"On the front no other is as good and costs less.{subject.error_note()}"
-    return Picture("pareto_front", title, f"{_counts(subject, trials)}. {rule}", found)
+    return Picture("pareto_front", title, f"{counts(subject, trials)}. {rule}", found)
 
 
 def _against(subject: Subject, trials: Sequence[Trial], label: str, cost_of: Callable[[Trial], float | None]) -> Panel | None:
@@ -65,10 +65,10 @@ def _of_objectives(subject: Subject, trials: Sequence[Trial]) -> Picture | None:
     title = f"On the front of {named}: {len(subject.front):,} of {counted(len(trials), 'complete trial')}"
     rule = "On the front no other trial is as good in every objective and better in one."
     drawn = shown_of(min(len(trials), MOST_POINTS), len(trials))
-    return Picture("pareto_front", f"{title}{drawn}", f"{_counts(subject, trials)}. {rule}", tuple(panels))
+    return Picture("pareto_front", f"{title}{drawn}", f"{counts(subject, trials)}. {rule}", tuple(panels))
 
 
-def _counts(subject: Subject, trials: Sequence[Trial]) -> str:
+def counts(subject: Subject, trials: Sequence[Trial]) -> str:
     """Return the number of complete trials, and of those beyond the axis, if any."""
     low, high = subject.metric.axis([trial.values[0] for trial in trials], subject.least_span()).limits or (-math.inf, math.inf)
     number = sum(not low <= trial.values[0] <= high for trial in trials)

@@ -3,10 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from densenet_sweep.counts import counted
 from densenet_sweep.drawing import theme
 from densenet_sweep.drawing.scene import Axis, Line, Mark, Panel, Picture, Points, Symbol
-from densenet_sweep.report.pictures.cost import COSTS, LOG_RATIO, undominated
+from densenet_sweep.report.pictures.cost import COSTS, LOG_RATIO, counts, undominated
 from densenet_sweep.report.pictures.marks import error_bars
 from densenet_sweep.report.pictures.subject import Objective, Subject, padded
 from densenet_sweep.results.study import Trial
@@ -41,9 +40,14 @@ def fronts(subject: Subject) -> Picture | None:
     panels = tuple(panel for panel in found if panel is not None)
     if not panels:
         return None
-    named = ", ".join(f"{name} ({counted(len(of_it), 'complete trial')})" for name, of_it in families.items())
-    note = f"{named}. On its line no other trial of the architecture is as good and costs less.{subject.error_note()}"
-    return Picture("front_by_architecture", f"What {subject.metric.words} costs each architecture", note, panels)
+    named = ", ".join(f"{name} {len(of_it):,}" for name, of_it in families.items())
+    rule = f"On its line no other trial of the architecture is as good and costs less.{subject.error_note()}"
+    return Picture(
+        "front_by_architecture",
+        f"What {subject.metric.words} costs each architecture",
+        f"{counts(subject, trials)}: {named}. {rule}",
+        panels,
+    )
 
 
 def _costs(others: Sequence[Objective]) -> dict[str, Callable[[Trial], float | None]]:

@@ -325,7 +325,7 @@ def test_architectures_that_are_searched_have_a_front_each():
     )
     assert list(found)[-2:] == ["pareto_front", "front_by_architecture"]
     picture = found["front_by_architecture"]
-    assert picture.note.startswith("bc (3 complete trials), net (2 complete trials). ")
+    assert picture.note.startswith("5 complete trials: bc 3, net 2. On its line")
     assert [panel.x.label for panel in picture.panels] == ["parameters", "training time (s)"]
     fronts = {
         it.name: list(zip(it.x, it.y, strict=True)) for it in picture.panels[0].marks if isinstance(it, Points) if it.name
