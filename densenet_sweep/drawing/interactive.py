@@ -54,6 +54,8 @@ def _figure(panel: Panel, height: int) -> dict[str, Any]:
     }
     if panel.title:
         layout["title"] = {"text": text_of(panel.title), "font": {"size": 13}, "x": 0, "xref": "paper", "xanchor": "left"}
+    if panel.y.is_rows:
+        layout["xaxis"]["tickformat"] = "~g"  # so wide that plotly.js puts more ticks on it than on others
     if any(isinstance(mark, Bars) for mark in panel.marks):
         layout["yaxis"] |= {"autorange": "reversed", "automargin": True, "showgrid": False}
         layout["margin"]["r"] = 40

@@ -11,6 +11,8 @@ from densenet_sweep.drawing.scene import Axis, Band, Bars, Curves, Line, Mark, P
 _MARKERS = {"circle": "o", "ring": "o", "cross": "x", "diamond": "D", "down": "v", "up": "^"}
 _MOST_COLUMNS = 3
 _LABEL_LENGTH = 24
+# More letters on an x axis are rotated.
+_MOST_LETTERS = 30
 # Inches of a panel of rows.
 _WIDE = 11.0
 # Inches around everything.
@@ -60,17 +62,29 @@ def draw(picture: Picture) -> bytes:
 
 
 def _is_plain(panel: Panel) -> bool:
-    """Return whether the texts around the panel have a known size: no names, no colour bar, short numbers.
+    """Return whether the texts around the panel have a known size: names in one line at most, no colour bar, short numbers.
 
     Otherwise Matplotlib lays out everything twice, which takes longer than drawing it.
     """
-    if panel.title or panel.x.ticks is not None or panel.y.ticks is not None:
+    if panel.title or panel.y.ticks is not None or _is_rotated(panel.x):
         return False
-    if any(isinstance(mark, Bars | Surface | Parallel) for mark in panel.marks):
+    if isinstance(panel.marks[0], Parallel):
+        return True
+    if any(isinstance(mark, Bars | Surface) for mark in panel.marks):
         return False
     values = [value for mark in panel.marks for value in _heights(mark)]
     largest = max(map(abs, values), default=math.inf)
     return largest < _LONG_NUMBER and max(values) - min(values) > _FINE_STEP * largest
+
+
+def _names(axis: Axis) -> list[str]:
+    """Return the names on an x axis, as they are written there."""
+    return [shortened(text) for _, text in axis.ticks or ()]
+
+
+def _is_rotated(axis: Axis) -> bool:
+    """Return whether the names on an x axis are too long to stand beside each other."""
+    return sum(map(len, _names(axis))) > _MOST_LETTERS
 
 
 def _heights(mark: Mark) -> list[float]:
@@ -264,10 +278,10 @@ def _set_axis(axes: Any, which: Any, axis: Axis, *, is_x: bool) -> None:
     if axis.limits is not None:
         set_limits(*axis.limits)
     if axis.ticks is not None:
-        names = [shortened(text, _LABEL_LENGTH if is_x else 2 * _LABEL_LENGTH) for _, text in axis.ticks]
+        names = _names(axis) if is_x else [shortened(text, 2 * _LABEL_LENGTH) for _, text in axis.ticks]
         which.set_minor_locator(ticker.NullLocator())
         which.set_ticks([place for place, _ in axis.ticks], names, parse_math=False)
-        if is_x and sum(map(len, names)) > 30:
+        if is_x and _is_rotated(axis):
             axes.tick_params(axis="x", labelrotation=30)
             for label in axes.get_xticklabels():
                 label.set_ha("right")

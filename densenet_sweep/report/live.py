@@ -82,8 +82,7 @@ def serve(page: LivePage, port: int, on_ready: Callable[[str], None]) -> None:
 
 def _server(page: LivePage, port: int) -> ThreadingHTTPServer:
     class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        timeout = 60
+        timeout = 60  # of a viewer that says nothing; connections are not kept, so that the end is noticed
 
         def do_GET(self) -> None:
             self._answer()

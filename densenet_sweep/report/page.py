@@ -152,7 +152,7 @@ def _section(index: int, reported: Reported, top: int, *, stills: bool) -> dict[
         "num_left_out": max(len(rows) - _MOST_ROWS, 0),
         "classes": None if best is None else _classes(study.trials[best.number]),
         "pictures": [_picture(index, it) for it in drawn],
-        "missing": timeline.why_missing(subject.read(study)),
+        "missing": timeline.why_missing(study),
         "confirmed": [_confirmed(it) for it in reported.verdicts],
         "found": _found(index, how_found.describe(reported)),
         "wrong": [{"title": it.title, "still": base64.b64encode(it.still).decode()} for it in reported.wrong],

@@ -30,7 +30,7 @@ def expected(subject: Subject) -> Picture | None:
         f"{subject.of_complete()} Expectation and band of the {mean} of so many values, drawn at random from these: what a "
         "random search would find with less. The order of the trials, and what the sampler learned, do not count."
     )
-    title = f"Best {objective.words} {subject.fidelity} to expect of fewer trials"
+    title = f"Expected {objective.words} {subject.fidelity} of the best of fewer trials"
     return Picture(
         "expected_best", title, note, (Panel(unit, axis, (band, Line(numbers, means, theme.GREEN, "expected best"))),)
     )

@@ -10,7 +10,7 @@ from densenet_sweep.drawing import theme
 from densenet_sweep.drawing.scene import Axis, Curves, Line, Mark, Panel, Picture, Points, Symbol
 from densenet_sweep.report.pictures.subject import STYLES, Subject
 from densenet_sweep.results.formatting import duration
-from densenet_sweep.results.study import Attempt, State, Trial
+from densenet_sweep.results.study import Attempt, State, Study, Trial
 
 _MOST_WORKERS = 30
 # Attempts beyond so many have no hover texts, which would make up most of the page.
@@ -69,7 +69,7 @@ def timeline(subject: Subject) -> Picture | None:
 
     drawn = [stay for stays in shown.values() for stay in stays]
     marks = (*_cuts(clock, seconds, len(shown)), *_bars(subject, drawn, rows, place), *_events(subject, drawn, rows, place))
-    return Picture("timeline", _title(workers, shown), _note(workers, subject), (Panel(x, y, marks),))
+    return Picture("timeline", _title(workers, shown), _note(workers, subject) + clock.remark(), (Panel(x, y, marks),))
 
 
 def _by_worker(stays: Sequence[_Stay]) -> dict[_Worker, list[_Stay]]:
@@ -121,11 +121,11 @@ class _Clock:
         return _seconds(time - self._first) - max((cut for since, cut in self._cuts if time >= since), default=0.0)
 
     def remark(self) -> str:
-        """Return what the axis lacks; empty if it lacks nothing."""
+        """Return a sentence about what is cut out; empty if nothing is."""
         if not self.pauses:
             return ""
         total = duration(sum(seconds for _, seconds in self.pauses), in_words=True)
-        return f", without {counted(len(self.pauses), 'pause')} of {total} in all (dashed)"
+        return f" Cut out (dashed): {counted(len(self.pauses), 'pause')} without any worker, {total} in all."
 
 
 def _names(workers: dict[_Worker, list[_Stay]]) -> dict[_Worker, str]:
@@ -146,13 +146,13 @@ def _bars(
     subject: Subject, stays: Sequence[_Stay], rows: dict[_Worker, float], place: Callable[[datetime.datetime], float]
 ) -> list[Mark]:
     marks: list[Mark] = []
-    hair = 0.0008 * max(place(stay.attempt.end) for stay in stays)  # between a trial and the next
+    hair = 0.0006 * max(place(stay.attempt.end) for stay in stays)  # between a trial and the next
     for state, colour in _COLOURS.items():
         found = [stay for stay in stays if stay.trial.state == state]
         paths: list[tuple[Sequence[float], Sequence[float]]] = []
         for stay in found:
             start, end = place(stay.attempt.start), place(max(stay.attempt.end, stay.attempt.start))
-            end = max(end - hair, start + 0.5 * (end - start))
+            end -= hair if end - start > 4 * hair else 0.0
             paths.append(([start, (start + end) / 2, end], [rows[stay.worker]] * 3))
         about = [_about(subject, stay) for stay in found] if len(stays) <= _MOST_ABOUT else []
         if found:
@@ -219,9 +219,9 @@ def _note(workers: dict[_Worker, list[_Stay]], subject: Subject) -> str:
     return f"A bar is a trial. {own} {share}: gaps are waiting, or starting.{rest if unknown else ''}"
 
 
-def why_missing(subject: Subject) -> str:
+def why_missing(study: Study) -> str:
     """Return why there is no time line; empty if there is one, or nothing to show."""
-    trials = [it for it in [*subject.trials, *subject.running] if it.is_own]
+    trials = [it for it in study.begun if it.is_own]
     if not trials or any(it.attempts for it in trials):
         return ""
     return "There is no time line of the workers: an earlier version ran these trials, or only their runs in MLflow are known."

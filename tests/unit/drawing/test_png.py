@@ -96,8 +96,17 @@ def test_short_numbers_have_room_without_measuring(values, measured):
         assert (edge == 1).all()
 
 
+def test_a_line_of_names_has_room_without_measuring(measured):
+    names = Panel(Axis("optimizer", ticks=((1, "nesterov"), (100, "adamw"))), Axis("accuracy", limits=(0, 1)), (POINTS,))
+    image = pixels(picture(names, names))
+    assert not measured
+    for edge in (image[:, :4], image[:, -4:], image[-4:]):
+        assert (edge == 1).all()
+
+
 @pytest.mark.parametrize(
-    "panel", [plain(1e6, 2e6), plain(0.98611, 0.98622), Panel(Axis("", ticks=((0, "a"),)), Axis("y"), (POINTS,))]
+    "panel",
+    [plain(1e6, 2e6), plain(0.98611, 0.98622), Panel(Axis("", ticks=((0, "a" * 20), (1, "b" * 20))), Axis("y"), (POINTS,))],
 )
 def test_the_room_for_others_is_measured(panel, measured):
     pixels(picture(panel))

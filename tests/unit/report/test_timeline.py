@@ -79,7 +79,7 @@ def test_a_pause_without_any_worker_is_cut_out():
         Trial(1, "complete", (0.4,), start=NOON, attempts=(attempt(0, 1210, 1220),)),
     )
     panel = picture.panels[0]
-    assert panel.x.label == "minutes since the first start, without 1 pause of 20.0 hours in all (dashed)"
+    assert picture.note.endswith("Cut out (dashed): 1 pause without any worker, 20.0 hours in all.")
     assert bars(picture)["complete"] == [(0, 0, 10), (0, 10, 20)]
     assert panel.x.limits == pytest.approx((-0.204, 20.604))
     [cut] = [mark for mark in panel.marks if isinstance(mark, Line)]
@@ -101,7 +101,7 @@ def test_hosts_are_named_where_there_are_several():
 def test_what_an_earlier_version_ran_is_left_out_with_a_sentence():
     older = Trial(1, "complete", (0.5,), start=NOON)
     assert drawn(WHOLE[0], older).note.endswith("1 trial of an earlier version without this record is left out.")
-    study = subject.read(Study("it", ("valid_accuracy",), ("maximize",), (older,)))
-    assert timeline(study) is None
+    study = Study("it", ("valid_accuracy",), ("maximize",), (older,))
+    assert timeline(subject.read(study)) is None
     assert why_missing(study).startswith("There is no time line of the workers:")
-    assert why_missing(subject.read(Study("it", ("valid_accuracy",), ("maximize",), ()))) == ""
+    assert why_missing(Study("it", ("valid_accuracy",), ("maximize",), ())) == ""
