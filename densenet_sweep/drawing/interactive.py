@@ -24,6 +24,7 @@ _HEIGHT = 420
 _PANEL_HEIGHT = 320
 _NUM_LEVELS = 14
 _NUM_TICKS = 8
+_WIDTH_OF_BARS = 5.0
 
 
 def figures(picture: Picture) -> list[dict[str, Any]]:
@@ -164,7 +165,8 @@ def _curves(mark: Curves) -> dict[str, Any]:
         "x": x,
         "y": y,
         "name": text_of(mark.name),
-        "line": {"color": mark.colour, "width": mark.width},
+        # A bar that is shorter than a pixel would be simplified away.
+        "line": {"color": mark.colour, "width": mark.width, "simplify": mark.width < _WIDTH_OF_BARS},
         "opacity": mark.opacity,
         "connectgaps": False,
         **({"customdata": ids} if ids else {}),

@@ -59,9 +59,7 @@ def timeline(subject: Subject) -> Picture | None:
     names = _names(shown)
     ticks = tuple((rows[worker], names[worker]) for worker in reversed(shown))
     unit, seconds = next((unit, length) for unit, length, least in _UNITS if clock.total >= least)
-    x = Axis(
-        f"{unit} since the first start{clock.remark()}", limits=(-0.01 * clock.total / seconds, 1.01 * clock.total / seconds)
-    )
+    x = Axis(f"{unit} since the first start", limits=(-0.01 * clock.total / seconds, 1.01 * clock.total / seconds))
     y = Axis("", limits=(-0.6, len(shown) - 0.4), ticks=ticks, is_rows=True)
 
     def place(time: datetime.datetime) -> float:

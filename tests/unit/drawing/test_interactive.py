@@ -71,6 +71,12 @@ def test_many_curves_are_one_trace_with_gaps():
     assert trace["text"] == ["first"] * 3 + ["second"] * 4
 
 
+def test_short_bars_are_kept():
+    for width, is_simplified in ((1.2, True), (11.0, False)):
+        [trace] = figure(Axis("x"), Curves([([1, 2], [0.1, 0.1])], theme.BLUE, "complete", width=width))["data"]
+        assert trace["line"]["simplify"] == is_simplified
+
+
 def test_a_band_goes_there_along_its_upper_line_and_back_along_the_lower():
     [trace] = figure(Axis("x"), Band([1, 2], [0.1, 0.2], [0.3, 0.4], theme.GREEN))["data"]
     assert (trace["x"], trace["y"], trace["fill"]) == ([1, 2, 2, 1], [0.3, 0.4, 0.2, 0.1], "toself")
