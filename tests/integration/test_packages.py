@@ -50,7 +50,11 @@ def test_a_second_build_is_the_same_byte_for_byte_also_from_the_source_distribut
 
 def test_wheels_hold_the_packages_the_config_files_types_and_licence_and_nothing_else(distributions):
     expected = {
-        "densenet_sweep": modules(ROOT / "densenet_sweep") | {f"densenet_sweep/{path}" for path in modules(ROOT / "conf")},
+        "densenet_sweep": {
+            *modules(ROOT / "densenet_sweep"),
+            *(f"densenet_sweep/{path}" for path in modules(ROOT / "conf")),
+            "densenet_sweep/CITATION.cff",
+        },
         "hydra_async_sweeper": modules(ROOT / "engine/hydra_async_sweeper") | modules(ROOT / "engine/hydra_plugins"),
     }
     for name, (wheel, _) in distributions.items():

@@ -142,7 +142,7 @@ def test_another_programs_command_names_what_exists(line):
         assert all((ROOT / it).is_file() or any(f"# {it}\n" in page for page in PAGES.values()) for it in scripts)
     elif program == "export":
         variable = words[0].partition("=")[0]
-        files = [*(ROOT / "conf").rglob("*.yaml"), *(ROOT / "densenet_sweep").rglob("*.py")]
+        files = [ROOT / "compose.yaml", *(ROOT / "conf").rglob("*.yaml"), *(ROOT / "densenet_sweep").rglob("*.py")]
         assert any(variable in path.read_text(encoding="utf-8") for path in files)
     elif program == "source":
         assert words == [".venv/bin/activate"]
