@@ -27,8 +27,9 @@ _CARD: Mapping[str, Any] = {"deleted": False, "isGenerated": False, "runsCountTo
 _LOGARITHMIC = of_kind("loss")
 # Shown in the table even where they were not searched.
 _GROUPS = ("optimizer",)
-# MLflow draws what its table has loaded: the first 100 in the view's order, and more on demand.
-_LOADED = "the trials listed: the best 100, until more are loaded; the report has all"
+# MLflow draws what its table has loaded: the first 100 in the view's order, and more on demand. It cuts headings after about 35
+# characters.
+_LOADED = "Best 100 until more load"
 # MLflow marks both with a red cross; what the column says is what happened.
 _CROSS = " (✗: pruned or failed)"
 # The name of the view that a study's links open.
@@ -89,12 +90,12 @@ def of_trials(shown: Shown) -> list[View]:
         LEADERBOARD: [],
         "Search": [
             _Section(
-                f"What was searched, of {_LOADED}", 1, 360, [_parallel(list(shown.searched.values()), list(shown.objectives))]
+                f"{_LOADED}: what was searched", 1, 360, [_parallel(list(shown.searched.values()), list(shown.objectives))]
             ),
             _Section(f"{objective} against each", 2, 340, scatters),
         ],
-        "Learning curves": [_Section(f"Learning curves of {_LOADED}", 2, 340, curves)],
-        "Cost": [_Section(f"What {objective} costs, of {_LOADED}", 2, 400, costs)],
+        "Learning curves": [_Section(f"{_LOADED}: learning curves", 2, 340, curves)],
+        "Cost": [_Section(f"{_LOADED}: cost", 2, 400, costs)],
     }
     columns = [
         *map(_metric, shown.objectives),
