@@ -141,12 +141,12 @@ def check_classes(train: Images, valid: Images, class_names: Sequence[str]) -> N
     counts = {name: pair for name, *pair in zip(class_names, in_train_K, in_valid_K, strict=True) if 0 in pair}
     if not counts:
         return
-    need = "a class needs an image for training and one for validation; give it more, or take it out"
+    need = ": a class needs an image for training and one for validation; give it more, or take it out"
     name, (in_train, in_valid) = next(iter(counts.items()))
     if in_train + in_valid > 1:  # of given splits: the class has enough, in one of them
         split = "validation" if in_train else "training"
-        raise ValueError(f"class {name} has {counted(in_train + in_valid, 'image')}, and none of them for {split}: {need}")
-    raise ValueError(f"{_listed({name: sum(pair) for name, pair in counts.items()})}: {need}")
+        raise ValueError(f"class {name} has {counted(in_train + in_valid, 'image')}, and none of them for {split}{need}")
+    raise ValueError(f"{_listed({name: sum(pair) for name, pair in counts.items()})}{need}")
 
 
 def few_images(train: Images, valid: Images, class_names: Sequence[str]) -> str:
