@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from mlflow import MlflowClient
 
 from densenet_sweep.config import composition
@@ -144,3 +145,44 @@ def test_a_run_and_a_study_of_ones_own_are_started_from(command, tmp_path):
     typed = command(*common, "architecture.weights=missing")
     assert typed.exit_code == 1
     assert "architecture.weights=missing: no such study; there are first" in typed.err
+
+
+SWEEP = """
+# @package _global_
+defaults: [growth_depth_lr, _self_]
+epochs: 3
+hydra:
+  sweeper:
+    study_name: fine
+    n_trials: 3
+    params:
+      architecture.growth_rate: "4"
+      architecture.depth: "10"
+      optimizer.lr: "0.1"
+      finetune.freeze: choice(none,denseblock1,features)
+      finetune.unfreeze_after: {search: "choice(1,2)", when: {finetune.freeze: [denseblock1, features]}}
+      finetune.lr_factor: tag(log,interval(0.01,1))
+    enqueue:
+      - {finetune.freeze: none, finetune.lr_factor: 0.5}
+      - {finetune.freeze: denseblock1, finetune.unfreeze_after: 1, finetune.lr_factor: 0.1}
+      - {finetune.freeze: features, finetune.unfreeze_after: 2, finetune.lr_factor: 1.0}
+"""
+
+
+def test_a_sweep_searches_what_is_frozen_for_how_long_and_the_factor(weights, command, tmp_path):
+    (tmp_path / "own" / "sweep").mkdir(parents=True)
+    (tmp_path / "own" / "sweep" / "fine.yaml").write_text(SWEEP)
+    typed = command(
+        "--config-dir", "own", "sweep=fine", *TINY, *NOTHING, "rungs=[]", "hydra/sweeper/pruner=none", "hydra/launcher=basic",
+        f"architecture.weights={weights}", "architecture.num_classes=12",
+    )  # fmt: skip
+    assert typed.exit_code == 0, typed.err
+    folder = tmp_path / "outputs" / "sweeps" / "fine"
+    assert "3 complete" in typed.out
+    configs = [values_of(folder / str(number) / "artifacts" / "config.yaml") for number in range(3)]
+    assert configs == [("none", None, 0.5), ("denseblock1", 1, 0.1), ("features", 2, 1.0)]
+
+
+def values_of(path: Path) -> tuple[object, ...]:
+    finetune = yaml.safe_load(path.read_text())["finetune"]
+    return tuple(finetune[key] for key in ("freeze", "unfreeze_after", "lr_factor"))
