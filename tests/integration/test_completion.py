@@ -24,7 +24,7 @@ def offered(request, command, monkeypatch, tmp_path):
         ("comp", ["compare", "compile="]),
         ("compare ", ["wide"]),
         ("compare wi", ["wide"]),
-        ("compare --", ["--format", "--help", "--html", "--metric", "--top"]),
+        ("compare --", ["--format", "--help", "--html", "--live", "--metric", "--port", "--top"]),
         ("compare wide --t", ["--top"]),
         ("export model file.onnx --t", ["--to"]),
         ("final --", []),

@@ -15,7 +15,8 @@ from hydra_async_sweeper.study.storage import open_storage
 
 from densenet_sweep.data import sources
 from densenet_sweep.data.images import Source
-from densenet_sweep.run import splits, train
+from densenet_sweep.run import splits
+from densenet_sweep.run.trainer import Trainer
 from densenet_sweep.tracking import store
 
 TINY = ("data=digits", "architecture.depth=10", "device=cpu", "precision=fp32", "tracking.system_metrics=false")
@@ -173,7 +174,7 @@ def test_more_seeds_and_finalists_are_added_to_what_has_run(command, swept):
 
 
 def test_an_interrupted_confirmation_continues(command, swept, monkeypatch):
-    evaluate, ended = train.evaluate, []
+    evaluate, ended = Trainer.evaluate, []
 
     def interrupted(*arguments, **named):
         ended.append(1)
@@ -181,7 +182,7 @@ def test_an_interrupted_confirmation_continues(command, swept, monkeypatch):
             raise KeyboardInterrupt
         return evaluate(*arguments, **named)
 
-    monkeypatch.setattr(train, "evaluate", interrupted)
+    monkeypatch.setattr(Trainer, "evaluate", interrupted)
     typed = command(*CONFIRM, "--top", "2", "--seeds", "2")
     assert typed.exit_code == 130
     assert "2 runs are still to come, so no champion is named." in typed.out
