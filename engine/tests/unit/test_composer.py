@@ -1,12 +1,15 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import hydra
 import pytest
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from hydra_async_sweeper.workers.composer import Composer
 from omegaconf import OmegaConf
+
+VERSION_BASE = {"version_base": "1.3"} if hydra.__version__.startswith("1.3.") else {}  # 1.4 deprecates it
 
 FIXED = ["sweep=mine", "epochs=3"]
 
@@ -41,7 +44,7 @@ def loaded(tmp_path: Path):
     for path, text in FILES.items():
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).write_text(text)
-    with initialize_config_dir(str(tmp_path), version_base="1.3"):
+    with initialize_config_dir(str(tmp_path), **VERSION_BASE):
         loader = GlobalHydra.instance().config_loader()
         yield loader, loader.load_configuration("config", overrides=FIXED, run_mode=RunMode.MULTIRUN)
 
