@@ -92,7 +92,7 @@ def of_trials(shown: Shown) -> list[View]:
             _Section(
                 f"{_LOADED}: what was searched", 1, 360, [_parallel(list(shown.searched.values()), list(shown.objectives))]
             ),
-            _Section(f"{objective} against each", 2, 340, scatters),
+            _Section(f"{objective} against each", 3, 340, scatters),
         ],
         "Learning curves": [_Section(f"{_LOADED}: learning curves", 2, 340, curves)],
         "Cost": [_Section(f"{_LOADED}: cost", 2, 400, costs)],
