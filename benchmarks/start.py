@@ -45,7 +45,7 @@ def main() -> None:
         first, whole, processor = (statistics.median(column) for column in zip(*taken, strict=True))
         print(f"{name:<24} {first:>14.2f} {whole:>10.2f} {processor:>13.2f}")
     packages = Path(sysconfig.get_path("purelib"))
-    print(f"\n{packages}: {_megabytes(packages):,.0f} MB, of which")
+    print(f"\n{packages}: {_megabytes(packages):,.0f} MB, the largest parts:")
     for name in ("densenet_sweep", "hydra_async_sweeper", "torch", "nvidia", "mlflow", "ray"):
         if (packages / name).is_dir():
             print(f"  {name:<22} {_megabytes(packages / name):>8,.1f} MB")

@@ -87,7 +87,7 @@ def _folders(study: Study, sweep_dir: Path) -> Iterator[_Folder]:
 
 
 def _described(folders: list[_Folder]) -> str:
-    """Return how many folders these are, of which trials, and what they take."""
+    """Return the number, the trials and the size of these folders."""
     num_bytes = sum(file.lstat().st_size for folder in folders for file in folder.path.rglob("*"))
     by_state = {state: [it.trial.number for it in folders if it.trial.state == state] for state in ("failed", "pruned")}
     trials = ", ".join(f"{state} {numbered(numbers)}" for state, numbers in by_state.items() if numbers)

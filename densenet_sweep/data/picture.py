@@ -166,7 +166,7 @@ def decode(name: str, content: bytes, how: Reading) -> np.ndarray | Values:
 
 
 def has_more(name: str, content: bytes) -> bool:
-    """Return whether a file that can be read has further pages or frames, of which only the first is read.
+    """Return whether a file that can be read has further pages or frames; only the first is read.
 
     Those of a phone's JPEG are previews, and do not count.
     """

@@ -27,7 +27,7 @@ REPETITION = "repetition"
 # Study attribute: what its trials have in common beyond the config, by key; see `Trial.hold_to`.
 HELD_TO = "held_to"
 
-# What begins a study attribute that names an annotation of which copies of its trials have none; see `Trial.annotate`.
+# Begins the study attributes that name annotations which copies of its trials lack; see `Trial.annotate`.
 NOT_COPIED = "not_copied:"
 
 

@@ -20,7 +20,7 @@ MOVED_TARGETS: dict[str, str] = {
     for name in ("NSGAII", "NSGAIII")
 }
 
-# Annotations that copies have none of, in studies that do not name them.
+# Annotations that copies lack, in studies that do not name them.
 NOT_COPIED = frozenset({"mlflow_run_id", "record_key"})
 
 # Stands for the value of a key that one side does not have.

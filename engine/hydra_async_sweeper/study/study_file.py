@@ -69,7 +69,7 @@ def stored(storage: str, name: str | None = None) -> FoundStudy:
         name: of the study.
 
     Raises:
-        ValueError: no such study, or several of which none is named; the message lists those there.
+        ValueError: no such study, or several and none is named; the message lists those there.
         SweepError: it cannot be reached.
     """
     shown = redacted(storage)
