@@ -175,14 +175,14 @@ def _csv(path: Path, class_names: Sequence[str], *, marks: bool) -> Iterator[Cal
         with file:
             rows = csv.writer(file)
             rows.writerow(
-                ["path", "label", *(["predicted"] if marks else []), *(f"probability_{name}" for name in class_names)]
+                ["path", "label", *(f"probability_{name}" for name in class_names), *(["predicted"] if marks else [])]
             )
 
             def write(prediction: Prediction) -> bool:
                 probabilities = dict(prediction.classes)
                 values = [f"{probabilities[name]:.6f}" for name in class_names]
                 marked = [] if prediction.predicted is None else [SEPARATOR.join(prediction.predicted)]
-                rows.writerow([prediction.image, prediction.classes[0][0], *marked, *values])
+                rows.writerow([prediction.image, prediction.classes[0][0], *values, *marked])
                 return True
 
             yield write
