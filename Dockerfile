@@ -1,5 +1,5 @@
 # Two images without a GPU, checked by their form alone: no container engine runs where this project is tested.
-#   docker build -t densenet-sweep . && docker run --rm --user "$(id -u):$(id -g)" -v "$PWD:/work" densenet-sweep sweep=quickstart
+#   docker build -t densenet-sweep . && docker run --rm --user "$(id -u):$(id -g)" -v "$PWD:/project" densenet-sweep sweep=quickstart
 #   the MLflow server of compose.yaml
 
 FROM python:3.13-slim AS mlflow
@@ -11,8 +11,8 @@ ARG TORCH_INDEX
 RUN pip install --no-cache-dir ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} torch torchvision
 COPY . /source
 RUN pip install --no-cache-dir /source/engine '/source[postgres,grpc,export]' && rm -rf /source
-# Any user may run it; what is written belongs to /work.
-ENV HOME=/tmp DENSENET_SWEEP_DATA=/work/data
-WORKDIR /work
+# Any user may run it; what is written belongs to /project.
+ENV HOME=/tmp DENSENET_SWEEP_DATA=/project/data
+WORKDIR /project
 ENTRYPOINT ["densenet-sweep"]
 CMD ["--help"]

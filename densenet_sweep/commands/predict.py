@@ -108,7 +108,7 @@ def _of_thresholds(signature: "Signature") -> str:
         return ""
     if signature.thresholds is None:
         return f"predicted: from 0.5 on{f' ({signature.thresholds_of})' if signature.thresholds_of else ''}"
-    return f"predicted: from thresholds on that were chosen on {signature.thresholds_of or 'validation images'}"
+    return f"predicted: at or above thresholds chosen on {signature.thresholds_of or 'validation images'}"
 
 
 def _predictions(

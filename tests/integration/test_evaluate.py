@@ -158,7 +158,7 @@ def test_several_labels_a_picture_are_evaluated_by_groups_and_marked(command, ha
     assert "Recall, specificity, precision and F1 are at the threshold, chosen on the validation images of trial 3." in said
 
     typed = command("predict", "halves.pt2", "*.png", "--output", "all.csv")
-    assert "predicted: from thresholds on that were chosen on the validation images of trial 3" in typed.out
+    assert "predicted: at or above thresholds chosen on the validation images of trial 3" in typed.out
     with (tmp_path / "all.csv").open(encoding="utf-8") as file:
         rows = {int(Path(row["path"]).stem): row for row in csv.DictReader(file)}
     names = ["|".join(name for name, it in zip(("left", "right"), marks, strict=True) if it) for marks in predicted]

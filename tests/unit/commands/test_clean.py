@@ -13,7 +13,7 @@ FINISHED = {0: TrialState.FAIL, 1: TrialState.COMPLETE, 2: TrialState.PRUNED, 3:
 
 @pytest.fixture
 def sweep_dir(tmp_path):
-    """The folder of a sweep with finished trials, of which 3 is continued by the running trial 5 and 4 has an outbox."""
+    """The folder of a sweep with finished trials: the running trial 5 continues 3, and 4 has an outbox."""
     folder = tmp_path / "outputs" / "sweeps" / "mine"
     study = optuna.create_study(storage=open_storage(None, folder), study_name="mine", direction="maximize")
     description = {"study_name": "mine", "storage": None, "directions": ["maximize"], "command": "x", "n_trials": 9}
