@@ -130,3 +130,5 @@ def _save(path: Path, classifier: Classifier, examples_BCHW: Tensor, model: "Log
             pip_requirements=[f"torch=={torch.__version__.partition('+')[0]}", f"numpy=={np.__version__}"],
             serialization_format="pt2",
         )
+        # MLflow 3.13 and 3.14 fix height and width of their graph to the examples'; in ours they are free.
+        torch.export.save(classifier.export(), path / "data" / "model.pt2")
