@@ -5,6 +5,7 @@
 Each command starts in a process of its own, in an empty folder. "First line" is the time from its start to the first character
 on its standard output or standard error; "processor" counts all of its seconds of computing, its children's included, and
 depends less on what else the machine does. Each is the median of `--rounds`. Sizes are of the environment that runs this.
+`PYTHONPATH=CHECKOUT:CHECKOUT/engine` measures another commit.
 """
 
 import argparse
@@ -39,6 +40,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3, help="of each command (3)")
     rounds = parser.parse_args().rounds
+    print(f"load of the machine: {os.getloadavg()[0]:.1f}")
     print(f"{'command':<24} {'first line, s':>14} {'whole, s':>10} {'processor, s':>13}")
     for name, words in _COMMANDS.items():
         taken = [_started(words) for _ in range(rounds)]
@@ -60,14 +62,14 @@ def _started(words: list[str]) -> tuple[float, float, float]:
             cwd=folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "TERM": "dumb"},
+            env={**os.environ, "TERM": "dumb", "PYTHONUNBUFFERED": "1"},  # lines come at once, as in a terminal
         )
         assert process.stdout is not None
-        process.stdout.read(1)
+        begin = process.stdout.read(1)
         first = time.monotonic() - began
         rest = process.stdout.read()
         if process.wait() != 0:
-            sys.exit(rest.decode())
+            sys.exit((begin + rest).decode())
         return first, time.monotonic() - began, _computed() - before
 
 

@@ -22,7 +22,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,12 +118,18 @@ class Sweep:
 
     folder: Path
     num_workers: int
-    is_digits: bool
-    output: str = ""
+    is_digits: bool = False
+    n_trials: int = N_TRIALS
+    overrides: Sequence[str] = ()
+
+    def write(self) -> None:
+        (self.folder / "conf").mkdir()
+        (self.folder / "conf" / "config.yaml").write_text(CONFIG)
+        (self.folder / "application.py").write_text(APPLICATION)
 
     def start(self) -> subprocess.Popen[bytes]:
         arguments = DIGITS if self.is_digits else ("application.py", f"+steps={STEPS}")
-        common = (f"hydra.launcher.num_workers={self.num_workers}", f"hydra.sweeper.n_trials={N_TRIALS}")
+        common = (f"hydra.launcher.num_workers={self.num_workers}", f"hydra.sweeper.n_trials={self.n_trials}", *self.overrides)
         with (self.folder / "output.txt").open("ab") as output:
             return subprocess.Popen(
                 [sys.executable, *arguments, *common],
@@ -153,9 +159,7 @@ def run(seed: int, folder: Path, *, is_digits: bool = False) -> tuple[str, list[
     """Run one schedule in `folder`; return what it was, and what is wrong in the end."""
     chance = random.Random(seed)
     sweep = Sweep(folder, chance.randint(2, 5), is_digits)
-    (folder / "conf").mkdir()
-    (folder / "conf" / "config.yaml").write_text(CONFIG)
-    (folder / "application.py").write_text(APPLICATION)
+    sweep.write()
     faults = [chance.choice(FAULTS) for _ in range(chance.randint(1, 2))]
     command = sweep.start()
     for fault in faults:
@@ -165,20 +169,20 @@ def run(seed: int, folder: Path, *, is_digits: bool = False) -> tuple[str, list[
         while sweep.num_lines() < until and command.poll() is None:
             time.sleep(0.02)
         time.sleep(pause)
-        _strike(fault, sweep, command, chance)
+        strike(fault, sweep, command, chance)
         if fault != "worker":
-            _wait(command)
+            wait(command)
             command = sweep.start()
-    code = _wait(command)
+    code = wait(command)
     seconds_left = time.monotonic() + 30
     while sweep.processes() and time.monotonic() < seconds_left:
         time.sleep(0.1)
     num_kills = sum(not fault.startswith("ctrl") for fault in faults)
     wrong = [] if code == 0 else [f"exit code {code}"]
-    return f"{sweep.num_workers} workers, {', '.join(faults)}", [*wrong, *_wrong(sweep, num_kills)]
+    return f"{sweep.num_workers} workers, {', '.join(faults)}", [*wrong, *find_wrong(sweep, num_kills)]
 
 
-def _strike(fault: str, sweep: Sweep, command: subprocess.Popen[bytes], chance: random.Random) -> None:
+def strike(fault: str, sweep: Sweep, command: subprocess.Popen[bytes], chance: random.Random) -> None:
     if fault.startswith("ctrl-c"):
         for _ in fault.split():
             command.send_signal(signal.SIGINT)
@@ -195,7 +199,7 @@ def _strike(fault: str, sweep: Sweep, command: subprocess.Popen[bytes], chance: 
             continue
 
 
-def _wait(command: subprocess.Popen[bytes]) -> int:
+def wait(command: subprocess.Popen[bytes]) -> int:
     try:
         return command.wait(_PATIENCE_SECONDS)
     except subprocess.TimeoutExpired:
@@ -204,8 +208,9 @@ def _wait(command: subprocess.Popen[bytes]) -> int:
         return 124
 
 
-def _wrong(sweep: Sweep, num_kills: int) -> Iterator[str]:
+def find_wrong(sweep: Sweep, num_kills: int) -> Iterator[str]:
     """Yield what is not as it must be."""
+    from densenet_sweep.tracking.run import every
     from densenet_sweep.tracking.store import connect
 
     for process in sweep.processes():
@@ -214,7 +219,7 @@ def _wrong(sweep: Sweep, num_kills: int) -> Iterator[str]:
     study = optuna.load_study(study_name="kills", storage=open_storage(None, sweep.folder / "sweep"))
     trials = study.trials
     finished = {trial.number: trial for trial in trials if trial.state.name == "COMPLETE"}
-    if len(finished) != N_TRIALS:
+    if len(finished) != sweep.n_trials:
         yield f"{len(finished)} finished"
     for trial in trials:
         if trial.state.name not in ("COMPLETE", "WAITING"):
@@ -223,7 +228,7 @@ def _wrong(sweep: Sweep, num_kills: int) -> Iterator[str]:
             yield f"trial {trial.number} has {trial.user_attrs['attempt']} attempts after {num_kills} kills"
     client = connect(f"sqlite:///{sweep.folder}/mlruns/mlflow.db")
     experiment = client.get_experiment_by_name("kills")
-    runs = [] if experiment is None else list(client.search_runs([experiment.experiment_id], max_results=1000))
+    runs = [] if experiment is None else every(client, experiment.experiment_id, "")
     for run in runs:
         if run.info.status == "RUNNING":
             yield f"run {run.info.run_name} is open"
