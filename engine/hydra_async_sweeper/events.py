@@ -11,6 +11,8 @@ Each event calls the method of that name on every callback in `hydra.callbacks` 
   `command` is what was typed;
 - `on_trial_end(config, study_name, sweep_dir, number, state, reason, best)`: after each trial (`state` is complete, pruned or
   failed), also one whose worker died; and when a dead worker's trial goes back into the queue (interrupted);
+- `on_queue_empty(config, study_name, sweep_dir)`: in a worker of a sweep with `repeats`, within its budget, when all that was
+  enqueued has ended; the configurations that it returns, as those of `enqueue`, are run, unless the study has them already;
 - `on_study_end(config, study_name, sweep_dir, reason, states, best)`: when the workers have stopped; `reason` says why, and
   `states` maps the number of each trial that is not running to its state and reason.
 
@@ -37,6 +39,16 @@ def consult(context: HydraContext, event: str, **arguments: Any) -> None:
         listener = getattr(callback, event, None)
         if listener is not None:
             listener(**arguments)
+
+
+def collect(context: HydraContext, event: str, **arguments: Any) -> list[Any]:
+    """Call `event` on each callback that has it, and return all entries of the lists that they return.
+
+    Raises:
+        Exception: what one of them raises.
+    """
+    listeners = [getattr(callback, event, None) for callback in context.callbacks.callbacks]
+    return [entry for listener in listeners if listener is not None for entry in listener(**arguments) or []]
 
 
 def emit(context: HydraContext, event: str, **arguments: Any) -> None:

@@ -20,13 +20,15 @@ from omegaconf import DictConfig, open_dict, read_write
 
 from hydra_async_sweeper.best_config import flat_job_config
 from hydra_async_sweeper.errors import SweepError
-from hydra_async_sweeper.events import emit
+from hydra_async_sweeper.events import collect, emit
 from hydra_async_sweeper.hydra_private import failed, returned_by
 from hydra_async_sweeper.optuna_private import id_of, next_waiting, storage_of
 from hydra_async_sweeper.readable import short_params
 from hydra_async_sweeper.space.search_space import Space
 from hydra_async_sweeper.study import build
 from hydra_async_sweeper.study.budget import FINISHED_BEFORE, Budget, num_finished
+from hydra_async_sweeper.study.enqueue import begin, checked
+from hydra_async_sweeper.study.exclusive import exclusive
 from hydra_async_sweeper.study.ranking import best_first
 from hydra_async_sweeper.study.retry import is_full_disk, wait_out
 from hydra_async_sweeper.study.state import state_of
@@ -126,6 +128,8 @@ class Worker:
                 trial = self._next(study, num_left)
                 if trial is None:
                     if not state_of(study).running:
+                        if settings.repeats and self._refilled(study):
+                            continue
                         return "no configuration is left" if settings.repeats else "the sampler has tried every combination"
                     time.sleep(_POLL_SECONDS)  # a running trial may still come back
                     continue
@@ -184,6 +188,17 @@ class Worker:
         if not (self.settings.repeats or is_exhausted):
             return study.ask(self.space.distributions())
         return next_waiting(study, self.space.distributions())
+
+    def _refilled(self, study: "optuna.Study") -> bool:
+        """Add to the empty queue what the application's callbacks return, and return whether there is something to run."""
+        with exclusive(storage_of(study), study.study_name) as renew:
+            if state_of(study).unfinished:  # another worker was faster
+                return True
+            arguments = {"study_name": self.settings.study_name, "sweep_dir": str(self.settings.sweep_dir)}
+            added = collect(self.context, "on_queue_empty", config=self.config, **arguments)
+            values = [checked(entry, self.space) for entry in added]
+            begin(study, [entry for entry in values if entry is not None], [], renew)
+            return bool(state_of(study).unfinished)
 
     def _run(
         self, study: "optuna.Study", trial: "optuna.Trial", lease: Lease, composer: Composer, interruption: Interruption

@@ -102,6 +102,11 @@ def test_repetitions_are_what_was_enqueued_and_have_no_best(toy):
     ]  # fmt: skip
     assert not (toy.folder / "sweep" / "experiment").exists()
     assert "command: type this again" in (toy.folder / "sweep" / "study.yaml").read_text()
-    code, output = toy.run(*repeats, "hydra.sweeper.enqueue=[{x:0.25},{x:0.75}]", "fail_above=0.8")
+    (toy.folder / "refill.py").write_text(
+        "from hydra.experimental.callback import Callback\n\nclass Refill(Callback):\n"
+        "    def on_queue_empty(self, study_name, **_):\n        return [{'x': 0.25}, {'x': 0.125}]\n"
+    )
+    callback = ("+hydra.callbacks.refill._target_=refill.Refill", "hydra/launcher=local", "hydra.launcher.num_workers=2")
+    code, output = toy.run(*repeats, *callback, "hydra.sweeper.enqueue=[{x:0.25},{x:0.75}]", "fail_above=0.8")
     assert code == 0, output
-    assert [trial.params["x"] for trial in toy.study().trials] == [0.5, 0.25, 0.9, 0.75]
+    assert [trial.params["x"] for trial in toy.study().trials] == [0.5, 0.25, 0.9, 0.75, 0.125]
