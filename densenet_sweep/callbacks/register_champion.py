@@ -43,6 +43,18 @@ class RegisterChampion(Callback):
             caption.write(study_name, folder, config.hydra.sweeper.storage, caption.of_confirmation(read))
             _annotate_parent(config, study_name, {"confirms": read.study})
 
+    def on_queue_empty(self, config: DictConfig, study_name: str, sweep_dir: str) -> list[dict[str, Any]]:
+        """Return the runs that are still needed to decide, with the next seed."""
+        from densenet_sweep.results.from_optuna import read_study
+        from densenet_sweep.results.studies import FoundStudy
+
+        folder = Path(sweep_dir)
+        read = finalists.read(folder)
+        if read is None or not read.planned:
+            return []
+        study = read_study(FoundStudy(study_name, folder, config.hydra.sweeper.storage).load())
+        return [read.run(option, seed) for option, seed in verdict.wanted(study, folder, read)]
+
     def on_study_end(self, config: DictConfig, study_name: str, sweep_dir: str, **_: Any) -> None:
         """Print the table, even of an interrupted confirmation; keep the champion of a complete one."""
         from densenet_sweep.results.from_optuna import read_study

@@ -179,6 +179,7 @@ def _note(config: DictConfig, study_name: str, command: str, ended: str = "") ->
         typed=command,
         ending=ended,
         is_repeated=_is_repeated(config),
+        may_end_earlier=_is_repeated(config) and len(config.hydra.sweeper.get("enqueue") or []) < config.hydra.sweeper.n_trials,
     )
 
 

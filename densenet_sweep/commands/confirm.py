@@ -1,8 +1,9 @@
 """`densenet-sweep confirm [STUDY] [--top N] [--seeds N] [--leave-out COLUMN] [key=value ...]`: train the best again, test once.
 
 Each of the N best configurations is trained on training and validation images together, once a seed, and tested once. The
-smallest that cannot be told from the best becomes the champion. With `--leave-out site` the best one is instead trained once
-without each site, and tested on it. Started again, it continues.
+smallest that cannot be told from the best becomes the champion. With `--until-decided` it stops training what is significantly
+worse, and ends when one is left. With `--leave-out site` the best one is instead trained once without each site, and tested on
+it. Started again, it continues.
 """
 
 import re
@@ -22,6 +23,7 @@ from densenet_sweep.config.command_line import Parser
 from densenet_sweep.config.data_sections import ImageTableConfig, expanded
 from densenet_sweep.confirm import finalists as finalist_files
 from densenet_sweep.confirm import leave_out
+from densenet_sweep.counts import counted
 from densenet_sweep.results.studies import AnyStudy, find, values_of
 from densenet_sweep.tracking.access import answering, check_exists, mlflow_config
 from densenet_sweep.tracking.store import connect
@@ -46,6 +48,11 @@ def parser() -> Parser:
     )
     arguments.add_argument("--top", type=int, metavar="N", help="how many of its best configurations (3; with --leave-out 1)")
     arguments.add_argument("--seeds", type=int, metavar="N", help="how often each is trained (5)")
+    arguments.add_argument(
+        "--until-decided",
+        action="store_true",
+        help="add seeds one by one, up to --seeds, for what is not significantly worse; the 5 %% hold for all looks together",
+    )
     arguments.add_argument(
         "--new-splits",
         action="store_true",
@@ -75,6 +82,8 @@ def main(arguments: list[str]) -> composition.Command:
         raise ValueError(f"--seeds {parsed.seeds}: is not accepted beside --leave-out, which trains once for each value")
     if column is not None and parsed.new_splits:
         raise ValueError("--new-splits: is not accepted beside --leave-out, whose column says what is tested")
+    if column is not None and parsed.until_decided:
+        raise ValueError("--until-decided: is not accepted beside --leave-out, which trains once for each value")
     parsed.top = (_TOP if column is None else 1) if parsed.top is None else parsed.top
     parsed.seeds = _SEEDS if parsed.seeds is None else parsed.seeds
     if parsed.top < 1:
@@ -96,22 +105,45 @@ def main(arguments: list[str]) -> composition.Command:
     kind = kind if column is None else f"without-each-{re.sub(r'[^0-9A-Za-z]+', '-', column)}"
     name = typed_name[-1] if typed_name else f"{found.name}-{kind}-of-{finalists.num_finished}"
     folder = finalist_files.folder_of(name)
-    if finalist_files.read(folder) is None:
+    begun = finalist_files.read(folder)
+    if begun is None:
         check_study_name(name)
     own = () if parsed.config_dir is None else ("--config-dir", parsed.config_dir)
     numbers = [f"--top={parsed.top}", f"--seeds={parsed.seeds}" if column is None else f"--leave-out={column}"]
+    numbers += ["--until-decided"] if parsed.until_decided else []
     numbers += ["--new-splits"] if parsed.new_splits else []
     command = shlex.join(["densenet-sweep", "confirm", found.name, *numbers, *overrides, *own])
     seeds = _fresh_seeds(study.config.get("seed"), parsed.seeds if column is None else 1)
+    if parsed.until_decided:
+        _check_same_plan(name, begun, seeds)
+        finalists = replace(finalists, planned=tuple(seeds))
+    elif begun is not None:
+        finalists = replace(finalists, planned=begun.planned)
     for finalist in finalists.trials[: parsed.top]:
         _write_config(folder, found, study, finalist, overrides, parsed.config_dir)
     if parsed.new_splits:
         finalists = _on_new_splits(folder, finalists, overrides, parsed.config_dir)
     if column is not None:
         finalists = _without_each(column, folder, finalists, parsed.top, overrides, parsed.config_dir)
-    finalist_files.write(folder, finalists, top=parsed.top, seeds=seeds, command=command)
+    finalist_files.write(folder, finalists, top=parsed.top, seeds=seeds, command=command, is_until_decided=parsed.until_decided)
     searchpath = f"hydra.searchpath=[{composition.quoted(str(folder.resolve()))}]"
     return composition.Command([searchpath, "sweep=finalists", *overrides, *own], config_name="confirm", final=True)
+
+
+def _check_same_plan(name: str, begun: finalist_files.Finalists | None, seeds: Sequence[int]) -> None:
+    """Refuse another number of seeds than the error was shared by: one that depends on results would not hold it.
+
+    Raises:
+        ValueError: the confirmation has begun with another one, or with all its seeds at once.
+    """
+    if begun is None or begun.planned == tuple(seeds):
+        return
+    another = "hydra.sweeper.study_name=NAME begins another confirmation"
+    if not begun.planned:
+        raise ValueError(f"--until-decided: {name} was begun without it; {another}")
+    raise ValueError(
+        f"--seeds {len(seeds)}: {name} spends its error of 5 % over {counted(len(begun.planned), 'seed')}; {another}"
+    )
 
 
 def _write_config(

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from densenet_sweep.config.metrics import on_test
+from densenet_sweep.confirm.pairs import looks
 from densenet_sweep.results import ranking
 from densenet_sweep.results.studies import CONFIRMATIONS, OUTPUTS
 from densenet_sweep.results.study import Study
@@ -53,7 +54,8 @@ class Finalists:
     """The complete trials of `study`, best first, when `num_finished` of its trials were finished; `images` are its.
 
     With a `column`, each is trained without one of its `values` at a time; see `leave_out`. With a `test_fraction`, each seed
-    also draws its own test images, so many of all.
+    also draws its own test images, so many of all. With `planned` seeds, these are added one by one until it is decided which
+    finalist is best.
     """
 
     study: str
@@ -64,6 +66,7 @@ class Finalists:
     column: str = ""
     values: tuple[str, ...] = ()
     test_fraction: float | None = None
+    planned: tuple[int, ...] = ()
 
     def without(self, column: str, values: Sequence[str]) -> "Finalists":
         """Return these finalists, to be trained without each of the values of a column."""
@@ -72,6 +75,15 @@ class Finalists:
     def option(self, finalist: Finalist, index: int) -> str:
         """Return the name of the option that trains a finalist without the value of this index."""
         return f"{finalist.option}_without_{index}"
+
+    @property
+    def seeded(self) -> tuple[str, ...]:
+        """The keys that a seed gives a value."""
+        return ("seed",) if self.test_fraction is None else ("seed", "data.split_seed")
+
+    def run(self, option: str, seed: int) -> dict[str, Any]:
+        """Return the values that an option with a seed stands for."""
+        return {"experiment": option, **dict.fromkeys(self.seeded, seed)}
 
     def by_option(self) -> dict[str, Finalist]:
         """Return the finalists by the names of their options."""
@@ -105,24 +117,29 @@ def select(study: Study) -> Finalists:
     return Finalists(study.name, study.objectives[0], len(study.finished), complete[:_MOST], dict(study.images))
 
 
-def write(folder: Path, finalists: Finalists, *, top: int, seeds: Sequence[int], command: str) -> None:
+def write(
+    folder: Path, finalists: Finalists, *, top: int, seeds: Sequence[int], command: str, is_until_decided: bool = False
+) -> None:
     """Write into `folder`, beside the option files, the sweep that runs the `top` best with each of `seeds`.
+
+    If it runs until it is decided, only those of the first look are enqueued, and the others are the most that may be added.
 
     Raises:
         OSError: the folder cannot be written.
     """
     chosen = [finalist.trial for finalist in finalists.trials[:top]]
     names = [name for name, finalist in finalists.by_option().items() if finalist.trial in chosen]
-    seeded = ("seed",) if finalists.test_fraction is None else ("seed", "data.split_seed")
     sweeper = {
         "study_name": folder.name,
         "n_trials": len(names) * len(seeds),
         "command": command,
         # Seed by seed, so that an interrupted confirmation has trained all finalists equally often.
-        "enqueue": [{"experiment": name, **dict.fromkeys(seeded, seed)} for seed in seeds for name in names],
+        "enqueue": [
+            finalists.run(name, seed) for seed in (looks(seeds)[0].seeds if is_until_decided else seeds) for name in names
+        ],
         "params": {
             "experiment": f"choice({','.join(finalists.by_option())})",
-            **dict.fromkeys(seeded, f"int(interval(0,{2**31 - 1}))"),
+            **dict.fromkeys(finalists.seeded, f"int(interval(0,{2**31 - 1}))"),
         },
     }
     path = folder / "sweep" / "finalists.yaml"
@@ -133,7 +150,7 @@ def write(folder: Path, finalists: Finalists, *, top: int, seeds: Sequence[int],
     content = {**({"objective": finalists.objective} if has_own else {}), "hydra": {"sweeper": sweeper}}
     path.write_text(f"# @package _global_\n{yaml.safe_dump(content, sort_keys=False)}", encoding="utf-8")
     described = {**asdict(finalists), "trials": [asdict(finalist) for finalist in finalists.trials]}
-    described["values"] = list(finalists.values)
+    described |= {"values": list(finalists.values), "planned": list(finalists.planned)}
     (folder / FINALISTS).write_text(yaml.safe_dump(described, sort_keys=False), encoding="utf-8")
 
 
@@ -144,8 +161,8 @@ def read(folder: Path) -> Finalists | None:
     except FileNotFoundError:
         return None
     trials = tuple(Finalist(**finalist) for finalist in described.pop("trials"))
-    values = tuple(described.pop("values", ()))
-    return Finalists(trials=trials, values=values, **described)
+    values, planned = (tuple(described.pop(key, ())) for key in ("values", "planned"))
+    return Finalists(trials=trials, values=values, planned=planned, **described)
 
 
 def folder_of(name: str, outputs: Path = OUTPUTS) -> Path:

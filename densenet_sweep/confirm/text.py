@@ -8,16 +8,25 @@ from rich.markup import escape
 from rich.table import Table
 
 from densenet_sweep.config.metrics import METRICS
+from densenet_sweep.confirm.pairs import Pair
 from densenet_sweep.confirm.statistics import LEVEL
 from densenet_sweep.confirm.verdict import Result, Verdict
 from densenet_sweep.counts import counted
 from densenet_sweep.results.formatting import cell, short_names, value
+
+# The title of the second table.
+PAIRS = "pairs on the same test images; P(A > B) given these runs"
+
+# More than those of five finalists are too many to read.
+_MOST_PAIRS = 10
 
 
 def show(verdict: Verdict, console: Console) -> None:
     """Print the table and the sentences."""
     if verdict.results:
         console.print(_table(verdict))
+    if verdict.pairs:
+        console.print(_table_of_pairs(verdict))
     for line in sentences(verdict):
         console.print(line, highlight=False, markup=False)
 
@@ -34,12 +43,13 @@ def sentences(verdict: Verdict) -> list[str]:
     if verdict.finalists.test_fraction is not None:
         images = f"{_num_seeds(verdict)}, each with test images of its own"
     best = verdict.results[0].finalist.trial
+    tested = f"on {images} ({_method(verdict)})"
     others = [verdict.results[index].finalist.trial for index in verdict.equals if index != 0]
     if others:
         which = f"Trial {others[0]} cannot" if len(others) == 1 else f"Trials {_listed(others)} cannot"
-        lines.append(f"{which} be told from the best mean, trial {best}'s, on {images} ({_method(verdict)}).")
+        lines.append(f"{which} be told from the best mean, trial {best}'s, {tested}.")
     elif len(verdict.results) > 1:
-        lines.append(f"Trial {best} stands out from the others on {images} ({_method(verdict)}).")
+        lines.append(f"Trial {best} stands out from the others {tested}.")
     if verdict.champion is not None:
         champion = verdict.results[verdict.champion]
         label = METRICS[verdict.metric].label
@@ -52,10 +62,9 @@ def sentences(verdict: Verdict) -> list[str]:
         )
     if verdict.champion:
         side = "below" if METRICS[verdict.metric].direction == "maximize" else "above"
-        behind = verdict.behind[verdict.champion].value
-        lines.append(
-            f"Its mean is {behind:.4f} {side} the best one's, which is within the noise; more --seeds would tell more."
-        )
+        behind = abs(verdict.results[0].runs.mean - champion.runs.mean)
+        more = "" if verdict.finalists.planned else "; more --seeds would tell more"
+        lines.append(f"Its mean is {behind:.4f} {side} the best one's, which is within the noise{more}.")
     if verdict.finalists.objective == verdict.metric.replace("test_", "valid_", 1):
         lines.append(_selection_bias(verdict))
     return lines
@@ -63,10 +72,14 @@ def sentences(verdict: Verdict) -> list[str]:
 
 def markdown(verdict: Verdict) -> str:
     """Return the table and the sentences as Markdown, for a page in MLflow."""
-    headings, cells = rows(verdict)
-    lines = [headings, ["---"] * len(headings), *cells] if cells else []
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return "\n\n".join([f"**{title(verdict)}**" if cells else "", table, *sentences(verdict)]).strip()
+    tables = [(title(verdict), *rows(verdict)), (PAIRS, *rows_of_pairs(verdict))]
+    texts = [part for heading, headings, cells in tables if cells for part in (f"**{heading}**", _markdown(headings, cells))]
+    return "\n\n".join([*texts, *sentences(verdict)])
+
+
+def _markdown(headings: list[str], cells: list[list[str]]) -> str:
+    lines = [headings, ["---"] * len(headings), *cells]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def as_object(verdict: Verdict) -> dict[str, Any]:
@@ -75,9 +88,23 @@ def as_object(verdict: Verdict) -> dict[str, Any]:
         "study": verdict.finalists.study,
         "champion": None if verdict.champion is None else verdict.results[verdict.champion].finalist.trial,
         "finalists": [_entry(verdict, index) for index in range(len(verdict.results))],
+        "pairs": [_pair_entry(pair) for pair in verdict.pairs],
         "runs_missing": verdict.num_missing,
         "runs_failed": dict(verdict.failures),
         "says": sentences(verdict),
+    }
+
+
+def _pair_entry(pair: Pair) -> dict[str, Any]:
+    return {
+        "better": pair.better,
+        "other": pair.other,
+        "difference": pair.difference.value,
+        "half_interval": pair.difference.half_interval(),
+        "probability": pair.difference.probability,
+        "p_value": pair.p_value,
+        "seeds": pair.num_seeds,
+        "is_decided": pair.is_decided,
     }
 
 
@@ -95,7 +122,7 @@ def _entry(verdict: Verdict, index: int) -> dict[str, Any]:
         "deviation": result.runs.deviation,
         "half_interval": result.runs.half_interval(),
         "num_images": result.runs.num_images,
-        "behind_the_best": None if behind is None else behind.value,
+        "behind_the_best": None if behind is None else behind.difference.value,
         "p_value": None if behind is None else behind.p_value,
         "cannot_be_told_from_the_best": index in verdict.equals,
         verdict.finalists.objective: result.finalist.value,
@@ -113,6 +140,35 @@ def rows(verdict: Verdict) -> tuple[list[str], list[list[str]]]:
     said = f"sweep's {verdict.finalists.objective}"
     headings = ["trial", *short_names(searched), "weights", "mean", "sd", "± 95 %", "behind", "p", said]
     return headings, [_cells(verdict, index, searched) for index in range(len(verdict.results))]
+
+
+def rows_of_pairs(verdict: Verdict) -> tuple[list[str], list[list[str]]]:
+    """Return the headings and the cells of the pairs, the clearest ones last; of many, those with the first finalist."""
+    first = verdict.results[0].finalist.trial if verdict.results else None
+    shown = [pair for pair in verdict.pairs if len(verdict.pairs) <= _MOST_PAIRS or first in (pair.better, pair.other)]
+    cells = [
+        [
+            f"trial {pair.better} > trial {pair.other}",
+            f"{pair.difference.value:.4f}",
+            f"{pair.difference.half_interval():.4f}",
+            f"{pair.difference.probability:.4f}",
+            f"{pair.p_value:.2g}",
+            str(pair.num_seeds),
+            "yes" if pair.is_decided else "no",
+        ]
+        for pair in sorted(shown, key=lambda pair: pair.difference.probability)
+    ]
+    return ["A > B", "difference", "± 95 %", "P(A > B)", "p", "seeds", "significant"], cells
+
+
+def _table_of_pairs(verdict: Verdict) -> Table:
+    headings, cells = rows_of_pairs(verdict)
+    table = Table(title=PAIRS, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading == "A > B" else "right", no_wrap=True)
+    for row in cells:
+        table.add_row(*row)
+    return table
 
 
 def _table(verdict: Verdict) -> Table:
@@ -144,7 +200,7 @@ def _cells(verdict: Verdict, index: int, searched: list[str]) -> list[str]:
         f"{result.runs.mean:.4f}",
         f"{result.runs.deviation:.4f}",
         f"{result.runs.half_interval():.4f}",
-        "" if behind is None else f"{behind.value:.4f}",
+        "" if behind is None else f"{behind.difference.value:.4f}",
         "" if behind is None else f"{behind.p_value:.2g}",
         value(result.finalist.value),
     ]
@@ -163,10 +219,12 @@ def _num_seeds(verdict: Verdict) -> str:
 
 
 def _method(verdict: Verdict) -> str:
-    number = len(verdict.behind)
+    number = len(verdict.pairs)
     how = "Welch's t over seeds and images" if verdict.finalists.test_fraction is None else "paired t over splits"
-    level = f"{LEVEL:.0%} level" + (f" shared by {counted(number, 'comparison')}" if number > 1 else "")
-    return f"{how}, {level}".replace("%", " %")
+    shared = [f"Holm over {counted(number, 'pair')}"] if number > 1 else []
+    planned = verdict.finalists.planned
+    shared += [f"looks after each of up to {counted(len(planned), 'seed')}"] if planned else []
+    return ", ".join([how, f"{LEVEL:.0%} level".replace("%", " %"), *shared])
 
 
 def _selection_bias(verdict: Verdict) -> str:

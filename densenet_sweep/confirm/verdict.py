@@ -1,15 +1,19 @@
 """The result of a confirmation: the finalists on the test set, which of them stand out, and the champion."""
 
-from collections.abc import Mapping, Sequence
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from densenet_sweep.config.metrics import METRICS
+from densenet_sweep.confirm import pairs
 from densenet_sweep.confirm.finalists import Finalist, Finalists
-from densenet_sweep.confirm.statistics import Difference, Repetitions, indistinguishable
+from densenet_sweep.confirm.pairs import Comparison, Pair
+from densenet_sweep.confirm.statistics import Repetitions
 from densenet_sweep.results.study import Study, Trial
+from densenet_sweep.run.artifacts import TEST_RESAMPLED, TEST_RIGHT
 
 _FEWEST_RUNS = 2
 
@@ -25,22 +29,28 @@ class Result:
 
 @dataclass(frozen=True, eq=False)
 class Verdict:
-    """The finalists that were trained at least twice, the best mean first.
+    """The finalists that were trained at least twice, the best mean first, those that are significantly worse last.
 
-    `behind` says how far each but the first is behind it. `equals` are the indices that are not significantly worse, with the
-    first. `champion` is the index of the smallest network of these, a better mean breaking ties; None until every run has
-    ended. `num_missing` runs are still to come. `failures` are reasons by the confirmation's trial number. `metric` is what
-    the runs are compared by.
+    `pairs` compares each with each other, by the numbers of their trials. `equals` are the indices that are not significantly
+    worse than another, with the first. `champion` is the index of the smallest network of these, a better mean breaking ties;
+    None until every run has ended. `num_missing` runs are still to come. `failures` are reasons by the confirmation's trial
+    number. `metric` is what the runs are compared by.
     """
 
     finalists: Finalists
     results: tuple[Result, ...]
-    behind: Mapping[int, Difference]
+    pairs: tuple[Pair, ...]
     equals: tuple[int, ...]
     champion: int | None
     num_missing: int
     failures: Mapping[int, str]
     metric: str = "test_accuracy"
+
+    @property
+    def behind(self) -> dict[int, Pair]:
+        """How the first is compared with each index that is behind it."""
+        indices = {result.finalist.trial: index for index, result in enumerate(self.results)}
+        return {indices[pair.other]: pair for pair in self.pairs if indices[pair.better] == 0}
 
 
 def reach(study: Study, folder: Path, finalists: Finalists) -> Verdict:
@@ -48,74 +58,98 @@ def reach(study: Study, folder: Path, finalists: Finalists) -> Verdict:
 
     Args:
         study: of the confirmation.
-        folder: of its sweep, where each run stores which images it got right; without these, only the accuracy counts.
+        folder: of its sweep, where each run stores which images it got right, and its values on resamples of them; without
+            these, only the accuracy counts.
         finalists: that take part.
     """
-    missing = study.in_state("waiting", "running")
+    results, compared = _compared(study, folder, finalists)
+    results.sort(key=lambda it: (it.finalist.trial in compared.worse, -it.runs.oriented_mean, it.finalist.trial))
+    equals = tuple(index for index, result in enumerate(results) if result.finalist.trial not in compared.worse)
+    num_missing = len(study.in_state("waiting", "running")) or len(_not_begun(study, finalists, compared))
+    champion = None
+    if equals and not num_missing:
+        champion = min(equals, key=lambda index: (results[index].finalist.num_parameters or 0, index))
     failures = {trial.number: trial.reason or "" for trial in study.in_state("failed")}
-    metric = study.objectives[0] if study.objectives[0] in METRICS else "test_accuracy"
+    return Verdict(finalists, tuple(results), compared.pairs, equals, champion, num_missing, failures, _metric(study))
+
+
+def wanted(study: Study, folder: Path, finalists: Finalists) -> list[tuple[str, int]]:
+    """Return the runs (option and seed) to be added to a confirmation that has ended all it began; none if it is decided.
+
+    There are none, either, where all runs were planned from the start.
+    """
+    return _not_begun(study, finalists, _compared(study, folder, finalists)[1])
+
+
+def _metric(study: Study) -> str:
+    return study.objectives[0] if study.objectives[0] in METRICS else "test_accuracy"
+
+
+def _compared(study: Study, folder: Path, finalists: Finalists) -> tuple[list[Result], Comparison]:
+    """Return the finalists with at least two runs, and how they compare."""
     by_option: dict[str, list[Trial]] = {}
-    for trial in study.complete:
+    for trial in sorted(study.complete, key=lambda trial: int(trial.params["seed"])):
         by_option.setdefault(trial.params["experiment"], []).append(trial)
     known = finalists.by_option()
-    if finalists.test_fraction is not None:
+    if finalists.test_fraction is not None and not finalists.planned:
         by_option = _on_common_splits(by_option)
     results = [
-        _result(known[option], runs, folder, metric, finalists.test_fraction)
-        for option, runs in by_option.items()
-        if len(runs) >= _FEWEST_RUNS
+        _result(known[option], trials, folder, _metric(study), finalists.test_fraction)
+        for option, trials in by_option.items()
+        if len(trials) >= _FEWEST_RUNS
     ]
-    results.sort(key=lambda result: (-result.runs.oriented_mean, result.finalist.trial))
-    if not results:
-        return Verdict(finalists, (), {}, (), None, len(missing), failures, metric)
-    _, behind, equals = indistinguishable([result.runs for result in results])
-    champion = None
-    if not missing:
-        champion = min(equals, key=lambda index: (results[index].finalist.num_parameters or 0, index))
-    return Verdict(finalists, tuple(results), behind, tuple(equals), champion, len(missing), failures, metric)
+    runs = {result.finalist.trial: result.runs for result in results}
+    if not finalists.planned:
+        return results, pairs.compare(runs)
+    ended: dict[int, set[int]] = {known[trial.params["experiment"]].trial: set() for trial in study.begun}
+    for trial in study.in_state("complete", "failed"):
+        ended[known[trial.params["experiment"]].trial].add(int(trial.params["seed"]))
+    return results, pairs.compare(runs, pairs.looks(finalists.planned), ended)
+
+
+def _not_begun(study: Study, finalists: Finalists, compared: Comparison) -> list[tuple[str, int]]:
+    options = {finalist.trial: finalist.option for finalist in finalists.trials}
+    known = {(trial.params["experiment"], int(trial.params["seed"])) for trial in study.begun}
+    return [(options[trial], seed) for trial, seed in compared.wanted if (options[trial], seed) not in known]
 
 
 def _on_common_splits(by_option: Mapping[str, Sequence[Trial]]) -> dict[str, list[Trial]]:
-    """Return the runs of those seeds that all configurations have, in their order: each seed has its own split."""
+    """Return the runs of those seeds that all configurations have: each seed has its own split."""
     seeds = set.intersection(*({trial.params["seed"] for trial in runs} for runs in by_option.values())) if by_option else set()
-    return {
-        option: sorted((trial for trial in runs if trial.params["seed"] in seeds), key=lambda trial: trial.params["seed"])
-        for option, runs in by_option.items()
-    }
+    return {option: [trial for trial in runs if trial.params["seed"] in seeds] for option, runs in by_option.items()}
 
 
 def _result(finalist: Finalist, trials: Sequence[Trial], folder: Path, metric: str, test_fraction: float | None) -> Result:
-    if metric != "test_accuracy" or test_fraction is not None:
-        return _result_of_another(finalist, trials, metric, test_fraction)
-    rights = [_is_right(folder / str(trial.number) / "artifacts" / "test_right.npy") for trial in trials]
-    known = [right for right in rights if right is not None]
     num_images = trials[0].num_test
     assert num_images is not None, "a final run says how many images it was tested on"
+    artifacts = [folder / str(trial.number) / "artifacts" for trial in trials]
+    # An accuracy has a deviation of its own only of images in groups, as the binomial one then does not hold.
+    has_deviation = metric != "test_accuracy" or any(trial.deviation is not None for trial in trials)
+    resampled = _stacked(artifacts, _resampled) if has_deviation else None
+    is_compared_by_images = not has_deviation and test_fraction is None
     runs = Repetitions(
         values_S=np.array([trial.values[0] for trial in trials]),
         num_images=num_images,
-        is_right_SN=np.stack(known) if len(known) == len(trials) else None,
-    )
-    return Result(finalist, runs, {int(trial.params["seed"]): trial.number for trial in trials})
-
-
-def _result_of_another(finalist: Finalist, trials: Sequence[Trial], metric: str, test_fraction: float | None) -> Result:
-    """Return the result by a metric that is not a mean over images, whose noise is the bootstrap's; or on new splits."""
-    num_images = trials[0].num_test
-    assert num_images is not None, "a final run says how many images it was tested on"
-    runs = Repetitions(
-        np.array([trial.values[0] for trial in trials]),
-        num_images,
-        deviations_S=np.array([trial.deviation or 0.0 for trial in trials]),
+        is_right_SN=_stacked(artifacts, lambda path: np.load(path / TEST_RIGHT)) if is_compared_by_images else None,
+        deviations_S=np.array([trial.deviation or 0.0 for trial in trials]) if has_deviation else None,
         is_maximized=METRICS[metric].direction == "maximize",
         test_fraction=test_fraction,
+        values_SR=None if resampled is None else resampled[:, 1:],
+        num_drawn=0 if resampled is None else int(resampled[0, 0]),
+        seeds=tuple(int(trial.params["seed"]) for trial in trials),
     )
     return Result(finalist, runs, {int(trial.params["seed"]): trial.number for trial in trials})
 
 
-def _is_right(path: Path) -> np.ndarray | None:
+def _resampled(artifacts: Path) -> np.ndarray:
+    """Return the number of drawn images or groups, and the values on the resamples."""
+    with np.load(artifacts / TEST_RESAMPLED) as kept:
+        return np.append(kept["num_drawn"], kept["values_R"])
+
+
+def _stacked(artifacts: Sequence[Path], load: Callable[[Path], np.ndarray]) -> np.ndarray | None:
+    """Return what each run has left, or None if one has left nothing, or another size."""
     try:
-        is_right_N: np.ndarray = np.load(path)
-    except (OSError, ValueError):
+        return np.stack([load(path) for path in artifacts])
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
         return None
-    return is_right_N

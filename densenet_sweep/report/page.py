@@ -205,11 +205,15 @@ def _named(params: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _confirmed(found: Verdict) -> dict[str, Any]:
     headings, rows = confirmation.rows(found)
+    headings_of_pairs, pairs = confirmation.rows_of_pairs(found)
     return {
         "title": confirmation.title(found).capitalize(),
         "sentences": confirmation.sentences(found),
         "headings": headings,
         "rows": [{"cells": cells, "is_complete": index in found.equals} for index, cells in enumerate(rows)],
+        "pairs": confirmation.PAIRS,
+        "headings_of_pairs": headings_of_pairs,
+        "rows_of_pairs": [{"cells": cells, "is_complete": True} for cells in pairs],
     }
 
 

@@ -10,3 +10,7 @@ FINAL_WEIGHTS = "final.pt"
 
 # The images with the highest loss, as a picture.
 MISTAKES = "mistakes.png"
+
+# Of a final run: which test images were right; the metric's values_R on resamples of num_drawn images or groups, if it has any.
+TEST_RIGHT = "test_right.npy"
+TEST_RESAMPLED = "test_resampled.npz"

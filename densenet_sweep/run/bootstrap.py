@@ -5,7 +5,7 @@ Shape suffixes: N images of a split, R resamples.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -24,11 +24,17 @@ _SAME = {"loss": "log_loss"}
 
 @dataclass(frozen=True)
 class Uncertainty:
-    """The standard deviation of a metric over the resamples, and the interval of their middle 95 %."""
+    """The standard deviation of a metric over the resamples, and the interval of their middle 95 %.
+
+    `values` are those of the resamples, in an order that all evaluations of a split share, NaN where a class was missing;
+    `num_drawn` images or groups are drawn for each.
+    """
 
     deviation: float
     low: float
     high: float
+    values: tuple[float, ...] = field(repr=False)
+    num_drawn: int
 
 
 def uncertainty(evaluation: Evaluation, name: str, groups_N: np.ndarray | None = None) -> Uncertainty | None:
@@ -64,11 +70,12 @@ def uncertainty(evaluation: Evaluation, name: str, groups_N: np.ndarray | None =
     draw = _of_classes(strata(labels_N)) if groups_N is None else _of_groups(groups_N)
     generator = np.random.default_rng(0)
     values_R = np.array([value(draw(generator)) for _ in range(num_resamples)])
-    values_R = values_R[np.isfinite(values_R)]  # groups that were drawn may lack a class
-    if len(values_R) < num_resamples / 2:
+    known_R = values_R[np.isfinite(values_R)]  # groups that were drawn may lack a class
+    if len(known_R) < num_resamples / 2:
         return None
-    low, high = np.percentile(values_R, (2.5, 97.5))
-    return Uncertainty(float(values_R.std(ddof=1)), float(low), float(high))
+    low, high = np.percentile(known_R, (2.5, 97.5))
+    num_drawn = len(labels_N if groups_N is None else np.unique(groups_N))
+    return Uncertainty(float(known_R.std(ddof=1)), float(low), float(high), tuple(values_R.tolist()), num_drawn)
 
 
 def _of_classes(strata_N: np.ndarray) -> Callable[[np.random.Generator], np.ndarray]:

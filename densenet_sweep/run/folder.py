@@ -18,7 +18,15 @@ from torch import nn
 
 from densenet_sweep.data.preprocessing import Preprocessing
 from densenet_sweep.run import label_table
-from densenet_sweep.run.artifacts import BEST_WEIGHTS, CHECKPOINT, FINAL_WEIGHTS, PREVIOUS_CHECKPOINT
+from densenet_sweep.run.artifacts import (
+    BEST_WEIGHTS,
+    CHECKPOINT,
+    FINAL_WEIGHTS,
+    PREVIOUS_CHECKPOINT,
+    TEST_RESAMPLED,
+    TEST_RIGHT,
+)
+from densenet_sweep.run.bootstrap import Uncertainty
 from densenet_sweep.run.carried import OWN, Carried
 from densenet_sweep.run.thresholds import choose
 from densenet_sweep.tracking.curves import write_curves
@@ -200,15 +208,17 @@ class RunFolder:
             if self._labels:
                 label_table.write(self.artifacts, self._labels)
 
-    def keep_test(self, test: Evaluation) -> None:
-        """Write the test result, and which images were right, so that networks can be compared image by image."""
+    def keep_test(self, test: Evaluation, known: Uncertainty | None) -> None:
+        """Write the test result, which images were right, and values on resamples, to compare networks on the same images."""
         with _warn_on_oserror(self.artifacts):
             if test.confusion_KK is not None:
                 write_evaluation(self.artifacts, test.confusion_KK.numpy(), self.class_names, split="Test")
             else:
                 thresholds = self.thresholds or [0.5] * len(self.class_names)
                 label_table.write(self.artifacts, label_table.rows(test, self.class_names, thresholds))
-            np.save(self.artifacts / "test_right.npy", test.is_right_N.numpy())
+            np.save(self.artifacts / TEST_RIGHT, test.is_right_N.numpy())
+            if known is not None:
+                np.savez(self.artifacts / TEST_RESAMPLED, values_R=known.values, num_drawn=known.num_drawn)
 
 
 def _copied(state: Any) -> Any:

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -145,7 +144,7 @@ class TrainingRun:
         log.info("%s%s%s", self._prefix, line_of(epoch, epochs, metrics, self._reported), self._lr(epoch))
         of_images: dict[str, float] = {}
         if epoch.is_last and epoch.validation is not None:
-            of_images = self._uncertainty(epoch.validation, self._reported, self._valid_groups_N)
+            of_images, _ = self._uncertainty(epoch.validation, self._reported, self._valid_groups_N)
             of_images |= self._of_classes("valid", epoch.validation)
         best = epoch.validation if is_best(metrics, self.history, self._reported) else None
         # Rung results follow the first epoch's metrics: MLflow compares runs by the metric recorded first.
@@ -170,9 +169,9 @@ class TrainingRun:
         num_images = len(test.labels_N)
         self._trial.annotate("num_test", num_images)
         metrics = of_split("test", test)
-        of_images = self._uncertainty(test, judged, groups_N) | self._of_classes("test", test)
-        self._record.epoch({**metrics, **of_images}, step=len(self.history))
-        self._folder.keep_test(test)
+        of_images, known = self._uncertainty(test, judged, groups_N)
+        self._record.epoch({**metrics, **of_images, **self._of_classes("test", test)}, step=len(self.history))
+        self._folder.keep_test(test, known)
         name = judged.removeprefix("test_")
         shown = f" {name} {metrics[judged]:.4f}" if name in OF_OUTPUTS else ""
         images = counted(num_images, "image")
@@ -183,13 +182,15 @@ class TrainingRun:
         """Return the learning rate as the end of a log line; a trial's has no room for it."""
         return "" if self._prefix else f"  lr {epoch.lr:.3g}"
 
-    def _uncertainty(self, evaluation: Evaluation, metric: str, groups_N: np.ndarray | None) -> dict[str, float]:
-        """Annotate the trial with the uncertainty of its value of `metric`, and return the deviation as a metric."""
+    def _uncertainty(
+        self, evaluation: Evaluation, metric: str, groups_N: np.ndarray | None
+    ) -> tuple[dict[str, float], bootstrap.Uncertainty | None]:
+        """Annotate the trial with the uncertainty of its value of `metric`; return the deviation as a metric, and all of it."""
         found = bootstrap.uncertainty(evaluation, metric.partition("_")[2], groups_N)
         if found is None:
-            return {}
-        self._trial.annotate(UNCERTAINTY, asdict(found))
-        return {f"{metric}{DEVIATION}": found.deviation}
+            return {}, None
+        self._trial.annotate(UNCERTAINTY, {"deviation": found.deviation, "low": found.low, "high": found.high})
+        return {f"{metric}{DEVIATION}": found.deviation}, found
 
     def _of_classes(self, split: str, evaluation: Evaluation) -> dict[str, float]:
         """Annotate the trial with thresholds and, if there are not too many classes, their results; return these as metrics."""

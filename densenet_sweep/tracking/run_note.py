@@ -62,6 +62,7 @@ def of_sweep(
     typed: str,
     ending: str = "",
     is_repeated: bool = False,
+    may_end_earlier: bool = False,
 ) -> str:
     """Return the description of a sweep's run.
 
@@ -73,6 +74,7 @@ def of_sweep(
         typed: the command that started it.
         ending: its outcome; see `ending`.
         is_repeated: its trials repeat given configurations and measure the objectives; nothing is searched.
+        may_end_earlier: `n_trials` are the most.
     """
     rows = [f"| {_code(key)} | {_code(text)} |" for key, text in searched.items()]
     goal = "to " + " and ".join(f"{direction} {_code(name)}" for name, direction in objectives.items())
@@ -82,7 +84,7 @@ def of_sweep(
     table = "\n".join(["| parameter | searched |", "|---|---|", *rows])
     return _joined(
         ending,
-        f"Study {_code(study_name)}: {counted(n_trials, kind)}, {goal}.",
+        f"Study {_code(study_name)}: {'up to ' if may_end_earlier else ''}{counted(n_trials, kind)}, {goal}.",
         table if rows and not is_repeated else "",
         "Started, and continued where it stopped, by",
         command(shlex.split(typed)),

@@ -13,6 +13,7 @@ import torch
 import yaml
 from hydra_async_sweeper.study.storage import open_storage
 
+from densenet_sweep.confirm import pairs
 from densenet_sweep.data import sources
 from densenet_sweep.data.images import Source
 from densenet_sweep.run import splits
@@ -88,6 +89,7 @@ def test_a_sweep_is_confirmed_and_names_a_champion(command, tmp_path, empty_data
     }
     assert "confirmation of small: test accuracy over 2 seeds" in typed.out
     assert "Champion: trial " in typed.out
+    assert "P(A > B)" in typed.out
     assert "best " not in typed.out.partition("confirmation of")[0]  # repetitions have no best
     said = json.loads((folder(swept) / "confirmation.json").read_text())
     assert said["champion"] in finalists(swept)
@@ -110,6 +112,7 @@ def test_a_sweep_is_confirmed_and_names_a_champion(command, tmp_path, empty_data
     assert f"Study `{NAME}`: 4 runs, each of them measuring `test_accuracy` once." in note
     assert "valid_accuracy`" not in note
     assert "| mean | sd |" in note
+    assert "| P(A > B) |" in note
     assert f"Champion: trial {said['champion']}" in note
     runs = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
     assert len(runs) == 4
@@ -135,6 +138,7 @@ def test_a_sweep_is_confirmed_and_names_a_champion(command, tmp_path, empty_data
     assert command("compare", "small", "--html", "report.html").exit_code == 0
     report = Path("report.html").read_text()
     assert "Confirmation of small: test accuracy over 2 seeds" in report
+    assert "<th>P(A &gt; B)</th>" in report
     assert "its confirmation reads them once a run" in report
     assert command("compare", NAME, "--html", "other.html").err == (
         f"densenet-sweep: error: --html: {NAME} is a confirmation; the report of the study that it confirms tells of it\n"
@@ -170,6 +174,8 @@ def test_more_seeds_and_finalists_are_added_to_what_has_run(command, swept):
     assert "over 3 seeds" in typed.out
     done = command(*CONFIRM, "--top", "2", "--seeds", "3")
     assert len(confirmation(swept).trials) == 6
+    refused = command(*CONFIRM, "--top", "2", "--seeds", "3", "--until-decided")
+    assert refused.err.startswith(f"densenet-sweep: error: --until-decided: {NAME} was begun without it; hydra.sweeper.study_")
     assert "Champion: trial " in done.out
 
 
@@ -178,23 +184,33 @@ def test_an_interrupted_confirmation_continues(command, swept, monkeypatch):
 
     def interrupted(*arguments, **named):
         ended.append(1)
-        if len(ended) == 3:
+        if len(ended) == 7:
             raise KeyboardInterrupt
         return evaluate(*arguments, **named)
 
     monkeypatch.setattr(Trainer, "evaluate", interrupted)
-    typed = command(*CONFIRM, "--top", "2", "--seeds", "2")
+    monkeypatch.setattr(pairs, "LEVEL", -1.0)  # nothing is significant
+    until_decided = (*CONFIRM, "--top", "2", "--seeds", "4", "--until-decided")
+    typed = command(*until_decided)
     assert typed.exit_code == 130
     assert "2 runs are still to come, so no champion is named." in typed.out
-    assert "continue with:\n  densenet-sweep confirm small --top=2 --seeds=2 hydra/launcher=basic" in typed.out + typed.err
+    words = "continue with:\n  densenet-sweep confirm small --top=2 --seeds=4 --until-decided hydra/launcher=basic"
+    assert words in typed.out + typed.err
     assert not (folder(swept) / "experiment" / "champion.yaml").exists()
     before = [trial.value for trial in confirmation(swept).trials if trial.value is not None]
-    again = command(*CONFIRM, "--top", "2", "--seeds", "2")
+    assert len(before) == 6  # three seeds, before the first look
+    again = command(*until_decided)
     assert again.exit_code == 0, again.err
     assert "continuing after epoch 2 of 2" in again.out
     assert "Champion: trial " in again.out
     assert [trial.value for trial in confirmation(swept).trials][: len(before)] == before
-    assert [trial.state.name for trial in confirmation(swept).trials] == ["COMPLETE"] * 4
+    trials = confirmation(swept).trials
+    assert [trial.state.name for trial in trials] == ["COMPLETE"] * 8
+    assert {trial.params["seed"] for trial in trials[6:]} == {1003}
+
+    # Another number of seeds would not hold the error.
+    refused = command(*CONFIRM, "--top", "2", "--seeds", "5", "--until-decided")
+    assert refused.err.startswith(f"densenet-sweep: error: --seeds 5: {NAME} spends its error of 5 % over 4 seeds; hydra.sweep")
 
 
 def test_a_longer_training_is_a_confirmation_of_its_own(command, swept):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from densenet_sweep.confirm.statistics import Repetitions, difference, indistinguishable
+from densenet_sweep.confirm.statistics import Repetitions, difference
 
 
 def repetitions(accuracies, *, num_images=10_000, rights=None) -> Repetitions:
@@ -67,13 +67,44 @@ def test_identical_runs_do_not_differ():
     assert difference(repetitions([1.0, 1.0]), repetitions([1.0, 1.0])).p_value == 1.0
 
 
-def test_the_best_is_among_those_that_cannot_be_told_from_it():
-    best, behind, equals = indistinguishable(
-        [repetitions([0.80, 0.801, 0.799]), repetitions([0.95, 0.951, 0.949]), repetitions([0.9495, 0.9505, 0.9485])]
+def test_the_images_add_what_different_seeds_have_in_common():
+    generator = np.random.default_rng(0)
+    easy = generator.random(400) < 0.8
+    ours, theirs = (
+        np.where(easy, generator.random((3, 400)) < share, generator.random((3, 400)) < 0.4) for share in (0.99, 0.9)
     )
-    assert (best, equals) == (1, [1, 2])
-    assert behind[0].value == pytest.approx(0.15)
-    assert indistinguishable([repetitions([0.5, 0.6])]) == (0, {}, [0])
+    found = difference(*(Repetitions(side.mean(axis=1), 400, side) for side in (ours, theirs)))
+    covariances = np.cov(np.concatenate([ours, theirs]))  # over images, of each run with each
+    within = [covariances[i, j] for of in ((0, 1, 2), (3, 4, 5)) for i in of for j in of if i != j]
+    shared = 2 * np.mean(within) - 2 * covariances[:3, 3:].mean()
+    of_seeds = [side.mean(axis=1).var(ddof=1) / 3 for side in (ours, theirs)]
+    variance = sum(of_seeds) + max(shared, 0) / 400
+    assert found.standard_error == pytest.approx(np.sqrt(variance))
+    freedom = variance**2 / (sum(it**2 / 2 for it in of_seeds) + (max(shared, 0) / 400) ** 2 / 399)
+    assert found.freedom == pytest.approx(freedom)
+    assert found.p_value == pytest.approx(2 * stats.t.sf(found.value / found.standard_error, freedom))
+    assert found.probability == pytest.approx(stats.t.cdf(found.value / found.standard_error, freedom))
+    low, high = stats.t.interval(0.95, freedom, found.value, found.standard_error)
+    assert found.half_interval() == pytest.approx((high - low) / 2)
+
+
+def test_values_on_the_same_resamples_are_compared_by_them():
+    """Groups of ten images that are alike: what all runs have in common on a resample cancels, their differences do not."""
+    generator = np.random.default_rng(0)
+    of_resample, of_ours = generator.normal(0, 0.05, 200), generator.normal(0, 0.01, 200)
+    ours, theirs = np.array([0.90, 0.91, 0.92]), np.array([0.88, 0.89, 0.90])
+
+    def runs(values, noise):
+        deviations = np.full(3, 0.05)
+        return Repetitions(values, 500, deviations_S=deviations, values_SR=values[:, None] + noise, num_drawn=50)
+
+    found = difference(runs(ours, of_resample + of_ours), runs(theirs, of_resample))
+    expected = np.sqrt(2 * 0.01**2 / 3 + of_ours.var(ddof=1))
+    assert found.standard_error == pytest.approx(expected)
+    lacks_a_class = np.where(np.arange(200) < 5, np.nan, of_resample)
+    assert difference(runs(ours, of_resample + of_ours), runs(theirs, lacks_a_class)).standard_error == pytest.approx(
+        np.sqrt(2 * 0.01**2 / 3 + of_ours[5:].var(ddof=1))
+    )
 
 
 def test_on_new_splits_the_paired_differences_count():

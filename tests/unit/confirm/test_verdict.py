@@ -71,7 +71,7 @@ def test_the_champion_is_the_smallest_that_cannot_be_told_from_the_best(tmp_path
     assert found.results[found.champion].finalist.trial == 3
     text = words(found)
     assert "Trial 3 cannot be told from the best mean, trial 7's, on 10,000 test images" in text
-    assert "5 % level shared by 2 comparisons" in text
+    assert "5 % level, Holm over 3 pairs" in text
     assert "Champion: trial 3, with 71,254 weights the smallest of these. Test accuracy 0.9528 ± 0.0010 over 3 seeds" in text
     assert "Its mean is 0.0002 below the best one's, which is within the noise; more --seeds would tell more." in text
     assert "The sweep had said 0.9600 of its best, trial 7" in text
@@ -90,6 +90,7 @@ def test_a_table_fits_80_columns(tmp_path):
     assert max(map(len, text.splitlines())) <= 80
     assert "…" not in text
     body = text[text.index("───") :].splitlines()[1:]
+    assert "trial 7 > trial 3" in text
     assert body[1].split() == ["3", "22", "0.2", "71,254", "0.9528", "0.0010", "0.0026", "0.0002", "0.96", "0.9550"]
 
 
@@ -115,7 +116,7 @@ def test_a_finalist_that_ran_once_or_failed_does_not_take_part(tmp_path):
 
 def test_images_are_compared_one_by_one_where_they_are_known(tmp_path):
     study = runs(trial_7=[0.96, 0.955], trial_3=[0.94, 0.945])
-    before = verdict.reach(read_study(study), tmp_path, FINALISTS).behind[1].standard_error
+    before = verdict.reach(read_study(study), tmp_path, FINALISTS).behind[1].difference.standard_error
     for trial in study.trials:
         folder = tmp_path / str(trial.number) / "artifacts"
         folder.mkdir(parents=True)
@@ -124,9 +125,9 @@ def test_images_are_compared_one_by_one_where_they_are_known(tmp_path):
     after = verdict.reach(read_study(study), tmp_path, FINALISTS)
     assert after.results[0].runs.is_right_SN is not None
     assert after.results[0].runs.is_right_SN.shape == (2, 1000)
-    assert after.behind[1].standard_error != before
+    assert after.behind[1].difference.standard_error != before
     (tmp_path / "0" / "artifacts" / "test_right.npy").write_bytes(b"damaged")
-    assert verdict.reach(read_study(study), tmp_path, FINALISTS).behind[1].standard_error == pytest.approx(before)
+    assert verdict.reach(read_study(study), tmp_path, FINALISTS).behind[1].difference.standard_error == pytest.approx(before)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +148,7 @@ def test_another_metric_is_compared_with_the_noise_of_its_bootstrap(objective, d
     assert found.metric == f"test_{objective}"
     assert [result.finalist.trial for result in found.results] == [7, 3, 12]
     assert found.equals == (0, 1)
-    assert found.behind[1].standard_error == pytest.approx(0.0142, abs=2e-4)
+    assert found.behind[1].difference.standard_error == pytest.approx(0.0142, abs=2e-4)
     label = {"auroc": "AUROC", "log_loss": "log loss"}[objective]
     text = words(found)
     assert f"Champion: trial {champion}, with 71,254 weights the smallest of these. Test {label} " in text
@@ -164,6 +165,10 @@ def test_it_is_said_in_json_too(tmp_path):
     assert first["test_accuracies"] == {"1000": 0.951, "1001": 0.955, "1002": 0.953}
     assert [it["cannot_be_told_from_the_best"] for it in (first, second, third)] == [True, True, False]
     assert second["valid_accuracy"] == 0.955
+    pair = next(it for it in found["pairs"] if (it["better"], it["other"]) == (7, 3))
+    assert (pair["seeds"], pair["is_decided"]) == (3, False)
+    assert 0.5 < pair["probability"] < 0.6
+    assert pair["p_value"] == second["p_value"]
 
 
 def test_on_new_splits_configurations_are_compared_on_the_same_ones(tmp_path):
@@ -174,3 +179,35 @@ def test_on_new_splits_configurations_are_compared_on_the_same_ones(tmp_path):
     assert "Trial 7 stands out from the others on 2 seeds, each with test images of its own (paired t over splits" in words(
         found
     )
+
+
+def test_it_adds_seeds_until_it_is_decided(tmp_path):
+    planned = replace(FINALISTS, planned=(1000, 1001, 1002, 1003))
+    study = runs(**ACCURACIES)
+    assert verdict.wanted(read_study(study), tmp_path, FINALISTS) == []
+    assert verdict.wanted(read_study(study), tmp_path, planned) == [("trial_7", 1003), ("trial_3", 1003)]
+    found = verdict.reach(read_study(study), tmp_path, planned)
+    assert (found.champion, found.num_missing) == (None, 2)
+    for option in ("trial_7", "trial_3"):
+        add(study, option, 1003, "COMPLETE", 0.9525)
+    found = verdict.reach(read_study(study), tmp_path, planned)
+    assert [(result.finalist.trial, len(result.trials)) for result in found.results] == [(7, 4), (3, 4), (12, 3)]
+    assert (found.equals, found.num_missing, found.champion) == ((0, 1), 0, 1)
+    assert "5 % level, Holm over 3 pairs, looks after each of up to 4 seeds" in words(found)
+    assert "which is within the noise." in words(found)  # more seeds would not hold the error
+
+
+def test_images_in_groups_are_compared_by_the_resamples_of_the_groups(tmp_path):
+    study = optuna.create_study(study_name="c", direction="maximize")
+    for option, values in {"trial_7": [0.96, 0.955], "trial_3": [0.94, 0.945]}.items():
+        for seed, value in enumerate(values):
+            add(study, option, seed, "COMPLETE", value, uncertainty={"deviation": 0.03, "low": 0.0, "high": 1.0})
+    apart = verdict.reach(read_study(study), tmp_path, FINALISTS).behind[1].difference
+    assert apart.standard_error == pytest.approx(0.0426, abs=2e-4)  # as if each had images of its own
+    shared = np.random.default_rng(0).normal(0, 0.03, 200)
+    for trial in study.trials:
+        (tmp_path / str(trial.number) / "artifacts").mkdir(parents=True)
+        np.save(tmp_path / str(trial.number) / "artifacts" / "test_right.npy", np.ones(10_000, dtype=bool))
+        np.savez(tmp_path / str(trial.number) / "artifacts" / "test_resampled.npz", values_R=trial.value + shared, num_drawn=40)
+    paired = verdict.reach(read_study(study), tmp_path, FINALISTS).behind[1].difference
+    assert paired.standard_error == pytest.approx(0.0035, abs=1e-4)  # that of the seeds

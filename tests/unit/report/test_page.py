@@ -191,7 +191,7 @@ def test_the_large_number_is_the_confirmed_one_with_its_interval(swept):
     study = read_study(swept(8))
     finalist = Finalist(5, 0.9, {"optimizer.lr": 0.1}, 1000)
     runs = Repetitions(np.array([0.88, 0.90, 0.92]), 359)
-    found = Verdict(Finalists("made up", "valid_accuracy", 8, (finalist,)), (Result(finalist, runs, {}),), {}, (0,), 0, 0, {})
+    found = Verdict(Finalists("made up", "valid_accuracy", 8, (finalist,)), (Result(finalist, runs, {}),), (), (0,), 0, 0, {})
     text = report.page([Reported(study, verdicts=[found])])
     checked(text)
     assert "<strong>0.9000 ± 0.0497</strong>" in text  # t of 2 degrees of freedom, 4.303, times 0.02 / sqrt(3)
