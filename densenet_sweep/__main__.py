@@ -22,7 +22,7 @@ from omegaconf import DictConfig
 from densenet_sweep.commands import completion
 from densenet_sweep.commands.arguments import with_home
 from densenet_sweep.config import composition, errors, runnable, versions
-from densenet_sweep.config.hydra_private import allowed_in_hydra, hide_private_options, multirun_implied
+from densenet_sweep.config.hydra_private import allowed_in_hydra, hide_private_options, started
 from densenet_sweep.run import own_folder
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def dispatch(arguments: Sequence[str]) -> None:
     )
     failure: Exception | None = None
     try:
-        with multirun_implied(start.is_multirun):
+        with started(is_multirun=start.is_multirun, mode=start.mode):
             application(final_task if command.final else task)()
     except errors.Failed as failed:
         failure = failed.error

@@ -4,14 +4,17 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import EllipsisType
 from typing import Any, NoReturn
 
 import hydra
 import hydra.utils
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra._internal.hydra import Hydra
 from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.types import Override
+from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from densenet_sweep.config.command_line import in_one_line
@@ -44,23 +47,31 @@ def allowed_in_hydra(targets: Sequence[str] | None) -> Mapping[str, Any]:
 
 
 @contextmanager
-def multirun_implied(is_implied: bool) -> Iterator[None]:
-    """Have Hydra's command line parser read `--multirun` where it was not typed.
+def started(*, is_multirun: bool, mode: RunMode | EllipsisType | None = ...) -> Iterator[None]:
+    """Have Hydra start as the early checks have found out.
 
     `sys.argv` stays what was typed, which the engine prints and records.
+
+    Args:
+        is_multirun: its command line parser reads `--multirun` although it was not typed.
+        mode: the composed `hydra.mode`, which Hydra 1.3 composes the whole config once more to learn; ...: not known.
     """
     module = sys.modules["hydra.main"]  # the attribute hydra.main is the decorator
+    get_mode = Hydra.get_mode
 
     def parser() -> ArgumentParser:
         arguments = get_args_parser()
-        arguments.set_defaults(multirun=is_implied)
+        arguments.set_defaults(multirun=is_multirun)
         return arguments
 
     module.get_args_parser = parser  # type: ignore[attr-defined]
+    if VERSION_BASE and mode is not ...:
+        Hydra.get_mode = lambda *_, **__: mode  # type: ignore[method-assign]
     try:
         yield
     finally:
         module.get_args_parser = get_args_parser  # type: ignore[attr-defined]
+        Hydra.get_mode = get_mode  # type: ignore[method-assign]
 
 
 def command_line_parser() -> ArgumentParser:

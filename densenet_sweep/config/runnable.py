@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from types import EllipsisType
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -35,11 +36,13 @@ class Start:
     Attributes:
         is_multirun: as a sweep, although neither `--multirun` nor a mode was typed: a sweep file is chosen.
         is_search: as a sweep of our sweeper, typed or implied.
+        mode: `hydra.mode` of the composed config; ... where the config is not ours.
         targets: what Hydra may call by name; None where the config is not ours.
     """
 
     is_multirun: bool = False
     is_search: bool = False
+    mode: RunMode | EllipsisType | None = ...
     targets: tuple[str, ...] | None = None
 
 
@@ -67,6 +70,7 @@ def checked(arguments: Sequence[str], config_name: str = composition.CONFIG_NAME
     return Start(
         is_multirun=is_multirun and not is_decided,
         is_search=is_multirun and str(master.hydra.sweeper._target_) == _OUR_SWEEPER,
+        mode=master.hydra.mode,
         targets=(*admitted(master.trusted_targets), *named),
     )
 

@@ -78,7 +78,9 @@ def sweep(
     name = str(options["study_name"] or sweep_dir.name)
     if not study_file.describes(sweep_dir, name):  # an older study keeps the name that it has
         check_study_name(name, "hydra.sweep.dir" if options["study_name"] is None else "hydra.sweeper.study_name")
-    space = spaces.read(options["params"] or {}, arguments, context.config_loader, _look_up_in(context, config))
+    compose = _composing(context, config)
+    look_up = _look_up_in(compose)
+    space = spaces.read(options["params"] or {}, arguments, context.config_loader, look_up)
     if not space.parameters and options["custom_search_space"] is None:
         raise SweepError("hydra.sweeper.params: nothing to search; key: choice(a,b), range(a,b) or interval(a,b) is accepted")
     # Build what the workers will build, to find mistakes before any of them starts.
@@ -91,9 +93,9 @@ def sweep(
         hydra_context=context, task_function=task_function, config=launching.adapted(config)
     )
     first = [values for entry in options["enqueue"] or [] if (values := enqueue.checked(entry, space)) is not None]
-    base = context.config_loader.load_sweep_config(config, list(space.fixed))
+    base = compose(space.fixed)
     definition = studies.define(directions, space, base, options["ignore_changes"] or [])
-    composer = Composer(context.config_loader, config, space.fixed)
+    composer = Composer(context.config_loader, config, space.fixed, base)
     rehearsal.check_space(
         space,
         first,
@@ -117,7 +119,6 @@ def sweep(
     def fit(source: "optuna.Study") -> "list[optuna.trial.FrozenTrial]":
         """Return the finished trials of `source` that lie in this space; an added parameter has its stated value."""
         before: dict[str, Any] = {**source.user_attrs.get("config", {}), **source.user_attrs.get("choices", {})}
-        look_up = _look_up_in(context, config)
         return other_space.fitted(
             enqueue.copies(source),
             space,
@@ -127,7 +128,7 @@ def sweep(
 
     command = options["command"] or f"{program()} {shlex.join(sys.argv[1:])}".strip()
     with _leaving_nothing(sweep_dir):
-        defaults = conditions.defaults(space.parameters, space.fixed, _look_up_in(context, config))
+        defaults = conditions.defaults(space.parameters, space.fixed, look_up)
         study = _opened(options, name, sweep_dir, definition, first, _reread_with(context, config), fit, defaults)
         study_file.write(sweep_dir, study, storage=options["storage"], n_trials=options["n_trials"], command=command)
         event_arguments = {"config": config, "study_name": study.study_name, "sweep_dir": str(sweep_dir)}
@@ -146,22 +147,31 @@ def sweep(
             log.warning("interrupted; continue with:\n  %s", command)
         raise
     log.info("the sweep has ended: %s", reason)
-    result = _report_best(study, config, context, space, sweep_dir, options["ignore_changes"] or [])
+    result = _report_best(study, context, composer, space, sweep_dir, options["ignore_changes"] or [])
     emit(context, "on_study_end", reason=reason, states=_states(study), best=best_first(study), **event_arguments)
     if "failed (hydra.sweeper.max_failure_rate" in reason:
         raise SweepError(f"{reason}; the last one: {_last_failure(study)}")
     return result
 
 
-def _look_up_in(context: HydraContext, config: DictConfig) -> conditions.LookUp:
-    """Return a function that looks up a key in the config composed with some fixed overrides."""
+def _composing(context: HydraContext, config: DictConfig) -> Callable[[Sequence[str]], DictConfig]:
+    """Return a function that composes a trial with some fixed overrides; the same ones once. What it returns is only read."""
     composed: dict[tuple[str, ...], DictConfig] = {}
 
-    def look_up(key: str, fixed: Sequence[str]) -> Any:
+    def compose(fixed: Sequence[str]) -> DictConfig:
         overrides = tuple(fixed)
         if overrides not in composed:
             composed[overrides] = context.config_loader.load_sweep_config(config, list(overrides))
-        base = composed[overrides]
+        return composed[overrides]
+
+    return compose
+
+
+def _look_up_in(compose: Callable[[Sequence[str]], DictConfig]) -> conditions.LookUp:
+    """Return a function that looks up a key in the config composed with some fixed overrides."""
+
+    def look_up(key: str, fixed: Sequence[str]) -> Any:
+        base = compose(fixed)
         nothing = object()
         found = base.hydra.runtime.choices.get(key, nothing)
         found = OmegaConf.select(base, key, default=nothing) if found is nothing else found
@@ -267,8 +277,8 @@ def _settings(options: Mapping[str, Any], study_name: str, sweep_dir: Path, base
 
 def _report_best(
     study: "optuna.Study",
-    config: DictConfig,
     context: HydraContext,
+    composer: Composer,
     space: spaces.Space,
     sweep_dir: Path,
     ignored: Sequence[str],
@@ -290,7 +300,7 @@ def _report_best(
     log.info("%s: number %d, value %s\n  %s", kind, found.number, values, space.searched(found.params))
     try:
         results_file.write(sweep_dir, study, space)
-        composed = context.config_loader.load_sweep_config(config, space.overrides(found.params))
+        composed = composer.compose(space.overrides(found.params)[len(space.fixed) :])
         best = BestFile(context.config_loader, composed, ignored, found.user_attrs.get(REPETITION, {}))
         overrides = best.write(sweep_dir)
         arguments = with_config_dir(str(shown_path(sweep_dir)), composed.hydra.searchpath)

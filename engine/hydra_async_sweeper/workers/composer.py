@@ -21,20 +21,23 @@ from hydra_async_sweeper.hydra_private import apply_values, set_override_dirname
 class Composer:
     """Composes the configs of one sweep's trials."""
 
-    def __init__(self, config_loader: ConfigLoader, master: DictConfig, fixed: Sequence[str]) -> None:
+    def __init__(
+        self, config_loader: ConfigLoader, master: DictConfig, fixed: Sequence[str], base: DictConfig | None = None
+    ) -> None:
         """Keep what all trials have in common.
 
         Args:
             config_loader: Hydra's.
             master: Hydra's config of the sweep.
             fixed: the overrides that every trial has.
+            base: what these compose by themselves, if it is known.
         """
         self._config_loader = config_loader
         self._master = master
         self._fixed = tuple(fixed)
         self._parser = OverridesParser.create()
         self._fixed_overrides = [it for it in self._parser.parse_overrides(list(fixed)) if not it.is_hydra_override()]
-        self._composed: dict[tuple[str, ...], bytes] = {}
+        self._composed: dict[tuple[str, ...], bytes] = {} if base is None else {(): self._kept(base)}
         self._is_group: dict[str, bool] = {}
 
     def compose(self, overrides: Sequence[str]) -> DictConfig:
@@ -47,12 +50,15 @@ class Composer:
         options = tuple(str(override.input_line) for override in parsed if self._chooses_an_option(override))
         if options not in self._composed:
             composed = self._config_loader.load_sweep_config(self._master, [*self._fixed, *options])
-            composed.hydra.runtime.cwd = self._master.hydra.runtime.cwd  # a worker may be in a folder of its own (job.chdir)
-            self._composed[options] = cloudpickle.dumps(composed)
+            self._composed[options] = self._kept(composed)
         config: DictConfig = pickle.loads(self._composed[options])
         apply_values([it for it in parsed if not self._chooses_an_option(it)], config)
         self._say_what_was_typed(config, parsed)
         return config
+
+    def _kept(self, composed: DictConfig) -> bytes:
+        composed.hydra.runtime.cwd = self._master.hydra.runtime.cwd  # a worker may be in a folder of its own (job.chdir)
+        return bytes(cloudpickle.dumps(composed))
 
     def _chooses_an_option(self, override: Override) -> bool:
         key = override.key_or_group

@@ -4,7 +4,7 @@ import pytest
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 
-from densenet_sweep.config.hydra_private import VERSION_BASE, allowed_at_a_call, multirun_implied
+from densenet_sweep.config.hydra_private import VERSION_BASE, allowed_at_a_call, started
 
 
 def parsed(arguments):
@@ -12,9 +12,9 @@ def parsed(arguments):
 
 
 def test_a_sweep_is_one_without_its_flag_only_while_the_command_says_so():
-    with multirun_implied(True):
+    with started(is_multirun=True):
         assert parsed(["sweep=mine"]).multirun
-    with multirun_implied(False):
+    with started(is_multirun=False):
         assert parsed(["-m"]).multirun
         assert not parsed([]).multirun
     assert not parsed([]).multirun
