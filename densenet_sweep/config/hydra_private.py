@@ -1,5 +1,6 @@
 """The private parts of Hydra that we need (1.3.2 to 1.3.8, and 1.4), and what the two lines do differently."""
 
+import copy
 import sys
 from argparse import ArgumentParser
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,9 +11,11 @@ from typing import Any, NoReturn
 import hydra
 import hydra.utils
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import CachingConfigRepository, IConfigRepository
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import get_args_parser
+from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
 from omegaconf import OmegaConf
@@ -93,6 +96,24 @@ def is_grid(sweeper_target: str) -> bool:
 def grid(overrides: Sequence[Override]) -> Iterator[Sequence[str]]:
     """Yield the overrides of each job of a grid, as Hydra's own sweeper splits them."""
     yield from BasicSweeper.split_arguments(list(overrides), None)[0]
+
+
+def share_registered_configs() -> None:
+    """Spare each composition a copy of all registered configs, a fifth of its time.
+
+    Hydra copies its list of sources for every composition, and with it the store of registered configs, which copies what it
+    hands out anyway.
+    """
+    if getattr(CachingConfigRepository.__init__, "shares_the_store", False):
+        return
+
+    def begin(self: CachingConfigRepository, delegate: IConfigRepository) -> None:
+        store = ConfigStore.instance()
+        self.delegate = copy.deepcopy(delegate, {id(store): store})
+        self.cache = {}
+
+    begin.shares_the_store = True  # type: ignore[attr-defined]
+    CachingConfigRepository.__init__ = begin  # type: ignore[method-assign]
 
 
 def hide_private_options() -> None:
