@@ -3,7 +3,7 @@
 # make test    install, get Fashion-MNIST, run every check and test, in TEST_WORKERS=2 processes
 # make test-next   the engine's tests and ten commands with pre-releases of Hydra, OmegaConf, Optuna and MLflow
 # make matrix  the quick suite with other Pythons and other versions of the libraries; .ci/matrix ROW runs one row
-# make bench   install, get Fashion-MNIST, run the benchmarks of benchmarks/RESULTS.md (up to 40 minutes on two cores)
+# make bench   install, get Fashion-MNIST, run the benchmarks of benchmarks/RESULTS.md (up to 50 minutes on two cores)
 # make bench-search   regret of searches on tasks with known learning curves (up to 15 minutes on two cores)
 # make example  install, type the worked example of docs/pictures.md
 # make docs    install what builds them, and build the documents into build/site
@@ -74,6 +74,7 @@ bench: data
 	$(BIN)/python benchmarks/search_efficiency.py --epochs 9
 	$(BIN)/python benchmarks/sweep_scheduling.py --rounds 1
 	$(BIN)/python benchmarks/shared_study.py --trials 1000
+	$(BIN)/python benchmarks/time_to_accuracy.py --side ours careful --minutes 5 --table build/time_to_accuracy/bench-$$(date +%s).jsonl
 
 # The synthetic tasks' package, without its dependencies: it wants another cloudpickle.
 build/ifbo: $(INSTALLED)

@@ -1,0 +1,271 @@
+"""Time to a validated accuracy: whole commands from Enter, of ours and of what people write instead.
+
+    python benchmarks/time_to_accuracy.py --side ours careful peer --seed 0 1 2
+    python benchmarks/time_to_accuracy.py --side ours careful --seed 0 --full
+    python benchmarks/time_to_accuracy.py
+
+Each side searches growth rate, depth and learning rate of small DenseNets with the trials, epochs, training and validation
+images of sweep=quickstart (`--full`: all 54,000 training images), two trials at a time with one thread each, until its trials
+are done or `--minutes` are up. What Fashion-MNIST's validation images say of an epoch counts when its line is printed.
+
+    peer       hydra-optuna-sweeper 1.3.0 and joblib; torchvision's DenseNet, DataLoader, fp32, Nesterov and cosine
+    peer_rc    the same with 1.4.0rc3
+    careful    1.3.0 with channels_last, images in memory, and bf16 where the processor computes in it
+    ray        Ray Tune, Optuna's suggestions and ASHA around the careful loop
+    lightning  Lightning and Optuna's pruning callback around the careful loop, two processes
+    ours       densenet-sweep sweep=quickstart
+
+Each side runs in an environment of its own below `--environments`, with the torch of this one; ours in this one. A side that
+has run with a seed is a line of `--table`, and is not run again, so that the same command continues. Without `--side` the
+table's medians are printed, and their ratio to ours seed by seed.
+"""
+
+import argparse
+import json
+import os
+import re
+import signal
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from time_of_ours import PARTS, spent
+
+SCRIPTS = Path(__file__).parent / "time_to_accuracy"
+LEVELS = {False: (0.85, 0.87, 0.88), True: (0.92, 0.93)}
+MINUTES = (2, 5, 15)
+# Only what is named is pinned: its dependencies come in the newest version that it accepts.
+_STABLE = ("hydra-core==1.3.2", "hydra-optuna-sweeper==1.3.0", "hydra-joblib-launcher==1.2.0")
+ENVIRONMENTS = {
+    "peer": _STABLE,
+    "peer_rc": ("hydra-core==1.4.0rc3", "hydra-optuna-sweeper==1.4.0rc3", "hydra-joblib-launcher==1.4.0rc3"),
+    "careful": _STABLE,
+    "ray": ("ray[tune]==2.60.0", "optuna==5.0.0"),
+    "lightning": ("lightning==2.6.6", "optuna==5.0.0", "optuna-integration[pytorch-lightning]"),
+    "ours": (),
+}
+_LINE = re.compile(r"trial (\d+) .*accuracy (0\.\d+|1\.0+)")
+
+Run = dict[str, Any]  # a line of the table
+
+
+def main() -> None:
+    """Run what is missing, and print the summary."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--side", choices=ENVIRONMENTS, nargs="+", default=[], help="to run, in turn")
+    parser.add_argument("--seed", type=int, nargs="+", default=[0], help="one round each")
+    parser.add_argument("--full", action="store_true", help="all 54,000 training images")
+    parser.add_argument("--trials", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--images", type=int, default=6000, help="for training")
+    parser.add_argument("--minutes", type=float, default=30, help="after which a side is stopped")
+    parser.add_argument("--table", type=Path, default=Path("build/time_to_accuracy/runs.jsonl"))
+    parser.add_argument("--environments", type=Path, default=Path("build/time_to_accuracy"))
+    asked = parser.parse_args()
+    images = 54000 if asked.full else asked.images
+    job = {"trials": asked.trials, "epochs": asked.epochs, "images": images, "limit": 60 * asked.minutes}
+    done = read(asked.table)
+    for seed in asked.seed:
+        for side in asked.side:
+            if any(run["side"] == side and run["seed"] == seed and run["job"] == job for run in done):
+                continue
+            print(f"{side}, seed {seed} ...", file=sys.stderr, flush=True)
+            run = {"side": side, "seed": seed, "job": job, **measured(side, seed, job, asked.environments.absolute())}
+            asked.table.parent.mkdir(parents=True, exist_ok=True)
+            with asked.table.open("a", encoding="utf-8") as table:
+                table.write(json.dumps(run) + "\n")
+            done.append(run)
+    for line in summary([run for run in done if run["job"] == job], LEVELS[asked.full]):
+        print(line)
+
+
+def read(table: Path) -> list[Run]:
+    """Return the runs of a table, which need not exist."""
+    return [json.loads(line) for line in table.read_text(encoding="utf-8").splitlines()] if table.exists() else []
+
+
+def measured(side: str, seed: int, job: dict[str, Any], environments: Path) -> Run:
+    """Run one side's command in an empty folder and return what it did.
+
+    "seconds" is None where it was stopped; "epochs" has the seconds since the start, the trial and the accuracy of each line.
+
+    Raises:
+        SystemExit: it failed.
+    """
+    python = installed(side, environments)
+    data = fashion_mnist(environments / "data", job["images"])
+    environment = {**os.environ, "TIME_TO_ACCURACY": str(data), "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    with tempfile.TemporaryDirectory() as folder:
+        began, epochs, output = time.time(), [], []
+        process = subprocess.Popen(
+            [python, *command(side, seed, job)], cwd=folder, env=environment, text=True, start_new_session=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        limit = threading.Timer(job["limit"], os.killpg, (process.pid, signal.SIGTERM))
+        limit.start()
+        for line in process.stdout or ():
+            output.append(line)
+            if found := _LINE.search(line):
+                epochs.append((round(time.time() - began, 2), int(found[1]), float(found[2])))
+        code, took = process.wait(), time.time() - began
+        limit.cancel()
+        if code != 0 and took < job["limit"]:
+            sys.exit(f"{side} failed:\n{''.join(output)}")
+        parts = spent(Path(folder), began, began + took, job["images"]) if side == "ours" and code == 0 else {}
+    return {
+        "seconds": round(took, 2) if code == 0 else None, "epochs": epochs, "parts": parts, "load": os.getloadavg()[0],
+        "date": time.strftime("%Y-%m-%d %H:%M"), "processor": _processor(), "commit": _commit(),
+    }  # fmt: skip
+
+
+def command(side: str, seed: int, job: dict[str, Any]) -> list[str]:
+    """Return what Python runs for a side."""
+    trials, epochs = job["trials"], job["epochs"]
+    if side == "ours":
+        sweep = ["sweep=quickstart", f"hydra.sweeper.n_trials={trials}", f"hydra.sweeper.sampler.seed={seed}", f"seed={seed}"]
+        images = "null" if job["images"] == 54000 else job["images"]
+        return ["-m", "densenet_sweep", *sweep, f"epochs={epochs}", f"data.num_train={images}"]
+    if side in ("ray", "lightning"):
+        script = {"ray": "ray_asha.py", "lightning": "lightning_optuna.py"}[side]
+        return [str(SCRIPTS / script), str(trials), str(epochs), str(seed)]
+    options = [f"hydra.sweeper.n_trials={trials}", f"epochs={epochs}", f"seed={seed}", f"careful={side == 'careful'}"]
+    return [str(SCRIPTS / "hydra_optuna.py"), "-m", *options]
+
+
+def installed(side: str, environments: Path) -> Path:
+    """Return the interpreter of a side's environment, which is made if it does not exist; it has the torch of this one."""
+    wanted = ENVIRONMENTS[side]
+    if not wanted:
+        return Path(sys.executable)
+    folder = environments / ("peer" if wanted == _STABLE else side)
+    python = folder / "bin" / "python"
+    if not (folder / "installed").exists():
+        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+        shared = folder / "torch"
+        shared.mkdir(exist_ok=True)
+        for name in _torch_and_what_it_needs():
+            files = metadata.distribution(name).files or ()
+            for top in {file.parts[0] for file in files} - {"..", "__pycache__"}:
+                link = shared / top
+                if not link.exists():
+                    link.symlink_to(Path(str(metadata.distribution(name).locate_file(top))))
+        packages = next((folder / "lib").glob("python*")) / "site-packages"
+        (packages / "torch.pth").write_text(f"{shared}\n", encoding="utf-8")
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *wanted], check=True)
+        (folder / "installed").touch()
+    return python
+
+
+def _torch_and_what_it_needs() -> set[str]:
+    from packaging.requirements import Requirement
+
+    names: set[str] = set()
+    to_do = ["torch", "torchvision", *(it.name for it in metadata.distributions() if it.name.startswith("nvidia-"))]
+    while to_do:
+        if (name := to_do.pop()) not in names:
+            names.add(name)
+            needed = [Requirement(text) for text in metadata.requires(name) or ()]
+            to_do += [it.name for it in needed if it.marker is None or it.marker.evaluate({"extra": ""})]
+    return names
+
+
+def fashion_mnist(folder: Path, num_train: int) -> Path:
+    """Write the training set as torchvision reads it, with the rows of ours; the test set's files stay empty."""
+    import torch
+
+    from densenet_sweep.data import sources
+    from densenet_sweep.data.split import split_rows
+
+    folder = folder / str(num_train)
+    if not (folder / "split.pt").exists():
+        train = sources.fashion_mnist(os.environ.get("DENSENET_SWEEP_DATA", "data"), download=True).train
+        raw = folder / "FashionMNIST" / "raw"
+        raw.mkdir(parents=True, exist_ok=True)
+        pixels_NHW, labels_N = train.images_NCHW[:, 0].numpy(), train.labels_N.numpy()
+        header = struct.pack(">4I", 0x803, *pixels_NHW.shape)
+        (raw / "train-images-idx3-ubyte").write_bytes(header + pixels_NHW.tobytes())
+        header = struct.pack(">2I", 0x801, len(labels_N))
+        (raw / "train-labels-idx1-ubyte").write_bytes(header + labels_N.astype("uint8").tobytes())
+        for name in ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"):
+            (raw / name).touch()
+        rows = split_rows(labels_N, valid_fraction=0.1, num_train=None if num_train == 54000 else num_train, seed=0)
+        torch.save([torch.from_numpy(part) for part in rows], folder / "split.pt")
+    return folder
+
+
+def reached(run: Run, level: float) -> float | None:
+    """Return the seconds until the first epoch with at least this accuracy."""
+    return next((seconds for seconds, _, accuracy in run["epochs"] if accuracy >= level), None)
+
+
+def best_after(run: Run, minutes: float) -> float | None:
+    """Return the best accuracy so far after this time."""
+    return max((accuracy for seconds, _, accuracy in run["epochs"] if seconds <= 60 * minutes), default=None)
+
+
+def summary(runs: Sequence[Run], levels: Sequence[float]) -> list[str]:
+    """Return the lines of the table: medians (least to most), ratios to ours with the same seeds, and where ours spends it."""
+    ours = {run["seed"]: run for run in runs if run["side"] == "ours"}
+    head = [f"{level:g}" for level in levels] + ["whole", *(f"best, {it} min" for it in MINUTES), "best", "n"]
+    lines = [
+        "".join(
+            [f"{'':10}", *(f"{it:>24}" for it in head[: len(levels) + 1]), *(f"{it:>13}" for it in head[len(levels) + 1 :])]
+        )
+    ]
+    for side in ENVIRONMENTS:
+        of_side = [run for run in runs if run["side"] == side]
+        if not of_side:
+            continue
+        cells = [
+            _cell([(reached(run, level), reached(ours.get(run["seed"], {"epochs": []}), level)) for run in of_side])
+            for level in levels
+        ]
+        cells.append(_cell([(run["seconds"], ours.get(run["seed"], {}).get("seconds")) for run in of_side]))
+        bests = [[best_after(run, minutes) for run in of_side] for minutes in (*MINUTES, float("inf"))]
+        shown = [f"{statistics.median(it):.4f}" if (it := [best or 0.0 for best in column]) else "" for column in bests]
+        lines.append("".join([f"{side:10}", *(f"{it:>24}" for it in cells), *(f"{it:>13}" for it in (*shown, len(of_side)))]))
+    parts = [run["parts"] for run in ours.values() if run["parts"]]
+    return [*lines, *(bar({name: statistics.median(it[name] for it in parts) for name in PARTS}) if parts else [])]
+
+
+def _cell(pairs: Sequence[tuple[float | None, float | None]]) -> str:
+    """Return the median of the first of each pair, its span, and the median ratio to the second."""
+    times = [time for time, _ in pairs if time is not None]
+    if 2 * len(times) <= len(pairs):
+        return "not reached"
+    text = f"{statistics.median([*times, *[float('inf')] * (len(pairs) - len(times))]):.0f}"
+    text += f" ({min(times):.0f}-{max(times):.0f})" if len(times) > 1 else ""
+    ratios = [time / our for time, our in pairs if time is not None and our is not None]
+    return f"{text} {statistics.median(ratios):6.2f}x" if ratios else text
+
+
+def bar(parts: dict[str, float], width: int = 100) -> list[str]:
+    """Return the seconds of each part as lines, under one another as in a stacked bar."""
+    whole, before, lines = sum(parts.values()), 0.0, []
+    for name, seconds in parts.items():
+        left, right = (round(width * at / whole) for at in (before, before + seconds))
+        before += seconds
+        lines.append(f"{name:24}{seconds:8.1f} s  {' ' * left}{'█' * (right - left)}")
+    return lines
+
+
+def _processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), "unknown")
+
+
+def _commit() -> str:
+    done = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=SCRIPTS, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+if __name__ == "__main__":
+    main()

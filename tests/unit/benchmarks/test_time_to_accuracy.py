@@ -1,0 +1,35 @@
+import json
+
+import pytest
+import time_of_ours
+import time_to_accuracy
+
+
+def run(side, seed, epochs, seconds, parts=None):
+    return {"side": side, "seed": seed, "job": {}, "epochs": epochs, "seconds": seconds, "parts": parts or {}}
+
+
+PARTS = dict.fromkeys(time_of_ours.PARTS, 1.0) | {"training": 4.0}
+RUNS = [
+    run("ours", 0, [(20, 0, 0.86), (40, 1, 0.84), (130, 2, 0.88)], 140, PARTS),
+    run("ours", 1, [(30, 0, 0.86), (60, 1, 0.87)], 80),
+    run("peer", 0, [(100, 0, 0.7), (200, 0, 0.85)], 420),
+    run("peer", 1, [(100, 0, 0.7), (60, 1, 0.9)], None),  # stopped at the limit
+]
+
+
+def test_a_table_gives_medians_spans_and_ratios_by_seed(tmp_path):
+    table = tmp_path / "runs.jsonl"
+    assert time_to_accuracy.read(table) == []
+    table.write_text("".join(json.dumps(it) + "\n" for it in RUNS))
+    _, peer, ours, *bar = time_to_accuracy.summary(time_to_accuracy.read(table), (0.85, 0.88))
+    # Seeds 0 and 1: 200 / 20 and 60 / 30; at 0.88 one of two runs got there, which is no median.
+    assert " ".join(peer.split()) == "peer 130 (60-200) 6.00x not reached not reached 0.8000 0.8750 0.8750 0.8750 2"
+    assert " ".join(ours.split()) == "ours 25 (20-30) 1.00x not reached 110 (80-140) 1.00x 0.8650 0.8750 0.8750 0.8750 2"
+    assert [line.split()[-1] for line in bar] == ["█" * n for n in (10, 40, 10, 10, 10, 10, 10)]
+
+
+@pytest.mark.parametrize("side", time_to_accuracy.ENVIRONMENTS)
+def test_each_side_runs_the_same_trials_epochs_and_seed(side):
+    words = time_to_accuracy.command(side, 7, {"trials": 3, "epochs": 5, "images": 100})
+    assert {"3", "5", "7"} <= {word.rpartition("=")[2] for word in words}
