@@ -52,7 +52,7 @@ ENVIRONMENTS = {
     "lightning": ("lightning==2.6.6", "optuna==5.0.0", "optuna-integration[pytorch-lightning]"),
     "ours": (),
 }
-_LINE = re.compile(r"trial (\d+) .*accuracy (0\.\d+|1\.0+)")
+_LINE = re.compile(r"trial (\d+) (?:epoch|rung) .*accuracy (0\.\d+|1\.0+)")
 
 Run = dict[str, Any]  # a line of the table
 
@@ -206,41 +206,37 @@ def reached(run: Run, level: float) -> float | None:
     return next((seconds for seconds, _, accuracy in run["epochs"] if accuracy >= level), None)
 
 
-def best_after(run: Run, minutes: float) -> float | None:
-    """Return the best accuracy so far after this time."""
-    return max((accuracy for seconds, _, accuracy in run["epochs"] if seconds <= 60 * minutes), default=None)
+def best_after(run: Run, minutes: float) -> float:
+    """Return the best accuracy so far after this time, 0 before the first."""
+    return max((accuracy for seconds, _, accuracy in run["epochs"] if seconds <= 60 * minutes), default=0.0)
 
 
 def summary(runs: Sequence[Run], levels: Sequence[float]) -> list[str]:
     """Return the lines of the table: medians (least to most), ratios to ours with the same seeds, and where ours spends it."""
     ours = {run["seed"]: run for run in runs if run["side"] == "ours"}
-    head = [f"{level:g}" for level in levels] + ["whole", *(f"best, {it} min" for it in MINUTES), "best", "n"]
-    lines = [
-        "".join(
-            [f"{'':10}", *(f"{it:>24}" for it in head[: len(levels) + 1]), *(f"{it:>13}" for it in head[len(levels) + 1 :])]
-        )
-    ]
+    nothing = {"epochs": [], "seconds": None}
+    lines = [_line("", [*map(str, levels), "whole"], [*(f"best, {it} min" for it in MINUTES), "best", "n"])]
     for side in ENVIRONMENTS:
-        of_side = [run for run in runs if run["side"] == side]
-        if not of_side:
+        pairs = [(run, ours.get(run["seed"], nothing)) for run in runs if run["side"] == side]
+        if not pairs:
             continue
-        cells = [
-            _cell([(reached(run, level), reached(ours.get(run["seed"], {"epochs": []}), level)) for run in of_side])
-            for level in levels
-        ]
-        cells.append(_cell([(run["seconds"], ours.get(run["seed"], {}).get("seconds")) for run in of_side]))
-        bests = [[best_after(run, minutes) for run in of_side] for minutes in (*MINUTES, float("inf"))]
-        shown = [f"{statistics.median(it):.4f}" if (it := [best or 0.0 for best in column]) else "" for column in bests]
-        lines.append("".join([f"{side:10}", *(f"{it:>24}" for it in cells), *(f"{it:>13}" for it in (*shown, len(of_side)))]))
+        times = [_cell([(reached(run, level), reached(our, level)) for run, our in pairs]) for level in levels]
+        times.append(_cell([(run["seconds"], our["seconds"]) for run, our in pairs], otherwise="stopped"))
+        bests = [statistics.median(best_after(run, minutes) for run, _ in pairs) for minutes in (*MINUTES, float("inf"))]
+        lines.append(_line(side, times, [*(f"{best:.4f}" for best in bests), str(len(pairs))]))
     parts = [run["parts"] for run in ours.values() if run["parts"]]
     return [*lines, *(bar({name: statistics.median(it[name] for it in parts) for name in PARTS}) if parts else [])]
 
 
-def _cell(pairs: Sequence[tuple[float | None, float | None]]) -> str:
+def _line(side: str, times: Sequence[str], bests: Sequence[str]) -> str:
+    return f"{side:10}" + "".join(f"{it:>24}" for it in times) + "".join(f"{it:>13}" for it in bests)
+
+
+def _cell(pairs: Sequence[tuple[float | None, float | None]], otherwise: str = "not reached") -> str:
     """Return the median of the first of each pair, its span, and the median ratio to the second."""
     times = [time for time, _ in pairs if time is not None]
     if 2 * len(times) <= len(pairs):
-        return "not reached"
+        return otherwise
     text = f"{statistics.median([*times, *[float('inf')] * (len(pairs) - len(times))]):.0f}"
     text += f" ({min(times):.0f}-{max(times):.0f})" if len(times) > 1 else ""
     ratios = [time / our for time, our in pairs if time is not None and our is not None]

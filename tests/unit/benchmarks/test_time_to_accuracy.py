@@ -24,7 +24,7 @@ def test_a_table_gives_medians_spans_and_ratios_by_seed(tmp_path):
     table.write_text("".join(json.dumps(it) + "\n" for it in RUNS))
     _, peer, ours, *bar = time_to_accuracy.summary(time_to_accuracy.read(table), (0.85, 0.88))
     # Seeds 0 and 1: 200 / 20 and 60 / 30; at 0.88 one of two runs got there, which is no median.
-    assert " ".join(peer.split()) == "peer 130 (60-200) 6.00x not reached not reached 0.8000 0.8750 0.8750 0.8750 2"
+    assert " ".join(peer.split()) == "peer 130 (60-200) 6.00x not reached stopped 0.8000 0.8750 0.8750 0.8750 2"
     assert " ".join(ours.split()) == "ours 25 (20-30) 1.00x not reached 110 (80-140) 1.00x 0.8650 0.8750 0.8750 0.8750 2"
     assert [line.split()[-1] for line in bar] == ["█" * n for n in (10, 40, 10, 10, 10, 10, 10)]
 
