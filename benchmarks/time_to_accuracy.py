@@ -24,6 +24,7 @@ import argparse
 import json
 import os
 import re
+import resource
 import signal
 import statistics
 import struct
@@ -95,7 +96,8 @@ def read(table: Path) -> list[Run]:
 def measured(side: str, seed: int, job: dict[str, Any], environments: Path) -> Run:
     """Run one side's command in an empty folder and return what it did.
 
-    "seconds" is None where it was stopped; "epochs" has the seconds since the start, the trial and the accuracy of each line.
+    "seconds" is None where it was stopped; "computing" has the processor's, which depend less on other work; "epochs" has the
+    seconds since the start, the trial and the accuracy of each line.
 
     Raises:
         SystemExit: it failed.
@@ -104,7 +106,7 @@ def measured(side: str, seed: int, job: dict[str, Any], environments: Path) -> R
     data = fashion_mnist(environments / "data", job["images"])
     environment = {**os.environ, "TIME_TO_ACCURACY": str(data), "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
     with tempfile.TemporaryDirectory() as folder:
-        began, epochs, output = time.time(), [], []
+        began, computed, epochs, output = time.time(), _computed(), [], []
         process = subprocess.Popen(
             [python, *command(side, seed, job)], cwd=folder, env=environment, text=True, start_new_session=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -121,7 +123,8 @@ def measured(side: str, seed: int, job: dict[str, Any], environments: Path) -> R
             sys.exit(f"{side} failed:\n{''.join(output)}")
         parts = spent(Path(folder), began, began + took, job["images"]) if side == "ours" and code == 0 else {}
     return {
-        "seconds": round(took, 2) if code == 0 else None, "epochs": epochs, "parts": parts, "load": os.getloadavg()[0],
+        "seconds": round(took, 2) if code == 0 else None, "computing": round(_computed() - computed, 1), "epochs": epochs,
+        "parts": parts, "load": os.getloadavg()[0],
         "date": time.strftime("%Y-%m-%d %H:%M"), "processor": _processor(), "commit": _commit(),
     }  # fmt: skip
 
@@ -251,6 +254,11 @@ def bar(parts: dict[str, float], width: int = 100) -> list[str]:
         before += seconds
         lines.append(f"{name:24}{seconds:8.1f} s  {' ' * left}{'█' * (right - left)}")
     return lines
+
+
+def _computed() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _processor() -> str:
