@@ -33,11 +33,12 @@ $(INSTALLED): pyproject.toml engine/pyproject.toml constraints.txt
 # The loader looks in the data root and the system folder and then downloads; where that fails, Debian's package is
 # unpacked, for which nobody needs to be root.
 data: $(INSTALLED)
+	@echo "Looking for Fashion-MNIST ..."
 	@$(BIN)/python -m densenet_sweep.data.fetch fashion_mnist $(DENSENET_SWEEP_DATA) 2>/dev/null \
 	  || .ci/unpack-fashion-mnist $(DENSENET_SWEEP_DATA)
 
 sweep: data
-	@$(BIN)/densenet-sweep sweep=quickstart
+	$(BIN)/densenet-sweep sweep=quickstart
 
 example: $(INSTALLED)
 	@.ci/example

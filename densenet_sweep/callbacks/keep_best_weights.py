@@ -67,7 +67,7 @@ class KeepBest(Callback):
         _settle(config, study_name, folder, best[:keep], kept)
         shown = shown_path(folder)
         which = "the best trial" if len(kept) == 1 else f"the {counted(len(kept), 'best trial')}"
-        weights = f", weights of {which} (tracking.keep_checkpoints={keep})" if kept else ""
+        weights = f",\n  weights of {which} (tracking.keep_checkpoints={keep})" if kept else ""
         log.info("%s: %s%s", shown, _size(folder), weights)
 
 

@@ -42,6 +42,8 @@ def in_one_line(message: str, command: str, options: Sequence[str] = ()) -> str:
         if not word.startswith("-"):
             return f"{word}: one argument too many; {command} --help shows what is accepted"
         accepted = f"; {', '.join(options)} are accepted" if options else f"; {command} --help shows those that it has"
+        if not options and "=" in word:  # of the command itself, whose overrides look alike
+            accepted = f"; an override has no dashes: {word.lstrip('-')}"
         return f"{word}: {command} has no such option{did_you_mean(word.partition('=')[0], options)}{accepted}"
     if found := re.fullmatch(r"argument (\S+): expected (?:one|at least one) argument", message):
         return f"{found[1]}: a value is missing"

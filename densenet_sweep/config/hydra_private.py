@@ -85,6 +85,7 @@ def command_line_parser() -> ArgumentParser:
         raise ValueError(in_one_line(message, "densenet-sweep"))
 
     arguments.error = refuse  # type: ignore[method-assign]
+    arguments.allow_abbrev = False  # --experiment=NAME, meant as an override, is --experimental-rerun otherwise
     return arguments
 
 

@@ -296,7 +296,7 @@ def labelled_in(
         FileNotFoundError: no such table, or pictures that are not there.
         ValueError: a column or a path is missing, or there are no rows.
     """
-    rows, name = read(Path(table)), table
+    rows, name = read(Path(table), table), table
     refuse_missing(rows, [path_column, label_column, *([] if split is None else [split_column])], name)
     if split is not None:
         wanted = _split(split, name)

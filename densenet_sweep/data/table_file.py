@@ -21,11 +21,15 @@ _SUFFIXES = (".csv", ".tsv", ".parquet", ".jsonl", ".ndjson")
 _OTHERS = (";", "\t")
 
 
-def read(path: Path) -> "pd.DataFrame":
+def read(path: Path, name: str | None = None) -> "pd.DataFrame":
     """Return the table in a file; what CSV holds stays text, so that a class may be called NA or 007.
 
     The cells of a CSV are separated as its header is, by commas or else by semicolons or tabs. Spaces around the names of
     columns are removed.
+
+    Args:
+        path: of the file.
+        name: what messages call it; `data.table=PATH` unless given.
 
     Raises:
         FileNotFoundError: no such file.
@@ -33,8 +37,9 @@ def read(path: Path) -> "pd.DataFrame":
     """
     import pandas as pd
 
+    name = f"data.table={path}" if name is None else name
     if not path.is_file():
-        raise FileNotFoundError(f"data.table={path}: no such file")
+        raise FileNotFoundError(f"{name}: no such file")
     suffix = path.suffix.lower()
     try:
         if suffix in (".csv", ".tsv"):
@@ -44,18 +49,18 @@ def read(path: Path) -> "pd.DataFrame":
         elif suffix in (".jsonl", ".ndjson"):
             rows = pd.read_json(path, lines=True, dtype=False)
         else:
-            raise ValueError(f"data.table={path}: one of {', '.join(_SUFFIXES)} is accepted")
+            raise ValueError(f"{name}: one of {', '.join(_SUFFIXES)} is accepted")
     except UnicodeDecodeError:
-        raise ValueError(f"data.table={path}: cannot be read (its text is not UTF-8, which is accepted)") from None
+        raise ValueError(f"{name}: cannot be read (its text is not UTF-8, which is accepted)") from None
     except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error, ValueError) as error:
-        if str(error).startswith("data.table="):
+        if str(error).startswith(name):
             raise
         reason = " ".join(str(error).split())
-        raise ValueError(f"data.table={path}: cannot be read ({reason})") from None
+        raise ValueError(f"{name}: cannot be read ({reason})") from None
     names = [str(name).strip() for name in rows.columns]
     twice = next((name for name in names if name and names.count(name) > 1), None)
     if twice is not None:
-        raise ValueError(f"data.table={path}: has {names.count(twice)} columns {twice}; one is accepted")
+        raise ValueError(f"{name}: has {names.count(twice)} columns {twice}; one is accepted")
     return rows.set_axis(names, axis="columns")
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hydra_async_sweeper.application import FEWEST_FOR_A_CORRELATION, RankCorrelation, rank_correlation
 
 from densenet_sweep.counts import counted
-from densenet_sweep.results import noise, validated_on
+from densenet_sweep.results import fidelity, noise, validated_on
 from densenet_sweep.results.formatting import duration
 from densenet_sweep.results.importance import param_importances
 from densenet_sweep.results.study import Study, Trial
@@ -86,10 +86,12 @@ def sentences(study: Study) -> list[str]:
         lines.append(
             f"The trials were validated on different images, as {names} was searched: their accuracies do not compare."
         )
-    shares = importance(study)
-    if shares:
-        named = ", ".join(f"{name.rpartition('.')[2]} {share:.2f}" for name, share in shares.items())
-        lines.append(f"Importance (PED-ANOVA, {counted(len(study.complete), 'complete trial')}): {named}.")
+    early = fidelity.early(study)
+    for when, judged in [("", study), *([] if early is None else [(f" {early.words}", early.study)])]:
+        if shares := importance(judged):
+            named = ", ".join(f"{name.rpartition('.')[2]} {share:.2f}" for name, share in shares.items())
+            trials = counted(len(judged.complete), "trial" if when else "complete trial")
+            lines.append(f"Importance{when} (PED-ANOVA, {trials}): {named}.")
     saved = saving(study)
     if saved is not None:
         lines.append(

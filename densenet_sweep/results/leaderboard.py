@@ -46,9 +46,10 @@ def show(
     """
     console = console or wide_console()
     rows = ranking.rows(study, metric)
-    table = _table(study, rows[:top], metric, gap=1)
+    cut = f", the first {top} of {counted(len(rows), 'trial')}" if len(rows) > top else ""
+    table = _table(study, rows[:top], metric, cut, gap=1)
     is_narrow = console.measure(table, options=console.options.update(width=_ANY_WIDTH)).maximum > console.width
-    console.print(_table(study, rows[:top], metric, gap=0) if is_narrow else table)
+    console.print(_table(study, rows[:top], metric, cut, gap=0) if is_narrow else table)
     legend = _legend(study, rows[:top]) if explains else ""
     if legend:
         console.print(legend, style="dim", highlight=False)
@@ -88,10 +89,10 @@ def _pair(row: ranking.Row) -> tuple[int, int]:
     return (row.number, int(number)) if word == "then" else (int(number), row.number)
 
 
-def _table(study: Study, rows: list[ranking.Row], metric: "Metric | None", *, gap: int) -> Table:
+def _table(study: Study, rows: list[ranking.Row], metric: "Metric | None", cut: str, *, gap: int) -> Table:
     ranked = "" if metric is None else f" by {metric.name}, {metric.order}"
     table = Table(
-        title=f"study {escape(study.name + ranked)}",
+        title=f"study {escape(study.name + ranked + cut)}",
         title_justify="left",
         box=box.SIMPLE_HEAD,
         padding=(0, gap),

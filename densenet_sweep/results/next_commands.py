@@ -1,9 +1,11 @@
 """Suggested next commands, printed at the end of a sweep and of a confirmation."""
 
 import shlex
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from hydra_async_sweeper.readable import broken
 from omegaconf import DictConfig, OmegaConf
 
 if TYPE_CHECKING:
@@ -27,8 +29,12 @@ def show(console: "Console", lines: Sequence[tuple[str, str]]) -> None:
         return
     console.print("\nNext:", style="bold")
     width = max((len(typed) for typed, _ in lines if len(typed) <= _WIDTH), default=0)
-    for typed, purpose in lines:
-        console.print(f"  {typed:<{width}}  # {purpose}", highlight=False, markup=False, soft_wrap=True)
+    shown = [f"  {typed:<{width}}  # {purpose}" for typed, purpose in lines]
+    if any(len(line) > console.width for line in shown):  # purposes stand above their commands
+        commands = [broken(shlex.split(typed), console.width - 2) for typed, _ in lines]
+        shown = [textwrap.indent(f"# {it[1]}\n{typed}", "  ") for it, typed in zip(lines, commands, strict=True)]
+    for line in shown:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _of_tracking(config: DictConfig) -> list[str]:

@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from hydra_async_sweeper.readable import broken
+
 from densenet_sweep.counts import counted
 from densenet_sweep.tracking.store import redacted
 
@@ -108,13 +110,7 @@ def ending(reason: str, states: Mapping[int, tuple[str, str | None]], best: str,
 
 def command(words: Sequence[str]) -> str:
     """Return a shell command as a block of code, broken into lines that fit a page."""
-    lines: list[str] = []
-    for word in map(shlex.quote, words):
-        if lines and len(lines[-1]) + 1 + len(word) <= _LINE_LENGTH:
-            lines[-1] += f" {word}"
-        else:
-            lines.append(f"  {word}" if lines else word)
-    return fenced(" \\\n".join(lines))
+    return fenced(broken(words, _LINE_LENGTH))
 
 
 def fenced(text: str) -> str:

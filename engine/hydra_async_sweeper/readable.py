@@ -3,11 +3,12 @@
 import dataclasses
 import difflib
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra.errors import HydraException, InstantiationException, MissingConfigException
+from hydra.errors import HydraException, InstantiationException, MissingConfigException, OverrideParseException
 from omegaconf.errors import (
     ConfigAttributeError,
     ConfigKeyError,
@@ -18,6 +19,14 @@ from omegaconf.errors import (
 )
 
 from hydra_async_sweeper import extras
+
+# Ends of OmegaConf's messages, and what is accepted then.
+_KINDS = {
+    "converted to Integer": "a whole number",
+    "converted to Float": "a number",
+    "not a valid bool": "true or false",
+    "to string:": "a text",
+}
 
 
 def one_line(error: BaseException, groups: Sequence[str] = (), distribution: str = extras.DISTRIBUTION) -> str:
@@ -34,6 +43,11 @@ def one_line(error: BaseException, groups: Sequence[str] = (), distribution: str
             return _missing_option(link, distribution)
         if isinstance(link, ConfigKeyError | ConfigAttributeError):
             return _unknown_key(link, groups)
+        if isinstance(link, OverrideParseException):
+            reason = str(link).splitlines()[1].split(" expecting {")[0]
+            return (
+                f"{link.override}: key=value in Hydra's grammar is accepted, with quotes around special characters ({reason})"
+            )
         if isinstance(link, InterpolationToMissingValueError) and (missing := re.search(r"mandatory value: (\S+)", str(link))):
             return f"{missing[1]}: has no value, and needs one"
         unset = re.search(r"Environment variable '(\w+)' not found", str(link))
@@ -43,7 +57,9 @@ def one_line(error: BaseException, groups: Sequence[str] = (), distribution: str
         if isinstance(link, ValidationError | ConfigTypeError) and link.full_key:
             typed = re.search(r"Error merging override (.+)", str(error))
             if kind := _accepted_kind(link):
-                return f"{typed[1] if typed else link.full_key}: {kind}"
+                given = re.match(r"Value (.*) of type '\w+' could not|Value (.*) is not a valid bool", first_line(link))
+                key = f"{link.full_key}={given[1] or given[2]}" if given else link.full_key
+                return f"{typed[1] if typed else key}: {kind}"
             return f"{link.full_key}: {first_line(link)}"
     message = " ".join(line.strip() for line in str(error).strip().splitlines() if line.strip())
     if isinstance(error, HydraException | OmegaConfBaseException):
@@ -80,6 +96,17 @@ def short_params(params: Mapping[str, Any]) -> str:
     last = {name.rpartition(".")[2]: value for name, value in params.items()}
     shown = last if len(last) == len(params) else params
     return " ".join(f"{name}={f'{value:.3g}' if isinstance(value, float) else value}" for name, value in shown.items())
+
+
+def broken(words: Sequence[str], width: int) -> str:
+    """Return a shell command, broken into lines of at most `width` where words allow it, as a shell continues them."""
+    lines: list[str] = []
+    for word in map(shlex.quote, words):
+        if lines and len(lines[-1]) + len(word) + 1 <= width - 2:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(f"  {word}" if lines else word)
+    return " \\\n".join(lines)
 
 
 def numbered(trials: Sequence[int]) -> str:
@@ -142,6 +169,9 @@ def _accepted_kind(error: OmegaConfBaseException) -> str | None:
         return "a list such as [A,B] is accepted"
     if "does not support deletion" in str(error) or "does not support pop" in str(error):
         return "cannot be removed, as it needs a value"
+    for wrong, kind in _KINDS.items():
+        if wrong in str(error):
+            return f"{kind} is accepted"
     if isinstance(error, ConfigTypeError) and (accepted := _accepted_keys(error)):
         return f"values for {', '.join(accepted)} are accepted"
     return None

@@ -9,6 +9,7 @@ import logging
 import shlex
 import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -28,7 +29,7 @@ from hydra_async_sweeper.options import check_options
 from hydra_async_sweeper.peer import results_file
 from hydra_async_sweeper.peer.options import translated
 from hydra_async_sweeper.program import program, with_config_dir
-from hydra_async_sweeper.readable import counted, one_line, shown_path
+from hydra_async_sweeper.readable import broken, counted, one_line, shown_path
 from hydra_async_sweeper.space import conditions
 from hydra_async_sweeper.space import search_space as spaces
 from hydra_async_sweeper.study import build, enqueue, forecast, other_space, passwords, rehearsal, searches, study_file, trust
@@ -297,7 +298,8 @@ def _report_best(
     values = ", ".join(f"{value:.6g}" for value in found.values)
     front = f"the first of {len(study.best_trials)} on the Pareto front by the first objective"
     kind = front if len(study.directions) > 1 else "the best trial"
-    log.info("%s: number %d, value %s\n  %s", kind, found.number, values, space.searched(found.params))
+    searched = textwrap.fill(space.searched(found.params), 78, break_long_words=False, break_on_hyphens=False)
+    log.info("%s: number %d, value %s\n%s", kind, found.number, values, textwrap.indent(searched, "  "))
     try:
         results_file.write(sweep_dir, study, space)
         composed = composer.compose(space.overrides(found.params)[len(space.fixed) :])
@@ -306,7 +308,7 @@ def _report_best(
         arguments = with_config_dir(str(shown_path(sweep_dir)), composed.hydra.searchpath)
         command = f"{program()} {shlex.join([*arguments, *overrides])}"
         add_header(sweep_dir, f"The best of study {study.study_name}: trial {found.number}, value {values}.\n\n  {command}")
-        log.info("run it again with\n  %s", command)
+        log.info("run it again with\n%s", textwrap.indent(broken(shlex.split(command), 78), "  "))
     except Exception as error:
         log.warning("the best trial's config is not written: %s", one_line(error))
     return list(found.values) if len(study.directions) > 1 else found.value

@@ -94,7 +94,7 @@ def test_it_gives_the_runs_own_numbers_and_tells_new_pictures_from_those_of_the_
         ),
         (["table.csv", "--label-column", "sort"], "table.csv: has no column sort; it has path, label, split"),
         (["table.csv", "--split", "third"], "table.csv: split third: one of train, training, "),
-        (["none.csv"], "data.table=none.csv: no such file"),
+        (["none.csv"], "none.csv: no such file"),
         (["new", "seed=1"], "seed=1: one FOLDER or TABLE is accepted, and overrides of tracking and trusted_targets"),
     ):
         typed = command("evaluate", run_id, *arguments)

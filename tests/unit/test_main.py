@@ -45,6 +45,10 @@ def test_an_unknown_option_is_refused_in_one_line(command, subcommand, option, t
         (["predict", "champion"], "densenet-sweep predict: PATH missing;"),
         (["evaluate", "champion"], "densenet-sweep evaluate: FOLDER|TABLE missing;"),
         (["final", "--config-dir"], "--config-dir/-cd: a value is missing"),
+        (
+            ["--experiment=seed_recipe"],  # an abbreviation of one of Hydra's options, to argparse
+            "--experiment=seed_recipe: densenet-sweep has no such option; an override has no dashes: experiment=seed_recipe",
+        ),
         (["--info", "nope"], "--info/-i nope: one of all, config, defaults,"),
         (["describe", "--json=1"], "densenet-sweep describe: argument --json: ignored explicit argument '1'"),
     ],

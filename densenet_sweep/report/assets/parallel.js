@@ -154,7 +154,9 @@ class ParallelPicture {
     };
     const last = this.figure.axes.length - 1;
     this.figure.axes.forEach((axis, index) => {
-      const x = this.x(index), room = last ? this.x(1) - this.x(0) - 8 : this.width;
+      // A name stands within the picture and in its half of the room between two axes.
+      const x = this.x(index), half = (last ? this.x(1) - this.x(0) : this.width) / 2 - 4;
+      const room = half + Math.min(half, index === 0 ? x : index === last ? this.width - x : half);
       pen.strokeStyle = colour("--quiet");
       pen.lineWidth = 1;
       pen.beginPath();
@@ -162,11 +164,12 @@ class ParallelPicture {
       pen.lineTo(x, this.y(1));
       pen.stroke();
       pen.font = `600 12px ${family}`;
-      pen.textAlign = index === last && index > 0 ? "right" : "center";
+      pen.textAlign = "center";
       pen.textBaseline = "alphabetic";
       let name = axis.label.replace(/ \(.*/, "").split(".").pop();
       while (name.length > 3 && pen.measureText(name).width > room) name = `${name.slice(0, -2)}…`;
-      write(name, index === last && index > 0 ? this.width - 2 : x, 16);
+      const side = pen.measureText(name).width / 2 + 2;
+      write(name, Math.min(Math.max(x, side), this.width - side), 16);
       pen.font = `11px ${family}`;
       pen.textBaseline = "middle";
       pen.textAlign = index === last ? "left" : "right";

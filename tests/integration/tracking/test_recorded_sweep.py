@@ -32,7 +32,7 @@ def swept(request: pytest.FixtureRequest, tmp_path: Path, empty_database: Path) 
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, text=True, capture_output=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert ", weights of the best trial (tracking.keep_checkpoints=1)" in done.stdout
+    assert ",\n  weights of the best trial (tracking.keep_checkpoints=1)" in done.stdout
     return store.connect(uri if request.param == "server" else f"sqlite:///{tmp_path}/mlruns/mlflow.db")
 
 

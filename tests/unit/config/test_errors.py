@@ -53,7 +53,12 @@ def test_an_unknown_option_lists_the_existing_ones():
         ("rungs={a:1}", "rungs={a:1}: a list such as [A,B] is accepted"),
         ("rungs=1", "rungs=1: a list such as [A,B] is accepted"),
         ("data.augment=[1]", "data.augment=[1]: values for crop_padding, horizontal_flip, cutout_size, "),
-        ("optimizer.lr=[1]", "optimizer.lr: Value '[1]' of type 'list' could not be converted to Float"),
+        ("optimizer.lr=[1]", "optimizer.lr=[1]: a number is accepted"),
+        ("epochs=ten", "epochs=ten: a whole number is accepted"),
+        ("seed=", "seed=: a whole number is accepted"),
+        ("compile=often", "compile=often: true or false is accepted"),
+        ("device={a:1}", "device={a:1}: a text is accepted"),
+        ("epochs", "epochs: key=value in Hydra's grammar is accepted, with quotes around special characters (missing EQUAL at"),
     ],
 )
 def test_another_kind_of_value_is_told_what_is_accepted(override, line):

@@ -91,6 +91,8 @@ def test_the_sentences():
     ]
     many = study_of(*[[index / 20] for index in range(20)])
     assert analysis.sentences(many)[0].startswith("Importance (PED-ANOVA, 20 complete trials): x ")
+    few = study_of(*[[index / 20] * 4 for index in range(3)], *[[index / 20] for index in range(3, 12)], planned=4, pruned=9)
+    assert analysis.sentences(few)[0].startswith("Importance after epoch 1 (PED-ANOVA, 12 trials): x ")
 
 
 def test_several_objectives_have_no_single_order():
