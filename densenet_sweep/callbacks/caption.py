@@ -18,10 +18,10 @@ def of_sweep(objectives: Sequence[str]) -> str:
 
 
 def of_confirmation(finalists: "Finalists") -> str:
-    """Return the line of a confirmation, whose runs report no test value before their end."""
+    """Return the lines of a confirmation, whose runs report no test value before their end."""
     tested = on_test(finalists.objective)
     left_out = f", without one {finalists.column}, which is tested" if finalists.column else ""
-    return f"trained on training and validation images{left_out}; value: train_accuracy, at the end {tested}"
+    return f"trained on training and validation images{left_out}\nvalue: train_accuracy, at the end {tested}"
 
 
 def write(study_name: str, folder: Path, storage: str | None, line: str) -> None:

@@ -46,7 +46,7 @@ def show(
     """
     console = console or wide_console()
     rows = ranking.rows(study, metric)
-    cut = f", the first {top} of {counted(len(rows), 'trial')}" if len(rows) > top else ""
+    cut = f" ({top} of {counted(len(rows), 'trial')})" if len(rows) > top else ""
     table = _table(study, rows[:top], metric, cut, gap=1)
     is_narrow = console.measure(table, options=console.options.update(width=_ANY_WIDTH)).maximum > console.width
     console.print(_table(study, rows[:top], metric, cut, gap=0) if is_narrow else table)

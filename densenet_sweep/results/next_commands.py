@@ -30,7 +30,7 @@ def show(console: "Console", lines: Sequence[tuple[str, str]]) -> None:
     console.print("\nNext:", style="bold")
     width = max((len(typed) for typed, _ in lines if len(typed) <= _WIDTH), default=0)
     shown = [f"  {typed:<{width}}  # {purpose}" for typed, purpose in lines]
-    if any(len(line) > console.width for line in shown):  # purposes stand above their commands
+    if console.is_terminal and any(len(line) > console.width for line in shown):  # purposes stand above their commands
         commands = [broken(shlex.split(typed), console.width - 2) for typed, _ in lines]
         shown = [textwrap.indent(f"# {it[1]}\n{typed}", "  ") for it, typed in zip(lines, commands, strict=True)]
     for line in shown:

@@ -122,6 +122,7 @@ def test_states_are_counted_and_failures_explained(mixed):
 
 def test_only_the_top_is_shown_but_all_are_counted(mixed):
     text = shown(mixed, top=2)
+    assert text.startswith("study growth (2 of 6 trials)")
     assert [row[0] for row in rows(text)] == ["5", "3"]
     assert "2 complete, 2 pruned, 1 failed, 1 running" in text
 
