@@ -57,8 +57,8 @@ def one_line(error: BaseException, groups: Sequence[str] = (), distribution: str
         if isinstance(link, ValidationError | ConfigTypeError) and link.full_key:
             typed = re.search(r"Error merging override (.+)", str(error))
             if kind := _accepted_kind(link):
-                given = re.match(r"Value (.*) of type '\w+' could not|Value (.*) is not a valid bool", first_line(link))
-                key = f"{link.full_key}={given[1] or given[2]}" if given else link.full_key
+                given = re.match(r"Value '?(.*?)'? (?:of type '\w+' could not|is not a valid bool)", first_line(link))
+                key = f"{link.full_key}={given[1]}" if given else link.full_key
                 return f"{typed[1] if typed else key}: {kind}"
             return f"{link.full_key}: {first_line(link)}"
     message = " ".join(line.strip() for line in str(error).strip().splitlines() if line.strip())

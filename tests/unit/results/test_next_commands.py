@@ -6,7 +6,7 @@ from densenet_sweep.results import next_commands
 
 
 def test_where_a_terminal_is_too_narrow_purposes_stand_above_commands():
-    console = Console(file=io.StringIO(), width=60, force_terminal=True, no_color=True)
+    console = Console(file=io.StringIO(), width=56, force_terminal=True, no_color=True)
     lines = [
         ("densenet-sweep ui", "look"),
         ("densenet-sweep predict 0123456789abcdef0123456789abcdef 'my image.png'", "classify"),
