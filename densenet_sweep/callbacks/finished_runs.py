@@ -24,11 +24,9 @@ from densenet_sweep.config.metrics import METRICS, direction_of, on_test
 from densenet_sweep.counts import counted
 from densenet_sweep.results import next_commands
 from densenet_sweep.results.formatting import cell, duration, short_names, value
-from densenet_sweep.results.leaderboard import wide_console
+from densenet_sweep.results.leaderboard import fits, wide_console
 from densenet_sweep.results.next_commands import command
 from densenet_sweep.run.artifacts import CHECKPOINT
-
-_ANY_WIDTH = 10_000
 
 
 @dataclass(frozen=True)
@@ -144,8 +142,7 @@ def _show_grid(runs: Sequence[_Run], folder: Path, config: DictConfig, console: 
     shown = shown_path(folder.absolute())
     console.print()
     table = _table(runs, folder, varied, names, f"{counted(len(runs), 'run')} in {shown}", has_ids=True)
-    is_wide = console.measure(table, options=console.options.update(width=_ANY_WIDTH)).maximum <= console.width
-    console.print(table if is_wide else _table(runs, folder, varied, names, table.title, has_ids=False))
+    console.print(table if fits(table, console) else _table(runs, folder, varied, names, table.title, has_ids=False))
     if runs[0].run_id is not None:
         lines = [
             (command("ui", config=config), "look at the runs in MLflow"),

@@ -13,6 +13,7 @@ from densenet_sweep.confirm.statistics import LEVEL
 from densenet_sweep.confirm.verdict import Result, Verdict
 from densenet_sweep.counts import counted
 from densenet_sweep.results.formatting import cell, short_names, value
+from densenet_sweep.results.leaderboard import fits
 
 # The title of the second table.
 PAIRS = "pairs on the same test images; P(A > B) given these runs"
@@ -24,7 +25,8 @@ _MOST_PAIRS = 10
 def show(verdict: Verdict, console: Console) -> None:
     """Print the table and the sentences."""
     if verdict.results:
-        console.print(_table(verdict))
+        table = _table(verdict, gap=1)
+        console.print(table if fits(table, console) else _table(verdict, gap=0))
     if verdict.pairs:
         console.print(_table_of_pairs(verdict))
     for line in sentences(verdict):
@@ -152,7 +154,7 @@ def rows_of_pairs(verdict: Verdict) -> tuple[list[str], list[list[str]]]:
             f"{pair.difference.value:.4f}",
             f"{pair.difference.half_interval():.4f}",
             f"{pair.difference.probability:.4f}",
-            f"{pair.p_value:.2g}",
+            _p_value(pair),
             str(pair.num_seeds),
             "yes" if pair.is_decided else "no",
         ]
@@ -171,10 +173,15 @@ def _table_of_pairs(verdict: Verdict) -> Table:
     return table
 
 
-def _table(verdict: Verdict) -> Table:
+def _table(verdict: Verdict, *, gap: int) -> Table:
     headings, cells = rows(verdict)
     table = Table(
-        title=escape(title(verdict)), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True
+        title=escape(title(verdict)),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, gap),
+        pad_edge=False,
+        collapse_padding=True,
     )
     num_searched = len(headings) - 8
     for index, heading in enumerate(headings):
@@ -201,9 +208,13 @@ def _cells(verdict: Verdict, index: int, searched: list[str]) -> list[str]:
         f"{result.runs.deviation:.4f}",
         f"{result.runs.half_interval():.4f}",
         "" if behind is None else f"{behind.difference.value:.4f}",
-        "" if behind is None else f"{behind.p_value:.2g}",
+        "" if behind is None else _p_value(behind),
         value(result.finalist.value),
     ]
+
+
+def _p_value(pair: Pair) -> str:
+    return "<0.001" if pair.p_value < 0.001 else f"{pair.p_value:.2g}"
 
 
 def _style(verdict: Verdict, index: int) -> str | None:

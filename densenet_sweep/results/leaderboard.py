@@ -48,8 +48,7 @@ def show(
     rows = ranking.rows(study, metric)
     cut = f" ({top} of {counted(len(rows), 'trial')})" if len(rows) > top else ""
     table = _table(study, rows[:top], metric, cut, gap=1)
-    is_narrow = console.measure(table, options=console.options.update(width=_ANY_WIDTH)).maximum > console.width
-    console.print(_table(study, rows[:top], metric, cut, gap=0) if is_narrow else table)
+    console.print(table if fits(table, console) else _table(study, rows[:top], metric, cut, gap=0))
     legend = _legend(study, rows[:top]) if explains else ""
     if legend:
         console.print(legend, style="dim", highlight=False)
@@ -136,6 +135,11 @@ def wide_console() -> Console:
     """Return the terminal's console, or a wide one for a file, which has no width and needs no folding."""
     console = Console()
     return console if console.is_terminal else Console(width=max(console.width, _WIDTH_OF_A_FILE))
+
+
+def fits(table: Table, console: Console) -> bool:
+    """Return whether the console is wide enough for the whole table, whose cells would be folded or cut otherwise."""
+    return console.measure(table, options=console.options.update(width=_ANY_WIDTH)).maximum <= console.width
 
 
 def _failures(trials: Sequence[Trial]) -> dict[str, list[int]]:

@@ -86,12 +86,14 @@ def test_what_stands_out_is_the_champion_whatever_its_size(tmp_path):
 
 
 def test_a_table_fits_80_columns(tmp_path):
-    text = shown(verdict.reach(read_study(runs(**ACCURACIES)), tmp_path, FINALISTS))
+    more = {"architecture.growth_rate": 12, "optimizer.lr": 0.07346767}
+    three = tuple(replace(it, params={**it.params, **more}) for it in FINALISTS.trials)
+    text = shown(verdict.reach(read_study(runs(**ACCURACIES)), tmp_path, replace(FINALISTS, trials=three)))
     assert max(map(len, text.splitlines())) <= 80
     assert "…" not in text
     body = text[text.index("───") :].splitlines()[1:]
     assert "trial 7 > trial 3" in text
-    assert body[1].split() == ["3", "22", "0.2", "71,254", "0.9528", "0.0010", "0.0026", "0.0002", "0.96", "0.9550"]
+    assert body[1].split() == ["3", "22", "12", "0.07347", "71,254", "0.9528", "0.0010", "0.0026", "0.0002", "0.96", "0.9550"]
 
 
 def test_before_all_runs_have_ended_no_champion_is_named(tmp_path):
