@@ -120,6 +120,7 @@ def _registered(config: DictConfig, study: "Study", folder: Path, found: "Verdic
     from densenet_sweep.tracking.run import of_trial
     from densenet_sweep.tracking.store import connect
 
+    log.info("registering the champion")
     uri, runs = str(config.tracking.uri), champion.runs
     artifacts = folder / str(number) / "artifacts"
     tags = {
