@@ -217,6 +217,10 @@ def _confirmed(found: Verdict) -> dict[str, Any]:
     }
 
 
+def _of_class(content: Any) -> str:
+    return value(content) if isinstance(content, float) else cell(content)
+
+
 def _classes(trial: Trial) -> dict[str, Any] | None:
     """Return the table of the classes after the last epoch; None where they are not known."""
     if not trial.classes:
@@ -227,7 +231,8 @@ def _classes(trial: Trial) -> dict[str, Any] | None:
         "title": f"Trial {trial.number}: classes of {_split_of(trial)}",
         "headings": ["class", *(shown.get(key, key) for key in keys)],
         "rows": [
-            {"cells": [str(row["class"]), *(cell(row.get(key)) for key in keys)], "is_complete": True} for row in trial.classes
+            {"cells": [str(row["class"]), *(_of_class(row.get(key)) for key in keys)], "is_complete": True}
+            for row in trial.classes
         ],
     }
 

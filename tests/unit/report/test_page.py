@@ -90,7 +90,7 @@ def test_the_classes_of_the_best_trial_are_a_table(swept):
     text = report.page([Reported(replace(study, trials=trials))])
     checked(text)
     assert f"<h3>Trial {best}: classes of the validation split</h3>" in text
-    assert "<td>&lt;cats&gt;</td><td>30</td><td>0.5</td><td></td>" in text
+    assert "<td>&lt;cats&gt;</td><td>30</td><td>0.5000</td><td></td>" in text
     assert "classes of the" not in report.page([Reported(study)])
 
 
