@@ -24,7 +24,6 @@ import argparse
 import json
 import os
 import re
-import resource
 import signal
 import statistics
 import struct
@@ -96,8 +95,7 @@ def read(table: Path) -> list[Run]:
 def measured(side: str, seed: int, job: dict[str, Any], environments: Path) -> Run:
     """Run one side's command in an empty folder and return what it did.
 
-    "seconds" is None where it was stopped; "computing" has the processor's, which depend less on other work; "epochs" has the
-    seconds since the start, the trial and the accuracy of each line.
+    "seconds" is None where it was stopped; "epochs" has the seconds since the start, the trial and the accuracy of each line.
 
     Raises:
         SystemExit: it failed.
@@ -106,7 +104,7 @@ def measured(side: str, seed: int, job: dict[str, Any], environments: Path) -> R
     data = fashion_mnist(environments / "data", job["images"])
     environment = {**os.environ, "TIME_TO_ACCURACY": str(data), "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
     with tempfile.TemporaryDirectory() as folder:
-        began, computed, epochs, output = time.time(), _computed(), [], []
+        began, epochs, output = time.time(), [], []
         process = subprocess.Popen(
             [python, *command(side, seed, job)], cwd=folder, env=environment, text=True, start_new_session=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -115,16 +113,16 @@ def measured(side: str, seed: int, job: dict[str, Any], environments: Path) -> R
         limit.start()
         for line in process.stdout or ():
             output.append(line)
-            if found := _LINE.search(line):
-                epochs.append((round(time.time() - began, 2), int(found[1]), float(found[2])))
+            seconds = round(time.time() - began, 2)
+            if (found := _LINE.search(line)) and seconds <= job["limit"]:  # ours ends its epoch before it stops
+                epochs.append((seconds, int(found[1]), float(found[2])))
         code, took = process.wait(), time.time() - began
         limit.cancel()
         if code != 0 and took < job["limit"]:
             sys.exit(f"{side} failed:\n{''.join(output)}")
         parts = spent(Path(folder), began, began + took, job["images"]) if side == "ours" and code == 0 else {}
     return {
-        "seconds": round(took, 2) if code == 0 else None, "computing": round(_computed() - computed, 1), "epochs": epochs,
-        "parts": parts, "load": os.getloadavg()[0],
+        "seconds": round(took, 2) if code == 0 else None, "epochs": epochs, "parts": parts, "load": os.getloadavg()[0],
         "date": time.strftime("%Y-%m-%d %H:%M"), "processor": _processor(), "commit": _commit(),
     }  # fmt: skip
 
@@ -254,11 +252,6 @@ def bar(parts: dict[str, float], width: int = 100) -> list[str]:
         before += seconds
         lines.append(f"{name:24}{seconds:8.1f} s  {' ' * left}{'█' * (right - left)}")
     return lines
-
-
-def _computed() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def _processor() -> str:
