@@ -1,18 +1,28 @@
 """Private names of libraries: in one file a library, and there on the installed release."""
 
 import ast
+import importlib
 import re
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 from hydra_async_sweeper.optuna_private import INHERITED
 from mlflow.entities import Metric, Run, RunData, RunInfo
 
-from densenet_sweep.config.hydra_private import command_line_parser
 from densenet_sweep.tracking.mlflow_private import last_step
 
 PROJECT = Path(__file__).parent.parent.parent
 SOURCES = sorted([*(PROJECT / "densenet_sweep").rglob("*.py"), *(PROJECT / "engine").glob("hydra_*/**/*.py")])
+# Where each is, its owner ("" for a function of the module), and its name.
+NEEDED = [
+    ("hydra._internal.config_loader_impl", "ConfigLoaderImpl", "get_group_options"),
+    ("hydra._internal.config_repository", "CachingConfigRepository", "load_config"),
+    ("hydra._internal.core_plugins.basic_sweeper", "BasicSweeper", "split_arguments"),
+    ("hydra._internal.hydra", "Hydra", "get_mode"),
+    ("hydra._internal.utils", "", "get_args_parser"),
+    ("hydra.main", "", "get_args_parser"),
+]
 PRIVATE_MODULE = re.compile(r"^(hydra|optuna|mlflow)(\.\w+)*\._")
 
 
@@ -60,13 +70,29 @@ def test_inherited_private_members_are_listed(path):
     assert inherited_names(path) - of_submitit <= {name for names in INHERITED.values() for name in names}
 
 
+@pytest.mark.parametrize(("module", "owner", "name"), NEEDED)
+def test_the_installed_release_has_it(module, owner, name):
+    try:
+        found = importlib.import_module(module)
+        found = getattr(found, owner) if owner else found
+    except (ImportError, AttributeError):
+        found = None
+    if not hasattr(found, name):
+        pytest.fail(f"hydra {version('hydra-core')} has no {name} in {module} {owner}: change hydra_private.py", pytrace=False)
+
+
 def test_the_steps_of_a_runs_metrics_are_known_to_this_release_of_mlflow():
     metrics = [Metric("valid_loss", 0.5, 0, 3), Metric("valid_loss", 0.4, 0, 4), Metric("system/cpu", 1.0, 0, 99)]
+    assert hasattr(RunData(), "_metric_objs"), (
+        f"mlflow {version('mlflow')} has no RunData._metric_objs: change mlflow_private.py"
+    )
     info = RunInfo("r", "0", "user", "RUNNING", 0, None, "active")
     assert last_step(Run(info, RunData(metrics=metrics))) == 4
     assert last_step(Run(info, RunData())) == 0
 
 
 def test_hydras_parser_reads_a_command_line_on_this_release():
+    from densenet_sweep.config.hydra_private import command_line_parser  # a lost name fails the test above, in a sentence
+
     parsed = command_line_parser().parse_args(["-m", "--config-dir", "mine", "a=1"])
     assert (parsed.multirun, parsed.config_dir, parsed.overrides) == (True, "mine", ["a=1"])
