@@ -62,7 +62,7 @@ def _started(words: list[str]) -> tuple[float, float, float]:
             cwd=folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "TERM": "dumb", "PYTHONUNBUFFERED": "1"},  # lines come at once, as in a terminal
+            env={**os.environ, "TERM": "dumb", "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": ""},  # as in a terminal
         )
         assert process.stdout is not None
         begin = process.stdout.read(1)
