@@ -25,7 +25,7 @@ from densenet_sweep.counts import counted
 from densenet_sweep.results import next_commands
 from densenet_sweep.results.formatting import cell, duration, short_names, value
 from densenet_sweep.results.leaderboard import fits, wide_console
-from densenet_sweep.results.next_commands import command
+from densenet_sweep.results.next_commands import command, own_folder
 from densenet_sweep.run.artifacts import CHECKPOINT
 
 
@@ -125,7 +125,7 @@ def _next(run: _Run, config: DictConfig, *, is_final: bool) -> list[tuple[str, s
     if not is_final:
         lines.append(
             (
-                command("final", *composition.task_overrides(config.hydra)),
+                command("final", *composition.task_overrides(config.hydra), *own_folder(config)),
                 "train it on the validation images, too, and test it once",
             )
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.experimental.callback import Callback
-from hydra_async_sweeper.application import LEASE, is_of_dead_process
+from hydra_async_sweeper.application import LEASE, is_of_dead_process, with_config_dir
 from hydra_async_sweeper.readable import numbered, shown_path
 from omegaconf import DictConfig, OmegaConf
 
@@ -131,7 +131,8 @@ class PrintLeaderboard(Callback):
         lines = [(command("compare", study_name, config=config), "this table again")]
         if study.complete:
             lines.insert(0, (command("confirm", study_name, config=config), "train the best again, and test them once"))
-            lines.append((command("--config-dir", str(shown), "experiment=best"), "train the best one again"))
+            folders = with_config_dir(str(shown), config.hydra.searchpath)
+            lines.append((command(*folders, "experiment=best"), "train the best one again"))
         if tracking and not page:
             lines.insert(0, (command("ui", study_name, config=config), "look at the trials in MLflow"))
         next_commands.show(console, lines)

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from hydra.experimental.callback import Callback
+from hydra_async_sweeper.application import with_config_dir
 from hydra_async_sweeper.readable import shown_path
 from omegaconf import DictConfig, OmegaConf
 
@@ -78,9 +79,9 @@ class RegisterChampion(Callback):
         _record_result(config, study_name, found)
         if found.champion is None:
             return
-        shown = shown_path(folder)
-        _write_experiment(config, folder, shown, found)
-        lines = [(command("final", "--config-dir", str(shown), "experiment=champion"), "train and test it again")]
+        again = command("final", *with_config_dir(str(shown_path(folder))), "experiment=champion")
+        _write_experiment(config, folder, again, found)
+        lines = [(again, "train and test it again")]
         if _registered(config, study, folder, found):
             lines = [
                 (command("ui", read.study, config=config), "look at the runs in MLflow"),
@@ -199,7 +200,7 @@ def _parent(config: DictConfig, study_name: str) -> "tuple[MlflowClient, str | N
     return client, None if experiment is None else find_parent(client, experiment.experiment_id, study_name)
 
 
-def _write_experiment(config: DictConfig, folder: Path, shown: Path, found: "Verdict") -> Path:
+def _write_experiment(config: DictConfig, folder: Path, again: str, found: "Verdict") -> Path:
     """Write the config of the champion's first run as the option `champion` of the group `experiment`."""
     assert found.champion is not None
     champion = found.results[found.champion]
@@ -211,7 +212,7 @@ def _write_experiment(config: DictConfig, folder: Path, shown: Path, found: "Ver
         f"{runs.mean:.4f} ± {runs.deviation:.4f} over {counted(len(runs.values_S), 'seed')}.",
         f"This is seed {seed}; the same again:",
         "",
-        f"  densenet-sweep final --config-dir {shown} experiment=champion",
+        f"  {again}",
     ]
     path = folder / "experiment" / "champion.yaml"
     given, config_dir = _of_the_user(config)

@@ -3,9 +3,10 @@
 import shlex
 import textwrap
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hydra_async_sweeper.readable import broken
+from hydra_async_sweeper.readable import broken, shown_path
 from omegaconf import DictConfig, OmegaConf
 
 if TYPE_CHECKING:
@@ -14,13 +15,23 @@ if TYPE_CHECKING:
 # Overrides that say where runs are recorded; reading them needs no other tracking options.
 _WHERE = ("tracking.uri=", "tracking.experiment=", "tracking.artifact_location=")
 
+# Subcommands that build a network, which may be of the user's own.
+_BUILDING = ("confirm", "export", "final", "predict", "rerun")
+
 # Purposes are aligned at most here; a longer command has its purpose right behind it.
 _WIDTH = 64
 
 
 def command(*words: str, config: DictConfig | None = None) -> str:
-    """Return the command line, with those overrides of a sweep's `config` that say where its runs are recorded."""
-    return shlex.join(["densenet-sweep", *words, *([] if config is None else _of_tracking(config))])
+    """Return the command line, with what it needs of a run's or sweep's `config`: where runs are recorded, `--config-dir`."""
+    further = [] if config is None else [*_of_tracking(config), *(own_folder(config) if words[0] in _BUILDING else [])]
+    return shlex.join(["densenet-sweep", *words, *further])
+
+
+def own_folder(config: DictConfig) -> list[str]:
+    """Return the `--config-dir` of a command, if it had one, as arguments."""
+    sources = [it.path for it in config.hydra.runtime.config_sources if it.provider == "command-line"]
+    return ["--config-dir", str(shown_path(Path(sources[0])))] if sources else []
 
 
 def show(console: "Console", lines: Sequence[tuple[str, str]]) -> None:

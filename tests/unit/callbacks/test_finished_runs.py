@@ -18,7 +18,11 @@ def _here(tmp_path, monkeypatch):
 
 
 def config(**changes: Any) -> DictConfig:
-    hydra = {"overrides": {"task": ["data=digits", "epochs=2"]}, "sweep": {"dir": "grid"}}
+    hydra = {
+        "overrides": {"task": ["data=digits", "epochs=2"]},
+        "sweep": {"dir": "grid"},
+        "runtime": {"config_sources": []},
+    }
     target = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
     found = OmegaConf.create(
         {"objective": "valid_accuracy", "hydra": {**hydra, "sweeper": {"_target_": target, "direction": "maximize"}}}

@@ -7,7 +7,16 @@ from omegaconf import DictConfig, OmegaConf
 
 from densenet_sweep.callbacks.leaderboard import PrintLeaderboard
 
-CONFIG = OmegaConf.create({"hydra": {"sweeper": {"storage": None}, "overrides": {"task": []}}})
+CONFIG = OmegaConf.create(
+    {
+        "hydra": {
+            "sweeper": {"storage": None},
+            "overrides": {"task": []},
+            "runtime": {"config_sources": []},
+            "searchpath": [],
+        }
+    }
+)
 
 
 @pytest.fixture
