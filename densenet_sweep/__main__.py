@@ -172,6 +172,8 @@ def dispatch(arguments: Sequence[str]) -> None:
     hide_private_options()
     composition.register()
     start = runnable.checked(command.arguments, command.config_name)
+    if command.says:
+        print(command.says, flush=True)
     if first not in SUBCOMMANDS and DRY_RUN in arguments:
         if not start.is_search:
             raise ValueError(f"{DRY_RUN}: a sweep is accepted, such as sweep=quickstart")

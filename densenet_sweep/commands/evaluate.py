@@ -68,7 +68,9 @@ class Result:
 def parser() -> Parser:
     """Return the parser of its arguments."""
     arguments = Parser("evaluate", __doc__)
-    arguments.add_argument("model", metavar="MODEL", help="champion, models:/..., a study, a run's id, or a file: .onnx, .pt2")
+    arguments.add_argument(
+        "model", metavar="MODEL", help="champion, models:/..., a study, STUDY/TRIAL, a run's id, or a file: .onnx, .pt2"
+    )
     arguments.add_argument("pictures", metavar="FOLDER|TABLE", help="with class folders, or with columns for path and label")
     arguments.add_argument("overrides", nargs="*", default=[], metavar="key=value", help="tracking.uri=..., as for a run")
     arguments.add_argument("--path-column", default="path", metavar="NAME", help="of a table (path)")

@@ -32,7 +32,9 @@ _OTHER_SIZES = ((28, 28), (32, 32), (97, 64), (224, 300))
 def parser() -> Parser:
     """Return the parser of its arguments."""
     arguments = Parser("export", __doc__)
-    arguments.add_argument("model", metavar="MODEL", help="a study (its champion or best trial), a run's id, or models:/...")
+    arguments.add_argument(
+        "model", metavar="MODEL", help="a study (its champion or best trial), STUDY/TRIAL, a run's id, or models:/..."
+    )
     arguments.add_argument("file", metavar="FILE", help="to write; one that exists is replaced")
     arguments.add_argument("overrides", nargs="*", default=[], metavar="key=value", help="tracking.uri=..., as for a run")
     arguments.add_argument("--to", required=True, metavar="FORMAT", help="onnx or torch_export")

@@ -50,7 +50,9 @@ class Prediction:
 def parser() -> Parser:
     """Return the parser of its arguments."""
     arguments = Parser("predict", __doc__)
-    arguments.add_argument("model", metavar="MODEL", help="champion, models:/..., a study, a run's id, or a file: .onnx, .pt2")
+    arguments.add_argument(
+        "model", metavar="MODEL", help="champion, models:/..., a study, STUDY/TRIAL, a run's id, or a file: .onnx, .pt2"
+    )
     arguments.add_argument(
         "images", nargs="+", metavar="PATH", help="pictures, folders and patterns; and tracking.uri=..., as for a run"
     )

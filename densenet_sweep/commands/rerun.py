@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
 from densenet_sweep.config import run_config
 from densenet_sweep.config.command_line import Parser
 from densenet_sweep.config.composition import Command
 from densenet_sweep.config.from_run import as_overrides
 from densenet_sweep.config.run_config import OF_THE_MACHINE
 from densenet_sweep.config.schema import ConfigError
-from densenet_sweep.counts import counted
 from densenet_sweep.results import studies
 from densenet_sweep.run import reference
 from densenet_sweep.tracking.access import answering, check_exists, mlflow_config, the_run
@@ -43,37 +44,17 @@ def main(arguments: list[str]) -> Command:
         ValueError, ConnectionError: no such run, one that is not ours, or no store.
     """
     parsed = parser().parse_intermixed_args(arguments)
+    for override in OverridesParser.create().parse_overrides(parsed.overrides):
+        if override.is_sweep_override():
+            raise ValueError(f"{override.input_line}: rerun trains one run, so one value is accepted")
     tracking = mlflow_config(parsed.overrides, "rerun reads the run from MLflow, and")
-    run_id = run_of_trial(parsed.run, parsed.overrides) if "/" in parsed.run else parsed.run
+    run_id = studies.run_of_trial(parsed.run, parsed.overrides) if "/" in parsed.run else parsed.run
     stored, compared, is_final = _stored(tracking.uri, run_id, parsed.overrides, parsed.config_dir)
     is_repetition = all(override.lstrip("+~").startswith(_NO_DIFFERENCE) for override in parsed.overrides)
     folder = () if parsed.config_dir is None else ("--config-dir", parsed.config_dir)
     overrides = [*stored, *(compared if is_repetition else []), *parsed.overrides, *folder]
-    print(f"training run {parsed.run} again:\n  densenet-sweep {shlex.join(overrides)}", flush=True)
-    return Command(overrides, final=is_final)
-
-
-def run_of_trial(name: str, overrides: Sequence[str] = ()) -> str:
-    """Return the id of the run in MLflow of `STUDY/NUMBER`, a trial as the leaderboard numbers it.
-
-    Args:
-        name: of the trial.
-        overrides: `tracking.uri=...` names another MLflow store.
-
-    Raises:
-        ValueError: no such study or trial, or none with a run.
-        ConnectionError: the study is not below `outputs`, and MLflow's store cannot be used.
-    """
-    study_name, _, number = name.rpartition("/")
-    study = studies.values_of(studies.find(study_name, overrides))
-    trial = next((it for it in study.trials if str(it.number) == number), None)
-    if trial is None:
-        raise ValueError(
-            f"{name}: the study {study.name} has no trial {number}; it has {counted(len(study.trials), 'trial')}, from 0"
-        )
-    if trial.run_id is None:
-        raise ValueError(f"{name}: trial {number} has no run in MLflow")
-    return trial.run_id
+    says = f"training run {parsed.run} again:\n  densenet-sweep {shlex.join(overrides)}"
+    return Command(overrides, final=is_final, says=says)
 
 
 def _stored(uri: str, run_id: str, given: Sequence[str], config_dir: str | None) -> tuple[list[str], list[str], bool]:

@@ -37,11 +37,13 @@ class Command:
         arguments: as they would be typed.
         config_name: of the primary config.
         final: its runs are final ones; see `densenet_sweep.run.recording.Job`.
+        says: printed once its config has been checked.
     """
 
     arguments: list[str]
     config_name: str = CONFIG_NAME
     final: bool = False
+    says: str = ""
 
 
 def compose(overrides: Sequence[str], *, config_dir: str | None = None, config_name: str = CONFIG_NAME) -> DictConfig:

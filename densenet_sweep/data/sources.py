@@ -6,9 +6,11 @@ called.
 """
 
 import pickle
+import shutil
 import tarfile
 import urllib.error
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -191,10 +193,16 @@ def _download(fetch: Callable[[], Loaded], name: str, root: str, *, download: bo
     """
     reason = "data.download=false"
     if download:
+        new = [folder for folder in (Path(root), *Path(root).parents) if not folder.exists()]
         try:
             return fetch()
         except (RuntimeError, OSError, urllib.error.URLError, tarfile.TarError, EOFError) as error:
             reason = f"the download failed: {_first_line(error)}"
+        for folder in new[:1]:
+            shutil.rmtree(folder, ignore_errors=True)
+        for folder in new[1:]:
+            with suppress(OSError):  # something else is in it by now
+                folder.rmdir()
     ways = [f"put its files into data.root={root}"]
     ways += [f"install the Debian or Ubuntu package {package}"] if package else []
     ways += ["run with data.download=true where there is a network"]

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("densenet_sweep")
 
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
+_TRIAL = re.compile(r".+/\d+")
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +59,8 @@ def find(name: str, uri: str, overrides: Sequence[str] = (), *, config_dir: str 
     """Return the model that `name` names.
 
     Args:
-        name: `models:/...` as MLflow writes it, `champion`, a run's id, or a study's name: its champion, if one is
-            confirmed, or the best complete trial whose weights are kept.
+        name: `models:/...` as MLflow writes it, `champion`, a run's id, `STUDY/TRIAL`, or a study's name: its champion, if one
+            is confirmed, or the best complete trial whose weights are kept.
         uri: of the MLflow store, as `tracking.uri`.
         overrides: the user's, for finding a study; `trusted_targets` admits a network of the user's own.
         config_dir: a further folder of config files, with the option of such a network.
@@ -68,6 +69,8 @@ def find(name: str, uri: str, overrides: Sequence[str] = (), *, config_dir: str 
         ValueError: there is none of that name, or it has no weights; the message says what to do.
         ConnectionError: the store cannot be used.
     """
+    if _TRIAL.fullmatch(name) and not name.startswith("models:/"):
+        name = studies.run_of_trial(name, overrides)
     if name == CHAMPION:
         name = f"models:/{REGISTERED_NAME}@{CHAMPION}"
     database = sqlite_file(uri)

@@ -9,13 +9,14 @@ from pathlib import Path
 from hydra_async_sweeper.application import ACCEPTED, DESCRIPTION, FoundStudy, is_study_name, read_study_file, stored_study
 
 from densenet_sweep.config.schema import MlflowConfig
+from densenet_sweep.counts import counted
 from densenet_sweep.results.from_optuna import read_study
 from densenet_sweep.results.recorded import RecordedStudy, recorded, what_run
 from densenet_sweep.results.study import Study
 from densenet_sweep.tracking.access import tracking_config
 from densenet_sweep.tracking.store import redacted
 
-__all__ = ["AnyStudy", "FoundStudy", "find", "found", "in_folder", "stored_study", "values_of"]
+__all__ = ["AnyStudy", "FoundStudy", "find", "found", "in_folder", "run_of_trial", "stored_study", "values_of"]
 
 log = logging.getLogger("densenet_sweep")
 
@@ -102,6 +103,29 @@ def values_of(study: AnyStudy) -> Study:
     """
     loaded = study.load()
     return loaded if isinstance(loaded, Study) else read_study(loaded)
+
+
+def run_of_trial(name: str, overrides: Sequence[str] = ()) -> str:
+    """Return the id of the run in MLflow of `STUDY/NUMBER`, a trial as the leaderboard numbers it.
+
+    Args:
+        name: of the trial.
+        overrides: `tracking.uri=...` names another MLflow store.
+
+    Raises:
+        ValueError: no such study or trial, or none with a run.
+        ConnectionError: the study is not below `outputs`, and MLflow's store cannot be used.
+    """
+    study_name, _, number = name.rpartition("/")
+    study = values_of(find(study_name, overrides))
+    trial = next((it for it in study.trials if str(it.number) == number), None)
+    if trial is None:
+        raise ValueError(
+            f"{name}: the study {study.name} has no trial {number}; it has {counted(len(study.trials), 'trial')}, from 0"
+        )
+    if trial.run_id is None:
+        raise ValueError(f"{name}: trial {number} has no run in MLflow")
+    return trial.run_id
 
 
 def _what_run(tracking: MlflowConfig, name: str) -> str | None:

@@ -51,6 +51,9 @@ def test_something_may_be_different_this_time(command, client, tmp_path):
     again = command("rerun", first.info.run_id, "epochs=1")
     assert again.exit_code == 0, again.err
     assert "numbers as" not in again.out
+    misspelt = command("rerun", first.info.run_id, "sede=1")
+    assert (misspelt.exit_code, misspelt.out) == (1, "")
+    assert misspelt.err.startswith("densenet-sweep: error: sede: ")
     params = runs(client)[1].data.params
     assert (params["epochs"], params["num_threads"]) == ("1", "2")
 

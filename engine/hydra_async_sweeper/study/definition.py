@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 
 from hydra_async_sweeper.best_config import chosen_options, flat_job_config, is_below
 from hydra_async_sweeper.errors import SweepError
+from hydra_async_sweeper.space.override_text import choice_text
 from hydra_async_sweeper.space.search_space import Space
 from hydra_async_sweeper.study.earlier import first_difference
 from hydra_async_sweeper.study.passwords import redacted
@@ -187,11 +188,24 @@ def _refuse(difference: tuple[str, Any, Any] | None, subject: str, hint: str) ->
         raise SweepError(f"{key}: now {_shown(new)}, but {subject} {_shown(old)}; {hint}")
 
 
+def _sweep_text(name: str, **stored: Any) -> str:
+    """Return a stored distribution as one would type it."""
+    if "choices" in stored:
+        return choice_text(stored["choices"])
+    low, high, step = stored["low"], stored["high"], stored.get("step")
+    text = f"interval({low},{high})"
+    if name.startswith("Int"):
+        text = f"int({text})" if step in (None, 1) else f"range({low},{high + 1},{step})"
+    elif step is not None:
+        text = f"range({low},{high + step},{step})"
+    return f"tag(log,{text})" if stored.get("log") else text
+
+
 def _shown(value: Any) -> str:
     """Return a stored distribution in a readable form, any other value as it is."""
     try:
         stored = json.loads(value)
         when = f" when {stored['when']}" if "when" in stored else ""
-        return f"{stored['name'].removesuffix('Distribution').lower()} {stored['attributes']}{when}"
+        return f"{_sweep_text(stored['name'], **stored['attributes'])}{when}"
     except (TypeError, ValueError, KeyError):
         return str(value)

@@ -239,7 +239,7 @@ def test_a_study_of_another_space_or_config_is_refused(toy):
     assert "steps: now 4, but the study toy has 3; another hydra.sweeper.study_name" in output
     code, output = toy.run("x=interval(0,2)")
     assert code != 0
-    assert "the study toy searches float" in output
+    assert "the study toy searches " in output
     assert len(toy.ran()) == 1
     code, output = toy.run("steps=4", "hydra.sweeper.allow_config_change=true", "hydra.sweeper.n_trials=2")
     assert code == 0, output

@@ -38,9 +38,12 @@ def test_the_same_study_is_opened_again(tmp_path):
         ({"base": {**BASE, "new": 1}}, r"^new: now 1, but the study mine has nothing"),
         (
             {"space": space.read({"width": "choice(1,2,3)", "lr": "tag(log,interval(0.1,1))"}, [], None)},
-            r"^width: now categorical \{'choices': \[1, 2, 3\]\}, but the study mine searches categorical",
+            r"^width: now choice\(1,2,3\), but the study mine searches choice\(1,2\);",
         ),
-        ({"space": space.read({"width": "choice(1,2)"}, [], None)}, r"^lr: now nothing, but the study mine searches float"),
+        (
+            {"space": space.read({"width": "choice(1,2)"}, [], None)},
+            r"^lr: now nothing, but the study mine searches tag\(log,interval\(0\.1,1\.0\)\);",
+        ),
     ],
 )
 def test_another_study_under_the_name_is_refused_with_the_difference(tmp_path, changes, message):

@@ -35,7 +35,8 @@ def _no_system_folder(monkeypatch, tmp_path):
 
 @pytest.fixture
 def _no_network(monkeypatch):
-    def refused(*_, **__):
+    def refused(dataset, *_, **__):
+        Path(dataset.root, "raw").mkdir(parents=True)
         raise RuntimeError("Error downloading train-images-idx3-ubyte.gz:\nTried https://a, got:\nno route")
 
     for dataset in (datasets.FashionMNIST, datasets.MNIST, datasets.CIFAR10, datasets.SVHN):
@@ -110,7 +111,8 @@ def test_its_relatives_are_read_alike(tmp_path, name):
     write_idx(tmp_path / name)
     assert len(getattr(sources, name)(str(tmp_path), download=False).train) == 30
     with pytest.raises(FileNotFoundError, match=f"data={name} is not in"):
-        getattr(sources, name)(str(tmp_path / "nothing"), download=True)
+        getattr(sources, name)(str(tmp_path / "no" / "thing"), download=True)
+    assert not (tmp_path / "no").exists()
 
 
 @pytest.mark.real("fashion_mnist")

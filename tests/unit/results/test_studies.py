@@ -86,3 +86,22 @@ def test_a_storage_without_the_study(outputs):
     optuna.create_study(study_name="another", storage=open_storage(None, outputs / "sweeps" / "growth"))
     with pytest.raises(ValueError, match=r"growth: the storage no longer holds the study growth$"):
         studies.find("growth", outputs=outputs).load()
+
+
+def test_a_trial_is_named_by_its_study_and_number(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "outputs" / "sweeps" / "mine"
+    described(folder, "mine", used=1.0)
+    import optuna
+
+    study = optuna.create_study(study_name="mine", storage=open_storage(None, folder))
+    for attributes in ({"mlflow_run_id": "a" * 32}, {}):
+        study.add_trial(optuna.create_trial(value=1.0, user_attrs=attributes))
+    assert studies.run_of_trial("mine/0") == "a" * 32
+    for name, message in (
+        ("mine/1", "^mine/1: trial 1 has no run in MLflow$"),
+        ("mine/2", "^mine/2: the study mine has no trial 2; it has 2 trials, from 0$"),
+        ("mine/best", "^mine/best: the study mine has no trial best; it has 2 trials"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            studies.run_of_trial(name)
