@@ -108,6 +108,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.xdist_group(group))
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """End the tests if pytest-xdist has not grouped them: every worker would start every shared part for itself."""
+    if getattr(session.config.option, "loadgroup", False):
+        for item in session.items:
+            if (group := _group(item)) and not item.nodeid.endswith(f"@{group}"):
+                raise pytest.UsageError(f"pytest {pytest.__version__}: pytest-xdist does not group {item.nodeid} on it")
+
+
 def _group(item: pytest.Item) -> str | None:
     """Return the group of tests that share a part with this one, or None if it may run beside any other."""
     parts = {marker.args[0] for marker in item.iter_markers("real")} & _ONE_WORKER
