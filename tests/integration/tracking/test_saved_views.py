@@ -242,6 +242,7 @@ def test_on_a_server_the_end_of_a_sweep_and_the_ui_name_whole_addresses(config, 
     config.tracking.uri = server.uri
     config.tracking.experiment = "served"
     config.hydra.sweeper.storage = None
+    config.hydra = OmegaConf.merge(config.hydra, {"runtime": {"config_sources": []}, "searchpath": []})
     ViewedSweepRun().on_study_open(config=config, study_name="mine", sweep_dir=str(tmp_path), command="densenet-sweep")
     study = optuna.create_study(study_name="mine", storage=open_storage(None, tmp_path), direction="maximize")
     study.add_trial(optuna.trial.create_trial(value=0.75))
