@@ -102,10 +102,10 @@ def grid(overrides: Sequence[Override]) -> Iterator[Sequence[str]]:
 def share_registered_configs() -> None:
     """Spare each composition a copy of all registered configs, a fifth of its time.
 
-    Hydra copies its list of sources for every composition, and with it the store of registered configs, which copies what it
-    hands out anyway.
+    Hydra 1.3 copies its list of sources for every composition, and with it the store of registered configs, which copies what
+    it hands out anyway. The sources of 1.4 hold no store.
     """
-    if getattr(CachingConfigRepository.__init__, "shares_the_store", False):
+    if not VERSION_BASE or getattr(CachingConfigRepository.__init__, "shares_the_store", False):
         return
 
     def begin(self: CachingConfigRepository, delegate: IConfigRepository) -> None:
