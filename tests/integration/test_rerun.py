@@ -53,7 +53,7 @@ def test_something_may_be_different_this_time(command, client, tmp_path):
     assert "numbers as" not in again.out
     misspelt = command("rerun", first.info.run_id, "sede=1")
     assert (misspelt.exit_code, misspelt.out) == (1, "")
-    assert misspelt.err.startswith("densenet-sweep: error: sede: ")
+    assert misspelt.err.startswith("densenet-sweep: error: unknown key sede; did you mean seed?")
     params = runs(client)[1].data.params
     assert (params["epochs"], params["num_threads"]) == ("1", "2")
 

@@ -164,7 +164,8 @@ def test_a_config_that_depends_on_an_option_of_the_command_line(toy, changed):
     changed({"  - override hydra/sweeper: async_optuna\n": ""})
     code, output = toy.run("hydra/sweeper=async_optuna", "hydra.sweeper.n_trials=2")
     assert code == 0, output
-    assert "python application.py --config-dir sweep +experiment=best hydra/sweeper=async_optuna" in output
+    printed = output.replace(" \\\n    ", " ")  # a long command stands on several lines
+    assert "python application.py --config-dir sweep +experiment=best hydra/sweeper=async_optuna" in printed
     _, again = toy.run("--config-dir", "sweep", "+experiment=best", "hydra/sweeper=async_optuna", "hydra.mode=RUN")
     assert float(toy.ran()[-1][1]) == toy.study().best_trial.params["x"], again
 
