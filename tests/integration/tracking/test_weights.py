@@ -104,7 +104,7 @@ def test_the_end_settles_what_was_left_and_says_what_it_takes(config, client, tr
     assert (local(tmp_path), stored(client, runs)) == ({1, 3}, {1, 3})
     (line,) = [record.getMessage() for record in caplog.records if record.name == "densenet_sweep"]
     assert line.startswith(f"{tmp_path}: ")
-    assert line.endswith(" MB, weights of the 2 best trials (tracking.keep_checkpoints=2)")
+    assert line.endswith(" MB,\n  weights of the 2 best trials (tracking.keep_checkpoints=2)")
 
 
 def test_none_are_kept_where_none_are_asked_for(config, client, trained, tmp_path):
