@@ -6,7 +6,6 @@ called.
 """
 
 import pickle
-import shutil
 import tarfile
 import urllib.error
 from collections.abc import Callable
@@ -198,10 +197,8 @@ def _download(fetch: Callable[[], Loaded], name: str, root: str, *, download: bo
             return fetch()
         except (RuntimeError, OSError, urllib.error.URLError, tarfile.TarError, EOFError) as error:
             reason = f"the download failed: {_first_line(error)}"
-        for folder in new[:1]:
-            shutil.rmtree(folder, ignore_errors=True)
-        for folder in new[1:]:
-            with suppress(OSError):  # something else is in it by now
+        for folder in [*sorted(Path(root).rglob("*"), reverse=True), *new] if new else []:
+            with suppress(OSError):  # a file, or a folder with what another process has downloaded
                 folder.rmdir()
     ways = [f"put its files into data.root={root}"]
     ways += [f"install the Debian or Ubuntu package {package}"] if package else []

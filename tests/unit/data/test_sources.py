@@ -115,6 +115,22 @@ def test_its_relatives_are_read_alike(tmp_path, name):
     assert not (tmp_path / "no").exists()
 
 
+def test_a_failed_download_leaves_what_another_process_has_downloaded(tmp_path, monkeypatch):
+    kept = tmp_path / "new" / "KMNIST" / "raw" / "train-images-idx3-ubyte.gz"
+
+    def interrupted(*_, **__):
+        kept.parent.mkdir(parents=True)
+        kept.write_bytes(b"theirs")
+        (tmp_path / "new" / "MNIST" / "raw").mkdir(parents=True)
+        raise RuntimeError("Error downloading")
+
+    monkeypatch.setattr(datasets.MNIST, "download", interrupted)
+    with pytest.raises(FileNotFoundError, match="data=mnist is not in"):
+        sources.mnist(str(tmp_path / "new"), download=True)
+    assert [path for path in (tmp_path / "new").rglob("*") if path.is_file()] == [kept]
+    assert not (tmp_path / "new" / "MNIST").exists()
+
+
 @pytest.mark.real("fashion_mnist")
 def test_the_real_fashion_mnist(unavailable):
     if not sources.FASHION_MNIST_SYSTEM_FOLDER.is_dir():
