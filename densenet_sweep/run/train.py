@@ -29,11 +29,11 @@ from densenet_sweep.run import build, cost_limits, mistakes, reference, resume, 
 from densenet_sweep.run.folder import RunFolder
 from densenet_sweep.run.folds import Fold, FoldedRun
 from densenet_sweep.run.identity import read_as, set_num_threads
+from densenet_sweep.run.network_training import NetworkTraining
 from densenet_sweep.run.recording import Job, recorded
 from densenet_sweep.run.reporting import TrainingRun
 from densenet_sweep.run.starting_weights import FindModel, Loaded, StartingWeights
 from densenet_sweep.run.task import check_task
-from densenet_sweep.run.trainer import Trainer
 from densenet_sweep.tracking.record import Record
 from densenet_sweep.training import threads
 from densenet_sweep.training.compilation import Compiled
@@ -149,13 +149,13 @@ def _train_network(
         fold: where the training is reported; a run without folds is one.
     """
     source, trial, is_final = setup.source, fold.trial, fold.job.final
-    trainer, loaded = _assemble(config, setup, train_images, trial.progress, num_trained=len(last.get("history", [])))
+    training, loaded = _assemble(config, setup, train_images, trial.progress, num_trained=len(last.get("history", [])))
     if last.get("history"):
-        trainer.restore(last)
+        training.restore(last)
     job = fold.job if loaded is None else replace(fold.job, tags={**fold.job.tags, **loaded.tags()})
     folder = RunFolder(
-        job.output_dir, trainer.network, trainer.optimizer,
-        same=setup.same, average=trainer.average, preprocessing=trainer.preprocessing,
+        job.output_dir, training.network, training.optimizer,
+        same=setup.same, average=training.average, preprocessing=training.preprocessing,
         class_names=source.class_names, value_range=source.value_range,
         contents=found.seen(source),
         is_multi_label=is_multi_label(train_images.labels_N),
@@ -165,10 +165,10 @@ def _train_network(
     )  # fmt: skip
     folder.keep_config(setup.text)
     keep_mistakes = functools.partial(
-        mistakes.keep, folder.artifacts, config.tracking.keep_mistakes, trainer.evaluated,
-        preprocessing=trainer.preprocessing, source=source,
+        mistakes.keep, folder.artifacts, config.tracking.keep_mistakes, training.evaluated,
+        preprocessing=training.preprocessing, source=source,
     )  # fmt: skip
-    costs = cost_limits.costs(trainer.network, config.objectives, image_size=config.data.image_size)
+    costs = cost_limits.costs(training.network, config.objectives, image_size=config.data.image_size)
     validated = None if is_final else valid_images
     with fold.open_record(job, costs["num_parameters"]) as record, folder.writing(trial.check_lease):
         run = TrainingRun(
@@ -182,15 +182,15 @@ def _train_network(
         if validated is not None:
             trial.annotate("num_valid", len(validated))
         for rung in run.rungs:
-            run.run_rung(rung, trainer.rung(rung, validated))
-        for epoch in trainer.epochs(config.epochs, validated, past=tuple(run.history)):
+            run.run_rung(rung, training.rung(rung, validated))
+        for epoch in training.epochs(config.epochs, validated, past=tuple(run.history)):
             run.report_epoch(epoch)
             if epoch.is_last and epoch.validation is not None and not fold.label:  # whose folder goes
                 keep_mistakes(valid_images, epoch.validation, split="Validation")
         if is_final:
             folder.keep_final(len(run.history))
             test_images = source.load_test()
-            test = trainer.evaluate(test_images)
+            test = training.evaluate(test_images)
             tested = run.report_test(test, on_test(config.objectives[0]), test_images.groups_N)
             keep_mistakes(test_images, test, split="Test")
             return {**run.history[-1], **tested}
@@ -199,14 +199,14 @@ def _train_network(
 
 def _assemble(
     config: Config, setup: _Setup, images: Images, note: Callable[[float], None], *, num_trained: int
-) -> tuple[Trainer, Loaded | None]:
+) -> tuple[NetworkTraining, Loaded | None]:
     """Return a network with what trains it on `images`, and what it takes from the starting weights.
 
     Args:
         config: of the run.
         setup: of the run.
         images: for training.
-        note: see `Trainer`.
+        note: see `NetworkTraining`.
         num_trained: epochs that an earlier start has trained.
     """
     device, weights, num_classes = setup.device, setup.weights, len(setup.source.class_names)
@@ -230,7 +230,7 @@ def _assemble(
     optimizer = build.optimizer(config.optimizer, network, config.trusted_targets)
     regroup(optimizer, frozen, [] if loaded is None else loaded.parameters(network), config.finetune.lr_factor)
     num_steps = (config.epochs - num_trained) * batches.num_batches
-    trainer = Trainer(
+    training = NetworkTraining(
         network=network,
         steps=Compiled(network, config.batch_size, num_steps=num_steps, say=log.info) if config.compile else network,
         optimizer=optimizer,
@@ -246,7 +246,7 @@ def _assemble(
         seed=config.seed,
         note=note,
     )
-    return trainer, loaded
+    return training, loaded
 
 
 def build_network(config: Config) -> nn.Module:

@@ -17,7 +17,7 @@ from densenet_sweep.confirm import pairs
 from densenet_sweep.data import sources
 from densenet_sweep.data.images import Source
 from densenet_sweep.run import splits
-from densenet_sweep.run.trainer import Trainer
+from densenet_sweep.run.network_training import NetworkTraining
 from densenet_sweep.tracking import store
 
 TINY = ("data=digits", "architecture.depth=10", "device=cpu", "precision=fp32", "tracking.system_metrics=false")
@@ -180,7 +180,7 @@ def test_more_seeds_and_finalists_are_added_to_what_has_run(command, swept):
 
 
 def test_an_interrupted_confirmation_continues(command, swept, monkeypatch):
-    evaluate, ended = Trainer.evaluate, []
+    evaluate, ended = NetworkTraining.evaluate, []
 
     def interrupted(*arguments, **named):
         ended.append(1)
@@ -188,7 +188,7 @@ def test_an_interrupted_confirmation_continues(command, swept, monkeypatch):
             raise KeyboardInterrupt
         return evaluate(*arguments, **named)
 
-    monkeypatch.setattr(Trainer, "evaluate", interrupted)
+    monkeypatch.setattr(NetworkTraining, "evaluate", interrupted)
     monkeypatch.setattr(pairs, "LEVEL", -1.0)  # nothing is significant
     until_decided = (*CONFIRM, "--top", "2", "--seeds", "4", "--until-decided")
     typed = command(*until_decided)

@@ -503,7 +503,7 @@ def test_a_run_that_ends_in_its_first_epoch_is_continued_in_the_same_record(comm
 
     common = [*TINY, "epochs=2", "tracking.system_metrics=false", "hydra.run.dir=run"]
     with monkeypatch.context() as patched:
-        patched.setattr("densenet_sweep.run.trainer.fit", interrupted)
+        patched.setattr("densenet_sweep.run.network_training.fit", interrupted)
         assert command(*common).exit_code == 130
     assert history(tmp_path / "run") == []
     assert [run.info.status for run in recorded(tmp_path)] == ["KILLED"]

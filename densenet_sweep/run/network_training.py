@@ -24,7 +24,7 @@ _EVAL_BATCH_SIZE = 512
 
 
 @dataclass(eq=False)
-class Trainer:
+class NetworkTraining:
     """A network that can be trained for a rung and begin anew, be trained in full, and be evaluated.
 
     Attributes:
