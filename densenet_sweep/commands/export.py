@@ -133,4 +133,4 @@ def _compared(original: "Predictor", predictor: "Predictor", signature: "Signatu
         words.append(f"{found:.1g} for images {what} (at most {tolerance:g} is accepted)")
         if not found <= tolerance:  # NaN is refused, too
             raise ArithmeticError(f"{path}: not written, its probabilities differ from the original's by {words[-1]}")
-    return f"checked against the original: probabilities differ by {', by '.join(words)}"
+    return "\n  ".join(["checked against the original, probabilities differ by", *words])

@@ -47,6 +47,8 @@ def in_one_line(message: str, command: str, options: Sequence[str] = ()) -> str:
         return f"{word}: {command} has no such option{did_you_mean(word.partition('=')[0], options)}{accepted}"
     if found := re.fullmatch(r"argument (\S+): expected (?:one|at least one) argument", message):
         return f"{found[1]}: a value is missing"
+    if found := re.fullmatch(r"argument (\S+): ignored explicit argument '(.*)'", message, re.DOTALL):
+        return f"{found[1]}={found[2]}: {found[1]} takes no value"
     if found := re.fullmatch(r"argument (\S+): invalid int value: '(.*)'", message, re.DOTALL):
         return f"{found[1]} {found[2]}: a whole number is accepted"
     if found := re.fullmatch(r"argument (\S+): invalid choice: '(.*)' \(choose from (.*)\)", message, re.DOTALL):

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from densenet_sweep.checksum import check_archive
+from densenet_sweep.config.errors import did_you_mean
 from densenet_sweep.config.tracking_uri import sqlite_file
 from densenet_sweep.models import trained
 from densenet_sweep.models.classifier import Classifier, Signature
@@ -200,7 +201,10 @@ def _of_classifier(classifier: Classifier, origin: str) -> Model:
 
 def _best_of_study(name: str, uri: str, overrides: Sequence[str], config_dir: str | None) -> Model:
     """Return the model of the best complete trial whose weights are kept, in the study's folder or in MLflow."""
-    found = studies.find(name, overrides)
+    try:
+        found = studies.find(name, overrides)
+    except ValueError as error:
+        raise ValueError(f"{error}{did_you_mean(name, [CHAMPION])}") from None
     study = studies.values_of(found)
     numbers = [row.number for row in ranking.rows(study) if row.is_complete]
     if not numbers:

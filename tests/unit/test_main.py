@@ -40,6 +40,7 @@ def test_an_unknown_option_is_refused_in_one_line(command, subcommand, option, t
         (["serve", "--port"], "--port: a value is missing"),
         (["serve", "--port", "x"], "--port x: a whole number is accepted"),
         (["serve", "one", "two"], "two: one argument too many; densenet-sweep serve --help shows what is accepted"),
+        (["serve", "nowhere"], "nowhere: journal, sqlite, journal:PATH, grpc://HOST:PORT or a database URL is accepted"),
         (["rerun"], "densenet-sweep rerun: RUN_ID missing"),
         (["export", "model", "file.onnx"], "densenet-sweep export: --to missing"),
         (["predict", "champion"], "densenet-sweep predict: PATH missing;"),
@@ -50,7 +51,7 @@ def test_an_unknown_option_is_refused_in_one_line(command, subcommand, option, t
             "--experiment=seed_recipe: densenet-sweep has no such option; an override has no dashes: experiment=seed_recipe",
         ),
         (["--info", "nope"], "--info/-i nope: one of all, config, defaults,"),
-        (["describe", "--json=1"], "densenet-sweep describe: argument --json: ignored explicit argument '1'"),
+        (["describe", "--json=1"], "--json=1: --json takes no value"),
     ],
 )
 def test_wrong_arguments_are_refused_in_one_line(command, arguments, message):

@@ -23,7 +23,10 @@ def serve(url: str, host: str, port: int, *, on_ready: Callable[[], None]) -> No
         raise SweepError(f"serve: {extras.package_needs('grpc')}") from None
     import optuna
 
-    storage = open_storage(url, Path.cwd())
+    try:
+        storage = open_storage(url, Path.cwd())
+    except SweepError as error:  # the URL is an argument here
+        raise SweepError(str(error).removeprefix("hydra.sweeper.storage=")) from error
     on_ready()
     logging.getLogger("optuna").setLevel(logging.WARNING)
     try:
