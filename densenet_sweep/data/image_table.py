@@ -15,7 +15,7 @@ from densenet_sweep.data.image_folder import SPLIT_NAMES
 from densenet_sweep.data.images import Source
 from densenet_sweep.data.picture_set import Listed
 from densenet_sweep.data.reading import as_reading
-from densenet_sweep.data.table_file import as_label, as_text, read, refuse_empty, refuse_missing
+from densenet_sweep.data.table_file import as_label, as_text, read, refuse_empty, refuse_missing, with_names
 from densenet_sweep.file_names import readable
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _SPLIT = "split"
 def image_table(
     root: str,
     *,
-    table: "str | pd.DataFrame",
+    table: "str | os.PathLike[str] | pd.DataFrame",
     path_column: str = "path",
     label_column: str = "label",
     split_column: str | None = _SPLIT,
@@ -69,7 +69,8 @@ def image_table(
         OSError: as `image_folder`.
     """
     how = as_reading(**reading)
-    rows, name = (read(Path(table)), f"data.table={table}") if isinstance(table, str) else (table, "the table")
+    file = Path(table) if isinstance(table, str | os.PathLike) else None
+    rows, name = (with_names(table, "the table"), "the table") if file is None else (read(file), f"data.table={table}")
     columns = [path_column, label_column]
     if split_column is not None and (split_column in rows or split_column != _SPLIT):
         columns.append(split_column)
@@ -84,7 +85,7 @@ def image_table(
             refuse_empty(text[column], column, name, hint)
     if not len(rows):
         raise ValueError(f"{name}: has no rows")
-    base, paths = _found(text[path_column], root, Path(table).parent if isinstance(table, str) else None, name)
+    base, paths = _found(text[path_column], root, None if file is None else file.parent, name)
     class_names, of_pictures = _classes(text[label_column], separator)
     if len(class_names) < 2:
         value = f"one value, {class_names[0]}" if class_names else "no value"
@@ -118,7 +119,7 @@ def image_table(
     return picture_set.load(
         listed,
         how,
-        stem=f"{Path(table).stem if isinstance(table, str) else 'table'}-{how.height}x{how.width}px",
+        stem=f"{'table' if file is None else file.stem}-{how.height}x{how.width}px",
         test_fraction=test_fraction,
         split_seed=split_seed,
         skips_bad=on_bad_picture == "skip",

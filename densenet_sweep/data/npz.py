@@ -1,6 +1,5 @@
 """Labelled images in a file of NumPy's arrays, as MedMNIST has them (Yang et al., 2023)."""
 
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -81,11 +80,7 @@ def _file(root: Path) -> Path:
 
 
 def _decoding(path: Path, num_channels: int, given: tuple[float, float] | None) -> Decoding:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"data.root={path}: cannot be read ({' '.join(str(error).split())})") from None
+    arrays = _arrays(path)
     pairs = {}
     for name, theirs in _SPLITS.items():
         keys = (f"{theirs}_images", f"{theirs}_labels")
@@ -93,10 +88,17 @@ def _decoding(path: Path, num_channels: int, given: tuple[float, float] | None) 
             missing = [key for key in keys if key not in arrays]
             if missing:
                 raise ValueError(f"data.root={path}: has no array {missing[0]}; it has {', '.join(arrays) or 'none'}")
-            pairs[name] = _pair(path, theirs, arrays[keys[0]], arrays[keys[1]], num_channels)
+            if name == "train" or arrays[keys[0]].size:
+                pairs[name] = _pair(path, theirs, arrays[keys[0]], arrays[keys[1]], num_channels)
     value_range = None
     images = {name: pair[0] for name, pair in pairs.items()}
     train = images["train"]
+    for name, array in images.items():
+        if (array.dtype, array.shape[2:]) != (train.dtype, train.shape[2:]):
+            raise ValueError(
+                f"data.root={path}: {_SPLITS[name]}_images are {_kind(array)}, and train_images {_kind(train)}; the same is "
+                "accepted"
+            )
     if train.dtype != np.uint8:
         if given is None and not np.issubdtype(train.dtype, np.integer):
             raise ValueError(
@@ -105,6 +107,11 @@ def _decoding(path: Path, num_channels: int, given: tuple[float, float] | None) 
         value_range = given or (float(train.min()), float(train.max()))
         images = {name: _levels(array, value_range) for name, array in images.items()}
     labels = np.concatenate([pair[1] for pair in pairs.values()])
+    if labels.max() >= len(labels):
+        raise ValueError(
+            f"data.root={path}: {counted(len(labels), 'image')} with labels up to {labels.max():,}; numbers of classes, "
+            "from 0 on, are accepted"
+        )
     whole = np.concatenate(list(images.values()))
     about: dict[str, Any] = {
         "counts": [len(images[name]) if name in images else 0 for name in _SPLITS],
@@ -114,12 +121,30 @@ def _decoding(path: Path, num_channels: int, given: tuple[float, float] | None) 
     return Decoding(names, labels.tolist(), whole.shape[1:], lambda: [whole], about)
 
 
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    try:
+        file = np.load(path, allow_pickle=False)
+        if isinstance(file, np.ndarray):
+            raise TypeError("it holds one array without a name; numpy.savez keeps several")
+        with file:
+            return {key: file[key] for key in file.files}
+    except Exception as error:  # a damaged archive may raise anything: zlib's error is of no other kind
+        raise ValueError(f"data.root={path}: cannot be read ({' '.join(str(error).split())})") from None
+
+
+def _kind(images_NCHW: np.ndarray) -> str:
+    """Return such as `uint8 of 28x28`."""
+    return f"{images_NCHW.dtype} of {images_NCHW.shape[2]}x{images_NCHW.shape[3]}"
+
+
 def _pair(path: Path, name: str, images: np.ndarray, labels: np.ndarray, num_channels: int) -> tuple[np.ndarray, np.ndarray]:
     """Return images of NCHW and labels of N."""
     if images.ndim == 3:
         images = images[..., None]
-    if images.ndim != 4 or images.shape[-1] not in (1, 3):
+    if images.ndim != 4 or images.shape[-1] not in (1, 3) or not images.size:
         raise ValueError(f"data.root={path}: {name}_images has the shape {images.shape}; (N, height, width[, 3]) is accepted")
+    if images.dtype.kind not in "buif":
+        raise ValueError(f"data.root={path}: {name}_images are {images.dtype}; numbers are accepted")
     if images.shape[-1] == 3 and num_channels == 1:
         raise ValueError(f"data.num_channels=1: 3 is accepted, as {path.name} has colour images")
     if labels.ndim == 2 and labels.shape[1] == 1:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -47,7 +48,9 @@ def read(path: Path, name: str | None = None) -> "pd.DataFrame":
         elif suffix == ".parquet":
             rows = pd.read_parquet(path)
         elif suffix in (".jsonl", ".ndjson"):
-            rows = pd.read_json(path, lines=True, dtype=False)
+            lines = path.read_bytes().decode("utf-8-sig").split("\n")
+            # pandas' own reader makes dates of numbers in columns of some names.
+            rows = pd.DataFrame([json.loads(line) for line in lines if line.strip()], dtype=object)
         else:
             raise ValueError(f"{name}: one of {', '.join(_SUFFIXES)} is accepted")
     except UnicodeDecodeError:
@@ -57,10 +60,24 @@ def read(path: Path, name: str | None = None) -> "pd.DataFrame":
             raise
         reason = " ".join(str(error).split())
         raise ValueError(f"{name}: cannot be read ({reason})") from None
+    return with_names(rows, name)
+
+
+def with_names(rows: "pd.DataFrame", table: str) -> "pd.DataFrame":
+    """Return a table with its columns' names as text, without spaces around them.
+
+    Raises:
+        TypeError: it is no DataFrame.
+        ValueError: two columns have one name.
+    """
+    import pandas as pd
+
+    if not isinstance(rows, pd.DataFrame):
+        raise TypeError(f"{table}: is a {type(rows).__name__}; the path of a file or a pandas DataFrame is accepted")
     names = [str(name).strip() for name in rows.columns]
     twice = next((name for name in names if name and names.count(name) > 1), None)
     if twice is not None:
-        raise ValueError(f"{name}: has {names.count(twice)} columns {twice}; one is accepted")
+        raise ValueError(f"{table}: has {names.count(twice)} columns {twice}; one is accepted")
     return rows.set_axis(names, axis="columns")
 
 
@@ -68,7 +85,7 @@ def _read_csv(content: bytes, separator: str) -> "pd.DataFrame":
     import pandas as pd
 
     text = content.decode("utf-8-sig")
-    header = text.splitlines()[0] if text else ""
+    header = next((line for line in text.splitlines() if line.strip()), "")
     if separator not in header:
         separator = next((it for it in _OTHERS if it in header), separator)
     names = next(csv.reader([header], delimiter=separator), [])
@@ -84,9 +101,11 @@ def _read_csv(content: bytes, separator: str) -> "pd.DataFrame":
 
 def as_text(value: Any, separator: str | None) -> str:
     """Return a value as CSV would have it: 3.0, which a column with gaps makes of 3, is 3; nothing is empty, a list joined."""
+    import pandas as pd
+
     if isinstance(value, list | tuple | np.ndarray):
         return (separator or labels.SEPARATOR).join(as_text(it, separator) for it in value)
-    if value is None or value != value:
+    if pd.isna(value):  # of several kinds: None, NaN, pandas' own
         return ""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))

@@ -145,6 +145,26 @@ def test_bad_tables_are_refused_in_one_line(tmp_path, rows, arguments, message):
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize("column", ["label", "patient"])
+def test_a_missing_value_of_any_kind_is_missing(tmp_path, column):
+    rows = pd.DataFrame({"path": paint(tmp_path, 8), "label": [0, 1] * 4, "patient": [*range(8)]}).convert_dtypes()
+    rows.loc[3, column] = pd.NA
+    rows.to_parquet(tmp_path / "t.parquet")
+    for table in (rows, tmp_path / "t.parquet"):
+        with pytest.raises(ValueError, match=f"1 row without {column}, the first of them row 4"):
+            image_table(str(tmp_path), table=table, group_column="patient", **ARGUMENTS)
+
+
+def test_a_table_in_memory_is_checked_as_one_in_a_file_is(tmp_path):
+    rows = pd.DataFrame({"path": paint(tmp_path, 8), "label": [0, 1] * 4})
+    with pytest.raises(ValueError, match=r"^the table: has 2 columns label; one is accepted$"):
+        image_table(str(tmp_path), table=pd.concat([rows, rows[["label"]]], axis="columns"), **ARGUMENTS)
+    with pytest.raises(TypeError, match=r"^the table: is a list; the path of a file or a pandas DataFrame is accepted$"):
+        image_table(str(tmp_path), table=[1], **ARGUMENTS)
+    numbered = rows.set_axis([0, 1], axis="columns")
+    assert len(image_table(str(tmp_path), table=numbered, path_column="0", label_column="1", **ARGUMENTS).train) == 6
+
+
 def test_files_that_are_no_tables_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="no such file"):
         image_table("", table=str(tmp_path / "t.csv"), **ARGUMENTS)

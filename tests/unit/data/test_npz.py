@@ -67,6 +67,14 @@ def test_copies_and_a_missing_test_split_are_known(tmp_path):
         ),
         ({"train_images": np.zeros((6, 3, 3, 3, 3), np.uint8)}, r"train_images has the shape"),
         ({"train_images": np.zeros((6, 3, 3, 3), np.uint8)}, r"data\.num_channels=1: 3 is accepted, as some\.npz has colour"),
+        (
+            {"val_images": np.full((4, 3, 5), 1000, np.uint16)},
+            r"val_images are uint16 of 3x5, and train_images uint8 of 3x5; the same is accepted",
+        ),
+        ({"test_images": np.zeros((2, 3, 4), np.uint8)}, r"test_images are uint8 of 3x4, and train_images uint8 of 3x5"),
+        ({"train_images": np.zeros((0, 3, 5), np.uint8)}, r"train_images has the shape \(0, 3, 5, 1\)"),
+        ({"train_images": np.zeros((6, 3, 5), np.complex64)}, r"train_images are complex64; numbers are accepted"),
+        ({"train_labels": np.array([0, 1, 0, 1, 0, 10**12])}, r"12 images with labels up to 1,000,000,000,000; numbers of"),
     ],
 )
 def test_bad_files_are_refused(tmp_path, change, message):
@@ -82,3 +90,25 @@ def test_no_file_or_none_that_can_be_read(tmp_path):
     (tmp_path / "some.npz").write_bytes(b"PK no")
     with pytest.raises(ValueError, match=r"some\.npz: cannot be read"):
         npz(str(tmp_path), num_channels=1)
+    np.save(tmp_path / "one.npy", np.zeros((6, 3, 5), np.uint8))
+    with pytest.raises(ValueError, match=r"one\.npy: cannot be read \(it holds one array without a name"):
+        npz(str(tmp_path / "one.npy"), num_channels=1)
+
+
+def test_whatever_is_damaged_is_refused_in_one_line(tmp_path):
+    made = arrays(train=40)
+    made["train_images"] = np.random.default_rng(0).integers(0, 255, (40, 3, 5)).astype(np.uint8)
+    np.savez_compressed(tmp_path / "some.npz", **made)
+    whole = (tmp_path / "some.npz").read_bytes()
+    start = whole.index(b"train_images.npy") + 36  # of the compressed pixels
+    for place in range(start, start + 60):
+        (tmp_path / "some.npz").write_bytes(whole[:place] + bytes([whole[place] ^ 255]) + whole[place + 1 :])
+        with pytest.raises(ValueError, match=r"^data\.root=.*some\.npz: cannot be read \(.+\)$"):
+            npz(str(tmp_path), num_channels=1)
+
+
+def test_an_empty_split_is_none(tmp_path):
+    np.savez(tmp_path / "some.npz", **arrays(train=6, val=0, test=0))
+    source = npz(str(tmp_path), num_channels=1)
+    assert source.valid is None
+    assert source.untested

@@ -18,8 +18,9 @@ ROWS = "path,label\na.png,1\nb.png,NA\n"
         ROWS.replace("\n", "\r").encode(),
         ROWS.replace(",", " , ").encode(),
         b'"path","label"\n"a.png","1"\n\n"b.png","NA"\n\n',
+        b"\n\n" + ROWS.replace(",", ";").encode(),
     ],
-    ids=["plain", "BOM", "semicolons", "tabs", "CRLF", "CR", "spaces", "quotes and blank lines"],
+    ids=["plain", "BOM", "semicolons", "tabs", "CRLF", "CR", "spaces", "quotes and blank lines", "blank lines first"],
 )
 def test_forms_of_csv_give_the_same(tmp_path, content):
     (tmp_path / "t.csv").write_bytes(content)
@@ -31,6 +32,14 @@ def test_forms_of_csv_give_the_same(tmp_path, content):
 def test_a_comma_in_a_cell_stays_where_semicolons_separate(tmp_path):
     (tmp_path / "t.csv").write_text("path;label\na.png;1,5\n")
     assert read(tmp_path / "t.csv")["label"].tolist() == ["1,5"]
+
+
+def test_json_may_have_a_bom_and_its_values_stay_what_they_are(tmp_path):
+    content = '{"path": "a.png", "modified": 1, "date": "2020-01-02"}\n{"path": "b.png", "modified": 0, "date": null}\n'
+    (tmp_path / "t.jsonl").write_bytes(content.encode("utf-8-sig"))
+    rows = read(tmp_path / "t.jsonl")
+    cells = {name: [as_text(cell, None) for cell in rows[name].tolist()] for name in rows}
+    assert cells == {"path": ["a.png", "b.png"], "modified": ["1", "0"], "date": ["2020-01-02", ""]}
 
 
 @pytest.mark.parametrize(
