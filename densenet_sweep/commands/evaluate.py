@@ -176,7 +176,7 @@ def _result(
     from densenet_sweep.models import measured
 
     probabilities, places, contents, num_bad = [], [], [], 0
-    for batch in picture_files.batches(paths, model.signature.reading, _BATCH_SIZE):
+    for batch in picture_files.batches(paths, model.signature.reading, _BATCH_SIZE, model.signature.found_range):
         for line in batch.bad:
             print(line, file=sys.stderr)
         num_bad += len(batch.bad)

@@ -122,7 +122,7 @@ def _predictions(
     from densenet_sweep.data import picture_files
 
     module = None if explain is None else model.module()
-    for batch in picture_files.batches(paths, model.signature.reading, _BATCH_SIZE):
+    for batch in picture_files.batches(paths, model.signature.reading, _BATCH_SIZE, model.signature.found_range):
         for line in batch.bad:
             print(line, file=sys.stderr)
         bad += batch.bad

@@ -1,17 +1,18 @@
 """How many bits each channel of a picture has in its file, where the reader of its format keeps fewer without a word."""
 
+import re
 import struct
 
 from PIL import ImageFile
 
-_BITS = 258  # TIFF's bits of each sample
+from densenet_sweep.data import grey_values
 
 # JPEG 2000: the start of the codestream, and the marker of its sizes.
 _CODESTREAM = b"\xff\x4f\xff\x51"
 
 
 def check(picture: ImageFile.ImageFile, content: bytes) -> None:
-    """Refuse what loses bits: Pillow (up to 13.0) keeps 8 of colour and of SGI, and the high ones may hold next to nothing.
+    """Refuse what loses bits: Pillow (up to 13.0) keeps 8 of colour, SGI and AVIF, and the high ones may hold next to nothing.
 
     Args:
         picture: opened, before its pixels are read.
@@ -22,6 +23,8 @@ def check(picture: ImageFile.ImageFile, content: bytes) -> None:
     """
     if picture.format == "SGI" and content[3:4] == b"\x02":
         raise ValueError("16 bits a channel; 8 are read in this format")
+    if picture.format == "AVIF" and (bits := _of_avif(content)) > 8:
+        raise ValueError(f"{bits} bits a channel; 8 are read in this format")
     bits = _bits(picture, content) if len(picture.getbands()) > 1 else 8
     if bits > 8:
         raise ValueError(f"{bits} bits a channel; 8 are read, or 16 in a grey picture without transparency")
@@ -31,7 +34,7 @@ def _bits(picture: ImageFile.ImageFile, content: bytes) -> int:
     """Return the bits of the channel that has most, where that is known; else 8."""
     if picture.format == "JPEG2000":
         return _of_jpeg2000(content)
-    found: list[int] = [8, *getattr(picture, "tag_v2", {}).get(_BITS, ())]
+    found: list[int] = [8, *getattr(picture, "tag_v2", {}).get(grey_values.BITS, ())]
     for tile in picture.tile:
         arguments = tile.args if isinstance(tile.args, tuple) else (tile.args,)
         if arguments and ";16" in str(arguments[0]):
@@ -39,6 +42,13 @@ def _bits(picture: ImageFile.ImageFile, content: bytes) -> int:
         if tile.codec_name in ("ppm", "ppm_plain"):  # the second argument is the largest level
             found.append(int(arguments[1]).bit_length())
     return max(found)
+
+
+def _of_avif(content: bytes) -> int:
+    """Return the bits by the configurations of all coded images (AV1 in ISO media files, 2.3.3), or 8."""
+    starts = [match.end() for match in re.finditer(rb"av1C\x81.", content, re.DOTALL)]
+    flags = [content[start] for start in starts if start < len(content)]
+    return max([8, *((12 if flag & 0x20 else 10) for flag in flags if flag & 0x40)])
 
 
 def _of_jpeg2000(content: bytes) -> int:

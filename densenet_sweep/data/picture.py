@@ -18,7 +18,7 @@ from pathlib import PurePath
 import numpy as np
 from PIL import Image, ImageColor, ImageFile, ImageOps
 
-from densenet_sweep.data import depth
+from densenet_sweep.data import depth, grey_values
 
 MODES = {1: "L", 3: "RGB"}
 RESIZES = ("crop", "pad", "stretch")
@@ -29,10 +29,6 @@ _DICOM_SUFFIXES = (".dcm", ".dicom")
 
 # The beginnings of GIF and TIFF.
 _SEVERAL = (b"GIF8", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-
-# Of TIFF.
-_PHOTOMETRIC, _BITS, _SAMPLE_FORMAT = 262, 258, 339
-_MIN_IS_WHITE, _UNSIGNED = 0, 1
 
 
 class RangeNeededError(ValueError):
@@ -183,24 +179,35 @@ def has_more(name: str, content: bytes) -> bool:
     return False
 
 
-def levels_of(path: str, content: bytes, how: Reading) -> np.ndarray:
+def levels_of(path: str, content: bytes, how: Reading, found_range: tuple[float, float] | None = None) -> np.ndarray:
     """Return the levels (uint8 of CHW) of a picture's file with this content. Call it within `quietly`.
 
+    Args:
+        path: of the file.
+        content: of the file.
+        how: it is read.
+        found_range: the values that are black and white where `how` does not say it: those of the training pictures.
+
     Raises:
-        ValueError: it cannot be decoded, or holds values and `how` has no range.
+        ValueError: it cannot be decoded, or holds values and nothing says which are black and white.
     """
     needed = "holds values instead of 8-bit levels; the training pictures held none, so nothing says which are black and white"
+    value_range = how.value_range or found_range
     try:
         found = decode(path, content, how)
     except RangeNeededError:
+        if found_range is not None:
+            needed = (
+                "holds floating-point values, and the training pictures held none, so nothing says which are black and white"
+            )
         raise ValueError(f"{path}: {needed}") from None
     except ValueError as error:
         raise ValueError(f"{path}: cannot be decoded as a picture ({error})") from None
     if not isinstance(found, Values):
         return found
-    if how.value_range is None:
+    if value_range is None:
         raise ValueError(f"{path}: {needed}")
-    return found.levels_CHW(how.value_range, how)
+    return found.levels_CHW(value_range, how)
 
 
 def check_size(width: int, height: int, max_pixels: int | None) -> None:
@@ -221,23 +228,22 @@ def _reason(error: BaseException) -> str:
 def _of_pillow(picture: ImageFile.ImageFile, content: bytes, how: Reading) -> np.ndarray | Values:
     check_size(*picture.size, how.max_pixels)
     depth.check(picture, content)
+    grey_values.prepare(picture)
     picture.load()
     tags = getattr(picture, "tag_v2", {})
     with suppress(Exception):  # what is damaged beside the pixels says nothing of them
         ImageOps.exif_transpose(picture, in_place=True)
-    if not (picture.mode.startswith("I") or picture.mode == "F"):
+    values_HW = grey_values.values(picture, tags, content)
+    if values_HW is None:
         return _levels_CHW(picture, how)
-    values_HW = np.asarray(picture)
     if picture.mode == "F":
         if how.value_range is None:
             raise RangeNeededError
         values_HW = np.where(np.isnan(values_HW), how.value_range[0], values_HW)
-    if picture.mode == "I" and tags.get(_BITS) == (32,) and tags.get(_SAMPLE_FORMAT, (_UNSIGNED,)) == (_UNSIGNED,):
-        values_HW = values_HW.view(np.uint32)  # Pillow takes them for signed
     hidden_HW = None
     if "transparency" in picture.info:  # PNG's one value that cannot be seen
         hidden_HW = values_HW == picture.info["transparency"]
-    return _values(values_HW, how, inverted=tags.get(_PHOTOMETRIC) == _MIN_IS_WHITE, hidden_HW=hidden_HW)
+    return _values(values_HW, how, inverted=tags.get(grey_values.PHOTOMETRIC) == grey_values.MIN_IS_WHITE, hidden_HW=hidden_HW)
 
 
 def _of_scanner(scan: "np.ndarray | tuple[np.ndarray, bool]", how: Reading) -> np.ndarray | Values:

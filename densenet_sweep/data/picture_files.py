@@ -78,23 +78,26 @@ def _matching(pattern: str) -> list[str]:
     return paths
 
 
-def batches(paths: Sequence[str], how: Reading, size: int) -> Iterator[Batch]:
-    """Yield the pictures in order, decoded in threads, `size` files at a time; a bad one ends nothing."""
+def batches(paths: Sequence[str], how: Reading, size: int, found_range: tuple[float, float] | None = None) -> Iterator[Batch]:
+    """Yield the pictures in order, decoded in threads, `size` files at a time; a bad one ends nothing.
+
+    For `found_range` see `picture.levels_of`.
+    """
     with ThreadPoolExecutor() as threads:  # Pillow decodes outside Python's lock
         for start in range(0, len(paths), size):
             with picture.quietly():
-                read = list(threads.map(lambda path: _read(path, how), paths[start : start + size]))
+                read = list(threads.map(lambda path: _read(path, how, found_range), paths[start : start + size]))
             good = [(start + place, *it) for place, it in enumerate(read) if not isinstance(it, str)]
             levels = np.stack([it for _, it, _ in good]) if good else np.empty((0, *how.shape_CHW), np.uint8)
             contents = np.array([it for _, _, it in good], np.uint64)
             yield Batch([place for place, _, _ in good], levels, contents, [it for it in read if isinstance(it, str)])
 
 
-def _read(path: str, how: Reading) -> tuple[np.ndarray, int] | str:
+def _read(path: str, how: Reading, found_range: tuple[float, float] | None) -> tuple[np.ndarray, int] | str:
     """Return levels_CHW and the hash of the file's content, or why there are none."""
     try:
         content = Path(path).read_bytes()
-        return picture.levels_of(path, content, how), picture.content_hash(content)
+        return picture.levels_of(path, content, how, found_range), picture.content_hash(content)
     except OSError as error:
         return f"{readable(path)}: cannot be read ({error.strerror or error})"
     except ValueError as error:

@@ -33,6 +33,7 @@ class Signature:
         thresholds: by the outputs, the probability from which on a class is predicted, chosen on validation images.
         thresholds_of: whose validation images; without thresholds, why there are none. Empty where that is not known.
         group_column: of the table that it was trained with.
+        range_is_found: `value_range` was not given and is that of the training pictures, so it replaces no scanner's window.
     """
 
     num_channels: int
@@ -45,6 +46,7 @@ class Signature:
     thresholds: tuple[float, ...] | None = None
     thresholds_of: str = ""
     group_column: str | None = None
+    range_is_found: bool = False
 
     def __post_init__(self) -> None:
         """Take lists, as files have them, for tuples.
@@ -67,8 +69,13 @@ class Signature:
             num_channels=self.num_channels,
             background=self.background,
             resize=self.resize,
-            value_range=self.value_range,
+            value_range=None if self.range_is_found else self.value_range,
         )
+
+    @property
+    def found_range(self) -> tuple[float, float] | None:
+        """The range of values of the training pictures, where none was given."""
+        return self.value_range if self.range_is_found else None
 
     def predicted(self, probabilities: Sequence[float]) -> list[str] | None:
         """Return the classes of an image that are at or above their thresholds; None where there are no thresholds.
@@ -97,6 +104,7 @@ class Signature:
             "thresholds": json.dumps(self.thresholds),
             "thresholds_of": self.thresholds_of,
             "group_column": json.dumps(self.group_column),
+            "range_is_found": json.dumps(self.range_is_found),
         }
 
     @classmethod
@@ -119,6 +127,7 @@ class Signature:
                 json.loads(texts.get("thresholds") or "null"),
                 texts.get("thresholds_of") or "",
                 json.loads(texts.get("group_column") or "null"),
+                bool(json.loads(texts.get("range_is_found") or "false")),
             )
         except (KeyError, TypeError, ValueError):
             raise ValueError("says nothing of its classes and images; only what this program wrote does") from None

@@ -58,6 +58,7 @@ def classifier(folder: Path, given: Sequence[str] = (), *, config_dir: str | Non
         kept.get("thresholds"),
         str(kept.get("thresholds_of", "")),
         getattr(data, "group_column", None),
+        kept.get("value_range") is not None and getattr(data, "value_range", None) is None,
     )
     made = Classifier(network, signature=signature, mean_C=mean_C, std_C=std_C)
     made.contents = contents(kept)

@@ -377,7 +377,7 @@ def test_the_range_of_16_bit_pictures_is_that_of_training_in_every_use(command, 
     assert found in typed.out
     assert checkpoint.load(tmp_path / "run" / "artifacts" / "best.pt")["value_range"] == [998, 2000]
     classifier = trained.classifier(tmp_path / "run" / "artifacts")
-    assert classifier.signature.value_range == (998, 2000)
+    assert (classifier.signature.value_range, classifier.signature.range_is_found) == ((998, 2000), True)
     assert (classifier.signature.image_size, classifier.signature.resize) == ((8, 12), "stretch")
     exported.write(tmp_path / "model.pt2", classifier.export(), classifier.signature, "torch_export")
     predict.main([str(tmp_path / "model.pt2"), str(tmp_path / "pictures" / "VAL" / "cats" / "0.png"), "--format=json"])

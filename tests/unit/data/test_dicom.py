@@ -68,6 +68,18 @@ def test_a_window_gives_levels_unless_a_range_is_given():
     assert found.levels_CHW((0, 1500), GREY).tolist()[0][0] == [0, 17, 34, 51]
 
 
+def test_a_range_that_training_has_found_replaces_no_window_and_reads_no_floating_point():
+    windowed = scan(RAMP, WindowCenter=750.5, WindowWidth=1501)
+    trained_with = decoded(windowed)
+    assert picture.levels_of("a.dcm", windowed, GREY, (0.0, 9000.0)).tolist() == np.asarray(trained_with).tolist()
+    plain = scan(RAMP)
+    assert picture.levels_of("a.dcm", plain, GREY, (0.0, 3000.0)).max() == 128
+    file = io.BytesIO()
+    Image.fromarray(RAMP.astype(np.float32)).save(file, "TIFF")
+    with pytest.raises(ValueError, match=r"^a\.tif: holds floating-point values, and the training pictures held none"):
+        picture.levels_of("a.tif", file.getvalue(), GREY, (0.0, 3000.0))
+
+
 def test_colour_of_more_than_8_bits_is_refused_instead_of_losing_them():
     deep = np.arange(48, dtype=np.uint16).reshape(4, 4, 3)
     with pytest.raises(ValueError, match=r"^12 bits a channel; 8 are read, or 16 in a grey picture$"):

@@ -1,6 +1,7 @@
 """One picture, from the content of its file to levels: the values that were put in come out."""
 
 import io
+import re
 import struct
 import warnings
 import zlib
@@ -298,6 +299,21 @@ def test_of_sgi_even_grey_of_16_bits_is_refused(channels):
     with pytest.raises(ValueError, match=r"^16 bits a channel; 8 are read in this format$"):
         picture.decode("picture.sgi", sgi(channels), Reading(4, 4, 3))
     assert levels(sgi(channels, 1))[0][3] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(("flags", "bits"), [(0x40, 10), (0x60, 12)])
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+def test_of_avif_even_grey_of_more_than_8_bits_is_refused(mode, flags, bits):
+    content = encoded(Image.new(mode, (16, 16), 5), "AVIF")
+    assert np.array(levels(content)).shape == (1, 4, 4)
+    deep = content  # Pillow writes no such
+    for channels in (1, 3):
+        of_pixels = [b"pixi" + bytes([0, 0, 0, 0, channels, *[it] * channels]) for it in (8, bits)]
+        deep = deep.replace(*of_pixels)
+    for start in [match.end() + 2 for match in re.finditer(b"av1C", deep)]:
+        deep = deep[:start] + bytes([deep[start] | flags]) + deep[start + 1 :]
+    with pytest.raises(ValueError, match=rf"^{bits} bits a channel; 8 are read in this format$"):
+        decoded(deep)
 
 
 def test_what_has_8_bits_or_deep_grey_is_read():
