@@ -85,6 +85,12 @@ def _listed(root: Path) -> Listed:
             "a folder named train is accepted beside them"
         )
     if "train" not in by_split:
+        for name in named:
+            if inside := set(_folders(root / name, Counter())) & set(folders):
+                raise ValueError(
+                    f"data.root={root}: {name} has folders of classes, such as {min(inside)}, and is beside them; "
+                    f"a folder train with the classes, beside {name}, is accepted"
+                )
         classes = _classes(root, folders)
         pairs = [(path, label) for label, name in enumerate(classes) for path in pictures_in(root / name, skipped)]
         return Listed(
@@ -194,10 +200,12 @@ def _below(folder: str, above: tuple[tuple[int, int], ...], skipped: Counter[str
             skipped["hidden"] += 1
         elif entry.is_dir():
             yield from _below(entry.path, (*above, here), skipped, suffixes)
-        elif Path(entry.name).suffix.lower() in suffixes:
-            yield entry.path
-        else:
+        elif Path(entry.name).suffix.lower() not in suffixes:
             skipped[f"{Path(entry.name).suffix.lower() or 'without suffix'}"] += 1
+        elif entry.is_symlink() or entry.is_file():
+            yield entry.path
+        else:  # a pipe, whose reader waits for ever
+            skipped["no file"] += 1
 
 
 def _entries(folder: str | Path) -> list["os.DirEntry[str]"]:

@@ -1,5 +1,6 @@
 """Labelled images in a file of NumPy's arrays, as MedMNIST has them (Yang et al., 2023)."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,11 @@ def npz(root: str, *, num_channels: int, value_range: list[float] | None = None)
     given = as_range(value_range)
     name = file_name(f"{path.stem}-npz", num_channels, given, stat.st_size, stat.st_mtime_ns)
     decoded = load_or_decode(name, path.parent, lambda: _decoding(path, num_channels, given))
-    return _source(decoded, path)
+    source = _source(decoded, path)
+    if given is None or source.value_range is not None:
+        return source
+    unused = "data.value_range changes nothing, as all images are 8-bit levels"
+    return replace(source, remark="; ".join(filter(None, [source.remark, unused])))
 
 
 def _source(decoded: Decoded, path: Path) -> Source:

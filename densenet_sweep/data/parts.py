@@ -60,7 +60,7 @@ class Parts:
         self.bad: dict[int, str] = {}
         self.unclear: list[int] = []
         self.more: list[int] = []
-        self.holds_values = False
+        self.with_values: list[int] = []
         self.contents_N = np.zeros(self._num_pictures, np.uint64)
         self._extremes = np.full((self._num_pictures, 2), np.nan)
         with picture.quietly(), ThreadPoolExecutor() as threads:  # Pillow decodes outside Python's lock
@@ -112,7 +112,7 @@ class Parts:
         self.bad |= {start + int(row): str(reason) for row, reason in part.bad}
         self.unclear += [start + int(row) for row in part.unclear]
         self.more += [start + int(row) for row in part.more]
-        self.holds_values |= len(part.rows_D) > 0
+        self.with_values += (start + part.rows_D).tolist()
         self.contents_N[start : start + len(part.contents_B)] = part.contents_B
         self._extremes[start + part.rows_D] = part.extremes_D2
 

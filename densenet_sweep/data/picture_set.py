@@ -104,11 +104,13 @@ def load(listed: Listed, how: Reading, *, stem: str, test_fraction: float, split
         if not len(good):
             raise ValueError(_bad(listed, parts.bad))
         value_range = how.value_range or parts.value_range(good[cut(good)["train"]])
+        with_levels = np.setdiff1d(good, parts.with_values).tolist()
         about = {
             "rows": good.tolist() if parts.bad else None,
             "bad": [[row, reason] for row, reason in parts.bad.items()],
             "contents": [f"{content:016x}" for content in parts.contents_N[good]],
-            "value_range": value_range if parts.holds_values else None,
+            "value_range": value_range if parts.with_values else None,
+            "with_levels": [len(with_levels), *with_levels[:1]],
             "more": [len(parts.more), *parts.more[:1]],
         }
         return Decoding(
@@ -117,7 +119,7 @@ def load(listed: Listed, how: Reading, *, stem: str, test_fraction: float, split
             how.shape_CHW,
             lambda: parts.blocks(value_range),
             about,
-            names[1] if parts.holds_values and how.value_range is None else names[0],
+            names[1] if parts.with_values and how.value_range is None else names[0],
             parts.remove,
         )
 
@@ -145,15 +147,25 @@ def load(listed: Listed, how: Reading, *, stem: str, test_fraction: float, split
     missing = [name for name, count in zip(listed.class_names, tested, strict=True) if not count]
     said = f"no test pictures of {', '.join(missing)}: a test says nothing of it" if missing and not untested else ""
     skipped = listed.skipped + Counter({f"bad, such as {_name(listed, next(iter(bad)))}": len(bad)} if bad else {})
-    num_more, *first_more = about.get("more", [0])  # an older version kept none
+    num_more, *first_more = about["more"]
     more = f"{counted(num_more, 'file')} with more than one page or frame, such as " if num_more else ""
     pages = "".join(f"{more}{_name(listed, row)}: the first one is read" for row in first_more)
     lowest_highest = about["value_range"]
+    num_levels, *first_level = about["with_levels"]
+    of_range = ""
+    if lowest_highest is not None and num_levels:
+        subject = "picture is" if num_levels == 1 else "pictures are"
+        of_range = (
+            f"{num_levels:,} {subject} read as 8-bit levels, such as {_name(listed, first_level[0])}; "
+            "the range of values is that of the others"
+        )
+    elif lowest_highest is None and how.value_range is not None:
+        of_range = "data.value_range changes nothing, as all pictures are read as 8-bit levels"
     return Source(
         tuple(listed.class_names),
         select("train"),
         HeldBack(load_test),
-        "; ".join(remark for remark in (decoded.remark, listed.remark, said, pages) if remark),
+        "; ".join(remark for remark in (decoded.remark, listed.remark, said, pages, of_range) if remark),
         valid=select("valid") if listed.splits is not None and len(places["valid"]) else None,
         groups_N=None if listed.groups is None else np.asarray(listed.groups)[rows[places["train"]]],
         value_range=None if lowest_highest is None else (float(lowest_highest[0]), float(lowest_highest[1])),

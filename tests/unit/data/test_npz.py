@@ -30,6 +30,7 @@ def test_the_splits_are_those_of_the_file(tmp_path):
         assert source.load_test().images_NCHW[:, 0, 0, 0].tolist() == [10, 11]
         assert found.line(source, source.train, source.valid) == "train 6 (0 3, 1 3), valid 4 (0 2, 1 2), test 2 (0 1, 1 1)"
     assert npz(str(tmp_path), num_channels=3).train.shape == (6, 3, 3, 5)
+    assert npz(str(tmp_path), num_channels=1, value_range=[0, 9]).remark.startswith("data.value_range changes nothing")
 
 
 def test_values_are_scaled_by_those_of_training(tmp_path):

@@ -84,6 +84,12 @@ def test_8_bit_pictures_among_them_are_levels(tmp_path):
     both = torch.cat([source.train.images_NCHW, source.load_test().images_NCHW])[:, 0, 0, 0].tolist()
     assert both.count(50) == 8
     assert source.value_range is not None
+    said = "8 pictures are read as 8-bit levels, such as a/0.bmp; the range of values is that of the others"
+    assert source.remark == said
+    for path in tmp_path.glob("*/*.png"):
+        path.unlink()
+    unused = image_folder(str(tmp_path), **ARGUMENTS, value_range=[0, 100])
+    assert unused.remark == "data.value_range changes nothing, as all pictures are read as 8-bit levels"
 
 
 def test_floating_point_is_refused_without_a_range_even_if_bad_ones_are_skipped(tmp_path):
@@ -211,9 +217,17 @@ def test_what_is_no_picture_is_left_out_and_counted(tmp_path):
         shutil.copytree(tmp_path / "train", tmp_path / name)
     (tmp_path / "labels.csv").touch()
     (tmp_path / "masks").mkdir()
+    os.mkfifo(tmp_path / "train" / "a" / "pipe.png")
     said = lines(image_folder(str(tmp_path), **ARGUMENTS))
     assert said.startswith("train 6 (a 3, b 3), valid 4 (a 2, b 2), test 4 (a 2, b 2); left out: ")
-    for part in ("8 hidden", "2 .txt", "1 without suffix", "1 beside class folders", "1 folder beside train: masks"):
+    for part in (
+        "8 hidden",
+        "2 .txt",
+        "1 without suffix",
+        "1 beside class folders",
+        "1 no file",
+        "1 folder beside train: masks",
+    ):
         assert part in said
 
 
@@ -264,6 +278,13 @@ def test_a_class_folder_that_cannot_be_read_is_an_error(tmp_path, monkeypatch):
 def test_folders_of_splits_are_never_classes(tmp_path, folders, message):
     paint_splits(tmp_path, dict.fromkeys(folders, 2))
     with pytest.raises(ValueError, match=message):
+        image_folder(str(tmp_path), **ARGUMENTS)
+
+
+def test_a_split_beside_the_classes_that_it_has_is_no_class(tmp_path):
+    for folder in ("a", "b", "test/a", "test/b"):
+        paint(tmp_path / folder, "0.png", 1)
+    with pytest.raises(ValueError, match=r"test has folders of classes, such as a, and is beside them; a folder train"):
         image_folder(str(tmp_path), **ARGUMENTS)
 
 
