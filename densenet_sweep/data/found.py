@@ -66,7 +66,8 @@ def contradictions(source: Source, train: Images, valid: Images | None) -> str:
 
 def seen(source: Source) -> np.ndarray | None:
     """Return numbers by which the files of training and validation are found again; None where there are no files."""
-    return None if source.found is None else np.delete(source.found.contents, source.found.test_rows)
+    found = source.found
+    return np.delete(found.contents, found.test_rows) if found is not None and found.are_files else None
 
 
 def _rows(images: Images) -> np.ndarray:

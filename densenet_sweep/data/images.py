@@ -142,6 +142,7 @@ class Found:
         test_rows: of the test pictures.
         test_labels: of the same.
         skipped: what was left out and why, in words.
+        are_files: `contents` are those of whole files, by which a file is known again.
     """
 
     names: Sequence[str]
@@ -149,6 +150,7 @@ class Found:
     test_rows: np.ndarray
     test_labels: np.ndarray
     skipped: str = ""
+    are_files: bool = True
 
 
 @dataclass(frozen=True, eq=False)

@@ -71,6 +71,7 @@ def _source(decoded: Decoded, path: Path) -> Source:
             contents=contents,
             test_rows=rows["test"],
             test_labels=labels[rows["test"]],
+            are_files=False,
         ),
     )
 

@@ -54,6 +54,7 @@ def test_copies_and_a_missing_test_split_are_known(tmp_path):
     assert source.untested.endswith("some.npz: has no test_images")
     assert source.valid is not None
     said = found.line(source, source.train, source.valid)
+    assert found.seen(source) is None  # an array is no file by which a picture could be known again
     assert said.endswith("test 0; 1 of valid is a copy of train's, such as val_images[1] of train_images[2]")
 
 
