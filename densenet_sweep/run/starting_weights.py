@@ -229,7 +229,8 @@ def _reason(error: Exception) -> str:
     """Return why; of torch's page on unsafe files only what matters."""
     if isinstance(error, pickle.UnpicklingError) and "weights_only" in str(error):
         named = re.search(r"GLOBAL (\S+)", str(error))
-        return f"it holds more than tensors{f', {named[1]}' if named else ''}: save model.state_dict() alone"
+        what = f"it holds more than tensors, {named[1]}" if named else "it is none of torch.save, or holds more than tensors"
+        return f"{what}: save model.state_dict() alone"
     return first_line(error)
 
 
