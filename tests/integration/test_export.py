@@ -75,7 +75,7 @@ def test_a_run_becomes_a_file_that_says_what_it_is(command, a_run, form, tmp_pat
     assert first.startswith(f"digits{suffix}: run ")
     assert second == "in: uint8 images (grey) of any size; out: probabilities of 10 classes"
     assert compared[0] == "checked against the original, probabilities differ by"
-    assert [line.split(" for ")[1].split(" (")[0] for line in compared[1:]] == ["images of 8 px", "images that are resized"]
+    assert [line.split(" for ")[1].split(" (")[0] for line in compared[1:]] == ["images of 12 px", "images that are resized"]
     assert max(map(len, typed.out.splitlines())) <= 80
     assert {path.name for path in tmp_path.iterdir()} == {"mlruns", f"digits{suffix}"}
 
@@ -287,7 +287,7 @@ def test_what_cannot_be_exported_is_said_in_one_line(command, a_run, tmp_path):
         (["models:/other/1", "a.pt2", *to], "models:/other/1: no such model in tracking.uri=sqlite:///mlruns/mlflow.db; "),
         (["champion", "a.pt2", *to], "models:/densenet-sweep@champion: no such model in tracking.uri=sqlite:///mlruns/"),
         (["xyzzy", "a.pt2", *to], "xyzzy: no such study; there are "),
-        (["champoin", "a.pt2", *to], "champoin: no such study; there are bare, forgotten, nothing; did you mean champion?"),
+        (["champoin", "a.pt2", *to], "champoin: no such study; there are forgotten, nothing; did you mean champion?"),
         (["nothing", "a.pt2", *to], "nothing: this study has no complete trial yet; densenet-sweep status nothing shows"),
         (["forgotten", "a.pt2", *to], "forgotten: no complete trial of this study keeps its weights; densenet-sweep confirm f"),
         ([bare, "a.pt2", *to, "tracking=none"], "tracking: export reads the model from MLflow, and needs tracking=mlflow"),
