@@ -36,6 +36,7 @@ from hydra_async_sweeper.study import build, enqueue, forecast, other_space, pas
 from hydra_async_sweeper.study import definition as studies
 from hydra_async_sweeper.study import storage as storages
 from hydra_async_sweeper.study.budget import Budget
+from hydra_async_sweeper.study.default_pruner import section_of, section_of_continued
 from hydra_async_sweeper.study.earlier import set_stored
 from hydra_async_sweeper.study.exclusive import exclusive
 from hydra_async_sweeper.study.names import check_study_name
@@ -72,6 +73,7 @@ def sweep(
     options["storage"] = storages.located(options["storage"], Path(config.hydra.runtime.cwd))
     check_options(options)
     directions = studies.directions(options["direction"])
+    options["pruner"] = section_of(options, len(directions))
     passwords.check_password(options["storage"])
     written: Any = OmegaConf.to_container(config.hydra.sweeper, resolve=False)
     passwords.refuse_written(written.get("storage"), "hydra.sweeper.storage")
@@ -214,7 +216,7 @@ def _leaving_nothing(sweep_dir: Path) -> Iterator[None]:
 
 
 def _opened(
-    options: Mapping[str, Any],
+    options: dict[str, Any],
     name: str,
     sweep_dir: Path,
     definition: studies.Definition,
@@ -223,7 +225,10 @@ def _opened(
     fit: "Callable[[optuna.Study], list[optuna.trial.FrozenTrial]]",
     defaults: Mapping[str, Any],
 ) -> "optuna.Study":
-    """Return the study, with its first trials if it is new; commands open it one at a time."""
+    """Return the study, with its first trials if it is new; commands open it one at a time.
+
+    A study that began without a pruner continues so: `options` then names none.
+    """
     study_file.check_file(sweep_dir, options["storage"])
     storage = storages.open_storage(options["storage"], sweep_dir)
     study_file.check_trials(sweep_dir, name, storage, options["storage"])
@@ -243,6 +248,7 @@ def _opened(
         study = studies.open_study(storage, name, definition, reread=reread, allow_change=allow_change)
         if held_to and HELD_TO not in study.user_attrs:
             study.set_user_attr(HELD_TO, held_to)
+        options["pruner"] = section_of_continued(study, options["pruner"])
         enqueue.begin(study, first, earlier, renew)
         searches.record(study, options, defaults)
         if options["repeats"]:

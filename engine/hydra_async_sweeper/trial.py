@@ -20,6 +20,8 @@ RUNG_SECONDS = "rung_seconds"
 AT_RUNGS = "at_rungs"
 # Of a promoted trial: the number of the "trial" that it continues, the "step" after which that one stopped, and its "seconds".
 PROMOTED = "promoted_from"
+# Of a trial that raised `TrialPruned` although `should_prune` had not returned True: it is never promoted after a milestone.
+STOPPED_ITSELF = "stopped_itself"
 
 # Values by override path that, beyond its config, repeat a complete trial exactly.
 REPETITION = "repetition"

@@ -1,61 +1,89 @@
-"""Milestones: the steps of one training at which trials that report each step are compared, stopped and later promoted.
+"""Milestones: the steps of one training at which trials that report as they train are compared, stopped and later promoted.
 
 For a task without rungs of its own. Early steps of a long training order its end badly (on LCBench's tasks epoch 1 of 52 with
 -0.22 to 0.40, epoch 3 with 0.45 to 0.89, epoch 9 with 0.65 to 0.97), so nothing is judged before an eighteenth of it.
 """
 
-from collections.abc import Iterable
+import bisect
+import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hydra_async_sweeper.study.rungs import Rungs
-from hydra_async_sweeper.trial import NUM_STEPS
+from hydra_async_sweeper.trial import NUM_STEPS, STOPPED_ITSELF, passed_step
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
-# Of the trials that reach a milestone the best third continues. Chosen, with the shares, by benchmarks/search_regret.py.
-FACTOR = 3
-_SHARES = (18, 6, 2)  # of a training: the milestones are after an 18th, a sixth and a half
+_SHARES = (18, 6, 2)  # of a training: the milestones are after an 18th, a sixth and a half of its reports
 
-# A training of fewer steps is not divided.
-_FEWEST_STEPS = 9
+# A training of fewer reports is not divided.
+_FEWEST_REPORTS = 9
+
+# How close a trial's value is to one that it reported, in relation to it.
+_CLOSE = 1e-3
 
 
-def milestones(num_steps: int) -> list[int]:
-    """Return the milestones of a training of `num_steps`, rising; none for a short one."""
-    if num_steps < _FEWEST_STEPS:
+def milestones(reported: Sequence[int]) -> list[int]:
+    """Return the milestones of a training that reports after these steps, rising; none for a short one."""
+    if len(reported) < _FEWEST_REPORTS:
         return []
-    return sorted({step for share in _SHARES if (step := round(num_steps / share)) >= 1})
+    return sorted({reported[count - 1] for share in _SHARES if (count := round(len(reported) / share)) >= 1})
 
 
 class Length:
     """How long a training is, and how many are complete: an index.
 
     Attributes:
-        steps: those of the first trial that states them (`NUM_STEPS`) or is complete; 0 if there is none.
+        reported: the steps of the longest training that is complete; without any, those from 1 that a trial states
+            (`NUM_STEPS`); empty if none does.
         num_complete: complete trials.
+        returns_a_report: whether the first complete trial returned a value that it had reported.
     """
 
     def __init__(self) -> None:
-        self.steps = 0
+        self.reported: Sequence[int] = ()
         self.num_complete = 0
-        self._first: int | None = None
+        self.returns_a_report = False
+        self._is_known = False
+        self._first: float = math.inf
 
     def update(self, trial: "FrozenTrial") -> None:
         """Take in a trial; see `Index`."""
-        is_complete = trial.state.name == "COMPLETE"
-        self.num_complete += is_complete
-        steps = trial.user_attrs.get(NUM_STEPS) or (max(trial.intermediate_values, default=0) if is_complete else 0)
-        if steps and (self._first is None or trial.number < self._first):
-            self.steps, self._first = steps, trial.number
+        reports = trial.intermediate_values
+        if trial.state.name != "COMPLETE":
+            steps: int = trial.user_attrs.get(NUM_STEPS) or 0
+            if not self._is_known and steps > len(self.reported):
+                self.reported = range(1, steps + 1)
+            return
+        self.num_complete += 1
+        if not self._is_known or max(reports, default=0) > max(self.reported, default=0):
+            self.reported = sorted(reports)
+        self._is_known = True
+        if trial.number < self._first and trial.values:
+            self._first = trial.number
+            self.returns_a_report = any(math.isclose(it, trial.values[0], rel_tol=_CLOSE) for it in reports.values())
 
 
 class Milestones(Rungs):
-    """Where trials stand at the milestones `steps`: an index."""
+    """Where trials stand at the milestones `steps`, by the first report from each on: an index."""
 
     def __init__(self, direction: str, *steps: int) -> None:
         super().__init__(direction)
         self.steps = set(steps)
+        self._rising = sorted(steps)
 
-    def _rungs_of(self, trial: "FrozenTrial") -> Iterable[int]:  # noqa: ARG002
-        return tuple(self.steps)
+    def reached(self, step: int) -> int:
+        """Return the last milestone up to `step`; 0 before the first."""
+        place = bisect.bisect(self._rising, step)
+        return self._rising[place - 1] if place else 0
+
+    def _reports(self, trial: "FrozenTrial") -> dict[int, float]:
+        """Return the trial's report at each milestone that it reached."""
+        reports, passed = trial.intermediate_values, passed_step(trial)
+        rising = sorted(reports)
+        at = {milestone: bisect.bisect_left(rising, milestone) for milestone in self._rising if milestone > passed}
+        return {milestone: reports[rising[place]] for milestone, place in at.items() if place < len(rising)}
+
+    def _stopped_after(self, trial: "FrozenTrial") -> int:
+        return 0 if trial.user_attrs.get(STOPPED_ITSELF) else self.reached(max(trial.intermediate_values, default=0))

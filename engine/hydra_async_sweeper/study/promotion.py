@@ -12,7 +12,7 @@ import optuna
 
 from hydra_async_sweeper.optuna_private import storage_of
 from hydra_async_sweeper.study.exclusive import exclusive
-from hydra_async_sweeper.study.milestones import FACTOR, Length, Milestones, milestones
+from hydra_async_sweeper.study.milestones import Length, Milestones, milestones
 from hydra_async_sweeper.study.pruners import BestSharePruner, check_whole
 from hydra_async_sweeper.study.rungs import Rung, Rungs
 from hydra_async_sweeper.study.state import state_of
@@ -41,15 +41,23 @@ class PromotionPruner(BestSharePruner):
         num_left: how many trials the budget had room for when the present one was requested, including it.
     """
 
-    def __init__(self, reduction_factor: int = 9, at_least: int = 3) -> None:
-        """Set the reduction factor, and how many trials continue at least: the last ones of the budget are reserved for them.
+    def __init__(self, reduction_factor: int = 9, at_least: int = 3, milestone_factor: int = 3) -> None:
+        """Set after which share of the trials one continues: after a rung, and after a milestone of a task without rungs.
+
+        Args:
+            reduction_factor: of so many trials one continues after the first rung.
+            at_least: how many trials continue at least: the last ones of the budget are reserved for them.
+            milestone_factor: of so many trials that reach a milestone one continues.
 
         Raises:
-            SweepError: `reduction_factor` is not a whole number of at least 1, or `at_least` not one of at least 0.
+            SweepError: a factor is not a whole number of at least 1, or `at_least` not one of at least 0.
         """
         super().__init__(reduction_factor)
         check_whole("at_least", at_least, 0)
+        check_whole("milestone_factor", milestone_factor, 1)
         self._at_least = at_least
+        self._of_milestones = milestone_factor
+        self._judgements: set[tuple[int, int]] = set()  # trials by number, and milestones
         self.num_left = math.inf
 
     def prune(self, study: "Study", trial: "FrozenTrial") -> bool:
@@ -84,15 +92,19 @@ class PromotionPruner(BestSharePruner):
         return None
 
     def _stops_at_a_milestone(self, study: "Study", trial: "FrozenTrial") -> bool:
-        step = max(trial.intermediate_values, default=0)
-        if step <= passed_step(trial) or _is_named_by_the_user(trial):
+        state = state_of(study)
+        length = state.index(Length)
+        steps = milestones(length.reported)
+        index = state.index(Milestones, study.direction.name, *steps)
+        last = index.reached(max(trial.intermediate_values, default=0))
+        judgement = trial.number, last
+        if last <= passed_step(trial) or judgement in self._judgements or _is_named_by_the_user(trial):
             return False
-        length = state_of(study).index(Length)
-        steps = milestones(length.steps)
-        if step not in steps or length.num_complete + self.num_left <= self._at_least:
+        if max(trial.intermediate_values) >= length.reported[-1] or length.num_complete + self.num_left <= self._at_least:
             return False
-        rung = state_of(study).index(Milestones, study.direction.name, *steps).at(step)
-        return not rung.is_among_the_best(trial.number, rung.num_judged // FACTOR)
+        self._judgements.add(judgement)
+        rung = index.at(last)
+        return not rung.is_among_the_best(trial.number, rung.num_judged // self._of_milestones)
 
     def _promotable_after_a_milestone(self, study: "Study") -> "FrozenTrial | None":
         """Return the best that stopped at the last milestone where it is among those that continue; see `promotable`.
@@ -101,12 +113,13 @@ class PromotionPruner(BestSharePruner):
         """
         state = state_of(study)
         length = state.index(Length)
-        steps = milestones(length.steps)
+        steps = milestones(length.reported)
         index = state.index(Milestones, study.direction.name, *steps)
         is_last_chance = length.num_complete + self.num_left <= self._at_least
         for rung in (index.at(step) for step in reversed(steps)):
             number = rung.best_stopped
-            if number is not None and (is_last_chance or rung.is_among_the_best(number, rung.num_judged // FACTOR)):
+            num_chosen = rung.num_judged // self._of_milestones
+            if number is not None and (is_last_chance or rung.is_among_the_best(number, num_chosen)):
                 return state.trials[number]
         return None
 

@@ -2,7 +2,6 @@
 
 import bisect
 import math
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import optuna
@@ -84,14 +83,10 @@ class Rungs:
 
     def update(self, trial: "FrozenTrial") -> None:
         """Take in a trial; see `Index`."""
-        number, reports = trial.number, trial.intermediate_values
-        rungs = self._rungs_of(trial)
-        self.steps.update(rungs)
+        number, losses = trial.number, {step: self._sign * value for step, value in self._reports(trial).items()}
         if PROMOTED in trial.user_attrs:
             self._promoted.add(trial.user_attrs[PROMOTED]["trial"])
-            self.at(passed_step(trial)).promote(trial.user_attrs[PROMOTED]["trial"])
-        passed = passed_step(trial)
-        losses = {step: self._sign * reports[step] for step in rungs if step in reports and step > passed}
+            self.at(self.reached(passed_step(trial))).promote(trial.user_attrs[PROMOTED]["trial"])
         before = self._judged.pop(number, {})
         for step in before.keys() | losses.keys():
             if before.get(step) != losses.get(step):
@@ -99,14 +94,24 @@ class Rungs:
         if not trial.state.is_finished():
             self._judged[number] = losses
         elif trial.state == optuna.trial.TrialState.PRUNED and number not in self._promoted:
-            last = max(reports, default=0)
+            last = self._stopped_after(trial)
             if last in losses:
                 self.at(last).stop(number)
 
-    def _rungs_of(self, trial: "FrozenTrial") -> Iterable[int]:
-        """Return the steps after which the trial is judged."""
-        rungs: Iterable[int] = trial.user_attrs.get(RUNGS, ())
-        return rungs
+    def reached(self, step: int) -> int:
+        """Return the rung after which a trial stopped that stopped at `step`."""
+        return step
+
+    def _reports(self, trial: "FrozenTrial") -> dict[int, float]:
+        """Return the trial's report at each rung that it trained itself."""
+        rungs = trial.user_attrs.get(RUNGS, ())
+        self.steps.update(rungs)
+        reports, passed = trial.intermediate_values, passed_step(trial)
+        return {step: reports[step] for step in rungs if step in reports and step > passed}
+
+    def _stopped_after(self, trial: "FrozenTrial") -> int:
+        """Return the rung after which the pruner stopped the trial, which ended early; 0 if it did not."""
+        return max(trial.intermediate_values, default=0)
 
     def _key(self, loss: float, number: int) -> Key:
         return (True, 0.0, number) if math.isnan(loss) else (False, loss, number)

@@ -44,6 +44,7 @@ class RunningTrial:
         self._lease = lease
         self._interruption = interruption
         self._reported = set(before.intermediate_values)
+        self.decision: bool | None = None  # the pruner's last one; None if the task has not asked for any
 
     @property
     def is_judged(self) -> bool:
@@ -88,7 +89,8 @@ class RunningTrial:
         """Return the pruner's decision; False without one."""
         if not self.is_judged:
             return False
-        return self._study.pruner.prune(self._study, storage_of(self._study).get_trial(id_of(self._trial)))
+        self.decision = bool(self._study.pruner.prune(self._study, storage_of(self._study).get_trial(id_of(self._trial))))
+        return self.decision
 
     def constrain(self, name: str, excess: float) -> None:
         """Record a constraint for the sampler; the first value for a name counts."""

@@ -33,7 +33,7 @@ from hydra_async_sweeper.study.ranking import best_first
 from hydra_async_sweeper.study.retry import is_full_disk, wait_out
 from hydra_async_sweeper.study.state import state_of
 from hydra_async_sweeper.study.storage import open_storage, wait_for_storage
-from hydra_async_sweeper.trial import TrialLost, running
+from hydra_async_sweeper.trial import STOPPED_ITSELF, TrialLost, running
 from hydra_async_sweeper.workers import trial_clock, trial_log
 from hydra_async_sweeper.workers.composer import Composer
 from hydra_async_sweeper.workers.interruption import Interruption, TrialOvertime
@@ -207,6 +207,9 @@ class Worker:
         from optuna.exceptions import UpdateFinishedTrialError
         from optuna.trial import TrialState
 
+        from hydra_async_sweeper.study.auto_pruner import AutoPruner, remark
+        from hydra_async_sweeper.study.promotion import PromotionPruner
+
         values = self._all_values(trial)
         before = storage_of(study).get_trial(id_of(trial))
         handle = RunningTrial(study, trial, lease, interruption, before)
@@ -233,6 +236,8 @@ class Worker:
         lease.release()
         try:
             handle.check_lease()
+            if state == "PRUNED" and not handle.decision and isinstance(study.pruner, PromotionPruner):
+                trial.set_user_attr(STOPPED_ITSELF, True)
             if reason is not None:
                 trial.set_user_attr("reason", reason)
             trial.set_user_attr(FINISHED_BEFORE, num_finished(study))
@@ -241,6 +246,8 @@ class Worker:
             log.warning("%s; what it does counts", lost)
             return
         trial_log.end(study, storage_of(study).get_trial(id_of(trial)), self.settings.sweep_dir)
+        if handle.decision is not None and isinstance(study.pruner, AutoPruner) and (line := remark(study, trial.number)):
+            log.info(line)
         self._emit_end(study, trial.number, {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}[state], reason)
 
     def _end_exited(self, study: "optuna.Study", lease: Lease, raised: BaseException) -> None:

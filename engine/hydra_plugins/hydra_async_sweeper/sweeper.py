@@ -41,7 +41,7 @@ class AsyncOptunaConf:
 
     _target_: Target = OURS
     _recursive_: bool = False
-    defaults: list[Any] = field(default_factory=lambda: ["_self_", {"sampler": "tpe"}, {"pruner": "none"}])
+    defaults: list[Any] = field(default_factory=lambda: ["_self_", {"sampler": "tpe"}, {"pruner": "auto"}])
     sampler: Any = None
     pruner: Any = None
     # minimize or maximize, or a list of them, one per objective
@@ -109,6 +109,12 @@ _SAMPLERS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 _PRUNERS: dict[str, dict[str, Any]] = {
+    # promotion at milestones for a task that asks `should_prune`, where it pays; null: chosen from n_trials
+    "auto": {
+        "_target_": "hydra_async_sweeper.study.auto_pruner.AutoPruner",
+        "at_least": None,
+        "milestone_factor": None,
+    },
     "none": {"_target_": "optuna.pruners.NopPruner"},
     "median": {"_target_": "optuna.pruners.MedianPruner", "n_startup_trials": 5, "n_warmup_steps": 1},
     # With few trials and uninformative early epochs, factor 2 finds more than 3 (benchmarks/search_efficiency.py).
@@ -128,6 +134,7 @@ _PRUNERS: dict[str, dict[str, Any]] = {
         "_target_": "hydra_async_sweeper.study.promotion.PromotionPruner",
         "reduction_factor": 9,
         "at_least": 3,
+        "milestone_factor": 3,
         "one_in": None,
     },
     "threshold": {"_target_": "optuna.pruners.ThresholdPruner", "lower": None, "upper": None, "n_warmup_steps": 0},

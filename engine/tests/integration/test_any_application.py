@@ -10,6 +10,7 @@ import yaml
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import ConfigCompositionException
 from hydra.experimental.callback import Callback
+from hydra_async_sweeper import TrialPruned, current_trial
 from hydra_async_sweeper.errors import SweepError
 from omegaconf import OmegaConf
 
@@ -47,6 +48,36 @@ def typed_best(application, sweep="sweep") -> list[str]:
     words = shlex.split(line.removeprefix("#   "))
     assert words[:2] == ["python", "src/app.py"]
     return words[2:]
+
+
+def curve(*, asks: bool):
+    """Return a task that reports 18 steps, and stops where the pruner says so if it `asks`."""
+
+    def task(config):
+        trial = current_trial()
+        for step in range(1, 19):
+            trial.report(config.x * step, step)
+            if asks and trial.should_prune():
+                raise TrialPruned
+        return config.x * 18
+
+    return task
+
+
+def test_by_default_trials_stop_and_continue_where_a_task_asks_and_are_all_complete_where_it_does_not(application, capsys):
+    typed = [
+        "x=interval(0,1)",
+        "hydra.sweeper.direction=maximize",
+        "hydra.sweeper.n_trials=10",
+        "hydra.sweeper.trial_files=none",
+    ]
+    application.run(curve(asks=True), *typed)
+    states = [trial.state.name for trial in application.study().trials]
+    assert len(states) == 10
+    assert min(states.count("COMPLETE"), states.count("PRUNED")) >= 2
+    assert capsys.readouterr().out.count("hydra/sweeper/pruner=none trains each to its end") == 1
+    application.run(curve(asks=False), *typed, "hydra.sweep.dir=silent")
+    assert [trial.state.name for trial in application.study("silent").trials] == ["COMPLETE"] * 10
 
 
 def test_where_every_trial_may_fail_a_sweep_ends(application):

@@ -1,22 +1,24 @@
 import math
 import threading
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 import optuna
 import pytest
 from hydra_async_sweeper.errors import SweepError
+from hydra_async_sweeper.study.auto_pruner import AutoPruner, remark
 from hydra_async_sweeper.study.milestones import Length, milestones
 from hydra_async_sweeper.study.promotion import PromotionPruner, promote
 from hydra_async_sweeper.study.storage import open_storage
-from hydra_async_sweeper.trial import NUM_STEPS, PROMOTED, RUNG_SECONDS, RUNGS, SECONDS
+from hydra_async_sweeper.trial import NUM_STEPS, PROMOTED, RUNG_SECONDS, RUNGS, SECONDS, STOPPED_ITSELF
 from optuna.trial import FrozenTrial, TrialState
 
 
 class Sweep:
     """A study whose trials are trained, judged and promoted as a worker does it."""
 
-    def __init__(self, *, direction="maximize", rungs=(1,), **arguments):
-        self.study = optuna.create_study(direction=direction, pruner=PromotionPruner(**arguments))
+    def __init__(self, *, direction="maximize", rungs=(1,), kind=PromotionPruner, **arguments):
+        self.study = optuna.create_study(direction=direction, pruner=kind(**arguments))
         self.sign = 1 if direction == "maximize" else -1
         self.rungs = list(rungs)
 
@@ -134,18 +136,24 @@ def test_what_is_known_of_a_trial_goes_on_with_it():
 class Plain(Sweep):
     """A study whose task reports each step of one training, from 1 to 18, and may begin anew."""
 
-    def run(self, early: float, end: float = 0.0, num_left: float = math.inf) -> FrozenTrial:
+    def run(self, early: float, end: float = 0.0, num_left: float = math.inf, returned: float | None = None) -> FrozenTrial:
         """Run one trial with the value `early` up to step 8 and `end` from then on."""
         self.study.pruner.num_left = num_left
         promote(self.study, self.study.pruner)
         trial = self.study.ask({"x": optuna.distributions.FloatDistribution(0, 1)})
+        if self.train_to(trial, range(1, 19), early, end):
+            return self.study.tell(trial, state=TrialState.PRUNED)
+        return self.study.tell(trial, self.sign * end if returned is None else returned)
+
+    def train_to(self, trial: optuna.Trial, steps: Iterable[int], early: float, end: float = 0.0) -> bool:
+        """Report these steps until the trial is to stop, and return whether it is."""
         passed = trial.user_attrs.get(PROMOTED, {"step": 0})["step"]
-        for step in range(1, 19):
+        for step in steps:
             if step > passed:
                 trial.report(self.sign * (early if step < 9 else end), step)
             if trial.should_prune():
-                return self.study.tell(trial, state=TrialState.PRUNED)
-        return self.study.tell(trial, self.sign * end)
+                return True
+        return False
 
 
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
@@ -163,19 +171,27 @@ def test_without_rungs_the_best_third_continues_at_each_milestone(direction):
 
 
 def test_a_short_training_has_no_milestones():
-    assert [milestones(num) for num in (0, 8, 9, 52, 1000)] == [[], [], [2, 4], [3, 9, 26], [56, 167, 500]]
+    lengths = (0, 8, 9, 52, 1000)
+    assert [milestones(range(1, num + 1)) for num in lengths] == [[], [], [2, 4], [3, 9, 26], [56, 167, 500]]
+    # Shares of the reports, whatever the task counts.
+    assert milestones(range(500, 10_000, 500)) == [500, 1500, 5000]
 
 
-def test_the_length_of_a_training_is_annotated_or_that_of_a_complete_one():
-    def length_of(**trial):
-        length = Length()
+def length_of(*trials):
+    length = Length()
+    for trial in trials:
         length.update(optuna.trial.create_trial(**trial))
-        return length.steps
+    return length
 
-    reports = {1: 0.0, 52: 0.0}
-    assert length_of(state=TrialState.RUNNING, intermediate_values=reports) == 0
-    assert length_of(state=TrialState.RUNNING, user_attrs={NUM_STEPS: 30}) == 30
-    assert length_of(state=TrialState.COMPLETE, value=0.0, intermediate_values=reports) == 52
+
+def test_the_length_of_a_training_is_that_of_the_longest_complete_one_or_annotated():
+    stated = {"state": TrialState.RUNNING, "user_attrs": {NUM_STEPS: 30}}
+    complete = {"state": TrialState.COMPLETE, "value": 0.0, "intermediate_values": {2: 0.0, 4: 0.0}}
+    longer = {**complete, "intermediate_values": {2: 0.0, 4: 0.0, 6: 1.0}}
+    assert length_of({"state": TrialState.RUNNING, "intermediate_values": {1: 0.0}}).reported == ()
+    assert length_of(stated).reported == range(1, 31)
+    assert length_of(stated, complete).reported == [2, 4] == length_of(complete, stated).reported
+    assert length_of(complete, longer, complete).reported == [2, 4, 6]
 
 
 def test_the_last_trials_of_the_budget_complete_what_got_furthest():
@@ -185,6 +201,83 @@ def test_the_last_trials_of_the_budget_complete_what_got_furthest():
     ]  # fmt: skip
     assert [sweep.run(0.0, 0.9, num_left=2).state.name, sweep.run(0.0, 0.8, num_left=1).state.name] == ["COMPLETE"] * 2
     assert sweep.origins() == {4: 1, 5: 2}
+
+
+def test_workers_that_began_before_the_length_was_known_are_judged_as_soon_as_it_is():
+    sweep = Plain(at_least=3)
+    trials = [sweep.study.ask() for _ in range(4)]
+    for trial, early in zip(trials, (0.5, 0.6, 0.4, 0.3), strict=True):
+        assert not sweep.train_to(trial, range(1, 5), early)
+    assert not sweep.train_to(trials[0], range(5, 19), 0.5)
+    sweep.study.tell(trials[0], 0.0)
+    # By their reports after 3 steps, of four the best one continues, and is judged next after 9; of those there, none.
+    assert [sweep.train_to(it, [5], 0.9) for it in trials[1:]] == [False, True, True]
+    sweep.study.tell(trials[3], state=TrialState.PRUNED)
+    sweep.study.tell(trials[2], state=TrialState.PRUNED)
+    assert not sweep.train_to(trials[1], range(6, 9), 0.6)
+    assert sweep.train_to(trials[1], [9], 0.6, 0.5)
+    sweep.study.tell(trials[1], state=TrialState.PRUNED)
+    # On the last chance the best by the milestone are promoted, from where they stopped.
+    promoted = [sweep.run(0.0, num_left=left).user_attrs[PROMOTED] for left in (2, 1)]
+    assert [(it["trial"], it["step"]) for it in promoted] == [(1, 9), (2, 5)]
+
+
+def test_a_task_that_reports_some_steps_is_judged_at_the_first_after_a_milestone():
+    sweep = Plain(at_least=0)
+    every_other = range(2, 37, 2)
+    first = sweep.study.ask()
+    assert not sweep.train_to(first, every_other, 0.5)
+    sweep.study.tell(first, 0.0)
+    assert sweep.study.pruner.promotable(sweep.study) is None
+    second = sweep.study.ask()
+    assert sweep.train_to(second, every_other, 0.4)
+    assert sweep.study.tell(second, state=TrialState.PRUNED).intermediate_values == {2: 0.4}
+
+
+def test_after_its_last_step_a_trial_is_complete():
+    sweep = Plain(at_least=0)
+    sweep.run(0.5)
+    late = sweep.study.ask()
+    late.report(0.0, 18)
+    assert not late.should_prune()
+
+
+def test_by_default_nothing_is_stopped_where_a_task_returns_what_it_did_not_report():
+    sweep = Plain(kind=AutoPruner)
+    assert [sweep.run(0.9 - index / 10, returned=5.0).state.name for index in range(4)] == ["COMPLETE"] * 4
+    assert remark(sweep.study, 1) is None
+    sweep = Plain(kind=AutoPruner)
+    sweep.run(0.9, returned=5.0)
+    assert remark(sweep.study, 0).startswith("trial 0 returned a value that it had not reported, so none is stopped early; ")
+
+
+def test_by_default_trials_stop_at_milestones_and_the_first_one_says_so():
+    sweep = Plain(kind=AutoPruner)
+    assert [sweep.run(value).state.name for value in (0.5, 0.4, 0.3)] == ["COMPLETE", "PRUNED", "PRUNED"]
+    assert [remark(sweep.study, number) for number in (0, 2)] == [None, None]
+    sweep = Plain(kind=AutoPruner)
+    sweep.run(0.5)
+    sweep.run(0.4)
+    assert remark(sweep.study, 1) == (
+        "trial 1 stopped at step 1, and is promoted later if it is among the best; "
+        "hydra/sweeper/pruner=none trains each to its end"
+    )
+
+
+def test_by_default_a_task_with_rungs_is_not_judged():
+    sweep = Sweep(kind=AutoPruner, rungs=(1, 3))
+    assert [sweep.train(value, value).state.name for value in (0.5, 0.4, 0.3, 0.2)] == ["COMPLETE"] * 4
+
+
+def test_a_trial_that_stopped_itself_is_not_promoted_after_a_milestone():
+    sweep = Plain(at_least=3)
+    sweep.run(0.5)
+    trial = sweep.study.ask()
+    trial.report(0.9, 1)
+    trial.set_user_attr(STOPPED_ITSELF, True)
+    sweep.study.tell(trial, state=TrialState.PRUNED)
+    sweep.study.pruner.num_left = 1
+    assert sweep.study.pruner.promotable(sweep.study) is None
 
 
 def test_a_failed_trial_is_not_promoted():

@@ -1,0 +1,59 @@
+import logging
+
+import optuna
+import pytest
+from hydra_async_sweeper.study import searches
+from hydra_async_sweeper.study.build import pruner
+from hydra_async_sweeper.study.default_pruner import section_of, section_of_continued
+from hydra_async_sweeper.study.enqueue import WARM_START
+from optuna.trial import TrialState, create_trial
+
+AUTO = {"_target_": "hydra_async_sweeper.study.auto_pruner.AutoPruner", "at_least": None, "milestone_factor": None}
+NONE = {"_target_": "optuna.pruners.NopPruner"}
+OPTIONS = {
+    "pruner": AUTO, "sampler": {"_target_": "optuna.samplers.TPESampler"}, "n_trials": 20, "patience": None, "repeats": False,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "num_objectives"),
+    [
+        ({}, 2),
+        ({"n_trials": 9}, 1),
+        ({"patience": 5}, 1),
+        ({"repeats": True}, 1),
+        ({"sampler": {"_target_": "optuna.samplers.GridSampler"}}, 1),
+        ({"sampler": {"_target_": "my_package.Sampler"}}, 1),
+    ],
+)
+def test_where_it_does_not_pay_every_trial_is_complete(changes, num_objectives):
+    assert section_of({**OPTIONS, **changes}, num_objectives) == NONE
+
+
+def test_of_few_trials_more_continue():
+    chosen = {num: section_of({**OPTIONS, "n_trials": num}, 1) for num in (12, 20, 100)}
+    assert [(it["at_least"], it["milestone_factor"]) for it in chosen.values()] == [(3, 2), (5, 2), (5, 3)]
+    assert pruner(chosen[12], 1)
+    typed = {**AUTO, "milestone_factor": 4}
+    assert section_of({**OPTIONS, "pruner": typed}, 1)["milestone_factor"] == 4
+
+
+def test_a_pruner_that_is_named_stays():
+    assert section_of({**OPTIONS, "pruner": NONE, "n_trials": 1}, 2) == NONE
+
+
+def test_a_study_that_began_without_it_continues_without_a_pruner(caplog):
+    caplog.set_level(logging.INFO, "hydra_async_sweeper")
+    study = optuna.create_study(study_name="mine")
+    study.enqueue_trial({"x": 1})
+    study.add_trial(create_trial(value=0.0, user_attrs={WARM_START: "other/1"}))
+    assert section_of_continued(study, AUTO) == AUTO
+    study.add_trial(create_trial(state=TrialState.RUNNING, intermediate_values={1: 0.5}))
+    assert section_of_continued(study, AUTO) == NONE  # of an earlier version, which recorded no search
+    searches.record(study, {**OPTIONS, "pruner": NONE}, {})
+    assert section_of_continued(study, AUTO) == NONE
+    assert "study mine began without hydra/sweeper/pruner=auto, and continues with none" in caplog.text
+    median = {"_target_": "optuna.pruners.MedianPruner"}
+    assert section_of_continued(study, median) == median
+    searches.record(study, {**OPTIONS, "n_trials": 30}, {})
+    assert section_of_continued(study, AUTO) == AUTO
