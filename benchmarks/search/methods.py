@@ -1,5 +1,6 @@
 """Search methods as a user chooses them: a sampler's and a pruner's section, by the names of their options."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
+from hydra_async_sweeper.study.default_pruner import section_of
 from omegaconf import OmegaConf
 from replay import Job, Ledger, sweep
 
@@ -34,8 +36,9 @@ class Method:
     takes_rungs: bool = False
     annotates: bool = False
 
-    def trials(self, task: Task, seed: int) -> Callable[[Ledger], Iterator[Job]]:
-        """Return the trials of a sweep of the task."""
+    def trials(self, task: Task, seed: int, n_trials: float = math.inf) -> Callable[[Ledger], Iterator[Job]]:
+        """Return the trials of a sweep of the task: `n_trials`, on which the default pruner depends."""
+        options = {"pruner": self.pruner, "sampler": self.sampler, "n_trials": n_trials, "patience": None, "repeats": False}
         rungs = task.rungs if self.takes_rungs else ()
 
         def look_up(parameters: Mapping[str, Any]) -> Any:
@@ -43,7 +46,7 @@ class Method:
             return curves if self.takes_rungs else curves[-1:]
 
         return sweep(
-            look_up, task.space, self.sampler, self.pruner,
+            look_up, task.space, self.sampler, section_of(options, num_objectives=1), n_trials=n_trials,
             num_epochs=task.num_steps, seed=seed, rungs=rungs, resumes=self.resumes, annotates=self.annotates,
         )  # fmt: skip
 
@@ -65,12 +68,12 @@ def defaults() -> tuple[Section, Section, list[int]]:
 
 def of_plain_tasks() -> dict[str, Method]:
     """Return the methods for a task that reports each step of one training; the baseline is TPE."""
-    tpe, none, promotion = section("sampler", "tpe"), section("pruner", "none"), section("pruner", "promotion")
+    tpe, none, auto = section("sampler", "tpe"), section("pruner", "none"), section("pruner", "auto")
     return {
         "random": Method(section("sampler", "random"), none),
         "TPE": Method(tpe, none),
-        "TPE, promotion": Method(tpe, promotion),
-        "TPE, promotion, steps annotated": Method(tpe, promotion, annotates=True),
+        "our default": Method(tpe, auto),
+        "TPE, promotion, steps annotated": Method(tpe, section("pruner", "promotion"), annotates=True),
         "TPE, asha": Method(tpe, section("pruner", "asha")),
         "TPE, hyperband": Method(tpe, section("pruner", "hyperband")),
     }
@@ -78,7 +81,7 @@ def of_plain_tasks() -> dict[str, Method]:
 
 def of_synthetic_tasks() -> dict[str, Method]:
     """Return the few of `of_plain_tasks` that matter most."""
-    return {name: method for name, method in of_plain_tasks().items() if name in ("random", "TPE", "TPE, promotion")}
+    return {name: method for name, method in of_plain_tasks().items() if name in ("random", "TPE", "our default")}
 
 
 def of_tasks_with_rungs() -> dict[str, Method]:

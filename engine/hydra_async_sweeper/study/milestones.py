@@ -21,7 +21,7 @@ _SHARES = (18, 6, 2)  # of a training: the milestones are after an 18th, a sixth
 _FEWEST_REPORTS = 9
 
 # How close a trial's value is to one that it reported, in relation to it.
-_CLOSE = 1e-3
+_CLOSE = 1e-6
 
 
 def milestones(reported: Sequence[int]) -> list[int]:

@@ -64,7 +64,7 @@ def curve(*, asks: bool):
     return task
 
 
-def test_by_default_trials_stop_and_continue_where_a_task_asks_and_are_all_complete_where_it_does_not(application, capsys):
+def test_by_default_trials_stop_where_a_task_asks_and_are_complete_where_it_does_not(application, capsys):
     typed = [
         "x=interval(0,1)",
         "hydra.sweeper.direction=maximize",
