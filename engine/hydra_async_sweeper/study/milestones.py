@@ -45,21 +45,21 @@ class Length:
         self.reported: Sequence[int] = ()
         self.num_complete = 0
         self.returns_a_report = False
-        self._is_known = False
-        self._first: float = math.inf
+        self._longest: tuple[int, int] | None = None  # its last step, and its number, negated: the first of several
+        self._first = math.inf
 
     def update(self, trial: "FrozenTrial") -> None:
         """Take in a trial; see `Index`."""
         reports = trial.intermediate_values
         if trial.state.name != "COMPLETE":
             steps: int = trial.user_attrs.get(NUM_STEPS) or 0
-            if not self._is_known and steps > len(self.reported):
+            if self._longest is None and steps > len(self.reported):
                 self.reported = range(1, steps + 1)
             return
         self.num_complete += 1
-        if not self._is_known or max(reports, default=0) > max(self.reported, default=0):
-            self.reported = sorted(reports)
-        self._is_known = True
+        length = max(reports, default=0), -trial.number
+        if self._longest is None or length > self._longest:
+            self.reported, self._longest = sorted(reports), length
         if trial.number < self._first and trial.values:
             self._first = trial.number
             self.returns_a_report = any(math.isclose(it, trial.values[0], rel_tol=_CLOSE) for it in reports.values())
