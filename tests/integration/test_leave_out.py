@@ -1,13 +1,17 @@
 """`confirm --leave-out`: from a sweep over a table of pictures to a result for each site, in this process."""
 
 import json
+import math
+from statistics import mean, stdev
 
 import numpy as np
 import optuna
 import pandas as pd
+import pytest
 from hydra_async_sweeper.study.storage import open_storage
 from PIL import Image
 
+from densenet_sweep.confirm import pairs
 from densenet_sweep.python_api.model import of_run
 
 TINY = ("device=cpu", "precision=fp32", "tracking=none", "hydra/launcher=basic")
@@ -48,15 +52,32 @@ def test_the_best_is_trained_without_each_site_and_tested_on_it(command, tmp_pat
     assert "on average over 2 values of site" in typed.out
     assert "champion" not in typed.out.lower()
     assert "no thresholds: trial 0 of study sites chose them on pictures that may be among those" in typed.out
-    again = command("confirm", "sites", "--new-splits", "--top=1", "--seeds=2", *TINY)
-    assert again.exit_code == 0, again.err
-    folder = tmp_path / "outputs" / "confirmations" / "sites-confirmation-on-new-splits-of-1"
-    trials = optuna.load_study(study_name=folder.name, storage=open_storage(None, folder)).trials
-    assert [trial.params["data.split_seed"] for trial in trials] == [1000, 1001]
-    [first, second] = [(folder / str(number) / "artifacts" / "config.yaml").read_text() for number in (0, 1)]
-    assert first.replace("1000", "1001") == second
     folder = tmp_path / "outputs" / "confirmations" / "sites-without-each-site-of-1"
     assert f"Trial 0: test accuracy {kept['means']['0']:.4f}" in command("compare", folder.name).out
+
+
+def test_on_new_splits_seeds_are_added_until_it_is_decided_split_by_split(command, tmp_path, monkeypatch):
+    monkeypatch.setattr(pairs, "LEVEL", -1.0)  # nothing is significant
+    paint(tmp_path)
+    assert command(*(word.replace("n_trials=1", "n_trials=2") for word in SWEEP)).exit_code == 0
+    typed = command("confirm", "sites", "--new-splits", "--until-decided", "--top=2", "--seeds=4", *TINY)
+    assert typed.exit_code == 0, typed.err
+    folder = tmp_path / "outputs" / "confirmations" / "sites-confirmation-on-new-splits-of-2"
+    trials = optuna.load_study(study_name=folder.name, storage=open_storage(None, folder)).trials
+    splits = [trial.params["data.split_seed"] for trial in trials]
+    assert splits == [trial.params["seed"] for trial in trials]
+    assert (sorted(splits[:6]), splits[6:]) == ([1000, 1000, 1001, 1001, 1002, 1002], [1003, 1003])
+    runs = {option: [trial for trial in trials if trial.params["experiment"] == option] for option in ("trial_0", "trial_1")}
+    configs = [(folder / str(trial.number) / "artifacts" / "config.yaml").read_text() for trial in runs["trial_0"]]
+    assert configs[0].replace("1000", "1001") == configs[1]
+    one, other = ([trial.value for trial in found] for found in runs.values())
+    behind = max(mean(one), mean(other)) - min(mean(one), mean(other))
+    error = stdev(a - b for a, b in zip(one, other, strict=True)) * math.sqrt(1 / 4 + 0.2 / 0.8)
+    kept = json.loads((folder / "confirmation.json").read_text())
+    [pair] = kept["pairs"]
+    assert pair["difference"] == pytest.approx(behind)
+    assert pair["half_interval"] == pytest.approx(3.182446 * error)
+    assert "paired t over splits" in typed.out
 
 
 def test_a_champion_carries_the_thresholds_of_its_trial_to_predictions(command, tmp_path):
