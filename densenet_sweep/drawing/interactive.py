@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from densenet_sweep.drawing import parallel, theme
-from densenet_sweep.drawing.png import shortened
+from densenet_sweep.drawing.png import LABEL, shortened
 from densenet_sweep.drawing.scene import Axis, Band, Bars, Curves, Line, Mark, Panel, Parallel, Picture, Points, Surface
 from densenet_sweep.drawing.ticks import decimals, is_number, number, round_places, round_step, text_of
 
@@ -23,7 +23,10 @@ _SYMBOLS = {
 _HEIGHT = 420
 _PANEL_HEIGHT = 320
 _NUM_LEVELS = 14
-_NUM_TICKS = 8
+# As many decimals as the distance between ticks needs, which plotly.js chooses by the height, and again for a zoomed part.
+_DECIMALS = [{"dtickrange": [0.9, None], "value": ".0f"}] + [
+    {"dtickrange": [number(0.9 * 10.0**-places), number(9 * 10.0**-places)], "value": f".{places}f"} for places in range(1, 10)
+]
 _WIDTH_OF_BARS = 5.0
 
 
@@ -55,8 +58,6 @@ def _figure(panel: Panel, height: int) -> dict[str, Any]:
     }
     if panel.title:
         layout["title"] = {"text": text_of(panel.title), "font": {"size": 13}, "x": 0, "xref": "paper", "xanchor": "left"}
-    if panel.y.is_rows:
-        layout["xaxis"]["tickformat"] = "~g"  # so wide that plotly.js puts more ticks on it than on others
     if any(isinstance(mark, Bars) for mark in panel.marks):
         layout["yaxis"] |= {"autorange": "reversed", "automargin": True, "showgrid": False}
         layout["margin"]["r"] = 40
@@ -66,7 +67,7 @@ def _figure(panel: Panel, height: int) -> dict[str, Any]:
 def _axis(axis: Axis, length: int) -> dict[str, Any]:
     # Only names need a margin of unknown width; plotly.js measures it again and again.
     is_named = axis.ticks is not None and any(not is_number(text) for _, text in axis.ticks)
-    title = {"text": text_of(axis.label), "standoff": 8}
+    title = {"text": text_of(shortened(axis.label, LABEL)), "standoff": 8}
     drawn: dict[str, Any] = {"title": title, "automargin": is_named, "zeroline": False}
     if axis.limits is not None:
         drawn["range"] = _range(axis.limits, is_log=axis.is_log)
@@ -90,7 +91,7 @@ def _axis(axis: Axis, length: int) -> dict[str, Any]:
         if axis.limits is not None and axis.limits[1] - axis.limits[0] < _NUM_LEVELS:
             drawn["dtick"] = 1
     elif axis.limits is not None and not axis.is_log and not axis.is_short:
-        drawn["tickformat"] = decimals(round_step((axis.limits[1] - axis.limits[0]) / _NUM_TICKS))
+        drawn["tickformatstops"] = _DECIMALS
     return drawn
 
 

@@ -2,6 +2,7 @@
 
 import math
 import textwrap
+import warnings
 from io import BytesIO
 from typing import Any
 
@@ -11,6 +12,8 @@ from densenet_sweep.drawing.scene import Axis, Band, Bars, Curves, Line, Mark, P
 _MARKERS = {"circle": "o", "ring": "o", "cross": "x", "diamond": "D", "down": "v", "up": "^"}
 _MOST_COLUMNS = 3
 _LABEL_LENGTH = 24
+# Letters of an axis's label.
+LABEL = 44
 # More letters on an x axis are rotated.
 _MOST_LETTERS = 30
 # Inches of a panel of rows.
@@ -57,7 +60,10 @@ def draw(picture: Picture) -> bytes:
             axes.set_ylabel("")
     heading.write(figure)
     file = BytesIO()
-    figure.savefig(file, format="png")
+    with warnings.catch_warnings():
+        # The font lacks emoji and East Asian letters: boxes stand in their places, which a warning would not change.
+        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
+        figure.savefig(file, format="png")
     return file.getvalue()
 
 
@@ -269,7 +275,7 @@ def _set_axis(axes: Any, which: Any, axis: Axis, *, is_x: bool) -> None:
     set_label, set_scale, set_limits = (
         (axes.set_xlabel, axes.set_xscale, axes.set_xlim) if is_x else (axes.set_ylabel, axes.set_yscale, axes.set_ylim)
     )
-    set_label(axis.label, fontsize=10, color=theme.TEXT, parse_math=False)
+    set_label(shortened(axis.label, LABEL), fontsize=10, color=theme.TEXT, parse_math=False)
     if axis.is_log:
         set_scale("log")
         decades = math.log10(axis.limits[1] / axis.limits[0]) if axis.limits else 1.0
