@@ -20,7 +20,7 @@ _SECONDS = 2.0
 
 
 class LivePage:
-    """The current page: its content and its ETag. Made by one thread, read by many."""
+    """The current page: its content and its ETag, and why the last look failed, if it did. Made by one thread, read by many."""
 
     def __init__(self, state: Callable[[], Hashable], make: Callable[[str], str]) -> None:
         """Make the first page.
@@ -30,7 +30,7 @@ class LivePage:
             make: returns the page that has this version.
         """
         self._state, self._make = state, make
-        self._complaint = ""
+        self.complaint = ""
         self._shown = state()
         self._keep()
 
@@ -45,12 +45,12 @@ class LivePage:
             if state != self._shown:
                 self._keep()
                 self._shown = state
-            self._complaint = ""
+            self.complaint = ""
         except Exception as error:  # the storage is away, or written by another version: a later look may succeed
             complaint = " ".join(str(error).split()) or type(error).__name__
-            if complaint != self._complaint:
+            if complaint != self.complaint:
                 log.warning("the page stays as it is: %s", complaint)
-            self._complaint = complaint
+            self.complaint = complaint
 
 
 def serve(page: LivePage, port: int, on_ready: Callable[[str], None]) -> None:
@@ -104,6 +104,7 @@ def _server(page: LivePage, port: int) -> ThreadingHTTPServer:
             self.send_response(status)
             if tag:
                 self.send_header("ETag", tag)
+                self.send_header("X-Stale", "yes" if page.complaint else "no")
                 self.send_header("Cache-Control", "no-cache")
             if status != 304:
                 self.send_header("Content-Type", "text/html; charset=utf-8")

@@ -8,6 +8,8 @@ import datetime
 import functools
 import gzip
 import json
+import logging
+import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,6 +30,8 @@ from densenet_sweep.results.study import Trial
 from densenet_sweep.tracking.store import redacted
 
 __all__ = ["Reported", "check", "page", "reported", "write"]
+
+log = logging.getLogger("densenet_sweep")
 
 # Trials beyond `top` are folded away, and beyond this many left out.
 _MOST_ROWS = 200
@@ -96,7 +100,8 @@ def page(studies: Sequence[Reported], *, top: int = 10, version: str | None = No
     sections = [_section(index, it, top, stills=not is_live) for index, it in enumerate(studies)]
     values = [it.study for it in studies]
     overlaid_picture = overlaid.best_so_far(values)
-    compared = [] if overlaid_picture is None else [_picture(len(studies), drawn_once(overlaid_picture, still=not is_live))]
+    overlaid_drawn = [] if overlaid_picture is None else [drawn_once(overlaid_picture, still=not is_live)]
+    compared = _pictures(len(studies), overlaid_drawn)
     shown = [*compared, *(picture for section in sections for picture in section["pictures"])]
     figures = {panel["id"]: figure for picture in shown for panel, figure in picture["panels"]}
     tables = {
@@ -114,7 +119,7 @@ def page(studies: Sequence[Reported], *, top: int = 10, version: str | None = No
         compared=compared,
         verdict=noise.across(values),
         plotly=_packed_once(plotly.offline.get_plotlyjs),
-        figures=_packed(json.dumps({"figures": figures, "tables": tables}, separators=(",", ":"))),
+        figures=_packed(_as_json({"figures": figures, "tables": tables})),
         style=(_ASSETS / "report.css").read_text(encoding="utf-8"),
         script="\n".join((_ASSETS / name).read_text(encoding="utf-8") for name in (*_SCRIPTS, *_LIVE[:is_live])),
         on_dark=json.dumps(theme.ON_DARK),
@@ -151,7 +156,7 @@ def _section(index: int, reported: Reported, top: int, *, stills: bool) -> dict[
         "top": top,
         "num_left_out": max(len(rows) - _MOST_ROWS, 0),
         "classes": None if best is None else _classes(study.trials[best.number]),
-        "pictures": [_picture(index, it) for it in drawn],
+        "pictures": _pictures(index, drawn),
         "missing": timeline.why_missing(study),
         "confirmed": [_confirmed(it) for it in reported.verdicts],
         "found": _found(index, how_found.describe(reported)),
@@ -195,6 +200,9 @@ def _headline(reported: Reported, best: ranking.Row | None) -> dict[str, Any] | 
     number = ", ".join(value(it) for it in best.values)
     known = "" if error is None else f" ± {error:.4f}"
     about = "" if error is None else ", ± one standard error of the images; the best of many looks better than it is"
+    if num_front := len(reported.study.front):
+        first = reported.study.objectives[0]
+        about = f", the best in {first} of {counted(num_front, 'trial')} on the Pareto front: none of them is the best in all"
     what = f"{', '.join(reported.study.objectives)}, trial {best.number}{about}"
     return {"number": f"{number}{known}", "what": what, "else": "", "params": _named(best.params)}
 
@@ -275,6 +283,26 @@ def _cells(row: ranking.Row, num_objectives: int, parameters: Sequence[str], *, 
     return {"cells": cells, "is_complete": row.is_complete}
 
 
+def _pictures(index: int, drawn: Sequence[Drawn]) -> list[dict[str, Any]]:
+    found = []
+    for it in drawn:
+        try:
+            found.append(_picture(index, it))
+        except Exception as error:  # a picture must not cost the report
+            log.warning("no picture %s in the report (%s: %s)", it.picture.name, type(error).__name__, error)
+    _fill_rows(found)
+    return found
+
+
+def _fill_rows(found: Sequence[dict[str, Any]]) -> None:
+    """Widen each picture that would stand alone in its row of two."""
+    left = None
+    for picture in [*found, {"is_wide": True}]:
+        if picture["is_wide"] and left is not None:
+            left["is_wide"] = True
+        left = None if picture["is_wide"] or left is not None else picture
+
+
 def _picture(index: int, drawn: Drawn) -> dict[str, Any]:
     picture = drawn.picture
     names = [f"figure-{index}-{picture.name}-{number}" for number in range(len(picture.panels))]
@@ -292,6 +320,22 @@ def _picture(index: int, drawn: Drawn) -> dict[str, Any]:
 
 def _symbol(mark: Mark) -> str:
     return mark.symbol if isinstance(mark, Points) else "band" if isinstance(mark, Band) else "line"
+
+
+def _as_json(content: Any) -> str:
+    """Return `content` as a browser reads it: values that are not finite, which JSON does not have, are null."""
+    try:
+        return json.dumps(content, separators=(",", ":"), allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(content), separators=(",", ":"))
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, float):
+        return content if math.isfinite(content) else None
+    if isinstance(content, Mapping):
+        return {name: _finite(it) for name, it in content.items()}
+    return [_finite(it) for it in content] if isinstance(content, list | tuple) else content
 
 
 @functools.cache

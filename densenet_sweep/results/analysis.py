@@ -95,7 +95,7 @@ def sentences(study: Study) -> list[str]:
     saved = saving(study)
     if saved is not None:
         lines.append(
-            f"Pruned trials trained {saved.num_trained} of {counted(saved.num_planned, study.step)}, "
+            f"Pruned trials trained {saved.num_trained:,} of {counted(saved.num_planned, study.step)}, "
             f"which saved about {duration(saved.seconds, in_words=True)}."
         )
     correlations = rank_correlations(study)

@@ -92,7 +92,7 @@ def test_every_picture_is_drawn_without_the_network(page, screenshot, file, sche
     assert page.locator("figure").count() == 12
     assert page.locator("figure.drawn").count() == 12
     assert page.locator(".panels .js-plotly-plot").count() == 1 + 1 + 1 + 2 * (1 + 1 + 3) + 2
-    assert page.locator(".parallel canvas").count() == 2
+    assert page.locator(".parallel canvas").count() == 2 * 2
     assert page.locator("figure img").first.is_hidden()
     assert overflow(page) == 0
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
@@ -120,11 +120,13 @@ def test_a_trial_is_selected_in_the_table_and_every_picture_and_ranges_filter_th
     history = page.locator("figure", has_text="Best validation accuracy")
     assert history.locator(".marks circle").count() == 1
     assert page.locator(".marks circle").count() >= 8
-    rows.nth(1).click()
+    rows.nth(1).press("Enter")  # by keyboard, too, and the focus stays
+    assert page.evaluate("document.activeElement.dataset.id") == rows.nth(1).get_attribute("data-id")
     assert page.locator(".beside th").nth(1).inner_text() == f"trial {best}"
     assert page.locator(".beside .differs").count() > 2
     page.get_by_label("filter growth_rate").fill("8..12")
-    page.get_by_role("button", name="growth_rate").click()  # the largest first
+    page.get_by_role("button", name="growth_rate").press("Enter")  # the largest first
+    assert page.evaluate("document.activeElement.textContent") == "growth_rate"
     page.get_by_role("button", name="show ").click()
     cells = page.locator(".trials tbody tr td:nth-child(5)").all_inner_texts()
     assert set(cells) == {"8", "12"}

@@ -26,6 +26,11 @@ function replacePictures(next) {
       const old = before.get(figure.dataset.name);
       if (!old || panels(old) !== panels(figure)) return document.adoptNode(figure);
       for (const name of ["figcaption", ".legend"]) old.querySelector(name).replaceWith(figure.querySelector(name));
+      const isWide = figure.classList.contains("wide");
+      if (isWide !== old.classList.contains("wide")) {
+        old.classList.toggle("wide", isWide);
+        for (const panel of old.querySelectorAll(".js-plotly-plot")) requestAnimationFrame(() => Plotly.Plots.resize(panel));
+      }
       return old;
     });
     if (after.some((figure, index) => figure !== place.children[index]) || after.length !== place.children.length) place.replaceChildren(...after);
@@ -53,7 +58,8 @@ async function follow() {
         await draw(figuresNow);
         document.documentElement.dataset.updates = ++updates;
       }
-      state.textContent = "Follows the sweep.";
+      const isStale = answer.headers.get("X-Stale") === "yes";
+      state.textContent = isStale ? "The sweep cannot be read now: what you see stays as it is." : "Follows the sweep.";
     } catch (error) {
       console.error(error);
       state.textContent = "No longer served: what you see stays as it is.";

@@ -99,6 +99,7 @@ async function draw(figures) {
         pictures.set(panel.id, figure.parallel ? new ParallelPicture(panel, selection) : new PlotlyPicture(panel, selection));
       }
       await pictures.get(panel.id).draw(figure.parallel ?? figure);
+      await new Promise((done) => setTimeout(done));  // the table answers between two pictures
     }
   }
   document.documentElement.dataset.drawn = "all";

@@ -1,9 +1,11 @@
-// Parallel coordinates on a canvas: lines for trials, a range to brush on each axis.
+// Parallel coordinates: lines for trials on a canvas, what is selected and the axes on one above it, a range to brush on each axis.
+
+const MANY_LINES = 300;  // from so many on they are drawn more lightly
 
 class ParallelPicture {
   constructor(place, selection) {
     Object.assign(this, {place, selection, ranges: new Map(), hovered: null});
-    selection.listeners.push(() => this.paint());
+    selection.listeners.push(() => this.highlight());
     new ResizeObserver(() => this.paint()).observe(place);
   }
 
@@ -13,14 +15,14 @@ class ParallelPicture {
     this.hovered = null;
     const inner = made("div", {});
     inner.style.minWidth = `${figure.axes.length * 86}px`;
-    this.canvas = made("canvas");
+    [this.lines, this.canvas] = [made("canvas"), made("canvas")];
     this.tip = made("div", {className: "tip", hidden: true});
     this.strips = figure.axes.map((axis, index) => {
       const strip = made("div", {className: "axis", title: axis.label});
       strip.onpointerdown = (event) => this.brush(event, index, strip);
       return strip;
     });
-    inner.append(this.canvas, ...this.strips, this.tip);
+    inner.append(this.lines, this.canvas, ...this.strips, this.tip);
     inner.onpointermove = (event) => this.hover(event);
     inner.onpointerleave = () => this.hover(null);
     inner.onclick = () => { if (this.hovered !== null) this.selection.toggle(this.figure.ids[this.hovered]); };
@@ -74,10 +76,12 @@ class ParallelPicture {
       if (range[1] - range[0] < 0.015) this.ranges.delete(index); else this.ranges.set(index, range);
       this.mark(index);
     };
-    strip.onpointermove = (it) => { end(it); this.paint(); };
+    let waiting = null;
+    strip.onpointermove = (it) => { end(it); waiting ??= requestAnimationFrame(() => { waiting = null; this.paint(); }); };
     strip.onpointerup = (it) => {
       end(it);
       strip.onpointermove = strip.onpointerup = null;
+      this.paint();
       this.choose();
     };
   }
@@ -105,43 +109,58 @@ class ParallelPicture {
       }
     }
     this.tip.hidden = this.hovered === null;
-    if (this.hovered !== before) this.paint();
+    if (this.hovered !== before) this.highlight();
   }
 
+  // Return the pen of an empty canvas.
+  pen(canvas) {
+    const ratio = devicePixelRatio || 1;
+    [canvas.width, canvas.height] = [this.width * ratio, this.height * ratio];
+    const pen = canvas.getContext("2d");
+    pen.scale(ratio, ratio);
+    return pen;
+  }
+
+  line(pen, row) {
+    pen.beginPath();
+    let lifted = true;
+    this.figure.columns.forEach((column, index) => {
+      if (column[row] === null) { lifted = true; return; }
+      if (lifted) pen.moveTo(this.x(index), this.y(column[row])); else pen.lineTo(this.x(index), this.y(column[row]));
+      lifted = false;
+    });
+    pen.stroke();
+  }
+
+  // Draw all lines, which takes long where they are many.
   paint() {
     if (!this.figure || !this.inner.clientWidth) return;
-    const ratio = devicePixelRatio || 1;
     [this.width, this.height] = [this.inner.clientWidth, this.inner.clientHeight];
-    [this.canvas.width, this.canvas.height] = [this.width * ratio, this.height * ratio];
     this.strips.forEach((strip, index) => { strip.style.left = `${this.x(index)}px`; });
-    const style = getComputedStyle(document.documentElement);
-    const colour = (name) => style.getPropertyValue(name).trim();
-    const pen = this.canvas.getContext("2d");
-    pen.scale(ratio, ratio);
-    const line = (row) => {
-      pen.beginPath();
-      let lifted = true;
-      this.figure.columns.forEach((column, index) => {
-        if (column[row] === null) { lifted = true; return; }
-        if (lifted) pen.moveTo(this.x(index), this.y(column[row])); else pen.lineTo(this.x(index), this.y(column[row]));
-        lifted = false;
-      });
-      pen.stroke();
-    };
-    const number = this.figure.ids.length;
+    const pen = this.pen(this.lines), isMany = this.figure.ids.length > MANY_LINES;
+    const quiet = getComputedStyle(document.documentElement).getPropertyValue("--quiet").trim();
     const strong = (dark.matches && onDark[this.figure.colour]) || this.figure.colour;
     this.figure.ids.forEach((_, row) => {
       const shade = this.figure.shades[row], isIn = this.passes(row);
-      pen.strokeStyle = isIn && shade > 0 ? strong : colour("--quiet");
-      pen.lineWidth = isIn ? 1 + shade : 0.8;
-      pen.globalAlpha = isIn ? (number > 300 ? 0.12 : 0.35) + 0.5 * shade : number > 300 ? 0.03 : 0.1;
-      line(row);
+      if (isMany && !isIn) return;
+      pen.strokeStyle = isIn && shade > 0 ? strong : quiet;
+      pen.lineWidth = isIn ? 1 + (isMany ? 0.3 : 1) * shade : 0.8;
+      pen.globalAlpha = isIn ? (isMany ? 0.08 : 0.35) + (isMany ? 0.3 : 0.5) * shade : 0.1;
+      this.line(pen, row);
     });
-    pen.globalAlpha = 1;
+    this.highlight();
+  }
+
+  // Draw what is selected or under the pointer, and the axes.
+  highlight() {
+    if (!this.figure || !this.width) return;
+    const style = getComputedStyle(document.documentElement);
+    const colour = (name) => style.getPropertyValue(name).trim();
+    const pen = this.pen(this.canvas);
     pen.strokeStyle = colour("--mark");
     pen.lineWidth = 2.5;
-    this.figure.ids.forEach((id, row) => { if (this.selection.selected.has(id) || row === this.hovered) line(row); });
-    this.labels(pen, colour, style.fontFamily || "sans-serif");
+    this.figure.ids.forEach((id, row) => { if (this.selection.selected.has(id) || row === this.hovered) this.line(pen, row); });
+    this.labels(pen, colour, getComputedStyle(document.body).fontFamily);
   }
 
   labels(pen, colour, family) {
@@ -174,7 +193,7 @@ class ParallelPicture {
       pen.textBaseline = "middle";
       pen.textAlign = index === last ? "left" : "right";
       for (const [share, text] of axis.ticks) {
-        const shown = text.length > 14 ? `${text.slice(0, 12)}…` : text;
+        const shown = text.length > 14 ? `${text.slice(0, 6)}…${text.slice(-7)}` : text;
         write(shown, x + (index === last ? 6 : -6), this.y(share));
       }
     });

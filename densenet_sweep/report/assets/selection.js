@@ -19,7 +19,7 @@ class Selection {
 
   choose(picture, ids) {
     if (ids) this.ranges.set(picture, ids); else this.ranges.delete(picture);
-    this.tell();
+    this.tell(true);
   }
 
   lets(id) {
@@ -27,8 +27,8 @@ class Selection {
     return true;
   }
 
-  tell() {
-    for (const listener of this.listeners) listener();
+  tell(areRanges = false) {
+    for (const listener of this.listeners) listener(areRanges);
   }
 }
 

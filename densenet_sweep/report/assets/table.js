@@ -2,6 +2,8 @@
 
 const SHOWN_AT_ONCE = 50;
 const MOST_BESIDE = 6;
+const LONG = 30;  // letters of a text that a cell may cut
+const IN_ORDER = new Intl.Collator("en", {numeric: true}).compare;
 
 // Return whether a number passes ">= 0.9", "< 3", "0.1..0.5" or "16"; null if the text is none of these.
 function rangeTest(text) {
@@ -38,7 +40,7 @@ class TrialTable {
     place.replaceChildren(controls, made("div", {className: "scroll"}, table), this.more, this.beside);
     this.choices();
     this.header();
-    selection.listeners.push(() => this.show());
+    selection.listeners.push((areRanges) => areRanges ? this.show() : this.mark());
     this.show();
   }
 
@@ -63,7 +65,7 @@ class TrialTable {
   choices() {
     this.menu.replaceChildren(...this.data.columns.map((column, index) => {
       const box = made("input", {type: "checkbox", checked: !this.hidden.has(index)});
-      box.onchange = () => { if (box.checked) this.hidden.delete(index); else this.hidden.add(index); this.header(); this.show(); };
+      box.onchange = () => { if (box.checked) this.hidden.delete(index); else { this.hidden.add(index); this.filters.delete(index); } this.header(); this.show(); };
       return made("label", {}, box, ` ${column.title || column.label}`);
     }));
   }
@@ -87,7 +89,10 @@ class TrialTable {
       names.append(cell);
       filters.append(made("th", {}, this.filterOf(column)));
     }
+    const fields = () => [...this.head.querySelectorAll("button, input, select")];
+    const focused = fields().indexOf(document.activeElement);
     this.head.replaceChildren(names, filters);
+    if (focused >= 0) fields()[focused]?.focus();  // whoever sorts by keyboard stays there
   }
 
   filterOf(column) {
@@ -95,7 +100,7 @@ class TrialTable {
     const given = this.filters.get(column.index)?.text ?? "";
     let field;
     if (column.kind === "choice") {
-      const values = [...new Set(this.data.rows.map((row) => String(row.values[column.index] ?? "")))].sort();
+      const values = [...new Set(this.data.rows.map((row) => row.values[column.index]).filter((it) => it !== null).map(String))].sort(IN_ORDER);
       field = made("select", {}, made("option", {value: "", textContent: "all"}), ...values.map((value) => made("option", {value, textContent: value})));
     } else {
       field = made("input", {placeholder: column.kind === "number" ? "≥ or a..b" : "has"});
@@ -108,7 +113,7 @@ class TrialTable {
       field.ariaInvalid = String(Boolean(text) && column.kind === "number" && !test);
       if (!text || (column.kind === "number" && !test)) this.filters.delete(column.index);
       else this.filters.set(column.index, {text, test: column.kind === "number" ? test : column.kind === "choice"
-        ? (it) => String(it ?? "") === text : (it) => String(it ?? "").toLowerCase().includes(text.toLowerCase())});
+        ? (it) => String(it) === text : (it) => String(it).toLowerCase().includes(text.toLowerCase())});
       this.show();
     };
     return field;
@@ -123,7 +128,7 @@ class TrialTable {
       const order = (one, other) => {
         const [a, b] = [one.values[index], other.values[index]];
         if (a === null || b === null) return (a === null) - (b === null);
-        return (down ? -1 : 1) * (typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b)));
+        return (down ? -1 : 1) * (typeof a === "number" && typeof b === "number" ? a - b : IN_ORDER(String(a), String(b)));
       };
       rows = [...rows].sort(order);
     }
@@ -133,21 +138,31 @@ class TrialTable {
   show() {
     const rows = this.rows(), columns = this.columns();
     const shown = rows.slice(0, this.limit);
+    const focused = this.body.contains(document.activeElement) ? document.activeElement.closest("tr").dataset.id : null;
     this.body.replaceChildren(...shown.map((row) => {
-      const line = made("tr", {className: row.complete ? "" : "other", tabIndex: 0, ariaSelected: String(this.selection.selected.has(row.id))});
+      const line = made("tr", {className: row.complete ? "" : "other", tabIndex: 0});
+      line.dataset.id = row.id;
       line.onclick = (event) => { if (event.target.tagName !== "A") this.selection.toggle(row.id); };
       line.onkeydown = (event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); this.selection.toggle(row.id); } };
       for (const {index, kind} of columns) {
-        const cell = made("td", {textContent: row.texts[index], className: kind === "number" ? "" : "text"});
+        const text = row.texts[index];
+        const cell = made("td", {textContent: text, className: kind === "number" ? "" : "text", title: text.length > LONG ? text : ""});
         if (kind === "link" && row.values[index]) cell.replaceChildren(made("a", {href: row.values[index], textContent: row.texts[index], target: "_blank", rel: "noopener"}));
         line.append(cell);
       }
       return line;
     }));
+    if (focused !== null) this.body.querySelector(`[data-id="${focused}"]`)?.focus({preventScroll: true});
     const all = this.data.rows.length;
     this.count.textContent = rows.length === all ? `${all.toLocaleString("en")} in all` : `${rows.length.toLocaleString("en")} of ${all.toLocaleString("en")}`;
     this.more.hidden = rows.length <= this.limit;
     this.more.textContent = `show ${Math.min(SHOWN_AT_ONCE, rows.length - this.limit)} more`;
+    this.mark();
+  }
+
+  // Show what is selected.
+  mark() {
+    for (const line of this.body.children) line.ariaSelected = String(this.selection.selected.has(Number(line.dataset.id)));
     this.none.hidden = this.selection.selected.size === 0;
     this.compare();
   }

@@ -18,7 +18,8 @@ _Make = Callable[[Subject], Picture | None]
 # Of the trials as they ended.
 _PROGRESS: tuple[_Make, ...] = (progress.history, progress.learning_curves)
 # Of the early values of all trials, and of the complete trials.
-_SEARCH: tuple[_Make, ...] = (search.importance, search.contour, parallel.parallel, search.slices)
+_SEARCH: tuple[_Make, ...] = (search.importance, search.contour)
+_WIDE: tuple[_Make, ...] = (parallel.parallel, search.slices)
 _COST: tuple[_Make, ...] = (cost.front, families.fronts, timeline.timeline)
 
 
@@ -36,12 +37,12 @@ def draw(study: Study, *, stills: bool = True) -> list[Drawn]:
     drawn: list[Drawn] = []
     for make in _PROGRESS:
         drawn += _drawn(make, subject, stills=stills)
-    # Where trials were pruned, their early values are those of a random selection, not the values of the complete ones.
-    drawn += _drawn(expected.expected, early or subject, "_early" if early else "", stills=stills)
-    for make in _SEARCH:
+    for make in (*_SEARCH, expected.expected, *_WIDE):
         if early is not None:
             drawn += _drawn(make, early, "_early", stills=stills)
-        drawn += _drawn(make, subject, stills=stills)
+        # Where trials were pruned, the complete ones were chosen: their values are not those of a random selection.
+        if early is None or make is not expected.expected:
+            drawn += _drawn(make, subject, stills=stills)
     for make in _COST:
         drawn += _drawn(make, subject, stills=stills)
     return drawn

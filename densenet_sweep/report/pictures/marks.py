@@ -41,6 +41,7 @@ def points(
     edge = limits[0] if objective.is_maximized else limits[1]
     arrows: list[Points] = []
     others: list[Points] = []
+    failed: list[Points] = []
     known: list[tuple[Trial, float]] = []
     for name, colour, symbol, trials in by_state(subject, placed):
         inside: list[tuple[Trial, float]] = []
@@ -55,7 +56,8 @@ def points(
         if inside:
             others.append(_marked(subject, inside, places, Points([], [], colour, name, symbol, opacity=opacity)))
         if beyond and name == "failed":
-            others.append(_marked(subject, beyond, places, Points([], [], colour, name, symbol)))
+            faint = 0.8 if len(beyond) <= _MOST_ARROWS else 0.25
+            failed.append(_marked(subject, beyond, places, Points([], [], colour, name, symbol, opacity=faint)))
         elif beyond:
             symbol = "down" if objective.is_maximized else "up"
             what = "beyond the axis" if inside else f"{name}, beyond the axis"
@@ -64,6 +66,7 @@ def points(
             arrows.append(_counted(beyond, places, axes[0], like) if is_many else _marked(subject, beyond, places, like))
     if objective.index == 0:
         yield from error_bars(subject, [(trial.number, places[trial.number], value) for trial, value in known], limits)
+    yield from failed  # below the arrows, which they would hide
     yield from arrows
     yield from others
 

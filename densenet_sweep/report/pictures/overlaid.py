@@ -1,5 +1,6 @@
 """Several studies in one picture: the best value so far by trials, by epochs and by seconds of training."""
 
+import math
 from collections.abc import Callable, Sequence
 
 from densenet_sweep.counts import counted
@@ -18,7 +19,7 @@ def best_so_far(studies: Sequence[Study]) -> Picture | None:
         for study in studies
         if study.has_one_objective
         and (study.objectives, study.directions) == (studies[0].objectives, studies[0].directions)
-        and study.complete
+        and any(math.isfinite(trial.values[0]) for trial in study.complete)
     ]
     if len(alike) < 2:
         return None

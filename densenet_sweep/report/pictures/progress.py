@@ -1,5 +1,7 @@
 """How a study went: what each trial reached, and how each got there."""
 
+import math
+
 from densenet_sweep.counts import counted
 from densenet_sweep.drawing import theme
 from densenet_sweep.drawing.scene import Axis, Curves, Line, Mark, Panel, Picture, Points
@@ -23,7 +25,8 @@ def history(subject: Subject) -> Picture | None:
         number = next(trial.number for trial in complete if trial.values[0] == best)
         title = f"Best {subject.metric.words} {best:.4g}, in trial {number}{shown_of(shown, len(subject.trials))}"
     last = "the mean of its folds" if any(trial.fold_values for trial in subject.trials) else "its last epoch"
-    note = f"{subject.counts()}. A pruned trial stands at {last}.{subject.error_note()}"
+    pruned = f" A pruned trial stands at {last}." if any(trial.state == "pruned" for trial in subject.trials) else ""
+    note = f"{subject.counts()}.{pruned}{subject.error_note()}"
     return Picture("optimization_history", title, note, panels)
 
 
@@ -68,21 +71,24 @@ def learning_curves(subject: Subject) -> Picture | None:
     finals: list[float] = []
     last_places: list[tuple[int, float, float]] = []
     for name, colour, symbol, trials in by_state(subject, drawn):
-        paths = []
+        paths, about, ids = [], [], []
         for trial in trials:
-            reports = sorted((step, value) for step, value in _of_one_training(trial) if value == value)  # no NaN
-            paths.append(([float(step) for step, _ in reports], [value for _, value in reports]))
-        paths = [path for path in paths if path[0]]
+            reports = sorted((step, value) for step, value in _of_one_training(trial) if math.isfinite(value))
+            if reports:
+                paths.append(([float(step) for step, _ in reports], [value for _, value in reports]))
+                about.append(subject.about(trial))
+                ids.append(trial.number)
         if not paths:
             continue
-        finals += [path[1][-1] for path in paths]
-        about, ids = [subject.about(trial) for trial in trials], [trial.number for trial in trials]
         x, y = [path[0][-1] for path in paths], [path[1][-1] for path in paths]
-        last_places += zip(ids, x, y, strict=False)
+        finals += y
+        last_places += zip(ids, x, y, strict=True)
         marks += [
             Curves(paths, colour, name, opacity=opacity, about=about, ids=ids),
             Points(x, y, colour, symbol=symbol, size=4.5, about=about, ids=ids),
         ]
+    if not marks:
+        return None
     last = max(max(trial.reports) for trial in drawn)
     first = min(min(trial.reports) for trial in drawn)
     values = [value for mark in marks if isinstance(mark, Curves) for path in mark.paths for value in path[1]]

@@ -10,6 +10,7 @@ from typing import Any
 from densenet_sweep.config.metrics import METRICS
 from densenet_sweep.counts import counted
 from densenet_sweep.drawing import theme
+from densenet_sweep.drawing.png import shortened
 from densenet_sweep.drawing.scene import Axis, Symbol
 from densenet_sweep.results import analysis, fidelity, noise
 from densenet_sweep.results.study import State, Study, Trial, range_of
@@ -24,8 +25,12 @@ STYLES: dict[State, tuple[str, Symbol]] = {
 # An axis spans this many times the distance between the best value and the one that three quarters of the trials reach.
 _REACH = 2.5
 
+# Longer names and values are cut in a hover text.
+_LONG = 60
 # More values than this on an axis are not ticked one by one.
 _MOST_TICKS = 9
+# More names on an axis would hide each other: every second or third is there.
+_MOST_NAMES = 24
 # Numeric choices with this ratio of largest to smallest get a log scale.
 _LOG_RATIO = 30.0
 
@@ -84,7 +89,7 @@ class Objective:
         low, high = low - missing / 2, high + missing / 2
         pad = 0.05 * (high - low) or 0.05 * abs(high) or 0.5
         limits = (low - pad, high + pad)
-        if self.is_fraction:
+        if self.is_fraction and 0 <= min(values) <= max(values) <= 1:  # a user's own may be in percent
             limits = (max(limits[0], 0.0), min(limits[1], 1.0))
         return Axis(self.label, limits=limits, is_short=is_short)
 
@@ -165,7 +170,9 @@ class Subject:
             error = self.errors.get(trial.number) if objective.index == 0 else None
             known = "" if error is None else f" ± {error:.2g}"
             lines += [] if value is None else [f"{objective.name} = {value:.5g}{known}{when}"]
-        lines += [f"{name} = {_shown(value)}" for name, value in sorted(trial.params.items())]
+        lines += [
+            f"{shortened(name, _LONG)} = {shortened(_shown(value), _LONG)}" for name, value in sorted(trial.params.items())
+        ]
         facts = [
             counted(trial.num_parameters, "parameter") if trial.num_parameters else "",
             f"{trial.seconds:.4g} s" if trial.seconds else "",
@@ -254,7 +261,8 @@ def parameter_axis(name: str, trials: Sequence[Trial]) -> tuple[Axis, Callable[[
     searched = [trial.params[name] for trial in trials if name in trial.params]
     if not values.is_numeric:
         names = [_shown(choice) for choice in values.choices]
-        axis = Axis(name, limits=(-0.5, len(names) - 0.5), ticks=tuple((float(i), text) for i, text in enumerate(names)))
+        named = tuple((float(i), text) for i, text in enumerate(names))[:: math.ceil(len(names) / _MOST_NAMES)]
+        axis = Axis(name, limits=(-0.5, len(names) - 0.5), ticks=named)
         return axis, lambda value: float(names.index(_shown(value)))
     if values.choices:
         low, high = min(values.choices), max(values.choices)

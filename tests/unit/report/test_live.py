@@ -79,6 +79,17 @@ def test_nothing_is_served_but_the_page(served):
     assert asked(port, method="POST")[0] == 501
 
 
+def test_viewers_learn_that_the_study_cannot_be_read_any_more(served):
+    page, port = served
+    stale = []
+    for page.complaint in ("", "it is gone"):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        connection.request("GET", "/", headers={"If-None-Match": page.current[1]})
+        stale.append(connection.getresponse().headers["X-Stale"])
+        connection.close()
+    assert stale == ["no", "yes"]
+
+
 def test_several_viewers_get_the_same_page_at_once(served):
     _, port = served
     waiting = http.client.HTTPConnection("127.0.0.1", port, timeout=30)

@@ -33,6 +33,8 @@ def test_the_best_so_far_by_trials_epochs_and_seconds():
 def test_other_objectives_do_not_compare_and_are_counted():
     loss = replace(ONE, objectives=("valid_loss",), directions=("minimize",))
     assert overlaid.best_so_far([ONE, loss]) is None
+    diverged = replace(ONE, trials=tuple(replace(trial, values=(float("inf"),)) for trial in ONE.trials))
+    assert overlaid.best_so_far([ONE, diverged]) is None
     picture = overlaid.best_so_far([ONE, ONE, loss])
     assert picture is not None
     assert picture.note.endswith("left out: 1 other.")

@@ -1,8 +1,12 @@
 import base64
+import gzip
+import json
+import math
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import optuna
@@ -11,6 +15,7 @@ import pytest
 from densenet_sweep.confirm.finalists import Finalist, Finalists
 from densenet_sweep.confirm.statistics import Repetitions
 from densenet_sweep.confirm.verdict import Result, Verdict
+from densenet_sweep.drawing import interactive
 from densenet_sweep.report import page as report
 from densenet_sweep.report.mistakes import Shown
 from densenet_sweep.report.page import Reported
@@ -50,6 +55,18 @@ def checked(text: str) -> Checked:
     page.feed(text)
     assert page.open == []
     return page
+
+
+def read_by_a_browser(text: str) -> dict[str, Any]:
+    """Return the figures and tables of a page; like a browser's, this JSON has no NaN."""
+
+    def refused(name: str) -> None:
+        raise AssertionError(name)
+
+    packed = re.search(r'id="packed-figures">([^<]*)<', text)
+    assert packed is not None
+    found: dict[str, Any] = json.loads(gzip.decompress(base64.b64decode(packed[1])), parse_constant=refused)
+    return found
 
 
 def test_one_study(swept):
@@ -122,6 +139,39 @@ def test_what_people_name_is_no_markup():
     checked(text)
     for tag in ("<script>alert", "</script><b>", "<i>", "<u>", "<s>"):
         assert tag not in text
+
+
+@pytest.mark.parametrize("final", [math.inf, None])
+def test_values_that_are_not_finite_leave_a_page_that_a_browser_reads(final):
+    study = optuna.create_study(study_name="diverged", directions=["minimize", "minimize"] if final else ["minimize"])
+    study.set_user_attr("config", {"objective": ["valid_loss", "valid_error"] if final else "valid_loss"})
+    distribution = optuna.distributions.FloatDistribution(0.01, 1, log=True)
+    for index in range(8):
+        loss = math.inf if index % 3 == 0 else 1 / index
+        study.add_trial(
+            optuna.trial.create_trial(
+                values=[loss, final] if final else [loss],
+                params={"optimizer.lr": 0.1 * (index + 1)},
+                distributions={"optimizer.lr": distribution},
+                intermediate_values={} if final else {1: math.nan if index % 2 else 2.0, 2: loss},
+            )
+        )
+    text = report.page([Reported(read_study(study)), Reported(read_study(study))])
+    checked(text)
+    found = read_by_a_browser(text)
+    diverged = next(row for row in found["tables"]["study-0"]["rows"] if row["id"] == 3)
+    assert (diverged["values"][1], diverged["texts"][1]) == (None, "inf")
+    assert "figure-0-optimization_history-0" in found["figures"]
+
+
+def test_a_picture_that_a_browser_could_not_draw_costs_a_warning_and_not_the_report(swept, monkeypatch, caplog):
+    figures = interactive.figures
+    monkeypatch.setattr(interactive, "figures", lambda it: 1 / 0 if it.name == "contour" else figures(it))
+    text = report.page([Reported(read_study(swept(40)))])
+    assert text.count("<figure") == 11
+    wide = re.findall(r'<figure data-name="(\w+)" class="wide"', text)
+    assert wide[:2] == ["expected_best_early", "parallel_early"]  # history and curves, then the two importances stand beside
+    assert caplog.messages == ["no picture contour in the report (ZeroDivisionError: division by zero)"]
 
 
 def test_a_password_that_was_typed_is_not_passed_on():

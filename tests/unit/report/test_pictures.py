@@ -1,6 +1,7 @@
 """Which pictures a study gets, and what they show; how marks are drawn is tested with `drawing`."""
 
 import logging
+import math
 
 import optuna
 import pytest
@@ -18,8 +19,9 @@ SEARCH = ["importance", "contour", "parallel", "slices"]
 ALL = [
     "optimization_history",
     "learning_curves",
+    *[f"{name}{of}" for name in SEARCH[:2] for of in ("_early", "")],
     "expected_best_early",
-    *[f"{name}{of}" for name in SEARCH for of in ("_early", "")],
+    *[f"{name}{of}" for name in SEARCH[2:] for of in ("_early", "")],
     "pareto_front",
 ]
 
@@ -108,6 +110,7 @@ def test_a_picture_that_fails_costs_one_warning_and_not_the_others(swept, caplog
 
     monkeypatch.setattr(pictures, "_PROGRESS", (progress.history, slices))
     monkeypatch.setattr(pictures, "_SEARCH", ())
+    monkeypatch.setattr(pictures, "_WIDE", ())
     assert list(drawn(swept(40))) == ["optimization_history", "expected_best_early", "pareto_front"]
     assert warnings_of(caplog) == ["study made up: no picture of slices (RuntimeError: no ink)"]
 
@@ -161,6 +164,17 @@ def test_a_report_that_is_no_number_leaves_a_gap():
     study.add_trial(create_trial(value=0.5, intermediate_values={1: 0.4, 2: float("nan"), 3: 0.5}))
     (curves,) = marks(made(progress.learning_curves(read(study))), Curves)
     assert curves.paths == [([1.0, 3.0], [0.4, 0.5])]
+
+
+def test_a_trial_without_a_number_takes_no_place_among_the_curves():
+    study = optuna.create_study(direction="minimize")
+    study.set_user_attr("config", {"objective": "valid_loss"})
+    for reports in ({1: math.nan}, {1: 0.9, 2: math.inf}, {1: 0.8, 2: 0.4}):
+        study.add_trial(create_trial(value=max(reports.values()) if len(reports) > 1 else 1.0, intermediate_values=reports))
+    [curves] = marks(made(progress.learning_curves(read(study))), Curves)
+    assert list(curves.ids) == [1, 2]
+    assert [text.splitlines()[0] for text in curves.about] == ["trial 1: complete", "trial 2: complete"]
+    assert [list(y) for _, y in curves.paths] == [[0.9], [0.8, 0.4]]
 
 
 def test_a_rung_is_no_part_of_the_curve_that_follows_it():
@@ -414,6 +428,28 @@ def test_many_trials_beyond_the_axis_are_numbers():
     assert sum(map(int, beyond.texts)) == 20
     assert len(beyond.x) < 5
     assert beyond.about[0].startswith(f"{beyond.texts[0]} trials beyond the axis: 8")
+
+
+def test_an_accuracy_in_percent_has_an_axis():
+    limits = Objective(0, "my_accuracy", is_maximized=True).axis([91.0, 93.0]).limits
+    assert limits is not None
+    assert limits[0] < 91 < 93 < limits[1]
+    assert Objective(0, "my_accuracy", is_maximized=True).axis([0.91, 1.0]).limits == (pytest.approx(0.9055), 1.0)
+
+
+def test_of_many_names_on_an_axis_only_some_are_written():
+    study = optuna.create_study()
+    names = [f"{index:02d}{'x' * 100}" for index in range(40)]
+    for index in range(40):
+        study.add_trial(
+            create_trial(value=0.1, params={"x": names[index]}, distributions={"x": CategoricalDistribution(names)})
+        )
+    found = read(study)
+    axis, place = parameter_axis("x", found.trials)
+    assert axis.ticks is not None
+    assert [position for position, _ in axis.ticks] == list(range(0, 40, 2))
+    assert place(names[39]) == 39
+    assert max(map(len, found.about(found.trials[0]).splitlines())) < 70
 
 
 def test_noise_does_not_fill_the_axis():
