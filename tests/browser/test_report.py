@@ -190,6 +190,7 @@ def test_on_paper_the_pictures_stand_still(page, file):
     for index in range(12):
         assert page.locator("figure img").nth(index).is_visible()
     assert page.locator(".js-plotly-plot:visible").count() == 0
+    assert page.locator(".controls:visible, .filters:visible, .trials-here > button:visible").count() == 0
 
 
 def test_without_scripts_it_has_its_pictures(browser, file):
