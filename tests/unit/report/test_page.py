@@ -86,6 +86,8 @@ def test_one_study(swept):
     ):
         assert line in text
     assert text.count("<figure") == 12
+    wide = re.findall(r'<figure data-name="(\w+)" class="wide"', text)
+    assert wide[:2] == ["expected_best_early", "parallel_early"]  # the others stand in pairs, the last one would be alone
     assert "There is no time line of the workers: an earlier version ran these trials" in text
     assert "<dt>Sampler</dt><dd>not recorded</dd>" in text
     assert 'class="copy"' in text
@@ -169,8 +171,6 @@ def test_a_picture_that_a_browser_could_not_draw_costs_a_warning_and_not_the_rep
     monkeypatch.setattr(interactive, "figures", lambda it: 1 / 0 if it.name == "contour" else figures(it))
     text = report.page([Reported(read_study(swept(40)))])
     assert text.count("<figure") == 11
-    wide = re.findall(r'<figure data-name="(\w+)" class="wide"', text)
-    assert wide[:2] == ["expected_best_early", "parallel_early"]  # history and curves, then the two importances stand beside
     assert caplog.messages == ["no picture contour in the report (ZeroDivisionError: division by zero)"]
 
 

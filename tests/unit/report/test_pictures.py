@@ -120,7 +120,7 @@ def test_the_history_names_the_best_and_tells_the_states_apart(swept):
     picture = made(progress.history(read(study)))
     assert picture.title == f"Best validation accuracy {study.best_value:.4g}, in trial {study.best_trial.number}"
     assert picture.note.startswith("26 complete, 12 pruned, 2 failed.")
-    assert [mark.name for mark in picture.legend()] == ["complete", "failed", "pruned, beyond the axis", "best so far"]
+    assert [mark.name for mark in picture.legend()] == ["complete", "pruned, beyond the axis", "failed", "best so far"]
     (line,) = marks(picture, Line)
     assert list(line.y) == sorted(line.y)
     assert line.y[-1] == study.best_value
