@@ -18,8 +18,8 @@ _NONE = {"_target_": "optuna.pruners.NopPruner"}
 # Fewer trials are all trained to their ends.
 _FEWEST_TRIALS = 10
 
-# Of fewer trials every second one continues after a milestone; of more, one of `FACTOR`. On LCBench's development tasks 20 trials
-# so end behind 20 complete ones by 0.03 of normalised regret, for 40 % of their steps (benchmarks/LOG.md).
+# Of fewer trials every second one continues after a milestone; of more, one of `FACTOR`. On LCBench's development tasks,
+# 20 such trials end behind 20 complete ones by 0.03 of normalised regret, for 40 % of their steps (benchmarks/LOG.md).
 _MANY_TRIALS = 30
 FACTOR = 3
 
