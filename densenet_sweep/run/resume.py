@@ -3,14 +3,16 @@
 import itertools
 import json
 import logging
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from hydra.errors import InstantiationException
+from hydra_async_sweeper import Trial
 from hydra_async_sweeper.application import SweepError, first_difference, set_stored
 
-from densenet_sweep.config import composition, run_config
+from densenet_sweep.config import composition, errors, run_config
 from densenet_sweep.config.schema import ConfigError
 from densenet_sweep.run.artifacts import CHECKPOINT, CHECKPOINTS
 from densenet_sweep.run.recording import Job
@@ -89,6 +91,23 @@ def check_same_as_sweep(read_as: str, digest: str, digest_is: str, job: Job) -> 
         raise SweepError(
             f"{digest_is} {digest}, but the study {job.sweep} has {then}: put them back, or let a sweep on the new ones choose"
         )
+
+
+@contextmanager
+def ending_the_sweep(trial: Trial, job: Job) -> Iterator[None]:
+    """While images are read: what no trial of the sweep could read ends it, instead of one trial after the other.
+
+    Raises:
+        SweepError: for ValueError and OSError, in a sweep that does not search how images are read.
+    """
+    try:
+        yield
+    except (ValueError, OSError, InstantiationException) as error:
+        is_searched = any(key.partition(".")[0] == "data" for key in trial.searched)
+        is_of_images = isinstance(error.__cause__ or error, ValueError | OSError)  # of what Hydra calls, it is the cause
+        if trial.number is None or job.final or is_searched or not is_of_images:
+            raise
+        raise SweepError(errors.one_line(error)) from error
 
 
 def _newest(folder: Path) -> tuple[Path | None, dict[str, Any]]:

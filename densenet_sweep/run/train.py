@@ -335,9 +335,10 @@ def _read_images(config: Config, device: torch.device, last: Mapping[str, Any], 
 
     Raises:
         ValueError, OSError: they cannot be read or split, are not for the task, or not those of an earlier start, of the other
-            trials or of the sweep that the run repeats.
+            trials or of the sweep that the run repeats; SweepError where that holds for all trials of a sweep.
     """
-    images = splits.of_run(config.data, device, config.trusted_targets, is_final=job.final)
+    with resume.ending_the_sweep(current_trial(), job):
+        images = splits.of_run(config.data, device, config.trusted_targets, is_final=job.final)
     digest_is = f"data.root={config.data.root}: the digest of its images is"
     resume.check_same_as_sweep(read_as(config.data), images.digest, digest_is, job)
     current_trial().hold_to(read_as(config.data), images.digest, digest_is)

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from densenet_sweep import load_study
 from densenet_sweep.__main__ import main
 from densenet_sweep.config import runnable
 from densenet_sweep.config.schema import ConfigError
@@ -364,6 +365,16 @@ def test_a_misspelt_key_in_a_file_is_refused(command, tmp_path):
     typed = command("--config-dir", str(folder.parent), "experiment=typo")
     assert typed.exit_code == 1
     assert "unknown key optimizer.learning_rate" in typed.err
+
+
+def test_pictures_that_no_trial_could_read_end_a_sweep_before_a_trial_has_failed(command, tmp_path):
+    (tmp_path / "t.csv").write_text("path,label\n1.png,a\n2.png,b\n")
+    sweep = ["sweep=quickstart", "data=image_table", "data.table=t.csv", "data.num_train=null", "hydra/launcher=basic"]
+    typed = command(*sweep, "tracking=none", "hydra.sweeper.study_name=pictures")
+    assert typed.exit_code == 1
+    said = "data.table=t.csv: 2 of 2 pictures not found, such as 1.png, 2.png; paths relative to data.root or to the table are"
+    assert typed.err == f"densenet-sweep: error: {said} accepted\n"
+    assert {trial.state for trial in load_study("pictures").trials} == {"waiting"}
 
 
 def test_an_unwritable_output_folder_is_named(command, tmp_path):
