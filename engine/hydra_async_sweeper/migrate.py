@@ -31,18 +31,26 @@ _SAMPLERS = {
 }
 _OPTIONS = {("hydra/sweeper", "optuna"): _OURS, ("hydra/sweeper/sampler", "motpe"): "tpe"}
 
+# What a file of the group `hydra/sweeper` begins with in place of `_target_`.
+_OWN_DEFAULTS = ("defaults:", f"  - {_OURS}", "  - _self_")
+
 _RANGE = re.compile(r"(?<![\w.])range\(([^()]*)\)")
 
 
 @dataclass
 class _File:
-    """The edits of one config file: the span to replace, and its replacement; and what could not be turned."""
+    """The edits of one config file: the span to replace, and its replacement; and what could not be turned, by line.
+
+    Attributes:
+        own: options of `hydra/sweeper` that the application has itself, which keep their names.
+    """
 
     path: Path
     text: str
     is_inclusive: bool
-    edits: list[tuple[int, int, str]] = field(default_factory=list)
-    left: list[tuple[int, str]] = field(default_factory=list)
+    own: frozenset[str] = frozenset()
+    edits: set[tuple[int, int, str]] = field(default_factory=set)
+    left: dict[tuple[int, str], None] = field(default_factory=dict)
 
     def edited(self) -> str:
         text = self.text
@@ -51,10 +59,10 @@ class _File:
         return text
 
     def replace(self, node: Any, replacement: str) -> None:
-        self.edits.append((node.start_mark.index, node.end_mark.index, replacement))
+        self.edits.add((node.start_mark.index, node.end_mark.index, replacement))
 
     def leave(self, node: Any, reason: str) -> None:
-        self.left.append((node.start_mark.line + 1, reason))
+        self.left[node.start_mark.line + 1, reason] = None
 
     def turn(self) -> None:
         """Collect the edits.
@@ -65,44 +73,48 @@ class _File:
         root = yaml.compose(self.text, Loader=yaml.SafeLoader)
         if not isinstance(root, yaml.MappingNode):
             return
-        package = re.search(r"^#\s*@package\s+(\S+)", self.text, re.MULTILINE)
-        is_section = "/hydra/sweeper/" in f"/{self.path.as_posix()}" and self.path.parent.name == "sweeper"
-        if (package and package[1] == "hydra.sweeper") or (is_section and not package):
-            self._turn_section(root)
-            section_group = "hydra/sweeper"
+        header = re.search(r"^#\s*@package\s+(\S+)", self.text, re.MULTILINE)
+        group = next((it for it in ("hydra/sweeper/sampler", "hydra/sweeper", "hydra") if self._is_in(it)), "")
+        package = header[1] if header else group.replace("/", ".")
+        entries = _entries(root)
+        if package == "hydra.sweeper":
+            self._turn_section(root, is_option=group == "hydra/sweeper")
+        elif package == "hydra.sweeper.sampler":
+            self._turn_samplers(root)
         else:
-            section_group = ""
-            hydra = _entries(root).get("hydra")
-            sweeper = _entries(hydra).get("sweeper") if hydra is not None else None
-            if sweeper is not None:
-                self._turn_section(sweeper)
-        self._turn_defaults(_entries(root).get("defaults"), section_group)
+            hydra = root if package == "hydra" else entries.get("hydra")
+            self._turn_section(_entries(hydra).get("sweeper"))
+        self._turn_defaults(entries.get("defaults"), "hydra/sweeper" if group == "hydra/sweeper" else "")
+
+    def _is_in(self, group: str) -> bool:
+        return f"/{self.path.parent.as_posix()}".endswith(f"/{group}")
 
     def _turn_defaults(self, defaults: Any, group: str) -> None:
         if not isinstance(defaults, yaml.SequenceNode):
             return
         for item in defaults.value:
             if isinstance(item, yaml.ScalarNode):
-                option, at = (group, item.value), item
-                if "/" in item.value:
-                    name, _, last = item.value.lstrip("/").rpartition("/")
-                    option = (name, last)
-                if option in _OPTIONS:
-                    self.replace(at, at.value[: len(at.value) - len(option[1])] + _OPTIONS[option])
-            elif isinstance(item, yaml.MappingNode):
-                for key, value in item.value:
-                    name = key.value.removeprefix("override ").removeprefix("optional ").strip().lstrip("/")
-                    if (name, value.value) in _OPTIONS:
-                        self.replace(value, _OPTIONS[name, value.value])
+                name, _, option = item.value.lstrip("/").rpartition("/")
+                if (turned := self._option(name or group, option)) is not None:
+                    self.replace(item, item.value[: len(item.value) - len(option)] + turned)
+            for key, value in _pairs(item):
+                name = re.sub(r"^((override|optional)\s+)*/?", "", str(key.value))
+                if isinstance(value, yaml.ScalarNode) and (turned := self._option(name, value.value)) is not None:
+                    self.replace(value, turned)
 
-    def _turn_section(self, section: Any) -> None:
+    def _option(self, group: str, option: str) -> str | None:
+        """Return the option of ours in place of one of the peer's; None for any other."""
+        is_own = group == "hydra/sweeper" and option in self.own - {self.path.stem if self._is_in(group) else ""}
+        return None if is_own else _OPTIONS.get((group, option))
+
+    def _turn_section(self, section: Any, *, is_option: bool = False) -> None:
         if not isinstance(section, yaml.MappingNode):
             return
         known = {it.name for it in fields(_conf())} | {"defaults"}
         entries = _entries(section)
-        for key, value in section.value:
+        for key, value in _pairs(section):
             if key.value == "_target_":
-                self._turn_target(key, value, section)
+                self._turn_target(key, value, section, is_option=is_option)
             elif key.value not in known:
                 self.leave(key, f"hydra.sweeper.{key.value}: no such option")
         for key, value in _pairs(entries.get("params")):
@@ -110,19 +122,39 @@ class _File:
                 self._turn_ranges(key.value, value)
         self._turn_search_space(section, entries)
         self._check_storage(entries.get("storage"))
-        for target, value in _targets(entries.get("sampler")):
+        self._turn_samplers(entries.get("sampler"))
+
+    def _turn_samplers(self, node: Any) -> None:
+        for target, value in _targets(node):
             if target in _SAMPLERS:
                 self.replace(value, _SAMPLERS[target])
+        for key, _ in _pairs(node):
+            if key.value == "n_ehvi_candidates":  # of the multi-objective TPE that TPE has replaced
+                self.replace(key, "n_ei_candidates")
 
-    def _turn_target(self, key: Any, value: Any, section: Any) -> None:
+    def _turn_target(self, key: Any, value: Any, section: Any, *, is_option: bool) -> None:
+        """Remove `_target_`; an option of the application's own then needs ours to begin with."""
         if not str(value.value).startswith(_PEER):
             return
-        if section.flow_style:
+        defaults = _entries(section).get("defaults")
+        if section.flow_style or (len(section.value) == 1 and not is_option):
             self.leave(key, "hydra.sweeper._target_: to be removed")
+            return
+        if is_option and defaults is None:
+            self.edits.add((key.start_mark.index, value.end_mark.index, self.newline.join(_OWN_DEFAULTS)))
+            return
+        if is_option and "optuna" not in [item.value for item in getattr(defaults, "value", ())]:
+            self.leave(
+                key, f"hydra.sweeper._target_: to be removed; the defaults then begin with {_OURS}, and override sampler"
+            )
             return
         start = self.text.rfind("\n", 0, key.start_mark.index) + 1
         end = self.text.find("\n", value.end_mark.index) + 1 or len(self.text)
-        self.edits.append((start, end, ""))
+        self.edits.add((start, end, ""))
+
+    @property
+    def newline(self) -> str:
+        return "\r\n" if "\r\n" in self.text else "\n"
 
     def _turn_ranges(self, key: str, node: Any) -> None:
         text = self.text[node.start_mark.index : node.end_mark.index]
@@ -138,7 +170,7 @@ class _File:
                 self.leave(node, f"{key}: {match[0]}: its bounds are no rising numbers; the stop is excluded")
                 continue
             start = node.start_mark.index + match.start()
-            self.edits.append((start, start + len(match[0]), replacement))
+            self.edits.add((start, start + len(match[0]), replacement))
 
     def _turn_search_space(self, section: Any, entries: dict[str, Any]) -> None:
         node = entries.get("search_space")
@@ -152,13 +184,15 @@ class _File:
         except SweepError as error:
             self.leave(node, str(error))
             return
-        key = next(key for key, _ in section.value if key.value == "search_space")
+        key = next(key for key, _ in _pairs(section) if key.value == "search_space")
         indent = " " * key.start_mark.column
         lines = yaml.safe_dump(params, sort_keys=False, allow_unicode=True, width=1000).splitlines()
         end = node.end_mark.index
         tail = self.text[node.start_mark.index : end]
         end -= len(tail) - len(tail.rstrip())
-        self.edits.append((key.start_mark.index, end, f"\n{indent}  ".join(["params:", *lines])))
+        if re.search(r"(^|\s)#", tail.rstrip()):
+            self.leave(node, "hydra.sweeper.search_space: turned, but without its comments")
+        self.edits.add((key.start_mark.index, end, f"{self.newline}{indent}  ".join(["params:", *lines])))
 
     def _check_storage(self, node: Any) -> None:
         if isinstance(node, yaml.MappingNode):
@@ -175,7 +209,15 @@ def _conf() -> type[Any]:
 
 
 def _pairs(node: Any) -> list[tuple[Any, Any]]:
-    return list(node.value) if isinstance(node, yaml.MappingNode) else []
+    """Return the entries of a mapping, those that `<<` merges into it included."""
+    found = []
+    for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
+        if isinstance(key, yaml.ScalarNode) and key.value == "<<":
+            for merged in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+                found += _pairs(merged)
+        elif isinstance(key, yaml.ScalarNode):
+            found.append((key, value))
+    return found
 
 
 def _entries(node: Any) -> dict[str, Any]:
@@ -218,15 +260,26 @@ def _number(text: str) -> int | float:
 
 
 def _turned(folder: Path, *, is_inclusive: bool) -> list[_File]:
+    paths = sorted(path for path in [*folder.rglob("*.yaml"), *folder.rglob("*.yml")] if path.is_file())
+    own = frozenset(path.stem for path in paths if f"/{path.parent.as_posix()}".endswith("/hydra/sweeper"))
     files = []
-    for path in sorted([*folder.rglob("*.yaml"), *folder.rglob("*.yml")]):
+    for path in paths:
+        file = _File(path.relative_to(folder), "", is_inclusive, own)
         try:
-            file = _File(path.relative_to(folder), path.read_text(encoding="utf-8"), is_inclusive)
+            with path.open(encoding="utf-8", newline="") as opened:  # whose line ends stay
+                file.text = opened.read()
             file.turn()
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            file = _File(path.relative_to(folder), "", is_inclusive, left=[(1, f"is not read: {first_line(error)}")])
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            file.edits.clear()
+            file.left = {(1, f"is not read: {first_line(error)}"): None}
         files.append(file)
     return files
+
+
+def _diff(path: Path, old: str, new: str) -> Iterator[str]:
+    before, after = old.splitlines(keepends=True), new.splitlines(keepends=True)
+    for line in difflib.unified_diff(before, after, f"a/{path}", f"b/{path}"):
+        yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -244,10 +297,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     files = _turned(given.folder, is_inclusive=not given.range_excludes_stop)
     for file in files:
         old, new = file.text, file.edited()
-        names = (f"a/{file.path}", f"b/{file.path}")
-        sys.stdout.writelines(difflib.unified_diff(old.splitlines(keepends=True), new.splitlines(keepends=True), *names))
+        sys.stdout.writelines(_diff(file.path, old, new))
         if given.write and new != old:
-            (given.folder / file.path).write_text(new, encoding="utf-8")
+            with (given.folder / file.path).open("w", encoding="utf-8", newline="") as opened:
+                opened.write(new)
     left = [f"  {file.path}:{line}: {reason}\n" for file in files for line, reason in file.left]
     if left:
         sys.stdout.writelines(["to be turned by hand:\n", *left])

@@ -88,6 +88,44 @@ def test_written_it_is_ours_and_turned_once(folder, capsys):
     assert "@@" not in capsys.readouterr().out
 
 
+# What is written in other ways: by file, before and after.
+FORMS = {
+    # Lists of options, Windows's line ends, no newline at the end, a value that two keys share, a section that is merged.
+    "config.yaml": (
+        "defaults:\r\n  - logger: [csv, wandb]\r\n  - override hydra/sweeper: mine\r\n"
+        "space: &space\r\n  x: &few range(1,9)\r\nhydra:\r\n  sweeper:\r\n    params:\r\n      <<: *space\r\n      y: *few",
+        "defaults:\r\n  - logger: [csv, wandb]\r\n  - override hydra/sweeper: mine\r\n"
+        "space: &space\r\n  x: &few range(1,10)\r\nhydra:\r\n  sweeper:\r\n    params:\r\n      <<: *space\r\n      y: *few",
+    ),
+    # A whole section as an option of its own, called as the peer's: it keeps its name.
+    "hydra/sweeper/optuna.yaml": (
+        "_target_: hydra_plugins.hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper\r\nn_trials: 3\r\n",
+        "defaults:\r\n  - async_optuna\r\n  - _self_\r\nn_trials: 3\r\n",
+    ),
+    "hydra/sweeper/sampler/nsga.yaml": (
+        "_target_: hydra_plugins.hydra_optuna_sweeper._impl.create_nsgaii_sampler\n",
+        "_target_: optuna.samplers.NSGAIISampler\n",
+    ),
+    "hydra/default.yaml": ("sweeper:\n  params:\n    z: range(3)\n", "sweeper:\n  params:\n    z: range(4)\n"),
+    "experiment/e.yaml": ("defaults:\n  - optional override /hydra/sweeper: optuna\n  - /hydra/sweeper/sampler: motpe\n",) * 2,
+}  # fmt: skip
+
+
+def test_a_config_keeps_its_form(tmp_path, capsys):
+    for path, (before, _) in FORMS.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(before.encode())
+    (tmp_path / "folder.yaml").mkdir()
+    migrate.main([str(tmp_path), "--write"])
+    printed = capsys.readouterr().out
+    assert "+  x: &few range(1,10)\r\n" in printed
+    assert "to be turned by hand" not in printed
+    after = FORMS | {"experiment/e.yaml": (None, FORMS["experiment/e.yaml"][0].replace("motpe", "tpe"))}
+    assert {path: (tmp_path / path).read_bytes().decode() for path in FORMS} == {
+        path: text for path, (_, text) in after.items()
+    }
+
+
 def test_a_folder_that_is_not_there_is_named(capsys):
     assert migrate.main(["/nonexistent"]) == 1
     assert capsys.readouterr().err == "/nonexistent: no such folder\n"
