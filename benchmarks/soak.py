@@ -34,7 +34,7 @@ from pathlib import Path
 
 import psutil
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "engine" / "tests" / "integration"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "integration"))
 import random_kills
 from random_kills import Sweep
 
