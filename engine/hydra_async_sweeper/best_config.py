@@ -1,7 +1,9 @@
 """A trial's config beside the application's own: leaves, chosen options, defaults."""
 
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
@@ -11,23 +13,36 @@ from omegaconf import DictConfig, OmegaConf
 # Study attribute: its trials are repetitions, so none of them is the best.
 REPEATS = "repeats"
 
-# Groups whose options set other groups' keys, in any application; `best_file` finds others.
-COMPOSING_GROUPS = ("experiment", "sweep")
-
-
 ABSENT: Any = object()
 
 
 def flat_job_config(config: DictConfig, *, resolve: bool = True) -> dict[str, Any]:
-    """Return the leaves of the job part of `config` (all but Hydra's own) by override path, resolved or as written."""
+    """Return the leaves of the job part of `config` (all but Hydra's own) by override path, as plain values.
+
+    They are resolved or as written; a time (`${now:...}`) is always as written, since another start of the same command has
+    another one. A section with keys that are no text, or have dots, is a leaf of its own.
+    """
     job = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     OmegaConf.set_struct(job, False)
-    try:
-        container = OmegaConf.to_container(job, resolve=resolve)
-    except Exception:  # an interpolation into Hydra's part, which only a running job has
-        container = OmegaConf.to_container(job, resolve=False)
+    container = OmegaConf.to_container(job, resolve=False, enum_to_str=True)
+    if resolve:
+        with suppress(Exception):  # an interpolation into Hydra's part, which only a running job has
+            timeless = _timeless(container)
+            job = job if timeless == container else OmegaConf.create(timeless)
+            container = OmegaConf.to_container(job, resolve=True, enum_to_str=True)
     assert isinstance(container, dict)
     return _flat(container)
+
+
+def is_new_each_time(config: DictConfig, key: str) -> bool:
+    """Return whether the text under `key` holds the time of this start, itself or by what it refers to."""
+    section, _, last = key.rpartition(".")
+    node = OmegaConf.select(config, section) if section else config
+    if not isinstance(node, DictConfig) or last not in node:
+        return False
+    written: Any = OmegaConf.to_container(OmegaConf.masked_copy(node, [last]), resolve=False)
+    referred = re.findall(r"\$\{(\w[\w.]*)\}", str(written[last]))
+    return "${now:" in str(written[last]) or any(is_new_each_time(config, other) for other in referred)
 
 
 def default_config(config_loader: ConfigLoader, config: DictConfig) -> tuple[DictConfig, list[str]]:
@@ -50,16 +65,28 @@ def default_config(config_loader: ConfigLoader, config: DictConfig) -> tuple[Dic
 def is_option(config_loader: ConfigLoader, override: str) -> bool:
     """Return whether `override` chooses an option of a config group."""
     group, is_assignment, _ = override.lstrip("+").partition("=")
-    return bool(is_assignment and config_loader.get_group_options(group.partition("@")[0].lstrip("/")))
+    return bool(is_assignment) and is_group(config_loader, group.partition("@")[0])
+
+
+def is_group(config_loader: ConfigLoader, key: str) -> bool:
+    """Return whether `key` is a config group; its options may all be in groups below it."""
+    return bool(config_loader.get_group_options(key.lstrip("/"), results_filter=None))
 
 
 def chosen_options(config: DictConfig, ignored: Sequence[str] = ()) -> dict[str, str]:
-    """Return the chosen option of each application group, except groups whose options set other groups' keys."""
+    """Return the chosen option of each application group."""
     return {
-        group: option
-        for group, option in choices_of(config).items()
-        if option is not None and group not in COMPOSING_GROUPS and not is_below(group, ignored)
+        group: option for group, option in choices_of(config).items() if option is not None and not is_below(group, ignored)
     }
+
+
+def sets_other_keys(config_loader: ConfigLoader, group: str, option: str | None) -> bool:
+    """Return whether an option of a group (and its package) is merged at the top of the config, so that it sets any key."""
+    path = f"{group.partition('@')[0]}/{option}"
+    return option is not None and any(
+        source.is_config(path) and source.load_config(path).header.get("package") == "_global_"
+        for source in config_loader.get_sources()
+    )
 
 
 def plain_config(config_loader: ConfigLoader, config: DictConfig, choices: Mapping[str, str | None]) -> DictConfig:
@@ -107,8 +134,26 @@ def choices_of(config: DictConfig) -> dict[str, str | None]:
 def _flat(section: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
     leaves: dict[str, Any] = {}
     for key, value in section.items():
-        if isinstance(value, Mapping) and value:
+        if isinstance(value, Mapping) and value and all(isinstance(it, str) and "." not in it for it in value):
             leaves |= _flat(value, f"{prefix}{key}.")
         else:
-            leaves[f"{prefix}{key}"] = value
+            leaves[f"{prefix}{key}"] = _plain(value)
     return leaves
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as YAML and JSON have it; a path, which a dataclass may hold, as text."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def _timeless(value: Any) -> Any:
+    """Return unresolved values in which `${now:...}` is a text and no interpolation."""
+    if isinstance(value, Mapping):
+        return {key: _timeless(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_timeless(item) for item in value]
+    return value.replace("${now:", "\\${now:") if isinstance(value, str) else value

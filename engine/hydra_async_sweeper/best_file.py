@@ -17,19 +17,18 @@ from omegaconf import DictConfig
 
 from hydra_async_sweeper.best_config import (
     ABSENT,
-    COMPOSING_GROUPS,
     choices_of,
     composed,
     default_config,
     flat_job_config,
     is_below,
     option_overrides,
+    sets_other_keys,
 )
 from hydra_async_sweeper.hydra_private import with_folder
 from hydra_async_sweeper.space.override_text import override_text
 
-# The group and the option under which the file is found.
-_GROUP = "experiment"
+# The option, of a group that the user names, as which the file is found.
 _OPTION = "best"
 
 
@@ -40,12 +39,14 @@ class BestFile:
     Attributes:
         config_loader: Hydra's.
         config: of the trial, composed, with Hydra's part.
+        group: the config group that gets the file.
         ignored: keys and sections to leave out, such as where results are written.
         repetition: further values by override path that repeat the trial exactly; written even if ignored.
     """
 
     config_loader: ConfigLoader
     config: DictConfig
+    group: str
     ignored: Sequence[str] = ()
     repetition: Mapping[str, Any] = field(default_factory=dict)
 
@@ -58,18 +59,17 @@ class BestFile:
         """
         default, needed = default_config(self.config_loader, self.config)
         before = choices_of(default)
-        is_in_defaults = _GROUP in before
-        command = [f"{'' if is_in_defaults else '+'}{_GROUP}={_OPTION}", *needed]
+        command = [f"{'' if self.group in before else '+'}{self.group}={_OPTION}", *needed]
         if default.hydra.mode == RunMode.MULTIRUN:
             command.append("hydra.mode=RUN")
         choices = self._changed_choices(before)
         typed = option_overrides(choices, before)
         values = self._changed_values(composed(self.config_loader, self.config, [*needed, *typed]))
-        _write(sweep_dir, before, choices, values)
+        self._write(sweep_dir, before, choices, values)
         try:
             return [*command, *self._missing(sweep_dir, command)]
         except Exception:  # the file cannot override a group that stands behind its own
-            _write(sweep_dir, before, {}, values)
+            self._write(sweep_dir, before, {}, values)
             command += typed
             return [*command, *self._missing(sweep_dir, command)]
 
@@ -81,16 +81,12 @@ class BestFile:
             for group in [*after, *before]
             if after.get(group, None) != before.get(group, None) and not is_below(group, self.ignored)
         }
-        return {group: option for group, option in changed.items() if not self._sets_other_keys(group, option, before)}
-
-    def _sets_other_keys(self, group: str, option: str | None, before: Mapping[str, str | None]) -> bool:
-        """Return whether an option, or the one that it replaces, is merged at the top of the config."""
-        name = group.partition("@")[0]
-        return name in COMPOSING_GROUPS or any(
-            source.is_config(path) and source.load_config(path).header.get("package") == "_global_"
-            for path in (f"{name}/{it}" for it in (option, before.get(group)) if it is not None)
-            for source in self.config_loader.get_sources()
-        )
+        return {
+            group: option
+            for group, option in changed.items()
+            if group != self.group
+            and not any(sets_other_keys(self.config_loader, group, it) for it in (option, before.get(group)))
+        }
 
     def _changed_values(self, plain: DictConfig) -> dict[str, Any]:
         """Return the values that differ from those that the options give by themselves."""
@@ -112,26 +108,26 @@ class BestFile:
         sections = [key for key in superfluous if not any(is_below(it, [key]) for it in known)]
         return [*(f"~{key}" for key in sections), *values]
 
+    def add_header(self, sweep_dir: Path, header: str) -> None:
+        """Put a comment at the top of the file, without its `#`."""
+        path = self._path(sweep_dir)
+        package, body = path.read_text(encoding="utf-8").split("\n", 1)
+        comment = "\n".join(f"# {line}".rstrip() for line in header.splitlines())
+        path.write_text(f"{package}\n{comment}\n{body}", encoding="utf-8")
 
-def _write(sweep_dir: Path, before: Mapping[str, Any], choices: Mapping[str, Any], values: Mapping[str, Any]) -> None:
-    """Write the file, without its header."""
-    added = [{f"/{group}": option} for group, option in choices.items() if group not in before]
-    overridden = [{f"override /{group}": option} for group, option in choices.items() if group in before]
-    body = yaml.safe_dump({"defaults": [*added, "_self_", *overridden]}, sort_keys=False, allow_unicode=True)
-    if values:
-        body += "\n" + yaml.safe_dump(_nested(values), sort_keys=False, allow_unicode=True)
-    path = sweep_dir / _GROUP / f"{_OPTION}.yaml"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"# @package _global_\n{body}", encoding="utf-8")
+    def _write(self, sweep_dir: Path, before: Mapping[str, Any], choices: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+        """Write the file, without its header."""
+        added = [{f"/{group}": option} for group, option in choices.items() if group not in before]
+        overridden = [{f"override /{group}": option} for group, option in choices.items() if group in before]
+        body = yaml.safe_dump({"defaults": [*added, "_self_", *overridden]}, sort_keys=False, allow_unicode=True)
+        if values:
+            body += "\n" + yaml.safe_dump(_nested(values), sort_keys=False, allow_unicode=True)
+        path = self._path(sweep_dir)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"# @package _global_\n{body}", encoding="utf-8")
 
-
-def add_header(sweep_dir: Path, header: str) -> Path:
-    """Put a comment at the top of the file, without its `#`, and return the file."""
-    path = sweep_dir / _GROUP / f"{_OPTION}.yaml"
-    package, body = path.read_text(encoding="utf-8").split("\n", 1)
-    comment = "\n".join(f"# {line}".rstrip() for line in header.splitlines())
-    path.write_text(f"{package}\n{comment}\n{body}", encoding="utf-8")
-    return path
+    def _path(self, sweep_dir: Path) -> Path:
+        return sweep_dir / self.group / f"{_OPTION}.yaml"
 
 
 def _nested(leaves: Mapping[str, Any]) -> dict[str, Any]:

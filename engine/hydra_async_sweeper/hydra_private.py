@@ -1,16 +1,19 @@
-"""Private names of Hydra (1.3.2 to 1.3.8, and 1.4) that the engine needs, and what the two lines do differently."""
+"""Private names of Hydra (1.3.2 to 1.3.8, and 1.4) and OmegaConf that the engine needs, and what the two do differently."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
 from hydra._internal import config_loader_impl
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.override_parser.types import Override
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig
+from omegaconf.basecontainer import BaseContainer
 
 
 def apply_values(overrides: Sequence[Override], config: DictConfig) -> None:
@@ -52,3 +55,22 @@ def with_folder(config_loader: ConfigLoader, folder: Path) -> ConfigLoader:
     path = copy.deepcopy(config_loader.get_search_path())
     path.prepend(provider="command-line", path=f"file://{folder}", anchor=SearchPathQuery("schema", None))
     return config_loader_impl.ConfigLoaderImpl(config_search_path=path)
+
+
+def resolvers() -> dict[str, bytes]:
+    """Return this process's resolvers of interpolations, pickled, as far as they can be.
+
+    A script registers its own where it is run; the process of a worker only unpickles its task.
+    """
+    found = {}
+    for name, resolver in BaseContainer._resolvers.items():
+        with suppress(Exception):
+            found[name] = cloudpickle.dumps(resolver)
+    return found
+
+
+def register(resolvers: Mapping[str, bytes]) -> None:
+    """Register the resolvers that this process lacks."""
+    for name, pickled in resolvers.items():
+        if name not in BaseContainer._resolvers:
+            BaseContainer._resolvers[name] = cloudpickle.loads(pickled)

@@ -1,6 +1,7 @@
 """Accepted values of the numbers and words in `hydra.sweeper`."""
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -19,6 +20,7 @@ _ACCEPTED: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "lease_seconds": ("a number of seconds above 0", lambda seconds: 0 < seconds < math.inf),
     "target": ("a number, or null,", lambda value: not math.isnan(value)),
     "trial_timeout": ("a number of seconds above 0, or null,", lambda seconds: 0 < seconds < math.inf),
+    "best_group": ("the name of a config group", lambda group: re.fullmatch(r"[\w-]+(/[\w-]+)*", group) is not None),
     "trial_files": ("all, overrides or none", lambda kept: kept in CHOICES),
     "max_retries": ("a whole number of at least 0", lambda number: number >= 0),
 }

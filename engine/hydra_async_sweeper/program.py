@@ -7,6 +7,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from omegaconf import DictConfig
+
+from hydra_async_sweeper.best_config import is_new_each_time
+from hydra_async_sweeper.readable import shown_path
 from hydra_async_sweeper.space.override_text import override_text
 
 
@@ -15,14 +19,28 @@ def program() -> str:
     typed = sys.argv[0]
     path = Path(typed)
     spec = getattr(sys.modules["__main__"], "__spec__", None)
+    if spec is not None and spec.name == "__main__":  # of a folder or an archive
+        return f"python {shlex.quote(typed)}"
     if spec is not None and spec.origin is not None and path.resolve() == Path(spec.origin).resolve():
         return f"python -m {spec.name.removesuffix('.__main__')}"
     if path.name == "__main__.py":
         return f"python -m {shlex.quote(path.parent.name)}"
     if path.suffix == ".py":
         return f"python {shlex.quote(typed)}"
-    is_relative = not path.is_absolute() and shutil.which(path.name) is None
-    return shlex.quote(typed if is_relative else path.name)
+    found = shutil.which(path.name)
+    return shlex.quote(path.name if found is not None and Path(found).resolve() == path.resolve() else typed)
+
+
+def command(config: DictConfig, sweep_dir: Path) -> str:
+    """Return the command that was typed, as it continues the sweep in `sweep_dir`, whose folder it may name by the time."""
+    words = sys.argv[1:]
+    if is_new_each_time(config, "hydra.sweep.dir"):
+        typed = {str(line) for lines in (config.hydra.overrides.task, config.hydra.overrides.hydra) for line in lines}
+        words = [word for word in words if not (word in typed and word.startswith("hydra.sweep.dir="))]
+        # Hydra 1.3 takes overrides in one place.
+        place = next((index for index, word in enumerate(words) if word in typed), len(words))
+        words.insert(place, f"hydra.sweep.dir={override_text(str(shown_path(sweep_dir)))}")
+    return f"{program()} {shlex.join(words)}".strip()
 
 
 def with_config_dir(folder: str, searchpath: Sequence[str] = ()) -> list[str]:

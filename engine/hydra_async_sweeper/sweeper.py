@@ -6,10 +6,8 @@ The launcher (any of Hydra's) launches workers, not trials; the workers pull tri
 import functools
 import json
 import logging
-import shlex
 import shutil
 import sys
-import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -21,15 +19,15 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from hydra_async_sweeper import best_config
-from hydra_async_sweeper.best_file import BestFile, add_header
+from hydra_async_sweeper.best_report import report_best
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.events import consult, emit
+from hydra_async_sweeper.hydra_private import resolvers
 from hydra_async_sweeper.launchers import launching
 from hydra_async_sweeper.options import check_options
-from hydra_async_sweeper.peer import results_file
 from hydra_async_sweeper.peer.options import translated
-from hydra_async_sweeper.program import program, with_config_dir
-from hydra_async_sweeper.readable import broken, counted, one_line, shown_path
+from hydra_async_sweeper.program import command as typed_command
+from hydra_async_sweeper.readable import counted
 from hydra_async_sweeper.space import conditions
 from hydra_async_sweeper.space import search_space as spaces
 from hydra_async_sweeper.study import build, enqueue, forecast, other_space, passwords, rehearsal, searches, study_file, trust
@@ -40,8 +38,8 @@ from hydra_async_sweeper.study.default_pruner import section_of, section_of_cont
 from hydra_async_sweeper.study.earlier import set_stored
 from hydra_async_sweeper.study.exclusive import exclusive
 from hydra_async_sweeper.study.names import check_study_name
-from hydra_async_sweeper.study.ranking import best_first, best_trial
-from hydra_async_sweeper.trial import HELD_TO, REPETITION
+from hydra_async_sweeper.study.ranking import best_first
+from hydra_async_sweeper.trial import HELD_TO
 from hydra_async_sweeper.workers.composer import Composer
 from hydra_async_sweeper.workers.worker import Settings, Worker
 
@@ -95,9 +93,17 @@ def sweep(
     launcher = Plugins.instance().instantiate_launcher(
         hydra_context=context, task_function=task_function, config=launching.adapted(config)
     )
-    first = [values for entry in options["enqueue"] or [] if (values := enqueue.checked(entry, space)) is not None]
+    has_own = options["custom_search_space"] is not None
+    entries = [enqueue.checked(entry, space, takes_others=has_own) for entry in options["enqueue"] or []]
+    first = [values for values in entries if values is not None]
     base = compose(space.fixed)
-    definition = studies.define(directions, space, base, options["ignore_changes"] or [])
+    definition = studies.define(
+        directions,
+        space,
+        base,
+        options["ignore_changes"] or [],
+        functools.partial(_is_composing, context, options["best_group"]),
+    )
     composer = Composer(context.config_loader, config, space.fixed, base)
     rehearsal.check_space(
         space,
@@ -126,10 +132,10 @@ def sweep(
             enqueue.copies(source),
             space,
             lambda it: before[it] if it in before else look_up(it, space.fixed),
-            keeps_others=options["custom_search_space"] is not None,
+            keeps_others=has_own,
         )
 
-    command = options["command"] or f"{program()} {shlex.join(sys.argv[1:])}".strip()
+    command = options["command"] or typed_command(config, sweep_dir)
     with _leaving_nothing(sweep_dir):
         defaults = conditions.defaults(space.parameters, space.fixed, look_up)
         study = _opened(options, name, sweep_dir, definition, first, _reread_with(context, config), fit, defaults)
@@ -138,7 +144,9 @@ def sweep(
         emit(context, "on_study_open", command=command, **event_arguments)
 
     settings = _settings(options, study.study_name, sweep_dir, base)
-    worker = Worker(task_function=task_function, context=context, config=config, space=space, settings=settings)
+    worker = Worker(
+        task_function=task_function, context=context, config=config, space=space, settings=settings, resolvers=resolvers()
+    )
     reason = settings.budget.reason_to_stop(study, settings.started)
     try:
         if reason is None:
@@ -150,7 +158,7 @@ def sweep(
             log.warning("interrupted; continue with:\n  %s", command)
         raise
     log.info("the sweep has ended: %s", reason)
-    result = _report_best(study, context, composer, space, sweep_dir, options["ignore_changes"] or [])
+    result = report_best(study, context, composer, space, sweep_dir, options)
     emit(context, "on_study_end", reason=reason, states=_states(study), best=best_first(study), **event_arguments)
     if "failed (hydra.sweeper.max_failure_rate" in reason:
         raise SweepError(f"{reason}; the last one: {_last_failure(study)}")
@@ -168,6 +176,10 @@ def _composing(context: HydraContext, config: DictConfig) -> Callable[[Sequence[
         return composed[overrides]
 
     return compose
+
+
+def _is_composing(context: HydraContext, best_group: str, group: str, option: str) -> bool:
+    return group == best_group or best_config.sets_other_keys(context.config_loader, group, option)
 
 
 def _look_up_in(compose: Callable[[Sequence[str]], DictConfig]) -> conditions.LookUp:
@@ -280,50 +292,6 @@ def _settings(options: Mapping[str, Any], study_name: str, sweep_dir: Path, base
         repeats=options["repeats"],
         base=best_config.flat_job_config(base, resolve=False),
     )
-
-
-def _report_best(
-    study: "optuna.Study",
-    context: HydraContext,
-    composer: Composer,
-    space: spaces.Space,
-    sweep_dir: Path,
-    ignored: Sequence[str],
-) -> Any:
-    """Log the best trial, write it as an option file that runs again, and return its value (or values).
-
-    Whatever goes wrong with the files is a warning, after all the training that was done.
-    """
-    complete = [trial for trial in study.get_trials(deepcopy=False) if trial.state.name == "COMPLETE"]
-    if not complete:
-        log.warning("no trial is complete%s", "" if study.user_attrs.get(best_config.REPEATS) else ", so there is no best one")
-        return None
-    found = _best_in_the_first(study) if len(study.directions) > 1 else best_trial(study)
-    if found is None:
-        return None
-    values = ", ".join(f"{value:.6g}" for value in found.values)
-    front = f"the first of {len(study.best_trials)} on the Pareto front by the first objective"
-    kind = front if len(study.directions) > 1 else "the best trial"
-    searched = textwrap.fill(space.searched(found.params), 78, break_long_words=False, break_on_hyphens=False)
-    log.info("%s: number %d, value %s\n%s", kind, found.number, values, textwrap.indent(searched, "  "))
-    try:
-        results_file.write(sweep_dir, study, space)
-        composed = composer.compose(space.overrides(found.params)[len(space.fixed) :])
-        best = BestFile(context.config_loader, composed, ignored, found.user_attrs.get(REPETITION, {}))
-        overrides = best.write(sweep_dir)
-        arguments = with_config_dir(str(shown_path(sweep_dir)), composed.hydra.searchpath)
-        command = f"{program()} {shlex.join([*arguments, *overrides])}"
-        add_header(sweep_dir, f"The best of study {study.study_name}: trial {found.number}, value {values}.\n\n  {command}")
-        log.info("run it again with\n%s", textwrap.indent(broken(shlex.split(command), 78), "  "))
-    except Exception as error:
-        log.warning("the best trial's config is not written: %s", one_line(error))
-    return list(found.values) if len(study.directions) > 1 else found.value
-
-
-def _best_in_the_first(study: "optuna.Study") -> "optuna.trial.FrozenTrial":
-    """Return the trial of the Pareto front that is best in the first objective."""
-    sign = 1 if study.directions[0].name == "MAXIMIZE" else -1
-    return max(study.best_trials, key=lambda trial: (sign * trial.values[0], -trial.number))
 
 
 def _states(study: "optuna.Study") -> dict[int, tuple[str, str | None]]:

@@ -1,7 +1,9 @@
 """Launch the workers of a sweep with any Hydra launcher, and again if all of them were lost."""
 
+import copy
 import logging
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hydra.core.plugins import Plugins
@@ -59,8 +61,11 @@ def launch(worker: Worker, config: DictConfig, n_jobs: int | None, study: "optun
 
 def _launch_once(worker: Worker, config: DictConfig, n_jobs: int | None) -> str:
     settings = worker.settings
+    # To the application's callbacks a job is a trial, whose worker calls them; the launcher's jobs are workers.
+    quiet = copy.copy(worker.context.callbacks)
+    quiet.callbacks = []
     launcher = Plugins.instance().instantiate_launcher(
-        hydra_context=worker.context, task_function=worker, config=adapted(config)
+        hydra_context=replace(worker.context, callbacks=quiet), task_function=worker, config=adapted(config)
     )
     count = min(room(launcher, n_jobs), settings.budget.n_trials)
     overrides = [[*worker.space.fixed, f"hydra.sweep.subdir=.workers/{index}"] for index in range(count)]
@@ -95,7 +100,13 @@ def _launch_once(worker: Worker, config: DictConfig, n_jobs: int | None) -> str:
 
 def room(launcher: "Launcher", n_jobs: int | None) -> int:
     """Return how many workers a launcher has room for, unless the user says."""
-    return n_jobs if n_jobs is not None else int(getattr(launcher, "num_slots", 1))
+    if n_jobs is not None:
+        return n_jobs
+    if type(launcher).__module__.startswith(_RELAYED):
+        import joblib
+
+        return int(joblib.effective_n_jobs(getattr(launcher, "joblib", {}).get("n_jobs")))
+    return int(getattr(launcher, "num_slots", 1))
 
 
 def adapted(config: DictConfig) -> DictConfig:

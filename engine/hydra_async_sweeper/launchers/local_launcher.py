@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +28,7 @@ from omegaconf import DictConfig
 
 from hydra_async_sweeper.control_groups import num_cores
 from hydra_async_sweeper.errors import SweepError
+from hydra_async_sweeper.hydra_private import resolvers
 from hydra_async_sweeper.launchers.child_output import Relay, streams
 from hydra_async_sweeper.options import MOST_WORKERS
 from hydra_async_sweeper.workers import trial_clock
@@ -63,6 +64,7 @@ class Job:
     overrides: Sequence[str]
     index: int
     singletons: Any
+    resolvers: Mapping[str, bytes]
 
 
 @dataclass
@@ -142,7 +144,8 @@ class _Launch:
     def _start(self, slot: Slot, index: int, num_deaths: int) -> _Running:
         payload, result = self.folder / f"{index}.job", self.folder / f"{index}.{num_deaths}.return"
         self._clock(index).unlink(missing_ok=True)
-        payload.write_bytes(cloudpickle.dumps(self.jobs[index]))
+        # What the job names is imported from where the application finds it, such as beside its script.
+        payload.write_bytes(cloudpickle.dumps(sys.path) + cloudpickle.dumps(self.jobs[index]))
         process = subprocess.Popen(
             [sys.executable, "-m", "hydra_async_sweeper.launchers.local_process", str(payload), str(result), str(os.getpid())],
             env={
@@ -195,9 +198,9 @@ def launch(
         KeyboardInterrupt: the user stopped; the jobs have ended.
     """
     Path(str(config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
-    singletons = Singleton.get_state()
+    shared = (Singleton.get_state(), resolvers())
     jobs = [
-        Job(task_function, context, config, tuple(overrides), initial_job_idx + index, singletons)
+        Job(task_function, context, config, tuple(overrides), initial_job_idx + index, *shared)
         for index, overrides in enumerate(job_overrides)
     ]
     with own_folder() as folder:

@@ -14,7 +14,7 @@ from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, run_job, setup_globals
 from omegaconf import open_dict, read_write
 
-from hydra_async_sweeper.hydra_private import failed, returned_by
+from hydra_async_sweeper.hydra_private import failed, register, returned_by
 
 if TYPE_CHECKING:
     from hydra_async_sweeper.launchers.local_launcher import Job
@@ -27,7 +27,10 @@ def main() -> None:
     """Run the job in the file JOB for process LAUNCHER and write Hydra's `JobReturn` to the file RETURN."""
     payload, result = map(Path, sys.argv[1:3])
     _end_with(launcher=int(sys.argv[3]))
-    returned = _run(cloudpickle.loads(payload.read_bytes()))
+    with payload.open("rb") as file:
+        sys.path[:] = cloudpickle.load(file)
+        job = cloudpickle.load(file)
+    returned = _run(job)
     try:
         content = cloudpickle.dumps(returned)
     except Exception:  # the error cannot be pickled; its text can
@@ -42,6 +45,7 @@ def main() -> None:
 def _run(job: "Job") -> JobReturn:
     setup_globals()
     Singleton.set_state(job.singletons)
+    register(job.resolvers)
     try:
         config = job.context.config_loader.load_sweep_config(job.config, list(job.overrides))
     except Exception as error:

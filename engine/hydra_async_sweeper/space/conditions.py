@@ -16,6 +16,8 @@ LookUp = Callable[[str, Sequence[str]], Any]
 def separate(params: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, dict[str, tuple[Any, ...]]]]:
     """Return the text of each parameter, and the conditions of those that have any: accepted values by key.
 
+    A section stands for its keys: `{optimizer: {lr: TEXT}}` is `{optimizer.lr: TEXT}`.
+
     Raises:
         SweepError: a malformed condition.
     """
@@ -24,6 +26,11 @@ def separate(params: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, dict[
     for name, given in params.items():
         if not isinstance(given, Mapping):
             texts[name] = given
+            continue
+        if given and not {"search", "when"} & set(given):
+            nested, of_nested = separate({f"{name}.{key}": value for key, value in given.items()})
+            texts |= nested
+            conditions |= of_nested
             continue
         when = given.get("when")
         if set(given) != {"search", "when"} or not isinstance(when, Mapping) or not when:

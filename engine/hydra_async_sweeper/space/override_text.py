@@ -1,6 +1,8 @@
 """Values as the text of an override that Hydra reads as exactly these values."""
 
 from collections.abc import Mapping, Sequence
+from enum import Enum
+from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -16,6 +18,10 @@ def override_text(value: Any) -> str:
         return value.with_quotes()
     if isinstance(value, str):
         return _text(value)
+    if isinstance(value, Enum):  # of a dataclass
+        return value.name
+    if isinstance(value, Path):
+        return _text(str(value))
     if isinstance(value, Mapping):
         return "{" + ",".join(f"{key}:{override_text(item)}" for key, item in value.items()) + "}"
     if isinstance(value, Sequence):

@@ -118,7 +118,7 @@ def build(section: Mapping[str, Any], key: str, **extra: Any) -> Any:
     arguments = _by_present_names({argument: value for argument, value in section.items() if argument not in _OF_HYDRA}, key)
     for argument, value in list(arguments.items()):
         if argument not in accepted:
-            if _OF_THE_DEFAULT.get(argument) == value:
+            if value is None or _OF_THE_DEFAULT.get(argument) == value:  # one that Optuna has dropped may be null
                 del arguments[argument]
                 continue
             close = difflib.get_close_matches(argument, accepted, n=1)

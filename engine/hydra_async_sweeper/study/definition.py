@@ -41,7 +41,13 @@ class Definition:
     choices: dict[str, str] = field(default_factory=dict)
 
 
-def define(directions: Sequence[str], space: Space, base: DictConfig, ignored: Sequence[str]) -> Definition:
+def define(
+    directions: Sequence[str],
+    space: Space,
+    base: DictConfig,
+    ignored: Sequence[str],
+    sets_other_keys: Callable[[str, str], bool] = lambda *_: False,
+) -> Definition:
     """Return the definition of a study.
 
     Args:
@@ -49,12 +55,14 @@ def define(directions: Sequence[str], space: Space, base: DictConfig, ignored: S
         space: what is searched.
         base: the composed config without any searched value.
         ignored: keys and sections in which a continuation may differ, such as `device`.
+        sets_other_keys: whether an option of a group does more than to give its section's defaults; it is not kept.
     """
     searched = [name.lstrip("+") for name in space.parameters]
     leaves = flat_job_config(base)
     kept = {key: value for key, value in leaves.items() if not is_below(key, ignored) and not is_below(key, searched)}
     kept = {key: redacted(value) if isinstance(value, str) else value for key, value in kept.items()}
-    return Definition(list(directions), space.described(), json.loads(json.dumps(kept)), chosen_options(base, ignored))
+    choices = {it: option for it, option in chosen_options(base, ignored).items() if not sets_other_keys(it, option)}
+    return Definition(list(directions), space.described(), json.loads(json.dumps(kept)), choices)
 
 
 def directions(given: str | Sequence[str]) -> list[str]:

@@ -1,7 +1,7 @@
 """What a new study begins with: configurations to try first, and the finished trials of an earlier study."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +26,13 @@ WARM_START = "warm_start_from"
 _OF_THE_RUN = frozenset({"lease", "attempt", PROMOTED})
 
 
-def checked(values: Any, space: Space) -> dict[str, Any] | None:
+def checked(values: Any, space: Space, *, takes_others: bool = False) -> dict[str, Any] | None:
     """Return one entry of `hydra.sweeper.enqueue`, or None if it lies outside the narrowed space.
+
+    Args:
+        values: of the entry.
+        space: what is searched.
+        takes_others: whether a function of the user's suggests other keys, by names as in the entry.
 
     Raises:
         SweepError: no mapping, a key that is neither searched nor fixed, or a word instead of a number.
@@ -40,8 +45,8 @@ def checked(values: Any, space: Space) -> dict[str, Any] | None:
         )
     fixed = {it.key_or_group: it for it in OverridesParser.create().parse_overrides(list(space.fixed)) if not it.is_delete()}
     kept = {}
-    for typed, value in values.items():
-        key = str(typed).lstrip("+")
+    for typed, value in _by_key(values, {*space.parameters, *fixed}):
+        key = typed.lstrip("+")
         if key in space.parameters:
             parameter = space.parameters[key]
             try:
@@ -51,12 +56,24 @@ def checked(values: Any, space: Space) -> dict[str, Any] | None:
             except ValueError:
                 log.info("hydra.sweeper.enqueue: left out, since %s=%s is outside of %s", key, value, parameter.text)
                 return None
+        elif key not in fixed and takes_others:
+            kept[typed] = value
         elif key not in fixed:
             raise SweepError(f"hydra.sweeper.enqueue: {key} is not searched; {', '.join(space.parameters)} can be given")
         elif fixed[key].value() != value:
             log.info("hydra.sweeper.enqueue: left out, since %s is fixed, not %s", fixed[key].input_line, value)
             return None
     return kept
+
+
+def _by_key(values: Mapping[Any, Any], known: Set[str], section: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the values of one entry by key; a section stands for its keys unless it is a value itself."""
+    for typed, value in values.items():
+        key = f"{section}{typed}"
+        if isinstance(value, Mapping) and value and key.lstrip("+") not in known:
+            yield from _by_key(value, known, f"{key}.")
+        else:
+            yield key, value
 
 
 def source_of_warm_start(name: str, storage: "optuna.storages.BaseStorage", sweep_dir: Path) -> "optuna.Study":

@@ -54,8 +54,10 @@ def open_storage(url: str | None, sweep_dir: Path) -> "optuna.storages.BaseStora
     assert url is not None
     if url.startswith("sqlite:") and storage_file(url, sweep_dir) is None and "file:" not in url:
         raise SweepError(f"hydra.sweeper.storage={url}: is in the memory of one process; sqlite:///FILE is accepted")
+    file = storage_file(url, sweep_dir)
+    if file is not None and file.absolute().is_relative_to(sweep_dir.absolute()):
+        file.parent.mkdir(parents=True, exist_ok=True)
     if url == "sqlite":
-        sweep_dir.mkdir(parents=True, exist_ok=True)
         url = _sqlite(sweep_dir / SQLITE)
     if url.startswith("grpc://"):
         return _proxy(url)

@@ -15,6 +15,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, open_dict, read_write
 
+from hydra_async_sweeper.best_config import is_group
 from hydra_async_sweeper.hydra_private import apply_values, set_override_dirname
 
 
@@ -63,7 +64,7 @@ class Composer:
     def _chooses_an_option(self, override: Override) -> bool:
         key = override.key_or_group
         if key not in self._is_group:
-            self._is_group[key] = bool(self._config_loader.get_group_options(key.lstrip("/")))
+            self._is_group[key] = is_group(self._config_loader, key)
         return self._is_group[key]
 
     def _say_what_was_typed(self, config: DictConfig, searched: Sequence[Override]) -> None:

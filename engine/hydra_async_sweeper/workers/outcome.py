@@ -2,7 +2,6 @@
 
 import gc
 import math
-import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,9 +26,9 @@ def outcome_of(returned: JobReturn, num_objectives: int) -> tuple[str, Any, str 
         return "FAIL", None, f"returned {_shown(value)} instead of {counted(num_objectives, 'number')}"
     if isinstance(value, TrialPruned) or type(value).__name__ == "TrialPruned":
         return "PRUNED", None, str(value)
-    reason = textwrap.shorten(scrubbed(one_line(value)), _LONGEST_REASON, placeholder=" ...")
+    reason = _shortened(scrubbed(one_line(value)), _LONGEST_REASON)
     if type(value).__name__ == "OutOfMemoryError" or "out of memory" in str(value).lower():
-        reason = f"out of memory: {scrubbed(first_line(value))}"
+        reason = _shortened(f"out of memory: {scrubbed(first_line(value))}", _LONGEST_REASON)
         # The error's traceback holds the tensors that filled the memory.
         returned.return_value = value = None
         gc.collect()
@@ -42,12 +41,20 @@ def _numbers(value: Any, num_objectives: int) -> list[float]:
     An infinity is a value, as in Optuna. Anything else gives no numbers.
     """
     try:
+        if getattr(value, "ndim", 0):  # NumPy and pandas warn where `float` takes an array of one number
+            value = value.reshape(-1).tolist() if hasattr(value, "reshape") else list(value)
         if num_objectives == 1 and not isinstance(value, list | tuple):
             return [float(value)]
         return [] if isinstance(value, str | bytes | Mapping) else [float(item) for item in value]
-    except (TypeError, ValueError, RuntimeError, OverflowError):  # RuntimeError: a tensor of several values
+    except Exception:  # of the value's own methods, or a warning that the user has made an error
         return []
 
 
 def _shown(value: Any) -> str:
-    return textwrap.shorten(repr(value), _LONGEST_REASON // 2, placeholder=" ...")
+    return _shortened(repr(value), _LONGEST_REASON // 2)
+
+
+def _shortened(text: str, longest: int) -> str:
+    """Return `text` on one line, cut after `longest` characters, words or not."""
+    line = " ".join(text.split())
+    return line if len(line) <= longest else f"{line[: longest - 4].rstrip()} ..."

@@ -8,7 +8,7 @@ import functools
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from omegaconf import DictConfig, open_dict, read_write
 from hydra_async_sweeper.best_config import flat_job_config
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.events import collect, emit
-from hydra_async_sweeper.hydra_private import failed, returned_by
+from hydra_async_sweeper.hydra_private import failed, register, returned_by
 from hydra_async_sweeper.optuna_private import id_of, next_waiting, storage_of
 from hydra_async_sweeper.readable import short_params
 from hydra_async_sweeper.space.search_space import Space
@@ -88,6 +88,7 @@ class Worker:
     config: DictConfig
     space: Space
     settings: Settings
+    resolvers: Mapping[str, bytes] = field(default_factory=dict)
 
     def __call__(self, _: DictConfig) -> str:
         """Pull and run trials; return why there are no more. Hydra's job number tells the workers apart.
@@ -98,6 +99,7 @@ class Worker:
         """
         import optuna
 
+        register(self.resolvers)
         settings = self.settings
         storage = wait_for_storage(settings.storage, settings.sweep_dir)
         composer = Composer(self.context.config_loader, self.config, self.space.fixed)
@@ -196,7 +198,8 @@ class Worker:
                 return True
             arguments = {"study_name": self.settings.study_name, "sweep_dir": str(self.settings.sweep_dir)}
             added = collect(self.context, "on_queue_empty", config=self.config, **arguments)
-            values = [checked(entry, self.space) for entry in added]
+            has_own = self.settings.custom_search_space is not None
+            values = [checked(entry, self.space, takes_others=has_own) for entry in added]
             begin(study, [entry for entry in values if entry is not None], [], renew)
             return bool(state_of(study).unfinished)
 
@@ -210,7 +213,7 @@ class Worker:
         from hydra_async_sweeper.study.auto_pruner import AutoPruner, remark
         from hydra_async_sweeper.study.promotion import PromotionPruner
 
-        values = self._all_values(trial)
+        values, refused = self._all_values(trial)
         before = storage_of(study).get_trial(id_of(trial))
         handle = RunningTrial(study, trial, lease, interruption, before)
         origin = "" if handle.promoted_from is None else f" continues trial {handle.promoted_from}"
@@ -219,7 +222,7 @@ class Worker:
         try:
             overrides = self.space.overrides(values)[len(self.space.fixed) :]
             with interruption.in_task(), trial_clock.running():
-                returned = self._job(study, trial, composer, overrides, handle)
+                returned = refused or self._job(study, trial, composer, overrides, handle)
             if interruption.raised is not None:  # Hydra has taken it for the task's own
                 raise interruption.raised
         except BaseException as left:
@@ -228,10 +231,10 @@ class Worker:
                 raise
             self._end_exited(study, lease, left)
             return
-        refused = returned_by(returned)
-        if isinstance(refused, SweepError):  # see `Trial.hold_to`
+        raised = returned_by(returned)
+        if isinstance(raised, SweepError):  # see `Trial.hold_to`
             lease.give_back()
-            raise refused
+            raise raised
         state, result, reason = outcome_of(returned, len(study.directions))
         lease.release()
         try:
@@ -264,13 +267,19 @@ class Worker:
         log.warning("trial %d: %s", lease.number, cause)
         lease.end_attempt(cause, self.settings.max_retries, functools.partial(self._emit_end, study))
 
-    def _all_values(self, trial: "optuna.Trial") -> dict[str, Any]:
-        """Return all suggested values, including conditional parameters and those of the user's own function."""
+    def _all_values(self, trial: "optuna.Trial") -> tuple[dict[str, Any], JobReturn | None]:
+        """Return all suggested values, including conditional parameters and those of the user's own function, if that succeeds.
+
+        Otherwise its failure, which is the trial's.
+        """
         values = self.space.suggest_conditional(trial)
         if self.settings.custom_search_space is not None:
-            get_method(self.settings.custom_search_space)(self.config, trial)
+            try:
+                get_method(self.settings.custom_search_space)(self.config, trial)
+            except Exception as error:
+                return values, failed(error)
             values |= {name: value for name, value in trial.params.items() if name not in self.space.parameters}
-        return values
+        return values, None
 
     def _job(
         self,

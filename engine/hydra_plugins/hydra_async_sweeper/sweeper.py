@@ -59,7 +59,7 @@ class AsyncOptunaConf:
     max_failure_rate: float = 0.5
     # key: the text of a sweep override, such as choice(12,24,36) or tag(log,interval(0.01,1)); or, if it is
     # searched only beside certain values of others, {search: the text, when: {another key: a value or a list of them}}
-    params: dict[str, Any] = field(default_factory=dict)
+    params: Any = field(default_factory=dict)  # untyped, as a typed one cannot be null in one file and filled in another
     # the form of hydra-optuna-sweeper 1.1; deprecated
     search_space: Any = None
     # dotted path of a function (config, trial) that suggests further parameters
@@ -90,6 +90,8 @@ class AsyncOptunaConf:
     trial_timeout: float | None = None
     # what Hydra writes into a trial's folder: all (two configs, overrides.yaml and a log), overrides (that file alone) or none
     trial_files: str = "all"
+    # the application's config group that the best trial's config is written for: GROUP/best.yaml in the sweep's folder
+    best_group: str = "experiment"
     # how often a trial whose worker died is restarted
     max_retries: int = 2
     # check everything, call the application's on_dry_run with a forecast, and end; nothing is written

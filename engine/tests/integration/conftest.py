@@ -103,10 +103,11 @@ class Toy:
     """The application in its folder."""
 
     folder: Path
+    script: str = "application.py"
     environment: dict[str, str] = field(default_factory=lambda: {**os.environ, "OMP_NUM_THREADS": "1"})
 
     def command(self, *overrides: str) -> list[str]:
-        return [sys.executable, "application.py", *overrides]
+        return [sys.executable, self.script, *overrides]
 
     def start(self, *overrides: str) -> Command:
         return Command(

@@ -1,17 +1,22 @@
 """What strangers' applications, configs and tasks look like."""
 
+import dataclasses
+import enum
 import os
+import shlex
 import time
 from pathlib import Path
 
 import hydra
 import pytest
 import yaml
+from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import ConfigCompositionException
 from hydra.experimental.callback import Callback
 from hydra_async_sweeper import TrialPruned, current_trial
 from hydra_async_sweeper.errors import SweepError
+from hydra_async_sweeper.study import study_file
 from omegaconf import OmegaConf
 
 SWEEPER = "hydra.sweeper."
@@ -39,11 +44,9 @@ def best(application, sweep="sweep"):
     return yaml.safe_load((application.folder / sweep / "experiment" / "best.yaml").read_text())
 
 
-def typed_best(application, sweep="sweep") -> list[str]:
+def typed_best(application, sweep="sweep", group="experiment") -> list[str]:
     """Return the arguments of the command in the header of the best trial's file."""
-    import shlex
-
-    lines = (application.folder / sweep / "experiment" / "best.yaml").read_text().splitlines()
+    lines = (application.folder / sweep / group / "best.yaml").read_text().splitlines()
     [line] = [line for line in lines if line.startswith("#   python")]
     words = shlex.split(line.removeprefix("#   "))
     assert words[:2] == ["python", "src/app.py"]
@@ -178,6 +181,47 @@ def test_the_best_of_another_config_and_of_a_folder_that_were_typed_runs_again(a
     assert (winner["z"], winner["model"]["width"], len(task.configs)) == (5, 7, 3)
 
 
+class Kind(enum.Enum):
+    PLAIN = 1
+    BOLD = 2
+
+
+@dataclasses.dataclass
+class Typed:
+    """Values that YAML and JSON lack."""
+
+    kind: Kind = Kind.PLAIN
+    path: Path = Path("here")
+    weights: dict[int, float] = dataclasses.field(default_factory=lambda: {0: 1.0})
+
+
+def test_a_config_of_dataclasses_is_searched_continued_and_run_again(application, task):
+    ConfigStore.instance().store(group="style", name="typed", node=Typed)
+    config = (application.folder / "conf" / "config.yaml").read_text()
+    application.write("config.yaml", config.replace("defaults:\n", "defaults:\n  - style: typed\n"))
+    searched = ["x=interval(0,1)", "style.kind=BOLD", "style.path=there/a,there/b", "style.weights={0:2.0}"]
+    application.run(task, *searched)
+    application.run(task, *searched, "hydra.sweeper.n_trials=4")
+    assert len(task.configs) == 4
+    winner = min(task.configs, key=lambda config: config["x"])
+    application.run(task, *typed_best(application))
+    assert task.configs[-1] == winner
+    assert (winner["style"]["kind"], winner["style"]["weights"]) == (Kind.BOLD, {0: 2.0})
+
+
+def test_the_best_file_is_an_option_of_the_group_that_is_named(application, task):
+    application.write("recipe/fast/r.yaml", "# @package _global_\ny: 1\n")
+    application.write("recipe/slow/r.yaml", "# @package _global_\ny: 2\n")
+    application.run(
+        task, "x=0.5,0.25", "+recipe=fast/r,slow/r", "hydra/sweeper/sampler=grid", "hydra.sweeper.n_trials=9",
+        "hydra.sweeper.best_group=recipe",
+    )  # fmt: skip
+    assert sorted(config["y"] for config in task.configs) == [1, 1, 2, 2]
+    winner = min(task.configs, key=lambda config: config["x"])
+    application.run(task, *typed_best(application, group="recipe"))
+    assert task.configs[-1] == winner
+
+
 def test_whatever_goes_wrong_while_the_best_is_written_the_end_is_reported(application, task, monkeypatch, capsys):
     ends = []
 
@@ -240,6 +284,37 @@ def test_the_folder_of_a_trial_is_the_users(application, task):
     assert {folder.relative_to(sweep).name for folder in task.folders} == {"x=0.5,y=1", "x=0.25,y=1"}
     application.run(task, "x=0.5,0.25", "hydra.sweep.subdir=all", "hydra/sweeper/sampler=grid", "hydra.sweep.dir=two")
     assert [folder.name for folder in task.folders[2:]] == ["all", "all-1"]  # no two trials share one
+
+
+def test_the_command_continues_a_sweep_whose_folder_and_config_hold_the_time(application, task):
+    config = (application.folder / "conf" / "config.yaml").read_text()
+    config = config.replace("{dir: sweep}", "{dir: '${logs}/at-${now:%f}'}")
+    application.write("config.yaml", config + "logs: logs\nname: ${now:%f}\nlong: at ${name}\n")
+    application.run(task, "x=interval(0,1)", "-m")
+    [folder] = (application.folder / "logs").iterdir()
+    typed = shlex.split(study_file.read(folder).command)[2:]
+    assert typed == [f"hydra.sweep.dir=logs/{folder.name}", "x=interval(0,1)", "-m"]
+    application.run(task, "hydra.sweeper.n_trials=4", *typed)
+    assert [folder] == list((application.folder / "logs").iterdir())
+    assert len(task.configs) == 4
+
+
+def test_to_the_applications_callbacks_a_job_is_a_trial(application, task, monkeypatch):
+    jobs = []
+
+    class Listener(Callback):
+        def on_job_start(self, config, **_):
+            jobs.append(("start", config.hydra.job.num))
+
+        def on_job_end(self, config, job_return, **_):
+            jobs.append((job_return.return_value, config.hydra.job.num))
+
+    monkeypatch.setattr(
+        "hydra._internal.callbacks.Callbacks.__init__", lambda self, *_: setattr(self, "callbacks", [Listener()])
+    )
+    application.run(task, "x=0.5,0.25", "hydra/sweeper/sampler=grid")
+    values = [config["x"] for config in task.configs]
+    assert jobs == [("start", 0), (values[0], 0), ("start", 1), (values[1], 1)]
 
 
 # --- the sweeper's section
@@ -306,6 +381,14 @@ def test_params_may_be_filled_from_the_command_line_alone(application, task):
     assert set(application.study().trials[0].distributions) == {"x", "y"}
 
 
+def test_a_section_in_params_stands_for_its_keys(application, task):
+    config = (application.folder / "conf" / "config.yaml").read_text()
+    application.write("config.yaml", config.replace("{n_trials: 3}", "{n_trials: 3, params: null}"))
+    application.run(task, "hydra.sweeper.params={model:{width:[3,4]}}", "hydra.sweeper.enqueue=[{model:{width:4}}]")
+    assert set(application.study().trials[0].distributions) == {"model.width"}
+    assert task.configs[0]["model"] == {"width": 4}
+
+
 def test_arguments_of_a_sampler_and_a_pruner_are_typed_without_a_plus(application, task):
     application.run(
         task, "x=interval(0,1)", "hydra/sweeper/sampler=tpe", "hydra.sweeper.sampler.multivariate=true",
@@ -339,6 +422,32 @@ def test_the_grids_own_search_space_is_used(application, task):
     assert sorted((config["x"], config["y"]) for config in task.configs) == [(0.5, 3), (1.0, 3)]
     with pytest.raises(SweepError, match=r"hydra\.sweeper\.sampler\.search_space\.x: 2 is outside of interval\(0,1\)"):
         application.run(task, "hydra.sweep.dir=two", "hydra.sweeper.sampler.search_space.x=[2]")
+
+
+def suggest_or_fail(_, trial):
+    if trial.params["x"] < 0.5:
+        raise KeyError("nothing fits")
+    trial.suggest_float("+z", 0, 1)
+
+
+def test_what_a_function_of_the_users_suggests_may_be_enqueued_and_its_failure_is_the_trials(application, task, monkeypatch):
+    monkeypatch.setattr("os.path.suggest", suggest_or_fail, raising=False)
+    application.run(
+        task, "x=interval(0,1)", "hydra.sweeper.custom_search_space=os.path.suggest", "hydra.sweeper.n_trials=2",
+        "hydra.sweeper.enqueue=[{x:0.25},{x:0.75,+z:0.125}]",
+    )  # fmt: skip
+    first, second = application.study().trials[:2]
+    assert (first.state.name, first.user_attrs["reason"]) == ("FAIL", "KeyError: 'nothing fits'")
+    assert (second.state.name, task.configs[0]["x"], task.configs[0]["z"]) == ("COMPLETE", 0.75, 0.125)
+
+
+def test_where_no_solution_is_within_its_constraints_the_end_is_reported(application, capsys):
+    def too_large(config):
+        current_trial().constrain("size", 1.0)
+        return config.x, -config.x
+
+    application.run(too_large, "x=0.5,0.25", "hydra.sweeper.direction=[minimize,minimize]", "hydra/job_logging=default")
+    assert "no complete trial is within its constraints, so there is no best one" in capsys.readouterr().out
 
 
 def suggest_text(_, trial):

@@ -17,10 +17,28 @@ def children(pid: int) -> list[psutil.Process]:
 
 
 def test_a_sweep_runs_on_several_workers(toy):
-    code, output = toy.run(LOCAL, "hydra.launcher.num_workers=2", "seconds=0.05", "hydra.sweeper.n_trials=8")
+    """Its script is not in the working folder, imports what is beside it, and registers a resolver where it is run."""
+    source = (toy.folder / toy.script).read_text()
+    for before, after in {
+        "import hydra\n": "import hydra\nfrom beside import twice\nfrom omegaconf import OmegaConf\n"
+        "OmegaConf.register_new_resolver('twice', lambda value: twice(value))\n",
+        'config_path="conf"': 'config_path="../conf"',
+        "    return config.x * config.steps + config.model.width\n": "    return config.doubled\n",
+    }.items():
+        assert before in source
+        source = source.replace(before, after)
+    toy.script = "the source/application.py"
+    (toy.folder / "the source").mkdir()
+    (toy.folder / toy.script).write_text(source)
+    (toy.folder / "the source" / "beside.py").write_text("def twice(value):\n    return 2 * value\n")
+    code, output = toy.run(
+        LOCAL, "hydra.launcher.num_workers=2", "seconds=0.05", "hydra.sweeper.n_trials=8", "+doubled='${twice:${x}}'"
+    )
     assert code == 0, output
     study = toy.study()
-    assert [trial.state.name for trial in study.trials if trial.state.name != "WAITING"] == ["COMPLETE"] * 8
+    trials = [trial for trial in study.trials if trial.state.name != "WAITING"]
+    assert [trial.state.name for trial in trials] == ["COMPLETE"] * 8
+    assert [trial.value for trial in trials] == [2 * trial.params["x"] for trial in trials]
     assert len({trial.user_attrs["lease"]["pid"] for trial in study.trials if "lease" in trial.user_attrs}) == 2
     assert len({line[0] for line in toy.ran()}) == len(toy.ran()) == 8
 

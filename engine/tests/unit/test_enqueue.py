@@ -26,6 +26,13 @@ def test_a_configuration_outside_of_the_space_is_left_out(values, kept):
     assert checked(values, SPACE) == kept
 
 
+def test_a_section_stands_for_its_keys():
+    params = {"optimizer": {"sgd": {"momentum": "interval(0,1)"}}, "decay": "choice({a:1},{a:2})"}
+    entry = {"optimizer": {"sgd": {"momentum": 0.5}}, "decay": {"a": 1}}
+    kept = checked(entry, search_space.read(params, [], None))
+    assert kept == {"optimizer.sgd.momentum": 0.5, "decay": "{a:1}"}
+
+
 def test_a_key_that_is_not_searched_is_a_mistake():
     with pytest.raises(SweepError, match=r"hydra\.sweeper\.enqueue: widht is not searched; width, lr can be given"):
         checked({"widht": 8}, SPACE)

@@ -8,7 +8,7 @@ from hydra_async_sweeper.errors import SweepError
 DEFAULTS = {
     "n_trials": 20, "n_jobs": None, "max_failure_rate": 0.5, "timeout": None, "patience": None, "lease_seconds": 60.0,
     "max_retries": 2, "target": None, "trial_timeout": None,
-    "trial_files": "all",
+    "trial_files": "all", "best_group": "experiment",
 }  # fmt: skip
 
 
@@ -33,6 +33,7 @@ def test_what_is_in_range_is_accepted(changes):
         ("lease_seconds", float("inf"), "a number of seconds above 0"),
         ("target", float("nan"), "a number, or null,"),
         ("trial_files", "some", "all, overrides or none"),
+        ("best_group", "../up", "the name of a config group"),
         ("max_retries", -1, "a whole number of at least 0"),
     ],
 )

@@ -29,8 +29,11 @@ def started(monkeypatch, tmp_path):
         ("/home/me/src/train.py", "project.train", "python -m project.train"),
         ("/home/me/src/project/__main__.py", "project.__main__", "python -m project"),
         ("/home/me/src/project/__main__.py", None, "python -m project"),
+        ("my project", "__main__", "python 'my project'"),  # a folder
         ("/usr/bin/env", None, "env"),
         ("./train", None, "./train"),
+        ("./env", None, "./env"),  # named as another command
+        ("/opt/no path/train", None, "'/opt/no path/train'"),  # nowhere on PATH
     ],
 )
 def test_the_program_is_named_as_it_was_typed(started, first_argument, module, expected):

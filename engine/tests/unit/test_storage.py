@@ -33,6 +33,11 @@ def test_an_unreachable_storage_is_named_without_its_password(tmp_path):
         open_storage("study.db", tmp_path)
 
 
+def test_a_database_in_the_sweeps_folder_needs_no_folder_before(tmp_path):
+    open_storage(f"sqlite:///{tmp_path}/sweep/kept/x.db", tmp_path / "sweep")
+    assert (tmp_path / "sweep" / "kept" / "x.db").is_file()
+
+
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///", "sqlite:///:memory:"])
 def test_a_database_that_no_other_process_sees_is_refused(tmp_path, url):
     with pytest.raises(

@@ -31,6 +31,8 @@ class OutOfMemoryError(RuntimeError):
         ("0.25", 1, ("COMPLETE", 0.25, None)),
         (np.float32(0.5), 1, ("COMPLETE", 0.5, None)),
         (np.array(0.5), 1, ("COMPLETE", 0.5, None)),
+        (np.array([[0.5]]), 1, ("COMPLETE", 0.5, None)),
+        (np.array([1, 2]), 2, ("COMPLETE", [1.0, 2.0], None)),
         (torch.tensor([0.5]), 1, ("COMPLETE", 0.5, None)),
         ([torch.tensor(0.5)], 1, ("COMPLETE", 0.5, None)),
         (torch.tensor([1.0, 2.0]), 2, ("COMPLETE", [1.0, 2.0], None)),
@@ -44,6 +46,8 @@ class OutOfMemoryError(RuntimeError):
         ({1: 2}, 1, ("FAIL", None, "returned {1: 2} instead of 1 number")),
         (torch.tensor([1.0, 2.0]), 1, ("FAIL", None, "returned tensor([1., 2.]) instead of 1 number")),
         ((1.0, math.nan), 2, ("FAIL", None, "returned (1.0, nan) instead of 2 numbers")),
+        (np.array([1 + 1j]), 1, ("FAIL", None, "returned array([1.+1.j]) instead of 1 number")),
+        (np.complex128(1), 1, ("FAIL", None, "returned np.complex128(1+0j) instead of 1 number")),
         ("12", 2, ("FAIL", None, "returned '12' instead of 2 numbers")),
         (1.0, 2, ("FAIL", None, "returned 1.0 instead of 2 numbers")),
         (TrialPruned("after 3"), 1, ("PRUNED", None, "after 3")),
@@ -92,10 +96,11 @@ def test_what_was_raised_inside_instantiate_is_the_reason(function, state, reaso
     assert outcome_of(returned(caught.value), 1) == (state, None, reason)
 
 
-def test_a_reason_is_short():
-    _, _, reason = outcome_of(returned(RuntimeError("word " * 1000)), 1)
+@pytest.mark.parametrize("text", ["word " * 1000, "word" * 1000])  # as a path or compact JSON, without a space
+def test_a_reason_is_short(text):
+    _, _, reason = outcome_of(returned(RuntimeError(text)), 1)
     assert len(reason) <= 500
-    assert reason.startswith("RuntimeError: word word")
+    assert reason.startswith(f"RuntimeError: {text[:400]}")
     assert reason.endswith(" ...")
 
 
