@@ -104,8 +104,7 @@ class ParallelPicture {
       });
       if (this.hovered !== null) {
         this.tip.textContent = this.figure.about[this.hovered];
-        this.tip.style.left = `${Math.min(x + 14, Math.max(this.width - 230, 0))}px`;
-        this.tip.style.top = `${Math.min(y + 10, this.height - 120)}px`;
+        this.tip.style.transform = `translate(${Math.min(x + 14, Math.max(this.width - 230, 0))}px, ${Math.min(y + 10, this.height - 120)}px)`;
       }
     }
     this.tip.hidden = this.hovered === null;
