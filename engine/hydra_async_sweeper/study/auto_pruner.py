@@ -33,7 +33,7 @@ class AutoPruner(PromotionPruner):
 
     def prune(self, study: "Study", trial: "FrozenTrial") -> bool:
         """Return whether the trial stops at a milestone; it may be promoted later."""
-        if RUNGS in trial.user_attrs or not state_of(study).index(Length).returns_a_report:
+        if trial.user_attrs.get(RUNGS) or not state_of(study).index(Length).returns_a_report:
             return False
         return self._stops_at_a_milestone(study, trial)
 

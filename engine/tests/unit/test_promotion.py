@@ -147,6 +147,7 @@ class Plain(Sweep):
 
     def train_to(self, trial: optuna.Trial, steps: Iterable[int], early: float, end: float = 0.0) -> bool:
         """Report these steps until the trial is to stop, and return whether it is."""
+        trial.set_user_attr(RUNGS, [])
         passed = trial.user_attrs.get(PROMOTED, {"step": 0})["step"]
         for step in steps:
             if step > passed:
