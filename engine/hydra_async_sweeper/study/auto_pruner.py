@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-from hydra_async_sweeper.study.default_pruner import AT_LEAST, FACTOR
 from hydra_async_sweeper.study.milestones import Length, milestones
 from hydra_async_sweeper.study.promotion import PromotionPruner
 from hydra_async_sweeper.study.state import state_of
@@ -20,16 +19,13 @@ class AutoPruner(PromotionPruner):
     reports may be of another kind.
     """
 
-    def __init__(self, at_least: int | None = None, milestone_factor: int | None = None) -> None:
-        """Set how many trials continue at least, and of how many one continues after a milestone; null: as for many trials.
+    def __init__(self, at_least: int = 5, milestone_factor: int = 3) -> None:
+        """Set how many trials continue at least, and of how many one continues after a milestone.
 
         Raises:
             SweepError: they are not whole numbers, see `PromotionPruner`.
         """
-        super().__init__(
-            at_least=AT_LEAST if at_least is None else at_least,
-            milestone_factor=FACTOR if milestone_factor is None else milestone_factor,
-        )
+        super().__init__(at_least=at_least, milestone_factor=milestone_factor)
 
     def prune(self, study: "Study", trial: "FrozenTrial") -> bool:
         """Return whether the trial stops at a milestone; it may be promoted later."""

@@ -71,16 +71,16 @@ def test_by_default_trials_stop_where_a_task_asks_and_are_complete_where_it_does
     typed = [
         "x=interval(0,1)",
         "hydra.sweeper.direction=maximize",
-        "hydra.sweeper.n_trials=10",
+        "hydra.sweeper.n_trials=30",
         "hydra.sweeper.trial_files=none",
     ]
     application.run(curve(asks=True), *typed)
     states = [trial.state.name for trial in application.study().trials]
-    assert len(states) == 10
+    assert len(states) == 30
     assert min(states.count("COMPLETE"), states.count("PRUNED")) >= 2
     assert capsys.readouterr().out.count("hydra/sweeper/pruner=none trains each to its end") == 1
     application.run(curve(asks=False), *typed, "hydra.sweep.dir=silent")
-    assert [trial.state.name for trial in application.study("silent").trials] == ["COMPLETE"] * 10
+    assert [trial.state.name for trial in application.study("silent").trials] == ["COMPLETE"] * 30
 
 
 def test_where_every_trial_may_fail_a_sweep_ends(application):

@@ -3,15 +3,16 @@ import logging
 import optuna
 import pytest
 from hydra_async_sweeper.study import searches
+from hydra_async_sweeper.study.auto_pruner import AutoPruner
 from hydra_async_sweeper.study.build import pruner
 from hydra_async_sweeper.study.default_pruner import section_of, section_of_continued
 from hydra_async_sweeper.study.enqueue import WARM_START
 from optuna.trial import TrialState, create_trial
 
-AUTO = {"_target_": "hydra_async_sweeper.study.auto_pruner.AutoPruner", "at_least": None, "milestone_factor": None}
+AUTO = {"_target_": "hydra_async_sweeper.study.auto_pruner.AutoPruner", "at_least": 5, "milestone_factor": 3}
 NONE = {"_target_": "optuna.pruners.NopPruner"}
 OPTIONS = {
-    "pruner": AUTO, "sampler": {"_target_": "optuna.samplers.TPESampler"}, "n_trials": 20, "patience": None, "repeats": False,
+    "pruner": AUTO, "sampler": {"_target_": "optuna.samplers.TPESampler"}, "n_trials": 30, "patience": None, "repeats": False,
 }  # fmt: skip
 
 
@@ -19,7 +20,7 @@ OPTIONS = {
     ("changes", "num_objectives"),
     [
         ({}, 2),
-        ({"n_trials": 9}, 1),
+        ({"n_trials": 29}, 1),
         ({"patience": 5}, 1),
         ({"repeats": True}, 1),
         ({"sampler": {"_target_": "optuna.samplers.GridSampler"}}, 1),
@@ -30,12 +31,9 @@ def test_where_it_does_not_pay_every_trial_is_complete(changes, num_objectives):
     assert section_of({**OPTIONS, **changes}, num_objectives) == NONE
 
 
-def test_of_few_trials_more_continue():
-    chosen = {num: section_of({**OPTIONS, "n_trials": num}, 1) for num in (12, 20, 100)}
-    assert [(it["at_least"], it["milestone_factor"]) for it in chosen.values()] == [(3, 2), (5, 2), (5, 3)]
-    assert pruner(chosen[12], 1)
-    typed = {**AUTO, "milestone_factor": 4}
-    assert section_of({**OPTIONS, "pruner": typed}, 1)["milestone_factor"] == 4
+def test_of_many_trials_the_best_third_continues():
+    assert section_of(OPTIONS, 1) == AUTO
+    assert isinstance(pruner(AUTO, 1), AutoPruner)
 
 
 def test_a_pruner_that_is_named_stays():
@@ -55,5 +53,5 @@ def test_a_study_that_began_without_it_continues_without_a_pruner(caplog):
     assert "study mine began without hydra/sweeper/pruner=auto, and continues with none" in caplog.text
     median = {"_target_": "optuna.pruners.MedianPruner"}
     assert section_of_continued(study, median) == median
-    searches.record(study, {**OPTIONS, "n_trials": 30}, {})
+    searches.record(study, OPTIONS, {})
     assert section_of_continued(study, AUTO) == AUTO
