@@ -51,7 +51,7 @@ def test_one_line_makes_an_applications_sweep_parallel_pruned_and_continued(tmp_
         [study] = optuna.get_all_study_summaries(optuna.storages.JournalStorage(backend))
         storage = optuna.storages.JournalStorage(backend)
         trials.append(optuna.load_study(study_name=study.study_name, storage=storage).get_trials(deepcopy=False))
-    assert [len(found) for found in trials] == [20, 40]
+    assert [len(found) for found in trials] == [40, 60]
     states = {trial.state.name for trial in trials[1]}
     assert states == {"COMPLETE", "PRUNED"}
     workers = {trial.user_attrs["lease"]["pid"] for trial in trials[0]}
