@@ -20,6 +20,9 @@ from densenet_sweep.training import checkpoint
 
 log = logging.getLogger("densenet_sweep")
 
+# What every trial would meet; other errors of the system, such as those of a disk, may be over at the next one.
+_UNREADABLE = (ValueError, FileNotFoundError, NotADirectoryError, PermissionError, ConnectionError)
+
 
 def last_checkpoint(job: Job, fingerprint: str) -> dict[str, Any]:
     """Return the checkpoint to continue from, or nothing. A damaged one is set aside, and the one before it is used.
@@ -98,13 +101,13 @@ def ending_the_sweep(trial: Trial, job: Job) -> Iterator[None]:
     """While images are read: what no trial of the sweep could read ends it, instead of one trial after the other.
 
     Raises:
-        SweepError: for ValueError and OSError, in a sweep that does not search how images are read.
+        SweepError: they cannot be read, in a sweep that does not search how; a disk that fails for a moment is not meant.
     """
     try:
         yield
     except (ValueError, OSError, InstantiationException) as error:
         is_searched = any(key.partition(".")[0] == "data" for key in trial.searched)
-        is_of_images = isinstance(error.__cause__ or error, ValueError | OSError)  # of what Hydra calls, it is the cause
+        is_of_images = isinstance(error.__cause__ or error, _UNREADABLE)  # of what Hydra calls, it is the cause
         if trial.number is None or job.final or is_searched or not is_of_images:
             raise
         raise SweepError(errors.one_line(error)) from error

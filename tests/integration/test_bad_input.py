@@ -375,6 +375,10 @@ def test_pictures_that_no_trial_could_read_end_a_sweep_before_a_trial_has_failed
     said = "data.table=t.csv: 2 of 2 pictures not found, such as 1.png, 2.png; paths relative to data.root or to the table are"
     assert typed.err == f"densenet-sweep: error: {said} accepted\n"
     assert {trial.state for trial in load_study("pictures").trials} == {"waiting"}
+    # Nothing was done under this config, so the corrected command is not another study's.
+    (tmp_path / "u.csv").write_text("path,label\n3.png,a\n")
+    typed = command(*sweep, "tracking=none", "hydra.sweeper.study_name=pictures", "data.table=u.csv")
+    assert typed.err.startswith("densenet-sweep: error: data.table=u.csv: 1 of 1 picture not found, such as 3.png")
 
 
 def test_an_unwritable_output_folder_is_named(command, tmp_path):

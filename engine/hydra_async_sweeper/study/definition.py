@@ -14,6 +14,7 @@ from hydra_async_sweeper.space.search_space import Space
 from hydra_async_sweeper.study.earlier import first_difference
 from hydra_async_sweeper.study.passwords import redacted
 from hydra_async_sweeper.trial import HELD_TO
+from hydra_async_sweeper.workers.claim import LEASE
 
 if TYPE_CHECKING:
     import optuna
@@ -115,11 +116,19 @@ def open_study(
         study.set_user_attr("space", definition.space)
         _keep_config(study, definition)
         return study
+    allow_change = allow_change or _was_refused(study)
     check_same(study, definition, reread=reread, allow_change=allow_change)
     if allow_change:
         _keep_config(study, definition)
         study.set_user_attr(HELD_TO, {})
     return study
+
+
+def _was_refused(study: "optuna.Study") -> bool:
+    """Return whether all that has begun was refused by the task, as it would have refused every trial: with another config."""
+    trials = study.get_trials(deepcopy=False)
+    begun = [trial.user_attrs[LEASE] for trial in trials if LEASE in trial.user_attrs]
+    return bool(begun) and all(it.get("refused") for it in begun) and all(it.state.name == "WAITING" for it in trials)
 
 
 def _keep_config(study: "optuna.Study", definition: Definition) -> None:

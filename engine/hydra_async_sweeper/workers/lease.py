@@ -167,11 +167,11 @@ class Lease:
         self._thread.join()
         self._keep_running()
 
-    def give_back(self) -> None:
+    def give_back(self, *, refused: bool = False) -> None:
         """Put the trial back into the queue, with its number and parameters, unless another worker owns it by now."""
         self.release()
         with _unless_finished():
-            self._write(phase=_RELEASED)
+            self._write(phase=_RELEASED, refused=refused)
             if self.is_held():
                 self._set_state("WAITING")
 

@@ -233,7 +233,7 @@ class Worker:
             return
         raised = returned_by(returned)
         if isinstance(raised, SweepError):  # see `Trial.hold_to`
-            lease.give_back()
+            lease.give_back(refused=True)
             raise raised
         state, result, reason = outcome_of(returned, len(study.directions))
         lease.release()

@@ -59,6 +59,19 @@ def test_searched_and_ignored_keys_may_differ(tmp_path):
     opened(tmp_path, base={**BASE, "width": 2, "lr": 0.1, "data": {"root": "there"}})
 
 
+@pytest.mark.parametrize("other", [{}, {"lease": {"token": "b"}}])
+def test_where_the_task_refused_each_trial_that_began_the_config_may_change(tmp_path, other):
+    refused = {"lease": {"token": "a", "refused": True}}
+    first = opened(tmp_path)
+    for attributes in (refused, other):
+        first.enqueue_trial({"width": 1, "lr": 0.5}, user_attrs=attributes)
+    if other:  # it began, and was interrupted
+        with pytest.raises(SweepError, match=r"^epochs: now 4"):
+            opened(tmp_path, base={**BASE, "epochs": 4})
+    else:
+        assert opened(tmp_path, base={**BASE, "epochs": 4}).user_attrs["config"]["epochs"] == 4
+
+
 def test_a_change_can_be_allowed(tmp_path):
     opened(tmp_path)
     opened(tmp_path, base={**BASE, "epochs": 4}, allow_change=True)
