@@ -1,7 +1,7 @@
 """Samplers and pruners, built from their config sections."""
 
 import difflib
-import importlib
+import importlib.util
 import inspect
 import logging
 import warnings
@@ -23,8 +23,11 @@ _RENAMED = {"one_in": "reduction_factor"}
 # Hydra's own keywords, which are no arguments.
 _OF_HYDRA = ("_target_", "_partial_", "_convert_", "_recursive_")
 
-# An argument of the default sampler that stays where a config only names another class.
-_OF_THE_DEFAULT = {"n_startup_trials": 10}
+# Arguments of the default sampler that stay where a config only names another class.
+_OF_THE_DEFAULT = {"n_startup_trials": 10, "seed": 0}
+
+# What samplers import only when they first model something, many trials after the start.
+_IMPORTED_LATE = {"GPSampler": ("scipy", "torch")}
 
 # These samplers' seed defines the sequence that all workers share, so it must not change.
 _SEED_IS_THE_SEQUENCE = (".GridSampler", ".QMCSampler")
@@ -37,6 +40,9 @@ def sampler(section: Mapping[str, Any], space: Space) -> Any:
         SweepError: it cannot be built, or cannot search this space.
     """
     name = str(section["_target_"]).rpartition(".")[2]
+    for package in _IMPORTED_LATE.get(name, ()):
+        if importlib.util.find_spec(package) is None:
+            raise needs("hydra.sweeper.sampler", name, ImportError(name=package))
     if name == "GridSampler":
         return build(section, "hydra.sweeper.sampler", search_space=grid(space, section.get("search_space") or {}))
     if name == "TPESampler" and space.conditional:

@@ -6,7 +6,7 @@ from typing import Any
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.study.earlier import MOVED_TARGETS
 
-_ADMITTED = ("optuna.samplers.*", "optuna.pruners.*", "optuna.storages.*", "hydra_async_sweeper.*")
+_ADMITTED = ("optuna.samplers.*", "optuna.integration.*", "optuna.pruners.*", "optuna.storages.*", "hydra_async_sweeper.*")
 
 
 def is_trusted(target: str, patterns: Sequence[str]) -> bool:

@@ -26,8 +26,12 @@ def outcome_of(returned: JobReturn, num_objectives: int) -> tuple[str, Any, str 
         return "FAIL", None, f"returned {_shown(value)} instead of {counted(num_objectives, 'number')}"
     if isinstance(value, TrialPruned) or type(value).__name__ == "TrialPruned":
         return "PRUNED", None, str(value)
+    try:
+        message = str(value)
+    except Exception:  # of the error's own method
+        return "FAIL", None, type(value).__name__
     reason = _shortened(scrubbed(one_line(value)), _LONGEST_REASON)
-    if type(value).__name__ == "OutOfMemoryError" or "out of memory" in str(value).lower():
+    if type(value).__name__ == "OutOfMemoryError" or "out of memory" in message.lower():
         reason = _shortened(f"out of memory: {scrubbed(first_line(value))}", _LONGEST_REASON)
         # The error's traceback holds the tensors that filled the memory.
         returned.return_value = value = None

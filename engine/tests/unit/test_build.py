@@ -88,3 +88,17 @@ def test_an_argument_by_its_earlier_name_is_taken_and_said(caplog):
     with caplog.at_level("WARNING"):
         assert build(section, "hydra.sweeper.pruner").reduction_factor == 2
     assert "hydra.sweeper.pruner.one_in is now called reduction_factor" in caplog.text
+
+
+def test_what_the_default_sampler_alone_takes_is_left_out_for_another():
+    section = {"seed": 0, "n_startup_trials": 10, "_target_": "optuna.samplers.PartialFixedSampler", "fixed_params": {"x": 1}}
+    base = {"_target_": "optuna.samplers.RandomSampler"}
+    assert build({**section, "base_sampler": base}, "sampler")
+    with pytest.raises(SweepError, match=r"^sampler\.seed: unknown argument of PartialFixedSampler"):
+        build({**section, "base_sampler": base, "seed": 3}, "sampler")
+
+
+def test_a_package_that_a_sampler_imports_late_is_missed_at_the_start(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda package: None if package == "torch" else package)
+    with pytest.raises(SweepError, match=r"^hydra\.sweeper\.sampler: GPSampler needs torch, which is not installed$"):
+        sampler({"_target_": "optuna.samplers.GPSampler"}, search_space.read({"x": "interval(0,1)"}, [], None))

@@ -18,6 +18,13 @@ def returned(value: object) -> JobReturn:
     return JobReturn(status=status, _return_value=value)
 
 
+class SilentError(Exception):
+    """Cannot be printed."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
 class OutOfMemoryError(RuntimeError):
     """Named as torch names it."""
 
@@ -55,6 +62,7 @@ class OutOfMemoryError(RuntimeError):
         (ValueError("no data:\n  do this"), 1, ("FAIL", None, "no data: do this")),
         (OSError(28, "No space left on device", "/full"), 1, ("FAIL", None, "/full: No space left on device")),
         (OutOfMemoryError("CUDA out of memory.\nTried"), 1, ("FAIL", None, "out of memory: CUDA out of memory.")),
+        (SilentError(), 1, ("FAIL", None, "SilentError")),
         (RuntimeError("CPU: out of memory"), 1, ("FAIL", None, "out of memory: CPU: out of memory")),
     ],
 )  # fmt: skip
