@@ -9,7 +9,7 @@ from hydra_async_sweeper.application import check_password
 from densenet_sweep.architectures import geometry
 from densenet_sweep.config.augmentation import check_augmentation
 from densenet_sweep.config.capacity import network_size
-from densenet_sweep.config.data_sections import ImageTableConfig, PicturesConfig
+from densenet_sweep.config.data_sections import ImageTableConfig, NpzConfig, PicturesConfig
 from densenet_sweep.config.finetuning import check_finetuning
 from densenet_sweep.config.metrics import OBJECTIVES, check_of_the_task, full_name
 from densenet_sweep.config.optimizer_schema import AdamWConfig, DecayConfig, MuonConfig, SGDConfig
@@ -142,7 +142,8 @@ def _check_loss(config: Config) -> None:
             raise ConfigError(class_weights_error(weights, num_classes))
         if num_classes is not None and len(weights) != num_classes:
             raise ConfigError(class_weights_error(weights, num_classes))
-    is_one_class = config.data._target_.startswith("densenet_sweep.") and not isinstance(config.data, ImageTableConfig)
+    has_labels = isinstance(config.data, ImageTableConfig | NpzConfig)
+    is_one_class = config.data._target_.startswith("densenet_sweep.") and not has_labels
     if config.loss.is_multi_label and is_one_class:
         raise ConfigError(
             "loss=binary_cross_entropy: is for images with any number of labels, such as those of data=image_table"

@@ -10,6 +10,7 @@ import torch
 from densenet_sweep.counts import counted
 from densenet_sweep.data.cache import Decoded, Decoding, file_name, load_or_decode
 from densenet_sweep.data.images import Found, HeldBack, Images, Source
+from densenet_sweep.data.labels import is_multi_label
 from densenet_sweep.data.picture import content_hash
 from densenet_sweep.data.reading import as_range
 
@@ -19,6 +20,7 @@ _SPLITS = {"train": "train", "valid": "val", "test": "test"}
 def npz(root: str, *, num_channels: int, value_range: list[float] | None = None) -> Source:
     """Return the images of `train_images` (N, height, width, and 3 for colour) with `train_labels`; so for `val` and `test`.
 
+    Labels are numbers of classes, (N) or (N, 1); or zeros and ones, (N, K), for any number of K classes an image.
     Other types than uint8 are scaled by `value_range`, or by the lowest and highest value of the training images.
 
     Args:
@@ -28,7 +30,7 @@ def npz(root: str, *, num_channels: int, value_range: list[float] | None = None)
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: it has no such arrays, or labels of several classes an image.
+        ValueError: it has no such arrays.
         OSError: the images fit neither on a disk nor into memory.
     """
     path = _file(Path(root))
@@ -112,19 +114,22 @@ def _decoding(path: Path, num_channels: int, given: tuple[float, float] | None) 
             )
         value_range = given or (float(train.min()), float(train.max()))
         images = {name: _levels(array, value_range) for name, array in images.items()}
+    shapes = {pair[1].shape[1:] for pair in pairs.values()}
+    if len(shapes) > 1:
+        raise ValueError(f"data.root={path}: labels of one class an image and of several, or of other numbers of classes")
     labels = np.concatenate([pair[1] for pair in pairs.values()])
-    if labels.max() >= len(labels):
+    num_classes = labels.shape[1] if is_multi_label(labels) else int(labels.max()) + 1
+    if num_classes > len(labels) and not is_multi_label(labels):
         raise ValueError(
-            f"data.root={path}: {counted(len(labels), 'image')} with labels up to {labels.max():,}; numbers of classes, "
-            "from 0 on, are accepted"
+            f"data.root={path}: {counted(len(labels), 'image')} with labels up to {num_classes - 1:,}; numbers of "
+            "classes, from 0 on, are accepted"
         )
     whole = np.concatenate(list(images.values()))
     about: dict[str, Any] = {
         "counts": [len(images[name]) if name in images else 0 for name in _SPLITS],
         "value_range": value_range,
     }
-    names = [str(label) for label in range(int(labels.max()) + 1)]
-    return Decoding(names, labels.tolist(), whole.shape[1:], lambda: [whole], about)
+    return Decoding([str(label) for label in range(num_classes)], labels.tolist(), whole.shape[1:], lambda: [whole], about)
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
@@ -144,7 +149,7 @@ def _kind(images_NCHW: np.ndarray) -> str:
 
 
 def _pair(path: Path, name: str, images: np.ndarray, labels: np.ndarray, num_channels: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return images of NCHW and labels of N."""
+    """Return images of NCHW and labels of N or, for several an image, of NK."""
     if images.ndim == 3:
         images = images[..., None]
     if images.ndim != 4 or images.shape[-1] not in (1, 3) or not images.size:
@@ -155,10 +160,11 @@ def _pair(path: Path, name: str, images: np.ndarray, labels: np.ndarray, num_cha
         raise ValueError(f"data.num_channels=1: 3 is accepted, as {path.name} has colour images")
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
-    if labels.ndim != 1 or len(labels) != len(images) or not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0:
+    is_fit = labels.ndim in (1, 2) and len(labels) == len(images) and labels.dtype.kind in "bui" and labels.size > 0
+    if not is_fit or labels.min() < 0 or (labels.ndim == 2 and labels.max() > 1):
         raise ValueError(
             f"data.root={path}: {name}_labels is {labels.dtype} of the shape {labels.shape}; a whole number an image is "
-            "accepted, from 0 on"
+            "accepted, from 0 on, or a row of zeros and ones"
         )
     repeated = np.repeat(images, num_channels // images.shape[-1], axis=-1)
     return np.ascontiguousarray(repeated.transpose(0, 3, 1, 2)), labels.astype(np.int64)

@@ -46,6 +46,19 @@ def test_values_are_scaled_by_those_of_training(tmp_path):
     assert npz(str(tmp_path), num_channels=1, value_range=[0, 255]).train.images_NCHW.max() == 5
 
 
+def test_rows_of_zeros_and_ones_are_several_labels_an_image(tmp_path):
+    made = arrays()
+    rows = {name: (np.arange(len(made[f"{name}_labels"]))[:, None] >> np.arange(3)) & 1 for name in ("train", "val", "test")}
+    np.savez(tmp_path / "some.npz", **{**made, **{f"{name}_labels": labels for name, labels in rows.items()}})
+    source = npz(str(tmp_path), num_channels=1)
+    assert source.class_names == ("0", "1", "2")
+    assert source.train.labels_N.tolist() == rows["train"].tolist()
+    assert source.load_test().labels_N.tolist() == rows["test"].tolist()
+    assert source.valid is not None
+    said = found.line(source, source.train, source.valid)
+    assert said.startswith("train 6 (0 3, 1 2, 2 2, without a label 1), valid 4")
+
+
 def test_copies_and_a_missing_test_split_are_known(tmp_path):
     made = arrays(train=6, val=4)
     made["val_images"][1] = made["train_images"][2]
@@ -64,9 +77,10 @@ def test_copies_and_a_missing_test_split_are_known(tmp_path):
         ({"train_labels": None}, r"has no array train_labels; it has "),
         ({"train_images": None}, r"has no array train_images"),
         (
-            {"train_labels": np.zeros((6, 14), np.uint8)},
-            r"train_labels is uint8 of the shape \(6, 14\); a whole number an image",
+            {"train_labels": np.full((6, 14), 2, np.uint8)},
+            r"train_labels is uint8 of the shape \(6, 14\); a whole number an image is accepted, from 0 on, or a row of zeros",
         ),
+        ({"train_labels": np.zeros((6, 14), np.uint8)}, r"labels of one class an image and of several"),
         ({"train_images": np.zeros((6, 3, 3, 3, 3), np.uint8)}, r"train_images has the shape"),
         ({"train_images": np.zeros((6, 3, 3, 3), np.uint8)}, r"data\.num_channels=1: 3 is accepted, as some\.npz has colour"),
         (
