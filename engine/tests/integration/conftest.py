@@ -12,6 +12,8 @@ import hydra
 import optuna
 import pytest
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import OmegaConf
 
 APPLICATION = """
 import json, os, signal, sys, time
@@ -227,3 +229,21 @@ def changed(toy: Toy) -> Callable[[Mapping[str, str]], None]:
         path.write_text(content)
 
     return replace
+
+
+class Task:
+    """Returns `x`, and keeps the configs that it was called with."""
+
+    def __init__(self) -> None:
+        self.configs: list = []
+        self.folders: list[Path] = []
+
+    def __call__(self, config):
+        self.configs.append(OmegaConf.to_container(config, resolve=False))
+        self.folders.append(Path(HydraConfig.get().runtime.output_dir))
+        return config.x
+
+
+@pytest.fixture
+def task() -> Task:
+    return Task()
