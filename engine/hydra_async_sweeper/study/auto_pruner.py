@@ -31,11 +31,11 @@ class AutoPruner(PromotionPruner):
         """Return whether the trial stops at a milestone; it may be promoted later."""
         if trial.user_attrs.get(RUNGS) or not state_of(study).index(Length).returns_a_report:
             return False
-        return self._stops_at_a_milestone(study, trial)
+        return self.stops_at_a_milestone(study, trial)
 
     def promotable(self, study: "Study") -> "FrozenTrial | None":
         """Return the stopped trial to promote now, if there is one."""
-        return self._promotable_after_a_milestone(study)
+        return self.promotable_after_a_milestone(study)
 
 
 def remark(study: "Study", number: int) -> str | None:

@@ -64,7 +64,7 @@ class PromotionPruner(BestSharePruner):
         """Return whether the trial stops after the rung that it has reached; it may be promoted later."""
         rungs = _rungs([trial])
         if not rungs:
-            return self._stops_at_a_milestone(study, trial)
+            return self.stops_at_a_milestone(study, trial)
         step = max(trial.intermediate_values, default=0)
         if step not in rungs or step <= passed_step(trial) or _is_named_by_the_user(trial):
             return False
@@ -80,7 +80,7 @@ class PromotionPruner(BestSharePruner):
         index = state.index(Rungs, study.direction.name)
         steps = sorted(index.steps)
         if not steps:
-            return self._promotable_after_a_milestone(study)
+            return self.promotable_after_a_milestone(study)
         for step in reversed(steps):
             rung = index.at(step)
             number = rung.best_stopped
@@ -91,7 +91,8 @@ class PromotionPruner(BestSharePruner):
                 return state.trials[number]
         return None
 
-    def _stops_at_a_milestone(self, study: "Study", trial: "FrozenTrial") -> bool:
+    def stops_at_a_milestone(self, study: "Study", trial: "FrozenTrial") -> bool:
+        """Return whether a trial without rungs stops at the milestone that it has reached; it is judged there once."""
         state = state_of(study)
         length = state.index(Length)
         steps = milestones(length.reported)
@@ -106,7 +107,7 @@ class PromotionPruner(BestSharePruner):
         rung = index.at(last)
         return not rung.is_among_the_best(trial.number, rung.num_judged // self._of_milestones)
 
-    def _promotable_after_a_milestone(self, study: "Study") -> "FrozenTrial | None":
+    def promotable_after_a_milestone(self, study: "Study") -> "FrozenTrial | None":
         """Return the best that stopped at the last milestone where it is among those that continue; see `promotable`.
 
         On the last chance of the budget its rank does not count.
