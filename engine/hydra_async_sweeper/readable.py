@@ -13,7 +13,10 @@ from omegaconf.errors import (
     ConfigAttributeError,
     ConfigKeyError,
     ConfigTypeError,
+    GrammarParseError,
+    InterpolationResolutionError,
     InterpolationToMissingValueError,
+    MissingMandatoryValue,
     OmegaConfBaseException,
     ValidationError,
 )
@@ -44,16 +47,10 @@ def one_line(error: BaseException, groups: Sequence[str] = (), distribution: str
         if isinstance(link, ConfigKeyError | ConfigAttributeError):
             return _unknown_key(link, groups)
         if isinstance(link, OverrideParseException):
-            reason = str(link).splitlines()[1].split(" expecting {")[0]
-            return (
-                f"{link.override}: key=value in Hydra's grammar is accepted, with quotes around special characters ({reason})"
-            )
-        if isinstance(link, InterpolationToMissingValueError) and (missing := re.search(r"mandatory value: (\S+)", str(link))):
-            return f"{missing[1]}: has no value, and needs one"
-        unset = re.search(r"Environment variable '(\w+)' not found", str(link))
-        if unset and isinstance(link, OmegaConfBaseException):
-            key = f"{link.full_key}: " if link.full_key else ""
-            return f"{key}the environment variable {unset[1]} is not set"
+            wrong = str(link).splitlines()[1].split(" expecting {")[0]
+            return f"{link.override}: key=value in Hydra's grammar is accepted, with quotes around special characters ({wrong})"
+        if isinstance(link, OmegaConfBaseException) and (reason := _unresolved(link)):
+            return reason
         if isinstance(link, ValidationError | ConfigTypeError) and link.full_key:
             typed = re.search(r"Error merging override (.+)", str(error))
             if kind := _accepted_kind(link):
@@ -146,6 +143,23 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         seen.add(id(link))
         yield link
         link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+
+
+def _unresolved(error: OmegaConfBaseException) -> str | None:
+    """Return what an interpolation lacks, or a value that is missing."""
+    key, message = (f"{error.full_key}: " if error.full_key else ""), str(error)
+    if isinstance(error, MissingMandatoryValue | InterpolationToMissingValueError):
+        missing = re.search(r"mandatory value: (\S+)", message)
+        is_direct = isinstance(error, MissingMandatoryValue) and error.full_key
+        name = error.full_key if is_direct else missing and missing[1]
+        return f"{name}: has no value, and needs one" if name else None
+    if unset := re.search(r"Environment variable '(\w+)' not found", message):
+        return f"{key}the environment variable {unset[1]} is not set"
+    if absent := re.match(r"Interpolation key '(.*)' not found", message):
+        return f"{key}${{{absent[1]}}} is not a key of the config"
+    if "HydraConfig was not set" in message:
+        return f"{key}${{hydra:KEY}} has a value here from Hydra 1.4 on; ${{hydra.KEY}}, with a dot, is accepted"
+    return f"{key}{first_line(error)}" if key and isinstance(error, InterpolationResolutionError | GrammarParseError) else None
 
 
 def _unknown_key(error: OmegaConfBaseException, groups: Sequence[str]) -> str:

@@ -28,6 +28,7 @@ from hydra_async_sweeper.options import check_options
 from hydra_async_sweeper.peer.options import translated
 from hydra_async_sweeper.program import command as typed_command
 from hydra_async_sweeper.readable import counted
+from hydra_async_sweeper.section import check_resolved
 from hydra_async_sweeper.space import conditions
 from hydra_async_sweeper.space import search_space as spaces
 from hydra_async_sweeper.study import build, enqueue, forecast, other_space, passwords, rehearsal, searches, study_file, trust
@@ -90,6 +91,8 @@ def sweep(
     sampler = build.sampler(build.reseeded(options["sampler"], 0), space)
     rehearsal.check_search(sampler, build.pruner(options["pruner"], len(directions)), space, len(directions))
     rehearsal.check_custom_search_space(options["custom_search_space"])
+    if OmegaConf.is_dict(config.hydra.launcher):
+        check_resolved(config.hydra.launcher, throw_on_missing=False)
     launcher = Plugins.instance().instantiate_launcher(
         hydra_context=context, task_function=task_function, config=launching.adapted(config)
     )

@@ -11,8 +11,10 @@ from hydra.core.config_store import ConfigStore
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from hydra_async_sweeper.peer.target import OURS, Target
+from hydra_async_sweeper.section import check_before_hydra
 
 
 class AsyncOptunaSweeper(Sweeper):
@@ -30,9 +32,14 @@ class AsyncOptunaSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Run the sweep and return the best value."""
+        from hydra_async_sweeper.errors import SweepError
+        from hydra_async_sweeper.readable import one_line
         from hydra_async_sweeper.sweeper import sweep
 
-        return sweep(options=self._options, arguments=arguments, **self._given)
+        try:
+            return sweep(options=self._options, arguments=arguments, **self._given)
+        except OmegaConfBaseException as error:  # in what the sweep reads of Hydra's other sections
+            raise SweepError(one_line(error)) from None
 
 
 @dataclass
@@ -146,6 +153,7 @@ def sweeper_config() -> DictConfig:
     return config
 
 
+check_before_hydra()
 ConfigStore.instance().store(group="hydra/sweeper", name="async_optuna", node=sweeper_config(), provider="hydra_async_sweeper")
 for _group, _options in (("sampler", _SAMPLERS), ("pruner", _PRUNERS)):
     for _name, _node in _options.items():

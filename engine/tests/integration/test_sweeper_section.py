@@ -187,3 +187,22 @@ def test_a_group_is_searched_in_two_packages(application, task):
         ("model@left",),
         ("model@left", "model@right"),
     }
+
+
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        ("hydra.sweeper.storage=${oc.env:NOPE}", "hydra.sweeper.storage: the environment variable NOPE is not set"),
+        ("hydra.sweeper.n_trials=${nothing.there}", "hydra.sweeper.n_trials: ${nothing.there} is not a key of the config"),
+        ("hydra.sweeper.sampler.seed=${nope:1}", "hydra.sweeper.sampler.seed: Unsupported interpolation type nope"),
+        ("hydra.sweeper.enqueue=[{x:${nope}}]", "hydra.sweeper.enqueue[0].x: ${nope} is not a key of the config"),
+        ("hydra.sweeper.direction=???", "hydra.sweeper.direction: has no value, and needs one"),
+        ("hydra.sweep.dir=${oc.env:NOPE}/a", "hydra.sweep.dir: the environment variable NOPE is not set"),
+        ("+hydra.launcher.a=${nope}", "hydra.launcher.a: ${nope} is not a key of the config"),
+    ],
+)
+def test_what_cannot_be_resolved_is_one_line_with_its_key(application, task, override, line):
+    with pytest.raises(SweepError) as refused:
+        application.run(task, "x=interval(0,1)", override)
+    assert str(refused.value) == line
+    assert task.configs == []
