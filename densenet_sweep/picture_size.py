@@ -1,6 +1,9 @@
-"""Height and width of pictures, as the config gives them."""
+"""Height and width of pictures, as the config gives them, and how large a file may be."""
 
 from collections.abc import Sequence
+
+# Pixels of a picture, at most, unless `data.max_pixels` says otherwise: a larger one may be made to fill the memory.
+MAX_PIXELS = 200_000_000
 
 
 def sides(image_size: int | Sequence[int]) -> tuple[int, int]:

@@ -7,6 +7,8 @@ from typing import Any
 
 from omegaconf import MISSING
 
+from densenet_sweep.picture_size import MAX_PIXELS
+
 # Of a key that came later: an option file of a user's own may be older.
 LATER = {"later": True}
 
@@ -93,7 +95,7 @@ class PicturesConfig(DataConfig):
     background: Any = "white"
     value_range: list[float] | None = None
     resize: str = "crop"
-    max_pixels: int | None = 200_000_000
+    max_pixels: int | None = MAX_PIXELS
     on_bad_picture: str = "fail"
 
     def source_arguments(self) -> dict[str, Any]:

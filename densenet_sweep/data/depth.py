@@ -1,4 +1,4 @@
-"""How many bits each channel of a picture has in its file, where the reader of its format keeps fewer without a word."""
+"""How many bits each channel of a picture has in its file, where the reader of its format keeps others without a word."""
 
 import re
 import struct
@@ -28,6 +28,20 @@ def check(picture: ImageFile.ImageFile, content: bytes) -> None:
     bits = _bits(picture, content) if len(picture.getbands()) > 1 else 8
     if bits > 8:
         raise ValueError(f"{bits} bits a channel; 8 are read, or 16 in a grey picture without transparency")
+
+
+def stretch(picture: ImageFile.ImageFile, content: bytes) -> float:
+    """Return the factor by which Pillow stretches the grey values of a file that holds between 9 and 15 bits, to 16.
+
+    Args:
+        picture: opened, before its pixels are read.
+        content: of its file.
+    """
+    if picture.format == "JPEG2000" and picture.mode == "I;16":
+        return 2.0 ** (16 - _of_jpeg2000(content))
+    if picture.format == "PPM" and picture.mode == "I":
+        return 65535 / picture.tile[0].args[1]  # type: ignore[index, operator]
+    return 1.0
 
 
 def _bits(picture: ImageFile.ImageFile, content: bytes) -> int:

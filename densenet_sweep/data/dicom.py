@@ -68,15 +68,17 @@ def _high_bytes(colours_HWC: np.ndarray) -> np.ndarray:
 
 def _decoded(scan: Any) -> np.ndarray:
     """Return the pixels of the first frame as they are stored."""
+    from pydicom.pixels.utils import pixel_array
+
     syntax = scan.file_meta.TransferSyntaxUID
     try:
-        raw: np.ndarray = scan.pixel_array
+        raw: np.ndarray = pixel_array(scan, index=0)  # others may fill the memory
     except RuntimeError as error:
         if syntax.is_compressed:
             needed = "pylibjpeg with its plugins pylibjpeg-libjpeg and pylibjpeg-openjpeg"
             raise ValueError(f"is compressed ({syntax.name}): pip install {needed}, from which pydicom reads it") from None
         raise ValueError(str(error)) from None
-    return raw[0] if int(scan.get("NumberOfFrames") or 1) > 1 else raw
+    return raw
 
 
 def _windowed(values_HW: np.ndarray, centre: float, width: float) -> np.ndarray:

@@ -21,7 +21,7 @@ from densenet_sweep.data.images import BLOCK_BYTES
 from densenet_sweep.data.picture import Reading, Values
 
 # Another number decodes every set anew: pictures are read in another way than by the version before.
-VERSION = 3
+VERSION = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +150,7 @@ def _read(path: str, how: Reading) -> tuple[np.ndarray | Values | str | None, in
     With them come the content's hash, and whether the file has further pages or frames.
     """
     try:
-        content = Path(path).read_bytes()
+        content = picture.content_of(path)
     except OSError as error:
         return error.strerror or str(error), 0, False
     hashed = picture.content_hash(content)

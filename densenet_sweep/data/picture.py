@@ -8,12 +8,13 @@ Shape suffixes: C channels, H height, W width.
 """
 
 import hashlib
+import stat
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BytesIO
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 import numpy as np
 from PIL import Image, ImageColor, ImageFile, ImageOps
@@ -114,6 +115,17 @@ def suffixes() -> frozenset[str]:
     Image.init()
     of_pillow = (suffix for suffix, form in Image.registered_extensions().items() if form in Image.OPEN and form not in _STUBS)
     return frozenset((*of_pillow, *_DICOM_SUFFIXES))
+
+
+def content_of(path: str) -> bytes:
+    """Return the content of a picture's file.
+
+    Raises:
+        OSError: it cannot be read, or is no file: reading a pipe or a device may not end.
+    """
+    if not stat.S_ISREG(Path(path).stat().st_mode):
+        raise OSError("is no file")
+    return Path(path).read_bytes()
 
 
 def content_hash(content: bytes) -> int:
@@ -228,6 +240,7 @@ def _reason(error: BaseException) -> str:
 def _of_pillow(picture: ImageFile.ImageFile, content: bytes, how: Reading) -> np.ndarray | Values:
     check_size(*picture.size, how.max_pixels)
     depth.check(picture, content)
+    stretch = depth.stretch(picture, content)
     grey_values.prepare(picture)
     picture.load()
     tags = getattr(picture, "tag_v2", {})
@@ -235,7 +248,9 @@ def _of_pillow(picture: ImageFile.ImageFile, content: bytes, how: Reading) -> np
         ImageOps.exif_transpose(picture, in_place=True)
     values_HW = grey_values.values(picture, tags, content)
     if values_HW is None:
-        return _levels_CHW(picture, how)
+        return _levels_CHW(picture.convert("RGB") if picture.mode == "LAB" else picture, how)
+    if stretch != 1:
+        values_HW = (values_HW / stretch).round()
     if picture.mode == "F":
         if how.value_range is None:
             raise RangeNeededError

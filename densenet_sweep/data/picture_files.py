@@ -96,7 +96,7 @@ def batches(paths: Sequence[str], how: Reading, size: int, found_range: tuple[fl
 def _read(path: str, how: Reading, found_range: tuple[float, float] | None) -> tuple[np.ndarray, int] | str:
     """Return levels_CHW and the hash of the file's content, or why there are none."""
     try:
-        content = Path(path).read_bytes()
+        content = picture.content_of(path)
         return picture.levels_of(path, content, how, found_range), picture.content_hash(content)
     except OSError as error:
         return f"{readable(path)}: cannot be read ({error.strerror or error})"

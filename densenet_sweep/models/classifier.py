@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from densenet_sweep.data.picture import Reading
 from densenet_sweep.data.preprocessing import Preprocessing
 from densenet_sweep.data.reading import as_range, as_reading
-from densenet_sweep.picture_size import sides
+from densenet_sweep.picture_size import MAX_PIXELS, sides
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Signature:
         thresholds_of: whose validation images; without thresholds, why there are none. Empty where that is not known.
         group_column: of the table that it was trained with.
         range_is_found: `value_range` was not given and is that of the training pictures, so it replaces no scanner's window.
+        max_pixels: of a picture as it is in its file, at most; None: no limit.
     """
 
     num_channels: int
@@ -47,6 +48,7 @@ class Signature:
     thresholds_of: str = ""
     group_column: str | None = None
     range_is_found: bool = False
+    max_pixels: int | None = MAX_PIXELS
 
     def __post_init__(self) -> None:
         """Take lists, as files have them, for tuples.
@@ -69,6 +71,7 @@ class Signature:
             num_channels=self.num_channels,
             background=self.background,
             resize=self.resize,
+            max_pixels=self.max_pixels,
             value_range=None if self.range_is_found else self.value_range,
         )
 
@@ -105,6 +108,7 @@ class Signature:
             "thresholds_of": self.thresholds_of,
             "group_column": json.dumps(self.group_column),
             "range_is_found": json.dumps(self.range_is_found),
+            "max_pixels": json.dumps(self.max_pixels),
         }
 
     @classmethod
@@ -128,6 +132,7 @@ class Signature:
                 texts.get("thresholds_of") or "",
                 json.loads(texts.get("group_column") or "null"),
                 bool(json.loads(texts.get("range_is_found") or "false")),
+                json.loads(texts.get("max_pixels") or str(MAX_PIXELS)),
             )
         except (KeyError, TypeError, ValueError):
             raise ValueError("says nothing of its classes and images; only what this program wrote does") from None

@@ -10,6 +10,7 @@ from hydra_async_sweeper.readable import first_line
 
 from densenet_sweep.config import from_run
 from densenet_sweep.models.classifier import Classifier, Signature
+from densenet_sweep.picture_size import MAX_PIXELS
 from densenet_sweep.run import train
 from densenet_sweep.run.artifacts import BEST_WEIGHTS, FINAL_WEIGHTS
 from densenet_sweep.training import checkpoint
@@ -59,6 +60,7 @@ def classifier(folder: Path, given: Sequence[str] = (), *, config_dir: str | Non
         str(kept.get("thresholds_of", "")),
         getattr(data, "group_column", None),
         kept.get("value_range") is not None and getattr(data, "value_range", None) is None,
+        getattr(data, "max_pixels", MAX_PIXELS),
     )
     made = Classifier(network, signature=signature, mean_C=mean_C, std_C=std_C)
     made.contents = contents(kept)

@@ -223,12 +223,15 @@ def test_folders_and_patterns_become_a_table_of_all_classes_past_bad_files(comma
     for name in ("more/a.png", "more/deep/b.png", "more/._a.png"):
         shutil.copy(tmp_path / pictures[1], tmp_path / name)
     (tmp_path / "more" / "deep" / "text.jpg").write_text("no picture")
+    (tmp_path / "more" / "deep" / "bomb.ppm").write_bytes(b"P6 60000 60000 255\n")
     (tmp_path / "more" / "notes.txt").write_text("no picture")
     typed = command("predict", run_id, "more", "*.png", "more/a.png", "--output", "all.csv", "--explain", "why")
     assert typed.exit_code == 1
     assert typed.err.splitlines() == [
+        "more/deep/bomb.ppm: cannot be decoded as a picture (has 3,600,000,000 pixels; at most data.max_pixels=200000000 are "
+        "accepted)",
         "more/deep/text.jpg: cannot be decoded as a picture (no format that can be read)",
-        "densenet-sweep: error: 1 of 5 files could not be read as a picture",
+        "densenet-sweep: error: 2 of 6 files could not be read as a picture",
     ]
     assert typed.out == "all.csv: 4 pictures\n"
     rows = list(csv.DictReader((tmp_path / "all.csv").read_text(encoding="utf-8").splitlines()))

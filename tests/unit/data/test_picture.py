@@ -1,6 +1,7 @@
 """One picture, from the content of its file to levels: the values that were put in come out."""
 
 import io
+import os
 import re
 import struct
 import warnings
@@ -8,7 +9,7 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image, PngImagePlugin
+from PIL import Image, ImageCms, PngImagePlugin
 
 from densenet_sweep.data import picture
 from densenet_sweep.data.picture import RangeNeededError, Reading, Values
@@ -326,3 +327,31 @@ def test_what_has_8_bits_or_deep_grey_is_read():
         (b"P6\n4 4\n5\n" + bytes([5] * 48), 255),
     ):
         assert levels(content) == [[[level] * 4] * 4]
+
+
+def test_grey_values_of_12_bits_are_those_of_the_file():
+    # Read with 12 bits, the middle of 16 bits is that of 12.
+    lossless = encoded(Image.fromarray(np.full((4, 4), 32768 - 2048 + 3000, np.uint16)), "JPEG2000", no_jp2=True)
+    content = bytearray(lossless)
+    content[content.find(b"\xff\x4f\xff\x51") + 42] = 11
+    binary = b"P5\n4 4\n4095\n" + struct.pack(">16H", *[3000] * 16)
+    for deep in (bytes(content), binary, b"P2\n4 4\n4095\n" + b" 3000" * 16):
+        found = decoded(deep)
+        assert isinstance(found, Values)
+        assert (found.lowest, found.highest) == (3000, 3000)
+
+
+def test_lab_gives_colours_and_grey():
+    colours = Image.new("RGB", (4, 4), (200, 30, 60))
+    spaces = [ImageCms.createProfile(name) for name in ("sRGB", "LAB")]
+    content = encoded(ImageCms.profileToProfile(colours, *spaces, outputMode="LAB"), "TIFF")
+    assert np.array(levels(content, COLOUR))[:, 0, 0] == pytest.approx([200, 30, 60], abs=2)
+    assert levels(content)[0][0][0] == pytest.approx(colours.convert("L").getpixel((0, 0)), abs=2)
+
+
+def test_a_pipe_and_a_device_are_no_files(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "zeros.png").symlink_to("/dev/zero")
+    for name in ("pipe.png", "zeros.png"):
+        with pytest.raises(OSError, match="is no file"):
+            picture.content_of(str(tmp_path / name))

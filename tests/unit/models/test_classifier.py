@@ -58,9 +58,11 @@ def test_a_signature_survives_as_texts():
     signature = Signature(3, 32, ("a, b", "[c]", "\u00e9"))
     other = Signature(1, (32, 48), ("a", "b"), resize="pad", background=(1, 2, 3), value_range=(-1024.0, 3071.5))
     found = replace(other, range_is_found=True)
+    unlimited = replace(found, max_pixels=None)
+    assert (other.reading.max_pixels, unlimited.reading.max_pixels) == (200_000_000, None)
     assert (other.reading.value_range, other.found_range) == (other.value_range, None)
     assert (found.reading.value_range, found.found_range) == (None, other.value_range)
-    for each in (signature, other, found):
+    for each in (signature, other, found, unlimited):
         assert Signature.from_texts({**each.as_texts(), "other": "text"}) == each
     older = {key: signature.as_texts()[key] for key in ("num_channels", "image_size", "class_names")}
     assert Signature.from_texts(older) == Signature.from_texts({**older, "value_range": ""}) == signature
