@@ -22,12 +22,12 @@ from hydra_async_sweeper import best_config
 from hydra_async_sweeper.best_report import report_best
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.events import consult, emit
-from hydra_async_sweeper.hydra_private import resolvers
 from hydra_async_sweeper.launchers import launching
 from hydra_async_sweeper.options import check_options
 from hydra_async_sweeper.peer.options import translated
 from hydra_async_sweeper.program import command as typed_command
 from hydra_async_sweeper.readable import counted
+from hydra_async_sweeper.script import script
 from hydra_async_sweeper.section import check_resolved
 from hydra_async_sweeper.space import conditions
 from hydra_async_sweeper.space import search_space as spaces
@@ -148,7 +148,7 @@ def sweep(
 
     settings = _settings(options, study.study_name, sweep_dir, base)
     worker = Worker(
-        task_function=task_function, context=context, config=config, space=space, settings=settings, resolvers=resolvers()
+        task_function=task_function, context=context, config=config, space=space, settings=settings, script=script()
     )
     reason = settings.budget.reason_to_stop(study, settings.started)
     try:

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,9 +28,9 @@ from omegaconf import DictConfig
 
 from hydra_async_sweeper.control_groups import num_cores
 from hydra_async_sweeper.errors import SweepError
-from hydra_async_sweeper.hydra_private import resolvers
 from hydra_async_sweeper.launchers.child_output import Relay, streams
 from hydra_async_sweeper.options import MOST_WORKERS
+from hydra_async_sweeper.script import Script, script
 from hydra_async_sweeper.workers import trial_clock
 from hydra_async_sweeper.workers.lease import mark_overtime
 from hydra_async_sweeper.workers.process_identity import is_gone, machine, process_start
@@ -64,7 +64,7 @@ class Job:
     overrides: Sequence[str]
     index: int
     singletons: Any
-    resolvers: Mapping[str, bytes]
+    script: Script
 
 
 @dataclass
@@ -198,7 +198,7 @@ def launch(
         KeyboardInterrupt: the user stopped; the jobs have ended.
     """
     Path(str(config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
-    shared = (Singleton.get_state(), resolvers())
+    shared = (Singleton.get_state(), script())
     jobs = [
         Job(task_function, context, config, tuple(overrides), initial_job_idx + index, *shared)
         for index, overrides in enumerate(job_overrides)

@@ -14,7 +14,7 @@ from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, run_job, setup_globals
 from omegaconf import open_dict, read_write
 
-from hydra_async_sweeper.hydra_private import failed, register, returned_by
+from hydra_async_sweeper.hydra_private import failed, returned_by
 
 if TYPE_CHECKING:
     from hydra_async_sweeper.launchers.local_launcher import Job
@@ -45,7 +45,7 @@ def main() -> None:
 def _run(job: "Job") -> JobReturn:
     setup_globals()
     Singleton.set_state(job.singletons)
-    register(job.resolvers)
+    job.script.register()
     try:
         config = job.context.config_loader.load_sweep_config(job.config, list(job.overrides))
     except Exception as error:

@@ -8,7 +8,7 @@ import functools
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +21,10 @@ from omegaconf import DictConfig, open_dict, read_write
 from hydra_async_sweeper.best_config import flat_job_config
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.events import collect, emit
-from hydra_async_sweeper.hydra_private import failed, register, returned_by
+from hydra_async_sweeper.hydra_private import failed, returned_by
 from hydra_async_sweeper.optuna_private import id_of, next_waiting, storage_of
 from hydra_async_sweeper.readable import short_params
+from hydra_async_sweeper.script import Script
 from hydra_async_sweeper.space.search_space import Space
 from hydra_async_sweeper.study import build
 from hydra_async_sweeper.study.budget import FINISHED_BEFORE, Budget, num_finished
@@ -88,7 +89,7 @@ class Worker:
     config: DictConfig
     space: Space
     settings: Settings
-    resolvers: Mapping[str, bytes] = field(default_factory=dict)
+    script: Script | None = None
 
     def __call__(self, _: DictConfig) -> str:
         """Pull and run trials; return why there are no more. Hydra's job number tells the workers apart.
@@ -99,7 +100,8 @@ class Worker:
         """
         import optuna
 
-        register(self.resolvers)
+        if self.script is not None:
+            self.script.register()
         settings = self.settings
         storage = wait_for_storage(settings.storage, settings.sweep_dir)
         composer = Composer(self.context.config_loader, self.config, self.space.fixed)
