@@ -144,7 +144,7 @@ def _numbers(labelled: "Labelled", place: str, separator: str, signature: "Signa
     """
     from densenet_sweep.data import labels
 
-    names = signature.class_names
+    names = tuple(map(labels.as_name, signature.class_names))
     if signature.is_multi_label and labelled.is_folder:
         raise ValueError(f"{place}: the model gives any number of labels a picture; a table that lists them is accepted")
     cells = labels.split_cells(labelled.cells, separator) if signature.is_multi_label else [[it] for it in labelled.cells]

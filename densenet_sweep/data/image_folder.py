@@ -2,13 +2,13 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from densenet_sweep.data import picture, picture_set
 from densenet_sweep.data.images import Source
-from densenet_sweep.data.labels import alike
+from densenet_sweep.data.labels import alike, as_name
 from densenet_sweep.data.picture_set import Listed
 from densenet_sweep.data.reading import as_reading
 from densenet_sweep.file_names import is_readable, readable
@@ -86,17 +86,17 @@ def _listed(root: Path) -> Listed:
         )
     if "train" not in by_split:
         for name in named:
-            if inside := set(_folders(root / name, Counter())) & set(folders):
+            if inside := set(_folders(root / folders[name], Counter())) & set(folders):
                 raise ValueError(
                     f"data.root={root}: {name} has folders of classes, such as {min(inside)}, and is beside them; "
                     f"a folder train with the classes, beside {name}, is accepted"
                 )
         classes = _classes(root, folders)
-        pairs = [(path, label) for label, name in enumerate(classes) for path in pictures_in(root / name, skipped)]
+        pairs = [(path, label) for label, name in enumerate(classes) for path in pictures_in(root / folders[name], skipped)]
         return Listed(
             root, classes, [path for path, _ in pairs], [label for _, label in pairs], skipped=skipped, remark=alike(classes)
         )
-    train = root / by_split["train"][0]
+    train = root / folders[by_split["train"][0]]
     classes = _classes(train, _folders(train, skipped))
     paths: list[str] = []
     labels: list[int] = []
@@ -104,11 +104,11 @@ def _listed(root: Path) -> Listed:
     for split in picture_set.SPLITS:
         if split not in by_split:
             continue
-        folder = root / by_split[split][0]
-        present = classes if folder == train else _folders(folder, skipped)
+        folder = root / folders[by_split[split][0]]
+        present = _folders(folder, Counter() if folder == train else skipped)
         _refuse_unknown(folder, train, present, classes)
         for label, name in enumerate(classes):
-            found = list(pictures_in(folder / name, skipped)) if name in present else []
+            found = list(pictures_in(folder / present[name], skipped)) if name in present else []
             paths += found
             labels += [label] * len(found)
             splits += [split] * len(found)
@@ -132,7 +132,7 @@ def labelled_in(root: str) -> tuple[list[str], list[str]]:
     splits = [name for name in folders if name.lower() in SPLIT_NAMES]
     if splits:
         raise ValueError(f"{root}: has folders of splits; one of {', '.join(f'{root}/{name}' for name in splits)} is accepted")
-    pairs = [(path, name) for name in folders for path in pictures_in(Path(root) / name, skipped)]
+    pairs = [(path, name) for name, folder in folders.items() for path in pictures_in(Path(root) / folder, skipped)]
     if not pairs:
         raise FileNotFoundError(
             f"{root}: no pictures in its class folders; a folder with one folder of pictures a class is accepted"
@@ -140,17 +140,17 @@ def labelled_in(root: str) -> tuple[list[str], list[str]]:
     return [path for path, _ in pairs], [name for _, name in pairs]
 
 
-def _refuse_unknown(folder: Path, train: Path, present: Sequence[str], classes: Sequence[str]) -> None:
+def _refuse_unknown(folder: Path, train: Path, present: Mapping[str, str], classes: Sequence[str]) -> None:
     unknown = [name for name in present if name not in classes]
     if unknown:
-        raise ValueError(f"{folder / unknown[0]}: there is no class {unknown[0]} in {train}; remove or add it")
+        raise ValueError(f"{folder / present[unknown[0]]}: there is no class {unknown[0]} in {train}; remove or add it")
 
 
-def _classes(folder: Path, names: list[str]) -> list[str]:
-    if len(names) < 2:
-        found = f"only one class folder, {names[0]}" if names else "no class folders"
+def _classes(folder: Path, folders: Mapping[str, str]) -> list[str]:
+    if len(folders) < 2:
+        found = f"only one class folder, {next(iter(folders))}" if folders else "no class folders"
         raise FileNotFoundError(f"data.root={folder}: has {found}; at least 2 are accepted")
-    return names
+    return list(folders)
 
 
 def is_hidden(name: str) -> bool:
@@ -158,19 +158,29 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".") or name == "__MACOSX"
 
 
-def _folders(folder: Path, skipped: Counter[str]) -> list[str]:
-    """Return the names of the folders in `folder`, sorted; files beside them are counted as skipped."""
-    names = []
+def _folders(folder: Path, skipped: Counter[str]) -> dict[str, str]:
+    """Return the folders in `folder` by their names as of classes, sorted; files beside them are counted as skipped.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: a name that is no text of one line, or two folders whose names differ in what cannot be seen.
+    """
+    found: dict[str, str] = {}
     for entry in _entries(folder):
+        name = as_name(entry.name)
         if is_hidden(entry.name):
             skipped["hidden"] += entry.name != ".densenet_sweep"
-        elif entry.is_dir() and not is_readable(entry.name):
-            raise ValueError(f"{readable(entry.path)}: the name of a class is not one line of UTF-8; rename the folder")
-        elif entry.is_dir():
-            names.append(entry.name)
-        else:
+        elif not _is_folder(entry):
             skipped["beside class folders"] += 1
-    return sorted(names)
+        elif not name or not is_readable(entry.name):
+            raise ValueError(f"{readable(entry.path)}: the name of a class is not one line of UTF-8; rename the folder")
+        elif name in found:
+            raise ValueError(
+                f"{folder}: {found[name]!a} differs from {entry.name!a} in what cannot be seen; one folder {name} is accepted"
+            )
+        else:
+            found[name] = entry.name
+    return dict(sorted(found.items()))
 
 
 def pictures_in(folder: Path, skipped: Counter[str]) -> list[str]:
@@ -198,7 +208,7 @@ def _below(folder: str, above: tuple[tuple[int, int], ...], skipped: Counter[str
     for entry in _entries(folder):
         if is_hidden(entry.name):
             skipped["hidden"] += 1
-        elif entry.is_dir():
+        elif _is_folder(entry):
             yield from _below(entry.path, (*above, here), skipped, suffixes)
         elif Path(entry.name).suffix.lower() not in suffixes:
             skipped[f"{Path(entry.name).suffix.lower() or 'without suffix'}"] += 1
@@ -206,6 +216,13 @@ def _below(folder: str, above: tuple[tuple[int, int], ...], skipped: Counter[str
             yield entry.path
         else:  # a pipe, whose reader waits for ever
             skipped["no file"] += 1
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def _entries(folder: str | Path) -> list["os.DirEntry[str]"]:

@@ -2,6 +2,7 @@
 
 import math
 import os
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from densenet_sweep.data.image_folder import SPLIT_NAMES
 from densenet_sweep.data.images import Source
 from densenet_sweep.data.picture_set import Listed
 from densenet_sweep.data.reading import as_reading
-from densenet_sweep.data.table_file import as_label, as_text, read, refuse_empty, refuse_missing, with_names
+from densenet_sweep.data.table_file import read, refuse_empty, refuse_missing, texts, with_names
 from densenet_sweep.file_names import readable
 
 if TYPE_CHECKING:
@@ -76,8 +77,7 @@ def image_table(
         columns.append(split_column)
     columns += [it for it in (group_column, weight_column, *(leave_out or ())[:1]) if it is not None and it not in columns]
     refuse_missing(rows, columns, name)
-    text = {column: [as_text(value, label_separator) for value in rows[column].tolist()] for column in columns}
-    text[label_column] = [as_label(value, label_separator) for value in rows[label_column].tolist()]
+    text = {it: texts(rows, it, name, label_separator, is_path=it == path_column) for it in columns}
     separator = _separator(text[label_column], label_separator, multi_label)
     for column in [it for it in columns if it != weight_column]:
         if column != label_column or separator is None:
@@ -92,7 +92,7 @@ def image_table(
         raise ValueError(f"{name}: {label_column} has {value}; at least 2 classes are accepted")
     splits = [_split(value, name) for value in text[split_column]] if split_column in columns and split_column else None
     if leave_out is not None:
-        splits = _without(text[leave_out[0]], leave_out[1], f"data.leave_out=[{','.join(leave_out)}]")
+        splits = _without(text[leave_out[0]], labels.as_name(leave_out[1]), f"data.leave_out=[{','.join(leave_out)}]")
     groups = None
     if group_column is not None:
         of_groups = {group: index for index, group in enumerate(dict.fromkeys(text[group_column]))}
@@ -134,16 +134,13 @@ def classes_by_value(table: str, column: str, label_column: str, separator: str 
     Raises:
         FileNotFoundError, ValueError: no such table or column, or one without a value in some row.
     """
-    rows = read(Path(table))
-    refuse_missing(rows, [column, label_column], f"data.table={table}")
+    rows, name = read(Path(table)), f"data.table={table}"
+    refuse_missing(rows, [column, label_column], name)
+    values, cells = texts(rows, column, name), texts(rows, label_column, name, separator)
+    refuse_empty(values, column, name)
     found: dict[str, set[str]] = {}
-    for row, (value, label) in enumerate(zip(rows[column].tolist(), rows[label_column].tolist(), strict=True), 1):
-        if not as_text(value, None):
-            raise ValueError(f"data.table={table}: row {row} has no {column}")
-        cell = as_label(label, separator)
-        found.setdefault(as_text(value, None), set()).update(
-            [cell] if separator is None else labels.split_cells([cell], separator)[0]
-        )
+    for value, cell in zip(values, cells, strict=True):
+        found.setdefault(value, set()).update([cell] if separator is None else labels.split_cells([cell], separator)[0])
     return found
 
 
@@ -221,11 +218,11 @@ def _found(given: Sequence[str], root: str, of_table: Path | None, name: str) ->
 
 
 def _on_this_system(base: Path, path: str) -> str:
-    """Return the whole path; where there is no such file, backslashes separate folders, as on Windows."""
-    whole = str(base / path)
-    if "\\" in path and not os.path.exists(whole):  # noqa: PTH110
-        return str(base / path.replace("\\", "/"))
-    return whole
+    """Return the whole path; where there is no such file, the one that Windows' separators or another form of letters give."""
+    written = (path, path.replace("\\", "/"))
+    forms = (*written, *(unicodedata.normalize(form, it) for form in ("NFC", "NFD") for it in written))
+    wholes = [str(base / form) for form in dict.fromkeys(forms)]
+    return next((whole for whole in wholes if os.path.exists(whole)), wholes[0])  # noqa: PTH110
 
 
 def _refuse_crossing(groups: Sequence[str], splits: Sequence[str] | None, column: str, name: str) -> None:
@@ -275,7 +272,7 @@ class Labelled:
         if self._rows is None:
             raise ValueError(f"--group-column {column}: is for tables")
         refuse_missing(self._rows, [column], self._name)
-        values = [as_text(value, None) for value in self._rows[column].tolist()]
+        values = texts(self._rows, column, self._name)
         refuse_empty(values, column, self._name)
         return values
 
@@ -301,10 +298,10 @@ def labelled_in(
     refuse_missing(rows, [path_column, label_column, *([] if split is None else [split_column])], name)
     if split is not None:
         wanted = _split(split, name)
-        rows = rows[[_split(as_text(value, None), name) == wanted for value in rows[split_column].tolist()]]
-    paths = [as_text(value, None) for value in rows[path_column].tolist()]
+        rows = rows[[_split(value, name) == wanted for value in texts(rows, split_column, name)]]
+    paths = texts(rows, path_column, name, is_path=True)
     refuse_empty(paths, path_column, name)
     if not paths:
         raise ValueError(f"{name}: has no rows" if split is None else f"{name}: has no rows of the split {split}")
-    cells = [as_label(value, separator) for value in rows[label_column].tolist()]
+    cells = texts(rows, label_column, name, separator)
     return Labelled(_found(paths, "", Path(table).parent, name)[1], cells, rows, name)

@@ -3,7 +3,9 @@
 Shape suffixes: N images of a set, K classes. labels_N may also be labels_NK, multi-hot.
 """
 
+import unicodedata
 from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
 
 import numpy as np
 import torch
@@ -14,6 +16,11 @@ SEPARATOR = "|"
 
 # What programs write where there is no value.
 _MISSING = ("nan", "na", "n/a", "none", "null", "<na>")
+
+
+def as_name(text: str) -> str:
+    """Return the name of a class as folders and cells have it: single spaces, none around it, Unicode's composed characters."""
+    return " ".join(unicodedata.normalize("NFC", text).split())
 
 
 def is_multi_label(labels_N: Tensor | np.ndarray) -> bool:
@@ -80,8 +87,9 @@ def alike(class_names: Sequence[str]) -> str:
 
 
 def _form(name: str) -> str:
-    """Return what names have in common that differ in capitals, spaces or the form of a number."""
+    """Return what names have in common that differ in capitals, spaces, what cannot be seen, or the form of a number."""
     try:
-        return repr(float(name))
-    except ValueError:
-        return " ".join(name.replace("_", " ").replace("-", " ").split()).casefold()
+        return str(Decimal(name).normalize())
+    except InvalidOperation:
+        shown = "".join(it for it in unicodedata.normalize("NFKC", name) if unicodedata.category(it) != "Cf")
+        return " ".join(shown.replace("_", " ").replace("-", " ").split()).casefold()

@@ -132,11 +132,14 @@ def _some_groups(labels_N: np.ndarray, groups_N: np.ndarray, *, fraction: float,
 
 
 def check_classes(train: Images, valid: Images, class_names: Sequence[str]) -> None:
-    """Refuse splits that lack a class: a measurement on them would say nothing about it.
+    """Refuse splits that lack a class, or whose images all have the same labels: a measurement on them would say nothing.
 
     Raises:
         ValueError: naming the class and the remedy.
     """
+    for name, labels_N in (("training", train.labels_N), ("validation", valid.labels_N)):
+        if labels.is_multi_label(labels_N) and len(labels_N) and bool((labels_N == labels_N[0]).all()):
+            raise ValueError(f"all images for {name} have the same labels; some with and some without a label are accepted")
     in_train_K, in_valid_K = (labels.counts(images.labels_N, len(class_names)) for images in (train, valid))
     counts = {name: pair for name, *pair in zip(class_names, in_train_K, in_valid_K, strict=True) if 0 in pair}
     if not counts:

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from densenet_sweep.counts import counted
 from densenet_sweep.data import labels
+from densenet_sweep.file_names import is_readable, readable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,6 +21,9 @@ _SUFFIXES = (".csv", ".tsv", ".parquet", ".jsonl", ".ndjson")
 
 # What stands between the cells of a CSV, where its header has no comma: spreadsheets write these in some languages.
 _OTHERS = (";", "\t")
+
+# So many columns are named.
+_MOST_COLUMNS = 20
 
 
 def read(path: Path, name: str | None = None) -> "pd.DataFrame":
@@ -50,7 +54,7 @@ def read(path: Path, name: str | None = None) -> "pd.DataFrame":
         elif suffix in (".jsonl", ".ndjson"):
             lines = path.read_bytes().decode("utf-8-sig").split("\n")
             # pandas' own reader makes dates of numbers in columns of some names.
-            rows = pd.DataFrame([json.loads(line) for line in lines if line.strip()], dtype=object)
+            rows = pd.DataFrame([_of_line(*it) for it in enumerate(lines, 1) if it[1].strip()], dtype=object)
         else:
             raise ValueError(f"{name}: one of {', '.join(_SUFFIXES)} is accepted")
     except UnicodeDecodeError:
@@ -81,6 +85,13 @@ def with_names(rows: "pd.DataFrame", table: str) -> "pd.DataFrame":
     return rows.set_axis(names, axis="columns")
 
 
+def _of_line(number: int, line: str) -> dict[str, Any]:
+    value = json.loads(line)
+    if not isinstance(value, dict):
+        raise ValueError(f"line {number} is a {type(value).__name__}; an object with a value for each column is accepted")
+    return value
+
+
 def _read_csv(content: bytes, separator: str) -> "pd.DataFrame":
     import pandas as pd
 
@@ -99,22 +110,54 @@ def _read_csv(content: bytes, separator: str) -> "pd.DataFrame":
     return rows.set_axis(names, axis="columns") if len(names) == len(rows.columns) else rows
 
 
+def texts(rows: "pd.DataFrame", column: str, name: str, separator: str | None = None, *, is_path: bool = False) -> list[str]:
+    """Return the cells of a column as text: a path as it is, everything else as `labels.as_name` has it.
+
+    Args:
+        rows: the table.
+        column: of it.
+        name: of the table.
+        separator: of the parts of a list.
+        is_path: the column is of paths.
+
+    Raises:
+        ValueError: names the first row whose value is no text, number or list of such, or text of more than one line.
+    """
+    found = []
+    for row, value in enumerate(rows[column].tolist(), 1):
+        try:
+            cell = as_text(value, separator)
+            found.append(cell if is_path else labels.as_name(cell))
+            if not is_path and not is_readable(found[-1]):
+                raise ValueError(f"{readable(cell)} has characters that cannot be shown")
+        except ValueError as error:
+            raise ValueError(f"{name}: row {row}: {column} {error}") from None
+    return found
+
+
 def as_text(value: Any, separator: str | None) -> str:
-    """Return a value as CSV would have it: 3.0, which a column with gaps makes of 3, is 3; nothing is empty, a list joined."""
+    """Return a value as CSV would have it: 3.0, which a column with gaps makes of 3, is 3; nothing is empty, a list joined.
+
+    Raises:
+        ValueError: a value of another kind, or a part of a list that has the separator.
+    """
     import pandas as pd
 
     if isinstance(value, list | tuple | np.ndarray):
-        return (separator or labels.SEPARATOR).join(as_text(it, separator) for it in value)
+        parts = [as_text(it, separator) for it in value]
+        divided = next((it for it in parts if separator is not None and separator in it), None)
+        if divided is not None:
+            raise ValueError(f"lists {divided}, in which the separator of labels is; another separator is accepted")
+        return (separator or labels.SEPARATOR).join(parts)
+    if isinstance(value, Mapping | Set):
+        raise ValueError(f"is a {type(value).__name__}; text, a number or a list of them is accepted")
+    if isinstance(value, bytes):
+        return value.decode().strip()
     if pd.isna(value):  # of several kinds: None, NaN, pandas' own
         return ""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value).strip()
-
-
-def as_label(value: Any, separator: str | None) -> str:
-    """Return the same of a label, which is one line."""
-    return " ".join(as_text(value, separator).split())
 
 
 def refuse_missing(rows: "pd.DataFrame", columns: Sequence[str], name: str) -> None:
@@ -125,7 +168,9 @@ def refuse_missing(rows: "pd.DataFrame", columns: Sequence[str], name: str) -> N
     """
     missing = [column for column in columns if column not in rows]
     if missing:
-        raise ValueError(f"{name}: has no column {missing[0]}; it has {', '.join(str(column) for column in rows.columns)}")
+        named = [str(column) for column in rows.columns[:_MOST_COLUMNS]]
+        more = f" and {len(rows.columns) - len(named):,} more" if len(rows.columns) > len(named) else ""
+        raise ValueError(f"{name}: has no column {missing[0]}; it has {', '.join(named)}{more}")
 
 
 def refuse_empty(values: Sequence[str], column: str, name: str, hint: str = "") -> None:

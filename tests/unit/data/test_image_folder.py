@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from densenet_sweep.data.image_folder import image_folder
+from densenet_sweep.data.image_folder import image_folder, labelled_in
 from densenet_sweep.data.split import check_classes
 
 ARGUMENTS = {"image_size": 8, "num_channels": 3, "test_fraction": 0.25, "split_seed": 0}
@@ -172,6 +172,20 @@ def test_folders_that_may_be_one_class_are_said(tmp_path):
             Image.new("L", (4, 4), index).save(tmp_path / label / f"{index}.png")
     source = image_folder(str(tmp_path), **ARGUMENTS)
     assert source.remark == "classes Golden retriever and golden_retriever may be one"
+
+
+def test_names_that_look_the_same_are_one_class_in_all_splits_and_in_tables(tmp_path):
+    for folder in ("train/e\u0301", "train/b ", "val/\u00e9", "val/b", "test/\u00e9", "test/ b"):
+        (tmp_path / folder).mkdir(parents=True)
+        for index in range(3):
+            Image.new("L", (4, 4), index).save(tmp_path / folder / f"{index}.png")
+    source = image_folder(str(tmp_path), **ARGUMENTS)
+    assert (source.class_names, source.remark) == (("b", "\u00e9"), "")
+    assert [len(it) for it in (source.train, source.valid, source.load_test())] == [6, 6, 6]
+    assert set(labelled_in(str(tmp_path / "train"))[1]) == {"b", "\u00e9"}
+    (tmp_path / "train" / "b").mkdir()
+    with pytest.raises(ValueError, match=r"train: '(b|b )' differs from '(b|b )' in what cannot be seen; one folder b is"):
+        image_folder(str(tmp_path), **ARGUMENTS)
 
 
 def test_a_class_that_a_given_validation_split_lacks_is_named_with_the_split(tmp_path):

@@ -230,6 +230,8 @@ def test_one_value_of_a_column_is_left_out_for_testing(tmp_path):
 
 def test_windows_paths_and_names_too_long(tmp_path):
     rows = pd.DataFrame({"path": [it.replace("/", "\\") for it in paint(tmp_path, 8)], "label": ["a", "b"] * 4})
+    (tmp_path / "pictures" / "0.png").rename(tmp_path / "pictures" / "e\u0301.png")  # as a Mac's archive has it
+    rows.loc[0, "path"] = "pictures\\\u00e9.png"
     source = image_table("", table=write(rows, tmp_path / "t.csv"), **ARGUMENTS)
     assert sorted([*levels(source.train), *levels(source.load_test())]) == [*range(8)]
     change(rows, "path", {3: "x" * 300})

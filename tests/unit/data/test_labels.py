@@ -37,6 +37,18 @@ def test_a_split_keeps_the_proportions_of_rare_labels():
     lacking = images.select((labels_NK[:, 2] == 0).nonzero()[:, 0])
     with pytest.raises(ValueError, match=r"^class c has no image: a class needs an image for training"):
         check_classes(lacking, lacking, ("a", "b", "c"))
+    alike = images.select((labels_NK == torch.tensor([1, 1, 0])).all(dim=1).nonzero()[:, 0])
+    with pytest.raises(ValueError, match=r"^all images for validation have the same labels; some with and some without"):
+        check_classes(train, alike, ("a", "b", "c"))
+
+
+def test_what_may_be_one_class_is_said():
+    assert labels.alike(["1", "01", "1.0", "2"]) == "classes 1 and 01 and 1.0 may be one"
+    assert (
+        labels.alike(["a", "a\u200b", "\ufb01sh", "fish"])
+        == "classes a and a\u200b may be one; classes \ufb01sh and fish may be one"
+    )
+    assert labels.alike([str(2**60), str(2**60 + 1), "Infinity?"]) == ""
 
 
 def test_every_label_is_in_every_fold():

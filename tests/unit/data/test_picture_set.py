@@ -110,11 +110,16 @@ def test_all_bad_pictures_are_named_at_once_and_can_be_skipped(tmp_path, monkeyp
     (tmp_path / "train" / "b" / "2.png").write_bytes(whole[:40])
     (tmp_path / "test" / "a" / "1.png").write_bytes(b"")
     (tmp_path / "train" / "a" / "broken.png").symlink_to(tmp_path / "nothing")
-    with pytest.raises(ValueError, match="3 of 17 pictures cannot be decoded") as raised:
+    (tmp_path / "train" / "a" / "loop.png").symlink_to("loop.png")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "train" / "b" / "pipe.png").symlink_to(tmp_path / "pipe")
+    with pytest.raises(ValueError, match="5 of 19 pictures cannot be decoded") as raised:
         image_folder(str(tmp_path), **ARGUMENTS)
     message = str(raised.value)
-    assert "(a 2, b 1)" in message
+    assert "(a 3, b 2)" in message
     assert "train/a/broken.png (No such file or directory)" in message
+    assert "train/a/loop.png (Too many levels of symbolic links)" in message
+    assert "train/b/pipe.png (is no file)" in message
     assert "train/b/2.png (" in message
     assert "test/a/1.png (no format that can be read)" in message
     assert message.endswith("data.on_bad_picture=skip leaves them out")
@@ -123,10 +128,11 @@ def test_all_bad_pictures_are_named_at_once_and_can_be_skipped(tmp_path, monkeyp
     monkeypatch.setattr(Image, "open", None)
     source = image_folder(str(tmp_path), **ARGUMENTS, on_bad_picture="skip")
     assert lines(source) == (
-        "train 7 (a 4, b 3), valid 4 (a 2, b 2), test 3 (a 1, b 2); left out: 3 bad, such as train/a/broken.png"
+        "train 7 (a 4, b 3), valid 4 (a 2, b 2), test 3 (a 1, b 2); "
+        "left out: 1 beside class folders, 5 bad, such as train/a/broken.png"
     )
     assert len(source.load_test()) == 3
-    with pytest.raises(ValueError, match="3 of 17 pictures"):
+    with pytest.raises(ValueError, match="5 of 19 pictures"):
         image_folder(str(tmp_path), **ARGUMENTS)
 
 

@@ -1,8 +1,9 @@
 """Tables as spreadsheets and other people's programs write them."""
 
+import pandas as pd
 import pytest
 
-from densenet_sweep.data.table_file import as_text, read
+from densenet_sweep.data.table_file import as_text, read, refuse_missing, texts
 
 ROWS = "path,label\na.png,1\nb.png,NA\n"
 
@@ -59,3 +60,42 @@ def test_what_would_be_misread_is_refused_in_one_line(tmp_path, content, message
     path.write_bytes(content)
     with pytest.raises(ValueError, match=rf"^data\.table={path}: {message}"):
         read(path)
+
+
+@pytest.mark.parametrize(
+    ("value", "separator", "message"),
+    [
+        ({"name": "a"}, "|", r"label is a dict; text, a number or a list of them is accepted$"),
+        ([{"name": "a"}], "|", r"label is a dict; text"),
+        ({"a"}, None, r"label is a set; text"),
+        (["a|b", "c"], "|", r"label lists a\|b, in which the separator of labels is; another separator is accepted$"),
+        ("a\x1b[31m", "|", r"label a\\x1b\[31m has characters that cannot be shown$"),
+        (b"\xff", "|", r"label 'utf-8' codec can't decode byte"),
+    ],
+    ids=["object", "list of objects", "set", "separator in a part", "control character", "bytes"],
+)
+def test_a_cell_that_is_no_text_is_refused_with_its_row(value, separator, message):
+    with pytest.raises(ValueError, match=rf"^the table: row 2: {message}"):
+        texts(pd.DataFrame({"label": ["a", value]}), "label", "the table", separator)
+
+
+def test_cells_are_text_of_one_form():
+    cells = ["\u00e9", "e\u0301", " a  b ", b"c", 3.0, True, ["a|b", 2]]
+    assert texts(pd.DataFrame({"label": cells}, dtype=object), "label", "the table") == [
+        "\u00e9", "\u00e9", "a b", "c", "3", "True", "a|b|2",
+    ]  # fmt: skip
+    assert texts(pd.DataFrame({"path": cells[:3]}), "path", "the table", is_path=True) == ["\u00e9", "e\u0301", "a  b"]
+
+
+def test_a_line_of_json_that_is_no_object_is_refused(tmp_path):
+    path = tmp_path / "t.jsonl"
+    path.write_text('{"path": "a.png"}\n[{"path": "b.png"}]\n')
+    with pytest.raises(
+        ValueError, match=r"cannot be read \(line 2 is a list; an object with a value for each column is accepted\)$"
+    ):
+        read(path)
+
+
+def test_of_many_columns_some_are_named():
+    with pytest.raises(ValueError, match=r"^the table: has no column path; it has 0, 1, .*, 18, 19 and 980 more$"):
+        refuse_missing(pd.DataFrame([[0] * 1000]), ["path"], "the table")
