@@ -4,7 +4,8 @@
 
 Sweeps a task that does nothing, with one worker and the default sampler, in a process of its own, and prints the time from the
 start of one trial to the start of the next: at the tenth trial of a study, and where it has thousands, which are not run one by
-one for that.
+one for that. With `--their-python` the same of hydra-optuna-sweeper in that environment, with one job at a time; its study is
+in SQLite, its usual storage of a study that is continued.
 """
 
 import argparse
@@ -48,17 +49,40 @@ def main() -> None:
     """Run the sweep and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=5000, help="at which trial of a long study to measure")
+    parser.add_argument("--their-python", help="of an environment that has hydra-optuna-sweeper 1.4 (and Optuna 5)")
     asked = parser.parse_args()
+    if asked.their_python:
+        _print_theirs(asked.their_python, asked.trials)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "conf").mkdir()
         (folder / "conf" / "config.yaml").write_text(CONFIG, encoding="utf-8")
         (folder / "application.py").write_text(APPLICATION, encoding="utf-8")
         _sweep(folder, _FIRST)
-        print(f"at trial 10:    {_line(_seconds(folder)[5:15])}")
-        _lengthen(folder, asked.trials - _FIRST)
+        print(f"at trial 10:    {_line(_seconds(_study(folder))[5:15])}")
+        _lengthen(_study(folder), asked.trials - _FIRST)
         _sweep(folder, asked.trials + _FIRST)
-        print(f"at trial {asked.trials:,}: {_line(_seconds(folder)[asked.trials + 5 :])}")
+        print(f"at trial {asked.trials:,}: {_line(_seconds(_study(folder))[asked.trials + 5 :])}")
+
+
+def _print_theirs(python: str, trials: int) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "conf").mkdir()
+        theirs = CONFIG.replace("async_optuna", "optuna").replace(
+            "empty", "empty\n    storage: sqlite:///study.db\n    n_jobs: 1"
+        )
+        (folder / "conf" / "config.yaml").write_text(theirs, encoding="utf-8")
+        (folder / "application.py").write_text(APPLICATION, encoding="utf-8")
+        command = [python, "application.py", "-m", f"hydra.sweeper.n_trials={_FIRST}"]
+        subprocess.run(command, cwd=folder, check=True, capture_output=True)
+        url = f"sqlite:///{folder / 'study.db'}"
+        study = optuna.load_study(study_name="empty", storage=url)
+        print(f"theirs, at trial 10:    {_line(_seconds(study)[5:15])}")
+        _lengthen(study, trials - _FIRST)
+        subprocess.run(command, cwd=folder, check=True, capture_output=True)
+        study = optuna.load_study(study_name="empty", storage=url)
+        print(f"theirs, at trial {trials:,}: {_line(_seconds(study)[trials + 5 :])}", flush=True)
 
 
 def _sweep(folder: Path, n_trials: int) -> None:
@@ -70,20 +94,21 @@ def _study(folder: Path) -> optuna.Study:
     return optuna.load_study(study_name="empty", storage=open_storage(None, folder / "sweep"))
 
 
-def _lengthen(folder: Path, count: int) -> None:
+def _lengthen(study: optuna.Study, count: int) -> None:
     """Add finished trials like the sweep's, without running them."""
-    study = _study(folder)
     distributions = study.trials[0].distributions
     random = np.random.default_rng(0)
+    added = []
     for _ in range(count):
         x = float(random.uniform())
         params = {"x": x, "y": int(random.integers(1, 4))}
-        study.add_trial(optuna.trial.create_trial(params=params, distributions=distributions, value=x))
+        added.append(optuna.trial.create_trial(params=params, distributions=distributions, value=x))
+    study.add_trials(added)
 
 
-def _seconds(folder: Path) -> list[float]:
+def _seconds(study: optuna.Study) -> list[float]:
     """Return the time from the start of each trial to the start of the next."""
-    starts = [trial.datetime_start for trial in _study(folder).trials if trial.datetime_start is not None]
+    starts = [trial.datetime_start for trial in study.trials if trial.datetime_start is not None]
     return [(later - earlier).total_seconds() for earlier, later in itertools.pairwise(starts)]
 
 

@@ -301,6 +301,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given.write and new != old:
             with (given.folder / file.path).open("w", encoding="utf-8", newline="") as opened:
                 opened.write(new)
+    if all(file.text == file.edited() and not file.left for file in files):
+        sys.stdout.write(f"{given.folder}: nothing to turn\n")
     left = [f"  {file.path}:{line}: {reason}\n" for file in files for line, reason in file.left]
     if left:
         sys.stdout.writelines(["to be turned by hand:\n", *left])

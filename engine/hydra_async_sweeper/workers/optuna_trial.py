@@ -53,6 +53,16 @@ class RunningTrial:
 
         return len(self._study.directions) == 1 and not isinstance(self._study.pruner, NopPruner)
 
+    @property
+    def takes_up(self) -> str:
+        """What a promoted trial does with the one that stopped: it begins anew, unless that one has passed rungs."""
+        return "continues" if self.passed else "promotes"
+
+    @property
+    def last_step(self) -> str:
+        """The last step that was reported, in words."""
+        return f"after step {max(self._reported)}" if self._reported else "before its first report"
+
     def check_lease(self) -> None:
         """Raise `TrialLost` if another worker has taken the trial over."""
         if not self._lease.is_held():

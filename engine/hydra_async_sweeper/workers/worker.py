@@ -218,7 +218,7 @@ class Worker:
         values, refused = self._all_values(trial)
         before = storage_of(study).get_trial(id_of(trial))
         handle = RunningTrial(study, trial, lease, interruption, before)
-        origin = "" if handle.promoted_from is None else f" continues trial {handle.promoted_from}"
+        origin = "" if handle.promoted_from is None else f" {handle.takes_up} trial {handle.promoted_from}"
         nth = f" (attempt {lease.attempt + 1})" if lease.attempt else ""
         log.info("trial %d%s%s: %s", trial.number, origin, nth, short_params(values))
         try:
@@ -238,6 +238,8 @@ class Worker:
             lease.give_back(refused=True)
             raise raised
         state, result, reason = outcome_of(returned, len(study.directions))
+        if state == "PRUNED":
+            reason = reason or handle.last_step
         lease.release()
         try:
             handle.check_lease()

@@ -38,7 +38,10 @@ def test_by_default_trials_stop_where_a_task_asks_and_are_complete_where_it_does
     states = [trial.state.name for trial in application.study().trials]
     assert len(states) == 30
     assert min(states.count("COMPLETE"), states.count("PRUNED")) >= 2
-    assert capsys.readouterr().out.count("hydra/sweeper/pruner=none trains each to its end") == 1
+    printed = capsys.readouterr().out
+    assert printed.count("hydra/sweeper/pruner=none trains each to its end") == 1
+    assert " pruned after step 1\n" in printed
+    assert " promotes trial " in printed
     application.run(curve(asks=False), *typed, "hydra.sweep.dir=silent")
     assert [trial.state.name for trial in application.study("silent").trials] == ["COMPLETE"] * 30
 

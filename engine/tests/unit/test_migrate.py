@@ -78,7 +78,7 @@ def test_a_diff_is_printed_and_nothing_written(folder, capsys):
     assert (folder / "config.yaml").read_text() == CONFIG
 
 
-def test_written_it_is_ours_and_turned_once(folder, capsys):
+def test_written_it_is_ours_and_turned_once(folder, tmp_path, capsys):
     migrate.main([str(folder), "--write"])
     assert (folder / "config.yaml").read_text() == TURNED
     mine = (folder / "hydra" / "sweeper" / "mine.yaml").read_text()
@@ -86,6 +86,9 @@ def test_written_it_is_ours_and_turned_once(folder, capsys):
     capsys.readouterr()
     migrate.main([str(folder), "--range-excludes-stop"])
     assert "@@" not in capsys.readouterr().out
+    (tmp_path / "other").mkdir()
+    migrate.main([str(tmp_path / "other")])
+    assert capsys.readouterr().out == f"{tmp_path / 'other'}: nothing to turn\n"
 
 
 # What is written in other ways: by file, before and after.
