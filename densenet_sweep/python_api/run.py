@@ -4,9 +4,15 @@ import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from densenet_sweep.config.composition import quoted
 from densenet_sweep.python_api import command
 from densenet_sweep.python_api.model import Model, of_run
+from densenet_sweep.python_api.table import with_table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,7 @@ class Run:
         return of_run(self.folder / "artifacts")
 
 
-def train(overrides: Sequence[str] = ()) -> Run:
+def train(overrides: Sequence[str] = (), *, table: "pd.DataFrame | None" = None) -> Run:
     """Train one network, as `densenet-sweep` with the same overrides does, in this process.
 
     Example:
@@ -46,6 +52,7 @@ def train(overrides: Sequence[str] = ()) -> Run:
 
     Args:
         overrides: in Hydra's grammar; `hydra.run.dir=FOLDER` names the folder, and continues the run that is there.
+        table: of one's own pictures, for `data=image_table`; paths are relative to `data.root`, or to the working folder.
 
     Raises:
         ValueError: what the command would refuse or fail with, in one line.
@@ -53,7 +60,7 @@ def train(overrides: Sequence[str] = ()) -> Run:
     """
     given = [override.partition("=")[2] for override in overrides if override.startswith("hydra.run.dir=")]
     folder = Path(given[-1]) if given else _new_folder()
-    command.run([*overrides, *([] if given else [f"hydra.run.dir={folder}"])])
+    command.run([*with_table(overrides, table), *([] if given else [f"hydra.run.dir={quoted(str(folder))}"])])
 
     from densenet_sweep.run.artifacts import CHECKPOINT
     from densenet_sweep.training import checkpoint

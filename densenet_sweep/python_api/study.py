@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from densenet_sweep.config import errors
 from densenet_sweep.python_api import command
 from densenet_sweep.python_api.model import Model, load_model
+from densenet_sweep.python_api.table import with_table
 from densenet_sweep.results import ranking
 from densenet_sweep.results.formatting import cell, value
 from densenet_sweep.results.study import Study as Results
@@ -174,7 +175,9 @@ def _storage_of(where: str | Path) -> str | None:
     return None
 
 
-def run_sweep(overrides: Sequence[str] = (), params: Mapping[str, str] | None = None) -> Study:
+def run_sweep(
+    overrides: Sequence[str] = (), params: Mapping[str, str] | None = None, *, table: "pd.DataFrame | None" = None
+) -> Study:
     """Run a sweep in this process, one trial after the other, and return its study; called again, it continues.
 
     Example:
@@ -184,6 +187,7 @@ def run_sweep(overrides: Sequence[str] = (), params: Mapping[str, str] | None = 
         overrides: as on the command line, with `sweep=growth_depth_lr` unless another is named; `hydra/launcher=local` runs the
             trials in processes of their own.
         params: the search space, or what differs from the sweep file's: a range or choice in Hydra's grammar by key.
+        table: as for `train`.
 
     Raises:
         ValueError: what the command would refuse or fail with, in one line.
@@ -192,5 +196,5 @@ def run_sweep(overrides: Sequence[str] = (), params: Mapping[str, str] | None = 
     given = dict(override.split("=", 1) for override in overrides if "=" in override)
     ours = {"sweep": "growth_depth_lr", "hydra/launcher": "basic"}
     added = {**{key: option for key, option in ours.items() if key not in given}, **(params or {})}
-    command.run([*overrides, *(f"{key}={text}" for key, text in added.items())])
+    command.run([*with_table(overrides, table), *(f"{key}={text}" for key, text in added.items())])
     return load_study(Path(given["hydra.sweep.dir"]) if "hydra.sweep.dir" in given else None)
