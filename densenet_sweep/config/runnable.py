@@ -128,7 +128,7 @@ def _jobs(loader: ConfigLoader, master: DictConfig, *, is_multirun: bool) -> Ite
         return
     master.hydra.overrides.hydra.append(f"hydra.mode={RunMode.MULTIRUN.name}")
     parser, composer = OverridesParser.create(config_loader=loader), Composer(loader, master, [])
-    typed = [str(override) for override in master.hydra.overrides.task]
+    typed = [str(it) for it in OmegaConf.to_container(master.hydra.overrides.task, resolve=False) or ()]
     if is_grid(str(master.hydra.sweeper._target_)):
         params = [f"{key}={text}" for key, text in (master.hydra.sweeper.params or {}).items()]
         for grid_overrides in grid(parser.parse_overrides([*params, *typed])):

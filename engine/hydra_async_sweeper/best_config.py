@@ -34,6 +34,12 @@ def flat_job_config(config: DictConfig, *, resolve: bool = True) -> dict[str, An
     return _flat(container)
 
 
+def typed_overrides(config: DictConfig, kind: str) -> list[str]:
+    """Return the overrides of the job (`task`) or of Hydra (`hydra`) as they were typed, unresolved."""
+    lines: Any = OmegaConf.to_container(config.hydra.overrides[kind], resolve=False)
+    return [str(line) for line in lines]
+
+
 def is_new_each_time(config: DictConfig, key: str) -> bool:
     """Return whether the text under `key` holds the time of this start, itself or by what it refers to."""
     section, _, last = key.rpartition(".")
@@ -53,12 +59,12 @@ def default_config(config_loader: ConfigLoader, config: DictConfig) -> tuple[Dic
     Raises:
         Exception: Hydra's, if it does not compose with them either.
     """
-    typed = [str(line) for line in config.hydra.overrides.hydra]
+    typed = typed_overrides(config, "hydra")
     plugins = [line for line in typed if line.startswith(("hydra/launcher=", "hydra/sweeper="))]
     for needed in ([], plugins):
         with suppress(Exception):
             return composed(config_loader, config, needed), needed
-    options = [str(line) for line in config.hydra.overrides.task if is_option(config_loader, str(line))]
+    options = [line for line in typed_overrides(config, "task") if is_option(config_loader, line)]
     return composed(config_loader, config, [*plugins, *options]), [*plugins, *options]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from hydra_async_sweeper.best_config import is_new_each_time
+from hydra_async_sweeper.best_config import is_new_each_time, typed_overrides
 from hydra_async_sweeper.readable import shown_path
 from hydra_async_sweeper.space.override_text import override_text
 
@@ -35,7 +35,7 @@ def command(config: DictConfig, sweep_dir: Path) -> str:
     """Return the command that was typed, as it continues the sweep in `sweep_dir`, whose folder it may name by the time."""
     words = sys.argv[1:]
     if is_new_each_time(config, "hydra.sweep.dir"):
-        typed = {str(line) for lines in (config.hydra.overrides.task, config.hydra.overrides.hydra) for line in lines}
+        typed = {*typed_overrides(config, "task"), *typed_overrides(config, "hydra")}
         words = [word for word in words if not (word in typed and word.startswith("hydra.sweep.dir="))]
         # Hydra 1.3 takes overrides in one place.
         place = next((index for index, word in enumerate(words) if word in typed), len(words))

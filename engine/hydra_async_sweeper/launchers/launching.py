@@ -10,6 +10,7 @@ from hydra.core.plugins import Plugins
 from hydra.core.utils import JobStatus
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
+from hydra_async_sweeper.best_config import typed_overrides
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.hydra_private import returned_by
 from hydra_async_sweeper.launchers.poll import SweepEnded, watched
@@ -116,7 +117,7 @@ def adapted(config: DictConfig) -> DictConfig:
     a connection to a running cluster, and forwards only one of several similar lines. Command-line options are kept.
     """
     master = config.copy()
-    typed = [str(line).lstrip("+").partition("=")[0] for line in config.hydra.overrides.hydra]
+    typed = [line.lstrip("+").partition("=")[0] for line in typed_overrides(config, "hydra")]
     with read_write(master.hydra), open_dict(master.hydra):  # Hydra 1.4 makes its section read-only before a sweep
         # Launchers announce every job; here a job is only a worker.
         quiet = {name: {"level": "WARNING"} for name in ("hydra", "hydra_plugins")}

@@ -22,6 +22,10 @@ def translated(options: Mapping[str, Any]) -> dict[str, Any]:
         SweepError: a form that has no counterpart.
     """
     ours = dict(options)
+    for key in ("sampler", "pruner"):
+        _check_is_described(key, options[key])
+    if not isinstance(options["params"] or {}, Mapping):
+        raise SweepError(f"hydra.sweeper.params={options['params']}: a mapping such as {{x: interval(0,1)}} is accepted")
     ours["sampler"] = options["sampler"] or _SAMPLER
     ours["pruner"] = options["pruner"] or _PRUNER
     ours["storage"] = storage_url(options["storage"])
@@ -34,6 +38,13 @@ def translated(options: Mapping[str, Any]) -> dict[str, Any]:
         params = params_from_search_space(options["search_space"]) | params
     ours["params"] = _of_the_grid(ours["sampler"]) | params
     return ours
+
+
+def _check_is_described(key: str, section: Any) -> None:
+    if section is None or (isinstance(section, Mapping) and section.get("_target_")):
+        return
+    option = f"; hydra/sweeper/{key}={section}, with slashes, chooses an option" if isinstance(section, str) else ""
+    raise SweepError(f"hydra.sweeper.{key}={section}: a mapping with _target_ is accepted{option}")
 
 
 def _of_the_grid(sampler: Mapping[str, Any]) -> dict[str, Any]:

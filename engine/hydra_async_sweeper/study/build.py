@@ -74,6 +74,11 @@ def reseeded(section: Mapping[str, Any], num_trials: int | None) -> dict[str, An
     from numpy.random import SeedSequence
 
     seed = section.get("seed")
+    if (
+        seed == _OF_THE_DEFAULT["seed"]
+        and "seed" not in inspect.signature(_factory(section, "hydra.sweeper.sampler")).parameters
+    ):
+        return {key: value for key, value in section.items() if key != "seed"}
     if seed is not None and (not isinstance(seed, int) or seed < 0):
         raise SweepError(f"hydra.sweeper.sampler.seed={seed}: a whole number of at least 0, or null, is accepted")
     if seed is None or str(section["_target_"]).endswith(_SEED_IS_THE_SEQUENCE):
@@ -114,12 +119,8 @@ def build(section: Mapping[str, Any], key: str, **extra: Any) -> Any:
         SweepError: a target that does not exist, or an argument that its constructor does not take; by name, with those it
             takes.
     """
-    target = MOVED_TARGETS.get(str(section.get("_target_")), str(section.get("_target_")))
-    module, _, name = target.rpartition(".")
-    try:
-        factory = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError):
-        raise SweepError(f"{key}._target_={target}: no such class") from None
+    factory = _factory(section, key)
+    name = factory.__name__
     accepted = list(inspect.signature(factory).parameters)
     arguments = _by_present_names({argument: value for argument, value in section.items() if argument not in _OF_HYDRA}, key)
     for argument, value in list(arguments.items()):
@@ -152,6 +153,15 @@ def build(section: Mapping[str, Any], key: str, **extra: Any) -> Any:
         raise needs(key, name, error) from error
     except (TypeError, ValueError) as error:
         raise SweepError(f"{key}: {name} refuses its arguments ({error})") from error
+
+
+def _factory(section: Mapping[str, Any], key: str) -> Any:
+    target = MOVED_TARGETS.get(str(section.get("_target_")), str(section.get("_target_")))
+    module, _, name = target.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError):
+        raise SweepError(f"{key}._target_={target}: no such class") from None
 
 
 def needs(key: str, name: str, error: ImportError) -> SweepError:

@@ -87,6 +87,9 @@ def test_the_folder_of_a_trial_is_the_users(application, task):
     assert {folder.relative_to(sweep).name for folder in task.folders} == {"x=0.5,y=1", "x=0.25,y=1"}
     application.run(task, "x=0.5,0.25", "hydra.sweep.subdir=all", "hydra/sweeper/sampler=grid", "hydra.sweep.dir=two")
     assert [folder.name for folder in task.folders[2:]] == ["all", "all-1"]  # no two trials share one
+    named = "hydra.sweep.subdir=${hydra.job.num}_${hydra.job.override_dirname}"
+    application.run(task, "x=interval(0.5,0.5)", "y=${x}", named, "hydra.sweep.dir=three", "hydra.sweeper.n_trials=1")
+    assert (task.folders[4].name[:7], task.configs[4]["y"]) == ("0_x=0.5", "${x}")
 
 
 def test_the_command_continues_a_sweep_whose_folder_and_config_hold_the_time(application, task):

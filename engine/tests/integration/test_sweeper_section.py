@@ -68,6 +68,23 @@ def test_params_may_be_filled_from_the_command_line_alone(application, task):
     assert set(application.study().trials[0].distributions) == {"x", "y"}
 
 
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        (
+            "hydra.sweeper.sampler=gp",
+            "hydra.sweeper.sampler=gp: a mapping with _target_ is accepted; hydra/sweeper/sampler=gp, ",
+        ),
+        ("hydra.sweeper.pruner=asha", "hydra.sweeper.pruner=asha: a mapping with _target_ is accepted; hydra/sweeper/pruner="),
+        ("hydra.sweeper.params='x=1,2'", "hydra.sweeper.params=x=1,2: a mapping such as {x: interval(0,1)} is accepted"),
+    ],
+)
+def test_text_in_place_of_a_section_is_refused_in_one_line(application, task, override, line):
+    with pytest.raises(SweepError) as refused:
+        application.run(task, "x=interval(0,1)", override)
+    assert str(refused.value).startswith(line)
+
+
 def test_a_section_in_params_stands_for_its_keys(application, task):
     config = (application.folder / "conf" / "config.yaml").read_text()
     application.write("config.yaml", config.replace("{n_trials: 3}", "{n_trials: 3, params: null}"))

@@ -2,7 +2,7 @@ import optuna
 import pytest
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.space import search_space
-from hydra_async_sweeper.study.build import build, grid, pruner, reuse_search_space_cache, sampler
+from hydra_async_sweeper.study.build import build, grid, pruner, reseeded, reuse_search_space_cache, sampler
 
 SPACE = search_space.read({"width": "choice(1,2)", "lr": "tag(log,interval(0.1,1))"}, [], None)
 CONDITIONAL = search_space.read({"a": "choice(x,y)", "b": {"search": "choice(1,2)", "when": {"a": "x"}}}, [], None)
@@ -93,9 +93,9 @@ def test_an_argument_by_its_earlier_name_is_taken_and_said(caplog):
 def test_what_the_default_sampler_alone_takes_is_left_out_for_another():
     section = {"seed": 0, "n_startup_trials": 10, "_target_": "optuna.samplers.PartialFixedSampler", "fixed_params": {"x": 1}}
     base = {"_target_": "optuna.samplers.RandomSampler"}
-    assert build({**section, "base_sampler": base}, "sampler")
+    assert build(reseeded({**section, "base_sampler": base}, 3), "sampler")
     with pytest.raises(SweepError, match=r"^sampler\.seed: unknown argument of PartialFixedSampler"):
-        build({**section, "base_sampler": base, "seed": 3}, "sampler")
+        build(reseeded({**section, "base_sampler": base, "seed": 3}, 3), "sampler")
 
 
 def test_a_package_that_a_sampler_imports_late_is_missed_at_the_start(monkeypatch):
