@@ -26,7 +26,7 @@ from hydra_async_sweeper.launchers import launching
 from hydra_async_sweeper.options import check_options
 from hydra_async_sweeper.peer.options import translated
 from hydra_async_sweeper.program import command as typed_command
-from hydra_async_sweeper.readable import counted
+from hydra_async_sweeper.readable import counted, one_line
 from hydra_async_sweeper.script import script
 from hydra_async_sweeper.section import check_resolved
 from hydra_async_sweeper.space import conditions
@@ -221,12 +221,14 @@ def _leaving_nothing(sweep_dir: Path) -> Iterator[None]:
     new = [folder for folder in (sweep_dir, *sweep_dir.parents) if not folder.exists()]
     try:
         yield
-    except SweepError:
+    except (SweepError, OSError) as error:
         if new:
             shutil.rmtree(sweep_dir, ignore_errors=True)
         for folder in new[1:]:
             with suppress(OSError):  # another sweep is there by now
                 folder.rmdir()
+        if isinstance(error, OSError):
+            raise SweepError(f"hydra.sweep.dir={sweep_dir}: {one_line(error)}") from error
         raise
 
 

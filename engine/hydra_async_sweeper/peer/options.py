@@ -30,12 +30,13 @@ def translated(options: Mapping[str, Any]) -> dict[str, Any]:
     ours["pruner"] = options["pruner"] or _PRUNER
     ours["storage"] = storage_url(options["storage"])
     params = dict(options["params"] or {})
-    if options["search_space"]:
+    old = {key: entry for key, entry in params.items() if _is_of_1_1(entry)}
+    if options["search_space"] or old:
         log.warning(
             "hydra.sweeper.search_space is the form of hydra-optuna-sweeper 1.1, and deprecated: hydra.sweeper.params takes "
             "key: choice(a,b), or python -m hydra_async_sweeper.migrate turns the whole config"
         )
-        params = params_from_search_space(options["search_space"]) | params
+        params = params_from_search_space(options["search_space"] or {}) | params | params_from_search_space(old)
     ours["params"] = _of_the_grid(ours["sampler"]) | params
     return ours
 
@@ -85,6 +86,12 @@ def _say_left_out(storage: Mapping[str, Any], used: Sequence[str]) -> None:
     left_out = [key for key, value in storage.items() if key not in (*used, "_target_") and value is not None]
     if left_out:
         log.info("hydra.sweeper.storage: %s left out; leases and retries are ours", ", ".join(left_out))
+
+
+def _is_of_1_1(entry: Any) -> bool:
+    """Return whether an entry of `params` has the form that 1.1 had in `search_space`."""
+    keys = {"type", "low", "high", "step", "log", "choices"}
+    return isinstance(entry, Mapping) and entry.get("type") in ("int", "float", "categorical") and {"type"} < set(entry) <= keys
 
 
 def params_from_search_space(space: Any) -> dict[str, str]:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, QuotedString, RangeSweep, Transformer
+from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, QuotedString, RangeSweep, Sweep, Transformer
 from hydra.errors import HydraException
 
 from hydra_async_sweeper.errors import SweepError
@@ -162,6 +162,10 @@ def read(
     try:
         overrides = [*parser.parse_overrides(lines), *parser.parse_overrides(list(arguments))]
     except Exception as error:
+        for line in lines:
+            if line.count("(") != line.count(")"):
+                cut = "a bracket is not closed; inside of {} a comma ends a value, unless quotes stand around it"
+                raise SweepError(f"hydra.sweeper.params.{line}: {cut}") from error
         raise SweepError(f"hydra.sweeper.params: {' '.join(str(error).split())}") from error
     by_name: dict[str, Override] = {}
     fixed: list[str] = []
@@ -209,6 +213,8 @@ def _choice(override: Override) -> "tuple[BaseDistribution, dict[str, str]]":
         elements = [element for element in override.sweep_iterator() if not str(element).startswith("_")]
     if not elements:
         raise SweepError(f"{override.input_line}: no option to choose from")
+    if any(isinstance(element, Sweep) for element in elements):
+        raise SweepError(f"{override.input_line}: a choice takes values, and no interval or range among them")
     texts = [override_text(element) for element in elements]
     values: list[Any] = [_scalar(element, text) for element, text in zip(elements, texts, strict=True)]
     if any(values[i] == values[j] for i in range(len(values)) for j in range(i)):

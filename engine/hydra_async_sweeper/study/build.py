@@ -23,8 +23,8 @@ _RENAMED = {"one_in": "reduction_factor"}
 # Hydra's own keywords, which are no arguments.
 _OF_HYDRA = ("_target_", "_partial_", "_convert_", "_recursive_")
 
-# Arguments of the default sampler that stay where a config only names another class.
-_OF_THE_DEFAULT = {"n_startup_trials": 10, "seed": 0}
+# Arguments of the default sampler and pruner that stay where a config only names another class.
+_OF_THE_DEFAULT = {"n_startup_trials": 10, "seed": 0, "at_least": 5, "milestone_factor": 3}
 
 # What samplers import only when they first model something, many trials after the start.
 _IMPORTED_LATE = {"GPSampler": ("scipy", "torch")}

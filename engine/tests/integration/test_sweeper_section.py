@@ -24,9 +24,8 @@ def test_the_search_space_of_1_1_is_read(application, task, capsys):
         "+z": {"type": "float", "low": 0.1, "high": 1, "log": True},
     }
     config = (application.folder / "conf" / "config.yaml").read_text()
-    application.write(
-        "config.yaml", config.replace("{n_trials: 3}", yaml.safe_dump({"search_space": space}, default_flow_style=True))
-    )
+    section = {"search_space": space, "params": {"x": space.pop("x")}}
+    application.write("config.yaml", config.replace("{n_trials: 3}", yaml.safe_dump(section, default_flow_style=True)))
     application.run(task, "hydra/job_logging=default", "hydra.sweeper.n_trials=1", "hydra.sweeper.params.y=3")
     [trial] = application.study().trials
     assert {name: str(it) for name, it in trial.distributions.items()} == {
@@ -76,6 +75,12 @@ def test_params_may_be_filled_from_the_command_line_alone(application, task):
             "hydra.sweeper.sampler=gp: a mapping with _target_ is accepted; hydra/sweeper/sampler=gp, ",
         ),
         ("hydra.sweeper.pruner=asha", "hydra.sweeper.pruner=asha: a mapping with _target_ is accepted; hydra/sweeper/pruner="),
+        ("y=interval(0,1),2", "y=interval(0,1),2: a choice takes values, and no interval or range among them"),
+        (
+            "hydra.sweeper.params={y:'interval(0'}",
+            "hydra.sweeper.params.y=interval(0: a bracket is not closed; inside",
+        ),
+        ("hydra.sweep.dir=conf/config.yaml", "hydra.sweep.dir="),
         ("hydra.sweeper.params='x=1,2'", "hydra.sweeper.params=x=1,2: a mapping such as {x: interval(0,1)} is accepted"),
     ],
 )
