@@ -21,18 +21,22 @@ class Run:
 
     Attributes:
         folder: with its checkpoint, its log and, below `artifacts`, its weights, config and pictures.
-        epochs: the metrics of each epoch, by name, as MLflow has them.
+        epochs: the metrics of each epoch, by name, as MLflow has them; none of a cross-validation.
         run_id: of its run in MLflow; None without one.
+        folds: of a cross-validation, the metrics of each fold.
     """
 
     folder: Path
     epochs: Sequence[Mapping[str, float]]
     run_id: str | None
+    folds: Sequence[Mapping[str, float]] = ()
 
     @property
     def metrics(self) -> Mapping[str, float]:
-        """The metrics of the last epoch, such as `valid_accuracy`."""
-        return self.epochs[-1]
+        """The metrics of the last epoch, such as `valid_accuracy`; of a cross-validation, their means over the folds."""
+        from densenet_sweep.run.folds import means
+
+        return means(self.folds) if self.folds else self.epochs[-1]
 
     def model(self) -> Model:
         """Return the network of the epoch that was best on the validation images.
@@ -66,7 +70,7 @@ def train(overrides: Sequence[str] = (), *, table: "pd.DataFrame | None" = None)
     from densenet_sweep.training import checkpoint
 
     last = checkpoint.load(folder / CHECKPOINT)
-    return Run(folder, tuple(last["history"]), last["run_id"])
+    return Run(folder, tuple(last.get("history", ())), last["run_id"], tuple(last.get("folds", ())))
 
 
 def _new_folder() -> Path:

@@ -121,7 +121,7 @@ class FoldedRun:
             self._begin()
             for number in range(len(self.results) + 1, self._num_folds + 1):
                 self._report(self._trained(number, train_fold))
-        return _means(self.results)
+        return means(self.results)
 
     def _trained(self, number: int, train_fold: Callable[[Fold], Mapping[str, float]]) -> Mapping[str, float]:
         """Train a fold; if it fails in a sweep, which does not continue the trial, delete its folder."""
@@ -155,7 +155,7 @@ class FoldedRun:
             self._remove(number)
         self._record_means(number)
         prefix = "" if self._trial.number is None else f"trial {self._trial.number} "
-        value, mean = metrics[reported], _means(self.results)[reported]
+        value, mean = metrics[reported], means(self.results)[reported]
         log.info("%sfold %d/%d  %s %.4f, mean so far %.4f", prefix, number, self._num_folds, reported, value, mean)
         self._tell(number)
         if number < self._num_folds and self._trial.should_prune():
@@ -194,7 +194,7 @@ class FoldedRun:
         results, reported = self.results[:number], self._objectives[0]
         errors = {f"{reported}{STANDARD_ERROR}": _standard_error(results, reported)} if number > 1 else {}
         table = self._mean_table(number)
-        self._record.epoch({**_means(results), **errors, **of_classes.metrics("valid", table)}, step=number)
+        self._record.epoch({**means(results), **errors, **of_classes.metrics("valid", table)}, step=number)
         if table:
             self._trial.annotate(of_classes.CLASSES, table)
 
@@ -289,10 +289,11 @@ class _FoldRecord:
         """Do nothing: the run stays open."""
 
 
-def _means(results: Sequence[Mapping[str, float]]) -> dict[str, float]:
+def means(results: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the mean of each metric over the folds; of their seconds, which add up, the last."""
     names = [name for name in results[0] if all(name in result for result in results)]
-    means = {name: math.fsum(result[name] for result in results) / len(results) for name in names}
-    return {**means, "total_seconds": results[-1]["total_seconds"]}
+    found = {name: math.fsum(result[name] for result in results) / len(results) for name in names}
+    return {**found, "total_seconds": results[-1]["total_seconds"]}
 
 
 def _standard_error(results: Sequence[Mapping[str, float]], name: str) -> float:

@@ -15,7 +15,10 @@ CLASSES = "classes"
 MOST = 30
 
 # What MLflow takes in the name of a metric; a slash would make a further group.
-_NO_NAME = re.compile(r"[^\w. -]", re.ASCII)
+_NO_NAME = re.compile(r"[^\w. -]|^\.+$", re.ASCII)
+
+# It takes 250 characters, the metric's own included.
+_LONGEST = 200
 
 # Of several labels a picture also their AUROC, of two classes the sensitivity of the second at the specificity.
 _METRICS = ("recall", "precision", "auroc", "sensitivity")
@@ -50,11 +53,12 @@ def with_operating_point(table: Sequence[Row], evaluation: Evaluation, threshold
 def metrics(split: str, table: Sequence[Row]) -> dict[str, float]:
     """Return them under names such as `valid_recall/cats`, which MLflow groups; empty for more than `MOST` classes.
 
-    What MLflow does not take in a name becomes an underscore; of two classes of one name then, the first is recorded.
+    What MLflow does not take in a name becomes an underscore, and a long name is cut; of two classes of one name then, the
+    first is recorded.
     """
     found: dict[str, float] = {}
     for row in table if len(table) <= MOST else ():
-        name = _NO_NAME.sub("_", str(row["class"]))
+        name = _NO_NAME.sub("_", str(row["class"]))[:_LONGEST]
         for key in _METRICS:
             if key in row:
                 found.setdefault(f"{split}_{key}/{name}", float(row[key]))

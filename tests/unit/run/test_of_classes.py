@@ -40,6 +40,9 @@ def test_metrics_are_grouped_and_named_as_mlflow_takes_it():
     ]  # fmt: skip
     many = [{"class": str(index), "num_images": 1, "recall": 1.0} for index in range(of_classes.MOST + 1)]
     assert of_classes.metrics("valid", many) == {}
+    [long] = of_classes.metrics("test", [{"class": "x" * 300, "sensitivity": 1.0}])
+    assert len(long) < 250
+    assert of_classes.metrics("test", [{"class": "..", "recall": 1.0}]) == {"test_recall/_": 1.0}
 
 
 def test_a_label_has_the_area_under_its_curve():
