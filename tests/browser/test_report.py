@@ -111,6 +111,33 @@ def test_a_pointer_over_a_trial_shows_what_it_was(page, file):
     assert "optimizer.lr = " in label.text_content()
 
 
+def test_marks_stand_in_their_places_without_transforms_and_lines_are_one_path(page, file):
+    """Thousands of transforms and clips would make each frame slow."""
+    opened(page, file)
+    far_off = """async (name) => {
+        const place = document.querySelector(`[data-name=${name}] .js-plotly-plot`), found = [];
+        const look = () => {
+            const {xaxis, yaxis} = place._fullLayout, marks = [...place.querySelectorAll('path.point')];
+            found.push(...marks.filter((it) => it.getAttribute('display') !== 'none').map((it) => {
+                const box = it.getBBox(), trial = it.__data__;
+                return Math.hypot(box.x + box.width / 2 - xaxis.d2p(trial.x), box.y + box.height / 2 - yaxis.d2p(trial.y));
+            }));
+            found.push(...['path.point[transform]', '.lines :nth-child(2)'].map((it) => place.querySelectorAll(it).length));
+        };
+        look();
+        const [low, high] = place._fullLayout.xaxis.range;
+        await Plotly.relayout(place, {'xaxis.range': [low, (low + high) / 2]});
+        look();
+        await Plotly.restyle(place, {'marker.opacity': 0.5});
+        look();
+        return [found.length, Math.max(...found)];
+    }"""
+    for name in ("optimization_history", "slices_early"):
+        num, worst = page.evaluate(far_off, name)
+        assert num > 60
+        assert worst < 1.5  # also of the counts; a triangle's box is not centred on its place
+
+
 def test_a_trial_is_selected_in_the_table_and_every_picture_and_ranges_filter_the_table(page, file):
     opened(page, file)
     rows = page.locator(".trials tbody tr")

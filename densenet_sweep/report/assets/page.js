@@ -3,7 +3,7 @@
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const touch = matchMedia("(pointer: coarse)").matches;
-const CONFIG = {responsive: true, displaylogo: false, displayModeBar: touch ? false : "hover", modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"]};
+const CONFIG = {responsive: true, displaylogo: false, displayModeBar: touch ? false : "hover", modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"], showAxisDragHandles: false};
 
 async function unpacked(id, page = document) {
   const bytes = Uint8Array.from(atob(page.getElementById(id).textContent), (it) => it.charCodeAt(0));
@@ -44,6 +44,40 @@ function placesOf(figure) {
   return places;
 }
 
+// Where each mark stands that was settled, and its path there.
+const settled = new WeakMap();
+
+// Take the transforms from the marks of a figure, and make one path of the lines of a trace, each of which has a clip: thousands
+// of transforms and clips take the browser tenths of a second a frame.
+function settle(place) {
+  const shapes = new Map();  // each distinct path as a function of the place
+  for (const mark of place.querySelectorAll(".scatterlayer path.point")) {
+    const path = mark.getAttribute("d"), moved = mark.getAttribute("transform"), before = settled.get(mark);
+    if (!moved && before?.path === path) continue;
+    const at = moved ? moved.match(/-?[\d.]+/g).map(Number) : before?.at;
+    if (!at) continue;
+    if (!shapes.has(path)) shapes.set(path, shapeOf(path));
+    settled.set(mark, {at, path: shapes.get(path)(...at)});
+    mark.setAttribute("d", settled.get(mark).path);
+    mark.removeAttribute("transform");
+  }
+  for (const group of place.querySelectorAll(".scatterlayer .lines")) {
+    const [first, ...others] = group.children;
+    if (!others.length) continue;
+    first.setAttribute("d", [first, ...others].map((it) => it.getAttribute("d")).join(""));
+    for (const other of others) other.remove();
+  }
+}
+
+// Return a function that moves a path of absolute commands.
+function shapeOf(path) {
+  const parts = path.match(/[MLHVAZ][^MLHVAZ]*/g).map((part) => [part[0], (part.slice(1).match(/-?[\d.]+/g) ?? []).map(Number)]);
+  return (x, y) => parts.map(([command, numbers]) => command + numbers.map((it, index) => {
+    if (command === "A") return index === 5 ? it + x : index === 6 ? it + y : it;
+    return it + (command === "V" || (command !== "H" && index % 2) ? y : x);
+  })).join("");
+}
+
 class PlotlyPicture {
   constructor(place, selection) {
     Object.assign(this, {place, selection});
@@ -58,8 +92,13 @@ class PlotlyPicture {
       this.overlay.setAttribute("class", "marks");
       this.place.append(this.overlay);
       this.place.on("plotly_click", ({points: [point]}) => { if (point.customdata !== undefined) this.selection.toggle(point.customdata); });
-      this.place.on("plotly_afterplot", () => this.highlight());
+      this.place.on("plotly_afterplot", () => this.placed());
     }
+    this.placed();
+  }
+
+  placed() {
+    settle(this.place);
     this.highlight();
   }
 
@@ -91,6 +130,7 @@ async function draw(figures) {
   for (const svg of document.querySelectorAll(".legend svg"))
     svg.style.color = (dark.matches && onDark[svg.dataset.colour]) || svg.dataset.colour;
   for (const element of document.querySelectorAll("figure")) {
+    element.classList.remove("settled");
     element.classList.add("drawn");  // first, so that the panels have a width
     for (const panel of element.querySelectorAll(".panels > div")) {
       const figure = figures[panel.id];
@@ -101,6 +141,8 @@ async function draw(figures) {
       await pictures.get(panel.id).draw(figure.parallel ?? figure);
       await new Promise((done) => setTimeout(done));  // the table answers between two pictures
     }
+    element.style.containIntrinsicHeight = `auto ${element.offsetHeight}px`;
+    element.classList.add("settled");
   }
   document.documentElement.dataset.drawn = "all";
 }
@@ -147,5 +189,5 @@ async function begin() {
 const begun = begin();
 begun.catch((error) => {
   console.error(error);
-  for (const element of document.querySelectorAll("figure")) element.classList.remove("drawn");
+  for (const element of document.querySelectorAll("figure")) element.classList.remove("drawn", "settled");
 });

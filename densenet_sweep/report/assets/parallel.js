@@ -1,6 +1,8 @@
 // Parallel coordinates: lines for trials on a canvas, what is selected and the axes on one above it, a range to brush on each axis.
 
 const MANY_LINES = 300;  // from so many on they are drawn more lightly
+const LINES_AT_ONCE = 20;
+const MOST_MS = 8;  // of a frame that drawing lines may take
 
 class ParallelPicture {
   constructor(place, selection) {
@@ -112,10 +114,10 @@ class ParallelPicture {
   }
 
   // Return the pen of an empty canvas.
-  pen(canvas) {
+  pen(canvas, options) {
     const ratio = devicePixelRatio || 1;
     [canvas.width, canvas.height] = [this.width * ratio, this.height * ratio];
-    const pen = canvas.getContext("2d");
+    const pen = canvas.getContext("2d", options);
     pen.scale(ratio, ratio);
     return pen;
   }
@@ -131,23 +133,42 @@ class ParallelPicture {
     pen.stroke();
   }
 
-  // Draw all lines, which takes long where they are many.
-  paint() {
+  // Draw everything; the lines again and again until nothing has changed meanwhile.
+  async paint() {
     if (!this.figure || !this.inner.clientWidth) return;
     [this.width, this.height] = [this.inner.clientWidth, this.inner.clientHeight];
     this.strips.forEach((strip, index) => { strip.style.left = `${this.x(index)}px`; });
-    const pen = this.pen(this.lines), isMany = this.figure.ids.length > MANY_LINES;
+    this.highlight();
+    this.isStale = true;
+    if (this.isPainting) return;
+    this.isPainting = true;
+    for (; this.isStale; await this.paintLines()) this.isStale = false;
+    this.isPainting = false;
+  }
+
+  // Draw the lines out of sight, some in each frame, and show them when all are there.
+  async paintLines() {
+    const canvas = made("canvas"), pen = this.pen(canvas, {willReadFrequently: true});
+    const {figure, lines} = this, isMany = figure.ids.length > MANY_LINES;
     const quiet = getComputedStyle(document.documentElement).getPropertyValue("--quiet").trim();
-    const strong = (dark.matches && onDark[this.figure.colour]) || this.figure.colour;
-    this.figure.ids.forEach((_, row) => {
-      const shade = this.figure.shades[row], isIn = this.passes(row);
-      if (isMany && !isIn) return;
+    const strong = (dark.matches && onDark[figure.colour]) || figure.colour;
+    let since = performance.now();
+    for (let row = 0; row < figure.ids.length; row++) {
+      const shade = figure.shades[row], isIn = this.passes(row);
+      if (isMany && !isIn) continue;
       pen.strokeStyle = isIn && shade > 0 ? strong : quiet;
       pen.lineWidth = isIn ? 1 + (isMany ? 0.3 : 1) * shade : 0.8;
       pen.globalAlpha = isIn ? (isMany ? 0.08 : 0.35) + (isMany ? 0.3 : 0.5) * shade : 0.1;
       this.line(pen, row);
-    });
-    this.highlight();
+      if (row % LINES_AT_ONCE) continue;
+      pen.getImageData(0, 0, 1, 1);  // draws now what a canvas puts off until it is shown
+      if (performance.now() - since < MOST_MS) continue;
+      await new Promise(requestAnimationFrame);
+      since = performance.now();
+      if (figure !== this.figure) return;
+    }
+    [lines.width, lines.height] = [canvas.width, canvas.height];
+    lines.getContext("2d").drawImage(canvas, 0, 0);
   }
 
   // Draw what is selected or under the pointer, and the axes.

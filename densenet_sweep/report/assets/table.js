@@ -24,7 +24,7 @@ function rangeTest(text) {
 
 class TrialTable {
   constructor(section, data, selection) {
-    Object.assign(this, {data, selection, sorted: null, limit: data.top, filters: new Map(), hidden: new Set(), words: ""});
+    Object.assign(this, {data, selection, sorted: null, limit: data.top, filters: new Map(), hidden: new Set(), words: "", lines: new Map()});
     this.body = made("tbody");
     this.head = made("thead");
     this.count = made("span", {className: "quiet"});
@@ -49,6 +49,7 @@ class TrialTable {
     const before = this.data.columns.map((column) => column.label), now = data.columns.map((column) => column.label);
     const moved = (index) => now.indexOf(before[index]);
     this.data = data;
+    this.lines.clear();
     if (before.join("\n") !== now.join("\n")) {
       this.filters = new Map([...this.filters].map(([index, filter]) => [moved(index), filter]).filter(([index]) => index >= 0));
       this.hidden = new Set([...this.hidden].map(moved).filter((index) => index >= 0));
@@ -65,7 +66,12 @@ class TrialTable {
   choices() {
     this.menu.replaceChildren(...this.data.columns.map((column, index) => {
       const box = made("input", {type: "checkbox", checked: !this.hidden.has(index)});
-      box.onchange = () => { if (box.checked) this.hidden.delete(index); else { this.hidden.add(index); this.filters.delete(index); } this.header(); this.show(); };
+      box.onchange = () => {
+        if (box.checked) this.hidden.delete(index); else { this.hidden.add(index); this.filters.delete(index); }
+        this.lines.clear();
+        this.header();
+        this.show();
+      };
       return made("label", {}, box, ` ${column.title || column.label}`);
     }));
   }
@@ -136,23 +142,20 @@ class TrialTable {
   }
 
   show() {
-    const rows = this.rows(), columns = this.columns();
-    const shown = rows.slice(0, this.limit);
+    const rows = this.rows(), columns = this.columns(), shown = rows.slice(0, this.limit);
     const focused = this.body.contains(document.activeElement) ? document.activeElement.closest("tr").dataset.id : null;
-    this.body.replaceChildren(...shown.map((row) => {
-      const line = made("tr", {className: row.complete ? "" : "other", tabIndex: 0});
-      line.dataset.id = row.id;
-      line.onclick = (event) => { if (event.target.tagName !== "A") this.selection.toggle(row.id); };
-      line.onkeydown = (event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); this.selection.toggle(row.id); } };
-      for (const {index, kind} of columns) {
-        const text = row.texts[index];
-        const cell = made("td", {textContent: text, className: kind === "number" ? "" : "text", title: text.length > LONG ? text : ""});
-        if (kind === "link" && row.values[index]) cell.replaceChildren(made("a", {href: row.values[index], textContent: row.texts[index], target: "_blank", rel: "noopener"}));
-        line.append(cell);
-      }
-      return line;
-    }));
-    if (focused !== null) this.body.querySelector(`[data-id="${focused}"]`)?.focus({preventScroll: true});
+    let next = shown.findIndex((row, index) => !this.lines.has(row.id) || this.lines.get(row.id) !== this.body.children[index]);
+    if (next < 0) next = shown.length;
+    while (this.body.children.length > next) this.body.lastChild.remove();
+    // So many in each frame.
+    const append = () => {
+      this.body.append(...shown.slice(next, next += SHOWN_AT_ONCE).map((row) => this.lineOf(row, columns)));
+      this.markLines();
+      if (focused !== null && document.activeElement === document.body) this.body.querySelector(`[data-id="${focused}"]`)?.focus({preventScroll: true});
+      if (next < shown.length) this.waiting = requestAnimationFrame(append);
+    };
+    cancelAnimationFrame(this.waiting);
+    append();
     const all = this.data.rows.length;
     this.count.textContent = rows.length === all ? `${all.toLocaleString("en")} in all` : `${rows.length.toLocaleString("en")} of ${all.toLocaleString("en")}`;
     this.more.hidden = rows.length <= this.limit;
@@ -160,9 +163,35 @@ class TrialTable {
     this.mark();
   }
 
+  // Return the line of a trial, which is made once.
+  lineOf(row, columns) {
+    if (this.lines.has(row.id)) return this.lines.get(row.id);
+    const line = made("tr", {className: row.complete ? "" : "other", tabIndex: 0});
+    line.dataset.id = row.id;
+    line.onclick = (event) => { if (event.target.tagName !== "A") this.selection.toggle(row.id); };
+    line.onkeydown = (event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); this.selection.toggle(row.id); } };
+    for (const {index, kind} of columns) {
+      const text = row.texts[index];
+      const cell = made("td", {textContent: text});
+      if (kind !== "number") cell.className = "text";
+      if (text.length > LONG) cell.title = text;
+      if (kind === "link" && row.values[index]) cell.replaceChildren(made("a", {href: row.values[index], textContent: row.texts[index], target: "_blank", rel: "noopener"}));
+      line.append(cell);
+    }
+    this.lines.set(row.id, line);
+    return line;
+  }
+
+  markLines() {
+    for (const line of this.body.children) {
+      const isSelected = String(this.selection.selected.has(Number(line.dataset.id)));
+      if (line.ariaSelected !== isSelected) line.ariaSelected = isSelected;
+    }
+  }
+
   // Show what is selected.
   mark() {
-    for (const line of this.body.children) line.ariaSelected = String(this.selection.selected.has(Number(line.dataset.id)));
+    this.markLines();
     this.none.hidden = this.selection.selected.size === 0;
     this.compare();
   }

@@ -65,6 +65,12 @@ def test_marks_at_the_edges_of_an_axis_are_inside_of_it(limits, is_log):
     assert (low, high) == pytest.approx([math.log10(limit) if is_log else limit for limit in limits], rel=1e-5)
 
 
+def test_the_opacity_of_marks_is_in_their_colours_and_costs_no_layer_each():
+    (cross,) = figure(Axis("x"), Points([1], [0.85], "#d55e00", "it", "cross", opacity=0.4))["data"]
+    marker = cross["marker"]
+    assert (marker["color"], marker["line"]["color"], marker["opacity"]) == ("#d55e0066", "#d55e0066", 1.0)
+
+
 def test_many_curves_are_one_trace_with_gaps():
     (trace,) = figure(Axis("x"), MARKS[1])["data"]
     assert trace["x"] == [1, 2, None, 1, 2, 3, None]
