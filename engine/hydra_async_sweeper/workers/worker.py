@@ -8,6 +8,7 @@ import functools
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import chdir
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -316,7 +317,8 @@ class Worker:
 
         try:
             # What the task raises is in the return value; an error here comes from Hydra's own files.
-            return wait_out(run, is_full_disk, "the disk below the sweep's folder")
+            with chdir(Path.cwd()):  # where the next trial begins, too, if the task changes it
+                return wait_out(run, is_full_disk, "the disk below the sweep's folder")
         except OSError as error:
             return failed(error)
 

@@ -81,6 +81,18 @@ def test_where_jobs_change_their_folder_a_relative_storage_is_found(application,
     assert len(application.study().trials) == 3
 
 
+def test_every_trial_begins_in_the_folder_of_the_command(application):
+    seen = []
+
+    def wanders(config):
+        seen.append(Path.cwd())
+        os.chdir("conf")
+        return config.x
+
+    application.run(wanders, "x=interval(0,1)", "hydra.sweeper.n_trials=2")
+    assert seen == [application.folder] * 2
+
+
 def test_the_folder_of_a_trial_is_the_users(application, task):
     application.run(task, "x=0.5,0.25", "y=1", "hydra.sweep.subdir=${hydra.job.override_dirname}", "hydra/sweeper/sampler=grid")
     sweep = application.folder / "sweep"
