@@ -29,7 +29,7 @@ _LOGARITHMIC = of_kind("loss")
 _GROUPS = ("optimizer",)
 # MLflow draws what its table has loaded: the first 100 in the view's order, and more on demand. It cuts headings after about 35
 # characters.
-_LOADED = "Best 100 until more load"
+_LOADED = "100 until more load"
 # MLflow marks both with a red cross; what the column says is what happened.
 _CROSS = " (✗: pruned or failed)"
 # The name of the view that a study's links open.
@@ -79,6 +79,8 @@ class View:
 def of_trials(shown: Shown) -> list[View]:
     """Return the views of the study's trials, the leaderboard first."""
     objective = next(iter(shown.objectives))
+    # Of several objectives none says what is best; the first orders them.
+    loaded = f"{'Best' if len(shown.objectives) == 1 else 'First'} {_LOADED}"
     scatters = [_scatter(drawn, "PARAM", objective) for drawn in shown.searched.values()]
     curves = [
         _line(metric)
@@ -89,13 +91,11 @@ def of_trials(shown: Shown) -> list[View]:
     sections = {
         LEADERBOARD: [],
         "Search": [
-            _Section(
-                f"{_LOADED}: what was searched", 1, 360, [_parallel(list(shown.searched.values()), list(shown.objectives))]
-            ),
+            _Section(f"{loaded}: search", 1, 360, [_parallel(list(shown.searched.values()), list(shown.objectives))]),
             _Section(f"{objective} against each", 3, 340, scatters),
         ],
-        "Learning curves": [_Section(f"{_LOADED}: learning curves", 2, 340, curves)],
-        "Cost": [_Section(f"{_LOADED}: cost", 2, 400, costs)],
+        "Learning curves": [_Section(f"{loaded}: curves", 2, 340, curves)],
+        "Cost": [_Section(f"{loaded}: cost", 2, 400, costs)],
     }
     columns = [
         *map(_metric, shown.objectives),

@@ -120,6 +120,8 @@ def test_several_objectives_and_one_that_is_minimized(config, client, tmp_path):
     drawn = [(chart["xaxis"]["key"], chart["yaxis"]["key"]) for chart in state(client, "1", "Cost")["compareRunCharts"]]
     assert drawn[0] == ("num_parameters", "valid_loss")
     assert all(cost != metric for cost, metric in drawn)
+    # None of them says which trials are best.
+    assert state(client, "1", "Cost")["compareRunSections"][0]["name"] == "First 100 until more load: cost"
 
 
 def test_installed_again_nothing_is_written(client, experiment, monkeypatch):
