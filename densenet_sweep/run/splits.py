@@ -11,12 +11,13 @@ import numpy as np
 import torch
 
 from densenet_sweep.config.data_sections import DataConfig
+from densenet_sweep.config.metrics import on_test
 from densenet_sweep.data import found, weights
 from densenet_sweep.data.folds import fold_rows
 from densenet_sweep.data.images import Images, Source
 from densenet_sweep.data.split import check_classes, few_images, split, subset
 from densenet_sweep.data.streaming import stays_behind
-from densenet_sweep.run import build, progress
+from densenet_sweep.run import build, class_metrics, progress
 
 log = logging.getLogger("densenet_sweep")
 
@@ -47,11 +48,11 @@ class OfRun:
     digest: str
 
 
-def of_run(data: DataConfig, device: torch.device, trusted: Sequence[str], *, is_final: bool) -> OfRun:
+def of_run(data: DataConfig, device: torch.device, trusted: Sequence[str], objective: str, *, is_final: bool) -> OfRun:
     """Return the images of a run, and log what was found; a final run trains on all of them, whatever its folds.
 
     Raises:
-        ValueError, OSError: they cannot be read or split.
+        ValueError, OSError: they cannot be read or split, or the test images of a final run do not give the objective.
     """
     if data.folds is not None and not is_final:
         source, everything, pairs = _read_folds(
@@ -63,11 +64,30 @@ def of_run(data: DataConfig, device: torch.device, trusted: Sequence[str], *, is
     if is_final and source.untested:
         raise FileNotFoundError(source.untested)
     _log_what_was_found(source, train, valid)
+    if is_final:
+        check_tested(source, objective)
     digest = f"{train.digest}-{valid.digest}" if data.folds is None else source.train.digest
     if is_final:
         train = train.joined(valid)
         return OfRun(source, [(train, valid)], False, 0, {"training": train}, digest)
     return OfRun(source, [(train, valid)], False, len(valid), {"training": train, "validation": valid}, digest)
+
+
+def check_tested(source: Source, objective: str) -> None:
+    """Refuse test images by which runs cannot be compared.
+
+    Raises:
+        ValueError: their labels are all the same, and the objective's metric needs others.
+    """
+    metric = on_test(objective)
+    name = metric.removeprefix("test_")
+    labels_N = np.empty(0) if source.found is None else source.found.test_labels
+    if not len(labels_N) or not class_metrics.is_computed(name, labels_N):
+        return
+    evenly_NK = np.full((len(labels_N), len(source.class_names)), 1 / len(source.class_names))
+    if math.isnan(class_metrics.value(name, labels_N, evenly_NK)):
+        which = "have the same labels" if labels_N.ndim == 2 else f"are of class {source.class_names[labels_N[0]]}"
+        raise ValueError(f"objective={objective}: all test images {which}, which gives no {metric}; valid_loss is accepted")
 
 
 def read(data: DataConfig, device: torch.device, trusted: Sequence[str]) -> tuple[Source, Images, Images]:

@@ -338,7 +338,7 @@ def _read_images(config: Config, device: torch.device, last: Mapping[str, Any], 
             trials or of the sweep that the run repeats; SweepError where that holds for all trials of a sweep.
     """
     with resume.ending_the_sweep(current_trial(), job):
-        images = splits.of_run(config.data, device, config.trusted_targets, is_final=job.final)
+        images = splits.of_run(config.data, device, config.trusted_targets, config.objectives[0], is_final=job.final)
     digest_is = f"data.root={config.data.root}: the digest of its images is"
     resume.check_same_as_sweep(read_as(config.data), images.digest, digest_is, job)
     current_trial().hold_to(read_as(config.data), images.digest, digest_is)
