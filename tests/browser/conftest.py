@@ -102,12 +102,13 @@ class Site:
 
 
 @pytest.fixture(scope="package")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(tmp_path_factory: pytest.TempPathFactory, commands: Any) -> Iterator[Site]:
     """A real small sweep with complete, pruned and failed trials, and finalists, served by the command that users type."""
     folder = tmp_path_factory.mktemp("site")
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MLFLOW_TRACKING_URI": "sqlite:///mlruns/mlflow.db"}
     words = [sys.executable, "-m", "densenet_sweep"]
-    subprocess.run([*words, *_SWEEP], cwd=folder, env=environment, check=True, capture_output=True)
+    exit_code, output = commands.run(folder, *_SWEEP, MLFLOW_TRACKING_URI=environment["MLFLOW_TRACKING_URI"])
+    assert exit_code == 0, output
     uri = f"sqlite:///{folder}/mlruns/mlflow.db"
     client = store.connect(uri)
     for run in client.search_runs(["1"], "tags.`trial.number` = '0'"):

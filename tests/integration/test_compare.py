@@ -7,8 +7,6 @@ import json
 import re
 import shutil
 import sqlite3
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -47,16 +45,15 @@ hydra:
 
 
 @pytest.fixture(scope="module")
-def swept(tmp_path_factory, the_server) -> Path:
+def swept(tmp_path_factory, the_server, commands) -> Path:
     """The folder in which a small sweep ran that recorded to the server: complete, failed and infeasible trials."""
     the_server.start()
     folder = tmp_path_factory.mktemp("swept")
     (folder / "conf" / "sweep").mkdir(parents=True)
     (folder / "conf" / "sweep" / "small.yaml").write_text(SWEEP)
     overrides = ["sweep=small", "hydra/launcher=basic", "hydra/sweeper/pruner=none", f"tracking.uri={the_server.uri}"]
-    command = [sys.executable, "-m", "densenet_sweep", "--config-dir", "conf", *overrides]
-    done = subprocess.run(command, cwd=folder, text=True, capture_output=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    exit_code, output = commands.run(folder, "--config-dir", "conf", *overrides)
+    assert exit_code == 0, output
     return folder
 
 

@@ -2,9 +2,8 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import optuna
@@ -47,14 +46,13 @@ def digits(monkeypatch: pytest.MonkeyPatch) -> list[Source]:
 
 
 @pytest.fixture(scope="module")
-def a_sweep(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Path:
+def a_sweep(tmp_path_factory: pytest.TempPathFactory, empty_database: Path, commands: Any) -> Path:
     """A folder with a finished sweep."""
     root = tmp_path_factory.mktemp("swept")
     (root / "mlruns").mkdir()
     shutil.copy(empty_database, root / "mlruns" / "mlflow.db")
-    command = [sys.executable, "-m", "densenet_sweep", *SWEEP]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    exit_code, output = commands.run(root, *SWEEP)
+    assert exit_code == 0, output
     return root
 
 

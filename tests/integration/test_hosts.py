@@ -11,7 +11,7 @@ pytestmark = pytest.mark.real("hosts")
 NUM_TRIALS, EPOCHS = 5, 4
 SWEEP = (
     "sweep=growth_depth_lr", "data=digits", "architecture.growth_rate=choice(4,6)", "architecture.depth=10",
-    "hydra/sweeper/pruner=none", "hydra.launcher.num_workers=1", "hydra.sweeper.lease_seconds=6", f"epochs={EPOCHS}",
+    "hydra/sweeper/pruner=none", "hydra/launcher=basic", "hydra.sweeper.lease_seconds=6", f"epochs={EPOCHS}",
     f"hydra.sweeper.n_trials={NUM_TRIALS}", "tracking.system_metrics=false",
 )  # fmt: skip
 

@@ -1,8 +1,6 @@
 """Sweeps of our own networks: limits, several objectives, and where the study is stored."""
 
 import math
-import subprocess
-import sys
 from pathlib import Path
 
 import optuna
@@ -16,23 +14,28 @@ SWEEP = (
 )  # fmt: skip
 
 
-def run(folder: Path, *overrides: str) -> str:
-    command = [sys.executable, "-m", "densenet_sweep", *SWEEP, *overrides]
-    done = subprocess.run(command, cwd=folder, text=True, capture_output=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+@pytest.fixture
+def run(commands, tmp_path):
+    """Sweep with these overrides, and return what was printed."""
+
+    def sweep(*overrides: str) -> str:
+        exit_code, output = commands.run(tmp_path, *SWEEP, *overrides)
+        assert exit_code == 0, output
+        return output
+
+    return sweep
 
 
 def study(folder: Path) -> optuna.Study:
     return optuna.load_study(study_name="ours", storage=open_storage(None, folder / "outputs" / "sweeps" / "ours"))
 
 
-def test_a_network_beyond_a_limit_is_not_trained_and_the_sampler_is_told(tmp_path):
+def test_a_network_beyond_a_limit_is_not_trained_and_the_sampler_is_told(run, tmp_path):
     enqueued = (
         "hydra.sweeper.enqueue=[{architecture.growth_rate:4,optimizer.lr:0.1},{architecture.growth_rate:40,optimizer.lr:0.05}]"
     )
     run(
-        tmp_path, "architecture.growth_rate=choice(4,40)", "limits.num_parameters=50000", "limits.memory_bytes=1000000000",
+        "architecture.growth_rate=choice(4,40)", "limits.num_parameters=50000", "limits.memory_bytes=1000000000",
         "hydra.sweeper.n_trials=2", enqueued,
     )  # fmt: skip
     small, large = study(tmp_path).trials
@@ -61,9 +64,9 @@ def test_a_network_beyond_a_limit_is_not_trained_and_the_sampler_is_told(tmp_pat
     assert varying == {"architecture.growth_rate", "optimizer.lr", "optimizer.lr.log10"}
 
 
-def test_accuracy_against_size_is_a_front(tmp_path):
+def test_accuracy_against_size_is_a_front(run, tmp_path):
     output = run(
-        tmp_path, "architecture.growth_rate=choice(2,4,8)", "objective=[valid_accuracy,num_parameters]",
+        "architecture.growth_rate=choice(2,4,8)", "objective=[valid_accuracy,num_parameters]",
         "hydra.sweeper.n_trials=3", "tracking=none",
     )  # fmt: skip
     found = study(tmp_path)
@@ -76,9 +79,9 @@ def test_accuracy_against_size_is_a_front(tmp_path):
     assert best["architecture"]["growth_rate"] == most_accurate.params["architecture.growth_rate"]
 
 
-def test_what_is_written_elsewhere_is_not_part_of_the_best_configuration(tmp_path):
+def test_what_is_written_elsewhere_is_not_part_of_the_best_configuration(run, tmp_path):
     run(
-        tmp_path, "architecture.growth_rate=choice(2,4)", "hydra.sweeper.n_trials=1", "tracking=none", "storage=sqlite",
+        "architecture.growth_rate=choice(2,4)", "hydra.sweeper.n_trials=1", "tracking=none", "storage=sqlite",
         "device=cpu",
     )  # fmt: skip
     folder = tmp_path / "outputs" / "sweeps" / "ours"

@@ -1,8 +1,6 @@
 """Rungs of a sweep."""
 
 import signal
-import subprocess
-import sys
 
 import pytest
 from small_runs import SWEEP, history, recorded
@@ -129,12 +127,11 @@ def test_a_sweep_without_a_pruner_has_no_rungs(command):
     assert "rung" not in typed.out
 
 
-def test_a_killed_trial_is_continued_behind_its_rungs(command, tmp_path):
+def test_a_killed_trial_is_continued_behind_its_rungs(command, commands, tmp_path):
     arguments = [*RUNGS, "data.num_train=300", "epochs=20", "hydra.sweeper.n_trials=1"]
-    typed = [sys.executable, "-m", "densenet_sweep", *arguments]
-    with subprocess.Popen(typed, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
+    with commands.start(tmp_path, *arguments) as process:
         seen = ""
-        for line in process.stdout or ():
+        for line in process.stdout:
             seen += line
             if "epoch 2/20" in line:
                 process.send_signal(signal.SIGKILL)

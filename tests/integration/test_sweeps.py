@@ -2,8 +2,6 @@
 
 import re
 import signal
-import subprocess
-import sys
 
 import yaml
 from small_runs import NOTHING, SWEEP, TINY, history, recorded
@@ -41,20 +39,19 @@ def test_a_sweep_and_its_record(command, tmp_path):
     assert f"the same numbers as trial {trial.number} of study growth_depth_lr-digits: valid_accuracy 0." in again.out
 
 
-def test_a_killed_command_leaves_no_run_open_after_the_next(tmp_path):
-    arguments = [sys.executable, "-m", "densenet_sweep", *SWEEP, "epochs=60", "hydra.sweeper.n_trials=1"]
-    arguments += ["hydra/sweeper/pruner=none"]
-    with subprocess.Popen(arguments, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
-        for line in process.stdout or ():
+def test_a_killed_command_leaves_no_run_open_after_the_next(commands, tmp_path):
+    arguments = [*SWEEP, "epochs=60", "hydra.sweeper.n_trials=1", "hydra/sweeper/pruner=none"]
+    with commands.start(tmp_path, *arguments) as process:
+        for line in process.stdout:
             if "epoch 2/60" in line:
                 process.send_signal(signal.SIGKILL)
                 break
     [study] = (tmp_path / "outputs").glob("**/study.journal")
     assert (study.parent / "0" / "last.pt").exists()
     # Less to do for the second: the trial is continued, in the same run of MLflow, and stopped as a user would.
-    with subprocess.Popen(arguments, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+    with commands.start(tmp_path, *arguments) as process:
         seen, interrupted = [], False
-        for line in process.stdout or ():
+        for line in process.stdout:
             seen.append(line)
             if not interrupted and re.search(r"epoch \d+/60 ", line):  # the first of it, wherever the killed one had got
                 process.send_signal(signal.SIGINT)

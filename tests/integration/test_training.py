@@ -4,8 +4,6 @@ import csv
 import os
 import shutil
 import socket
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -121,25 +119,23 @@ def test_memory_that_is_not_measured_is_no_objective_and_no_metric(command, tmp_
     assert "peak_memory_bytes" not in history(tmp_path / "run")[0]
 
 
-def test_a_folder_belongs_to_one_command_at_a_time(command, tmp_path, monkeypatch):
+def test_a_folder_belongs_to_one_command_at_a_time(command, commands, tmp_path, monkeypatch):
     run, run_again = "hydra.run.dir=run", []
     line_of = reporting.line_of
 
     def meanwhile(epoch, *rest):
         if not run_again:
-            script = [sys.executable, "-m", "densenet_sweep", *TINY, *NOTHING, "epochs=2", "seed=5", run]
             before = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")}
-            environment = {**os.environ, "HYDRA_FULL_ERROR": "0"}  # which this process has set for itself
-            run_again.append(subprocess.run(script, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False))
+            run_again.append(commands.run(tmp_path, *TINY, *NOTHING, "epochs=2", "seed=5", run))
             assert {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")} == before
         return line_of(epoch, *rest)
 
     monkeypatch.setattr(reporting, "line_of", meanwhile)
     assert command(*TINY, *NOTHING, "epochs=2", run).exit_code == 0
-    [second] = run_again
-    assert second.returncode == 1
+    [(exit_code, output)] = run_again
+    assert exit_code == 1
     owner = f"process {os.getpid()} on {socket.gethostname()}"
-    assert second.stderr == (
+    assert output == (
         f"densenet-sweep: error: {tmp_path / 'run'}: {owner} trains there; wait until it has ended, or choose another folder\n"
     )
     assert not list((tmp_path / "run").glob(".in_use"))

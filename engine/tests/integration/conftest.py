@@ -1,9 +1,8 @@
 """A toy Hydra application, independent of this package, swept by our engine in a process of its own."""
 
 import os
-import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import hydra
 import optuna
 import pytest
+from forking import Forked, Forks
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
@@ -90,41 +90,20 @@ hydra:
 """
 
 
-class Command(subprocess.Popen[str]):
-    """A running command; killed if the test fails before the command ends."""
-
-    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
-        if kind is not None and self.poll() is None:
-            self.kill()
-            sys.stderr.write(f"the command had printed:\n{self.communicate()[0]}")
-        super().__exit__(kind, error, traceback)
-
-
 @dataclass
 class Toy:
     """The application in its folder."""
 
     folder: Path
+    forks: Forks
     script: str = "application.py"
     environment: dict[str, str] = field(default_factory=lambda: {**os.environ, "OMP_NUM_THREADS": "1"})
 
-    def command(self, *overrides: str) -> list[str]:
-        return [sys.executable, self.script, *overrides]
-
-    def start(self, *overrides: str) -> Command:
-        return Command(
-            self.command(*overrides),
-            cwd=self.folder,
-            env=self.environment,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
+    def start(self, *overrides: str) -> Forked:
+        return self.forks.start(self.script, *overrides, folder=self.folder, environment=self.environment)
 
     def run(self, *overrides: str) -> tuple[int, str]:
-        with self.start(*overrides) as process:
-            output, _ = process.communicate(timeout=300)
-        return process.returncode, output
+        return self.forks.run(self.script, *overrides, folder=self.folder, environment=self.environment)
 
     def study(self, name: str = "toy", sweep: str = "sweep") -> optuna.Study:
         from hydra_async_sweeper.study.storage import open_storage
@@ -206,14 +185,21 @@ hydra:
     return application
 
 
+@pytest.fixture(scope="session")
+def forks() -> Iterator[Forks]:
+    forks = Forks(["hydra", "optuna", "sqlalchemy", "cloudpickle", "hydra_async_sweeper.sweeper"], os.environ)
+    yield forks
+    forks.close()
+
+
 @pytest.fixture
-def toy(tmp_path: Path) -> Toy:
+def toy(tmp_path: Path, forks: Forks) -> Toy:
     (tmp_path / "conf" / "model").mkdir(parents=True)
     (tmp_path / "application.py").write_text(APPLICATION)
     (tmp_path / "conf" / "config.yaml").write_text(CONFIG)
     (tmp_path / "conf" / "model" / "small.yaml").write_text("width: 1\n")
     (tmp_path / "conf" / "model" / "large.yaml").write_text("width: 2\n")
-    return Toy(tmp_path)
+    return Toy(tmp_path, forks)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections import Counter
 
@@ -145,7 +146,7 @@ def test_on_a_terminal_the_workers_lines_stand_above_a_table(toy):
     import pty
 
     ours, theirs = pty.openpty()
-    command = toy.command(LOCAL, "hydra.launcher.num_workers=2", "seconds=0.3", "hydra.sweeper.n_trials=4")
+    command = [sys.executable, toy.script, LOCAL, "hydra.launcher.num_workers=2", "seconds=0.3", "hydra.sweeper.n_trials=4"]
     environment = {**toy.environment, "TERM": "xterm-256color", "COLUMNS": "110", "LINES": "40"}
     process = subprocess.Popen(command, cwd=toy.folder, env=environment, stdout=theirs, stderr=theirs)
     os.close(theirs)

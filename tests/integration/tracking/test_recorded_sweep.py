@@ -1,10 +1,8 @@
 """What MLflow holds after a real sweep with complete, pruned and failed trials: in a file, and on a server."""
 
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mlflow import MlflowClient
@@ -21,18 +19,16 @@ SWEEP = (
 
 
 @pytest.fixture(params=["file", "server"])
-def swept(request: pytest.FixtureRequest, tmp_path: Path, empty_database: Path) -> MlflowClient:
+def swept(request: pytest.FixtureRequest, tmp_path: Path, empty_database: Path, commands: Any) -> MlflowClient:
     """Sweep in an empty folder, and return a client of where it was recorded."""
     uri = "sqlite:///mlruns/mlflow.db"
     (tmp_path / "mlruns").mkdir()
     shutil.copy(empty_database, tmp_path / "mlruns" / "mlflow.db")
     if request.param == "server":
         uri = request.getfixturevalue("server").uri
-    command = [sys.executable, "-m", "densenet_sweep", *SWEEP, f"tracking.uri={uri}", "tracking.experiment=recorded"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, text=True, capture_output=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert ",\n  weights of the best trial (tracking.keep_checkpoints=1)" in done.stdout
+    exit_code, output = commands.run(tmp_path, *SWEEP, f"tracking.uri={uri}", "tracking.experiment=recorded")
+    assert exit_code == 0, output
+    assert ",\n  weights of the best trial (tracking.keep_checkpoints=1)" in output
     return store.connect(uri if request.param == "server" else f"sqlite:///{tmp_path}/mlruns/mlflow.db")
 
 
