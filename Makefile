@@ -53,8 +53,9 @@ lint: $(INSTALLED)
 check: lint
 	$(BIN)/pytest -q -n $(TEST_WORKERS) tests/unit tests/contract engine/tests/unit engine/tests/contract
 
-# The slow ones come first in the alphabet, and the units fill the end. Threads that wait for each other sleep: where trainings
-# share cores, spinning costs more than half of the time.
+# The slow ones come first in the alphabet, and the units fill the end. A process has one thread, and those that wait for each
+# other sleep: where trainings share cores, spinning costs more than half of the time.
+test check: export OMP_NUM_THREADS ?= 1
 test check: export OMP_WAIT_POLICY ?= PASSIVE
 test: data lint
 	$(BIN)/pytest -q -n $(TEST_WORKERS) --dist loadgroup --no-loadscope-reorder --durations=10
