@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _SUFFIXES = (".csv", ".tsv", ".parquet", ".jsonl", ".ndjson")
 
-# What stands between the cells of a CSV, where its header has no comma: spreadsheets write these in some languages.
+# What stands between the cells of a CSV instead of commas: spreadsheets write these in some languages.
 _OTHERS = (";", "\t")
 
 # So many columns are named.
@@ -29,8 +29,8 @@ _MOST_COLUMNS = 20
 def read(path: Path, name: str | None = None) -> "pd.DataFrame":
     """Return the table in a file; what CSV holds stays text, so that a class may be called NA or 007.
 
-    The cells of a CSV are separated as its header is, by commas or else by semicolons or tabs. Spaces around the names of
-    columns are removed.
+    The cells of a CSV are separated as its header is: by what gives it most columns, commas before semicolons before tabs.
+    Spaces around the names of columns are removed.
 
     Args:
         path: of the file.
@@ -97,9 +97,8 @@ def _read_csv(content: bytes, separator: str) -> "pd.DataFrame":
 
     text = content.decode("utf-8-sig")
     header = next((line for line in text.splitlines() if line.strip()), "")
-    if separator not in header:
-        separator = next((it for it in _OTHERS if it in header), separator)
-    names = next(csv.reader([header], delimiter=separator), [])
+    headers = {it: next(csv.reader([header], delimiter=it), []) for it in (separator, *_OTHERS)}
+    separator, names = max(headers.items(), key=lambda it: len(it[1]))  # the first of equals
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)
         try:

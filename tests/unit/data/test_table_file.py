@@ -31,8 +31,9 @@ def test_forms_of_csv_give_the_same(tmp_path, content):
 
 
 def test_a_comma_in_a_cell_stays_where_semicolons_separate(tmp_path):
-    (tmp_path / "t.csv").write_text("path;label\na.png;1,5\n")
-    assert read(tmp_path / "t.csv")["label"].tolist() == ["1,5"]
+    for header in ("path;label;note", '"path";"label";"seen, said"'):
+        (tmp_path / "t.csv").write_text(f"{header}\na.png;1,5;\n")
+        assert read(tmp_path / "t.csv")["label"].tolist() == ["1,5"]
 
 
 def test_json_may_have_a_bom_and_its_values_stay_what_they_are(tmp_path):
