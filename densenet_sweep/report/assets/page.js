@@ -130,7 +130,6 @@ async function draw(figures) {
   for (const svg of document.querySelectorAll(".legend svg"))
     svg.style.color = (dark.matches && onDark[svg.dataset.colour]) || svg.dataset.colour;
   for (const element of document.querySelectorAll("figure")) {
-    element.classList.remove("settled");
     element.classList.add("drawn");  // first, so that the panels have a width
     for (const panel of element.querySelectorAll(".panels > div")) {
       const figure = figures[panel.id];
@@ -141,8 +140,6 @@ async function draw(figures) {
       await pictures.get(panel.id).draw(figure.parallel ?? figure);
       await new Promise((done) => setTimeout(done));  // the table answers between two pictures
     }
-    element.style.containIntrinsicHeight = `auto ${element.offsetHeight}px`;
-    element.classList.add("settled");
   }
   document.documentElement.dataset.drawn = "all";
 }
@@ -189,5 +186,5 @@ async function begin() {
 const begun = begin();
 begun.catch((error) => {
   console.error(error);
-  for (const element of document.querySelectorAll("figure")) element.classList.remove("drawn", "settled");
+  for (const element of document.querySelectorAll("figure")) element.classList.remove("drawn");
 });
