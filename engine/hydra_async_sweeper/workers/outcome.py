@@ -48,10 +48,19 @@ def _numbers(value: Any, num_objectives: int) -> list[float]:
         if getattr(value, "ndim", 0):  # NumPy and pandas warn where `float` takes an array of one number
             value = value.reshape(-1).tolist() if hasattr(value, "reshape") else list(value)
         if num_objectives == 1 and not isinstance(value, list | tuple):
-            return [float(value)]
-        return [] if isinstance(value, str | bytes | Mapping) else [float(item) for item in value]
+            return [_real(value)]
+        return [] if isinstance(value, str | bytes | Mapping) else [_real(item) for item in value]
     except Exception:  # of the value's own methods, or a warning that the user has made an error
         return []
+
+
+def _real(value: Any) -> float:
+    """Return `float(value)`; NumPy only warns where that drops an imaginary part."""
+    from numpy import iscomplexobj
+
+    if iscomplexobj(value):
+        raise TypeError("a complex number")
+    return float(value)
 
 
 def _shown(value: Any) -> str:
