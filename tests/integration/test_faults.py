@@ -70,8 +70,8 @@ def test_an_mlflow_server_that_stops_under_way_costs_no_trial(tmp_path, server, 
     overrides = (
         f"tracking.uri={server.uri}",
         "tracking.experiment=faults",
-        "epochs=4",
-        "hydra.sweeper.n_trials=3",
+        "epochs=8",
+        "hydra.sweeper.n_trials=4",
         "hydra.launcher.num_workers=1",
     )
     with start(*overrides) as process:
@@ -83,20 +83,20 @@ def test_an_mlflow_server_that_stops_under_way_costs_no_trial(tmp_path, server, 
     assert process.returncode == 0, output
     assert "(Connection refused)" in output
     assert "Traceback" not in output
-    assert [trial.state.name for trial in trials(tmp_path)] == ["COMPLETE"] * 3
+    assert [trial.state.name for trial in trials(tmp_path)] == ["COMPLETE"] * 4
     client = server.client()
     experiment = client.get_experiment_by_name("faults")
     runs = client.search_runs([experiment.experiment_id], "tags.`study` = 'fault'")
     assert {run.info.run_name.partition(":")[0]: run.info.status for run in runs} == dict.fromkeys(
-        ["fault", "trial 0", "trial 1", "trial 2"], "FINISHED"
+        ["fault", "trial 0", "trial 1", "trial 2", "trial 3"], "FINISHED"
     )
-    assert len(runs) == 4
+    assert len(runs) == 5
     found = {int(run.data.tags["trial.number"]): run for run in runs if "trial.number" in run.data.tags}
     for trial in trials(tmp_path):
         run = found[trial.number]
         assert run.data.metrics["valid_accuracy"] == trial.value
         history = client.get_metric_history(run.info.run_id, "train_loss")
-        assert [metric.step for metric in history] == list(range(1, 5))
+        assert [metric.step for metric in history] == list(range(1, 9))
         assert "config.yaml" in {file.path for file in client.list_artifacts(run.info.run_id)}
         assert "trial.incomplete" not in run.data.tags
     assert not list(tmp_path.rglob("mlflow_outbox.json"))
