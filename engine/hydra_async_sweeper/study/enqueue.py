@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from hydra_async_sweeper.errors import SweepError
-from hydra_async_sweeper.readable import counted
+from hydra_async_sweeper.readable import counted, did_you_mean
 from hydra_async_sweeper.space.search_space import Space
 from hydra_async_sweeper.study import earlier, study_file
 from hydra_async_sweeper.study.exclusive import is_lock
@@ -21,6 +21,8 @@ log = logging.getLogger("hydra_async_sweeper")
 
 # Attribute of a trial copied from another study, "name/number"; it counts in no budget.
 WARM_START = "warm_start_from"
+
+_MOST_NAMES = 10  # of studies in a message
 
 # The engine's attributes of a trial's run, which a copy does not have.
 _OF_THE_RUN = frozenset({"lease", "attempt", PROMOTED})
@@ -92,8 +94,11 @@ def source_of_warm_start(name: str, storage: "optuna.storages.BaseStorage", swee
     except KeyError:
         beside = sorted(path.parent.name for path in sweep_dir.parent.glob(f"*/{study_file.DESCRIPTION}"))
         known = [study.study_name for study in storage.get_all_studies() if not is_lock(study.study_name)]
-        there_are = ", ".join(dict.fromkeys([*known, *beside])) or "none"
-        raise SweepError(f"hydra.sweeper.warm_start_from={name}: no such study; there are {there_are}") from None
+        names = list(dict.fromkeys([*known, *beside]))
+        more = f" and {len(names) - _MOST_NAMES:,} more" if len(names) > _MOST_NAMES else ""
+        there_are = (", ".join(names[:_MOST_NAMES]) or "none") + more
+        no_such = f"no such study{did_you_mean(name, names)}; there are {there_are}"
+        raise SweepError(f"hydra.sweeper.warm_start_from={name}: {no_such}") from None
 
 
 def copies(source: "optuna.Study") -> list["optuna.trial.FrozenTrial"]:

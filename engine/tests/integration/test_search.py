@@ -57,7 +57,7 @@ def test_a_study_that_does_not_compare_is_not_taken_over(toy):
         assert message in output
     code, output = toy.run(*overrides[:2], "hydra.sweeper.warm_start_from=frist")
     assert code != 0
-    assert "hydra.sweeper.warm_start_from=frist: no such study; there are first" in output
+    assert "hydra.sweeper.warm_start_from=frist: no such study; did you mean first?; there are first" in output
     assert len(toy.ran()) == 2
 
 

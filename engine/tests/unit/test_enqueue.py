@@ -95,7 +95,9 @@ def test_the_other_study_is_found_by_its_folder_or_in_the_same_storage(tmp_path)
     for name in ("earlier", str(folder)):
         assert len(source_of_warm_start(name, elsewhere, tmp_path / "sweeps" / "new").trials) == 3
     assert len(source_of_warm_start("earlier", open_storage(None, folder), tmp_path / "x" / "y").trials) == 3
-    with pytest.raises(SweepError, match=r"hydra\.sweeper\.warm_start_from=erlier: no such study; there are earlier$"):
+    with pytest.raises(
+        SweepError, match=r"hydra\.sweeper\.warm_start_from=erlier: no such study; did you mean earlier\?; there are earlier$"
+    ):
         source_of_warm_start("erlier", elsewhere, tmp_path / "sweeps" / "new")
 
 
