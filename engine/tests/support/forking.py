@@ -18,6 +18,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -167,7 +168,7 @@ def _report(running: dict[int, socket.socket]) -> None:
     for pid in list(running):
         ended, status = os.waitpid(pid, os.WNOHANG)
         if ended:
-            with running.pop(pid) as waiting:
+            with running.pop(pid) as waiting, suppress(OSError):  # nobody waits any longer
                 waiting.send(str(os.waitstatus_to_exitcode(status)).encode())
 
 
