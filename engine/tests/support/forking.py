@@ -102,7 +102,7 @@ class Forks:
             modules: to import once, those that are installed.
             environment: of the server; what a module reads when it is imported must be in it.
         """
-        self._socket, theirs = socket.socketpair()
+        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)  # requests stay whole
         with theirs:
             words = [sys.executable, __file__, str(theirs.fileno()), *modules]
             self._process = subprocess.Popen(words, env=dict(environment), stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
