@@ -55,12 +55,12 @@ def _numbers(value: Any, num_objectives: int) -> list[float]:
 
 
 def _real(value: Any) -> float:
-    """Return `float(value)`; NumPy only warns where that drops an imaginary part."""
-    from numpy import iscomplexobj
+    """Return `float(value)`; NumPy only warns where that drops an imaginary part, and PyTorch of a tensor with a gradient."""
+    from numpy import generic, iscomplexobj, ndarray
 
-    if iscomplexobj(value):
+    if isinstance(value, ndarray | generic) and iscomplexobj(value):
         raise TypeError("a complex number")
-    return float(value)
+    return float(value.detach() if hasattr(value, "detach") else value)
 
 
 def _shown(value: Any) -> str:
