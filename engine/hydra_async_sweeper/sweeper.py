@@ -222,12 +222,12 @@ def _leaving_nothing(sweep_dir: Path) -> Iterator[None]:
     try:
         yield
     except (SweepError, OSError) as error:
-        if new:
+        if new and isinstance(error, SweepError):
             shutil.rmtree(sweep_dir, ignore_errors=True)
-        for folder in new[1:]:
+        for folder in new:
             with suppress(OSError):  # another sweep is there by now
                 folder.rmdir()
-        if isinstance(error, OSError):
+        if isinstance(error, OSError) and error.filename is not None:  # of a file; a server's has none
             raise SweepError(f"hydra.sweep.dir={sweep_dir}: {one_line(error)}") from error
         raise
 
