@@ -29,14 +29,14 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=1024)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--minutes", type=float, default=8.0)
-    asked = parser.parse_args()
-    case, device = CASES[asked.case], resolve_device("auto")
-    images, dtype = training_images(asked.images), resolve_dtype("auto", device)
+    arguments = parser.parse_args()
+    case, device = CASES[arguments.case], resolve_device("auto")
+    images, dtype = training_images(arguments.images), resolve_dtype("auto", device)
     sides = {name: our_epochs(case, images, device, dtype, warm_up=1, augmentation=it) for name, it in SIDES.items()}
     for epochs in sides.values():
         next(epochs)  # the first one warms up
-    taken = [{name: epoch(epochs) for name, epochs in sides.items()} for _ in rounds(asked.rounds, asked.minutes)]
-    print(f"{case.what}; passes of {asked.images:,} images, {len(taken)} rounds")
+    taken = [{name: epoch(epochs) for name, epochs in sides.items()} for _ in rounds(arguments.rounds, arguments.minutes)]
+    print(f"{case.what}; passes of {arguments.images:,} images, {len(taken)} rounds")
     for name in SIDES:
         print(f"{name:>10} {statistics.median(it[name][0] for it in taken):10.1f} images/s")
     costs = [it["plain"][0] / it["augmented"][0] for it in taken]

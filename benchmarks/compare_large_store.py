@@ -46,16 +46,16 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=2000, help="of the study, each with a run")
     parser.add_argument("--rounds", type=int, default=3, help="how often each command is timed")
     parser.add_argument("--keep", type=Path, help="a folder to make the store in, and to leave it")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        folder = asked.keep or Path(name)
+        folder = arguments.keep or Path(name)
         home, elsewhere = folder / "home", folder / "elsewhere"
         elsewhere.mkdir(parents=True, exist_ok=True)
         if not home.is_dir():
             home.mkdir()
-            _make(home, asked.trials)
+            _make(home, arguments.trials)
         here, there = "tracking.uri=sqlite:///mlruns/mlflow.db", f"tracking.uri=sqlite:///{home}/mlruns/mlflow.db"
-        for where, arguments in (
+        for where, words in (
             (home, ["compare", STUDY]),
             (home, ["compare", STUDY, "--metric", "valid_loss", here]),
             (home, ["status", STUDY]),
@@ -63,9 +63,9 @@ def main() -> None:
             (elsewhere, ["compare", STUDY, "--metric", "valid_loss", there]),
             (elsewhere, ["status", STUDY, there]),
         ):
-            timed = [_timed(where, arguments) for _ in range(asked.rounds)]
+            timed = [_timed(where, words) for _ in range(arguments.rounds)]
             seconds, work = ([one[index] for one in timed] for index in (0, 1))
-            what = " ".join(word for word in arguments if "=" not in word)
+            what = " ".join(word for word in words if "=" not in word)
             source = "outputs/" if where == home else "MLflow alone"
             print(
                 f"{what:35} {source:13} median {statistics.median(seconds):5.2f} s, least {min(seconds):5.2f} s; "
@@ -74,9 +74,9 @@ def main() -> None:
             )
 
 
-def _timed(folder: Path, arguments: list[str]) -> tuple[float, float]:
+def _timed(folder: Path, words: list[str]) -> tuple[float, float]:
     """Return a command's wall and processor seconds; other work on the machine adds to the former."""
-    command = [sys.executable, "-m", "densenet_sweep", *arguments]
+    command = [sys.executable, "-m", "densenet_sweep", *words]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.perf_counter()
     done = subprocess.run(

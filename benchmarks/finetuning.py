@@ -67,13 +67,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--minutes", type=float, default=9.0)
     parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.side:
-        print(json.dumps(run_side(asked.side, asked.images)))
+    arguments = parser.parse_args()
+    if arguments.side:
+        print(json.dumps(run_side(arguments.side, arguments.images)))
         return
-    taken = [{side: measured(side, asked.images) for side in SIDES} for _ in rounds(asked.rounds, asked.minutes)]
+    taken = [{side: measured(side, arguments.images) for side in SIDES} for _ in rounds(arguments.rounds, arguments.minutes)]
     dtype = str(resolve_dtype("auto", resolve_device("auto"))).removeprefix("torch.")
-    print(f"densenet121, 64 px, {dtype}; passes of {asked.images:,} images, {len(taken)} rounds")
+    print(f"densenet121, 64 px, {dtype}; passes of {arguments.images:,} images, {len(taken)} rounds")
     for clock in ("wall", "processor"):
         speeds = ", ".join(f"{side} {statistics.median(it[side][clock] for it in taken):.1f}" for side in SIDES)
         ratios = [it["ours"][clock] / it["timm"][clock] for it in taken]

@@ -119,15 +119,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=9, help="steps of each side whose time is taken")
     parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     if not torch.cuda.is_available():
         keep_freed_memory()
-    if asked.side:
-        print(json.dumps(process_peak_bytes(training_step(CASE, memory_efficient=SIDES[asked.side]), 3)))
+    if arguments.side:
+        print(json.dumps(process_peak_bytes(training_step(CASE, memory_efficient=SIDES[arguments.side]), 3)))
         return
     steps = {side: training_step(CASE, memory_efficient=value) for side, value in SIDES.items()}
     kept = {side: kept_bytes(step) for side, step in steps.items()}
-    times = seconds(steps, asked.pairs)
+    times = seconds(steps, arguments.pairs)
     tensors = {side: tensors_peak_bytes(step) for side, step in steps.items()}
     plain, efficient = SIDES
     print(f"{CASE.what}, {resolve_dtype('auto', resolve_device('auto'))}, {torch.get_num_threads()} threads")

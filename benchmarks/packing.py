@@ -3,7 +3,7 @@
     python benchmarks/packing.py [--case NAME ...]
 
 Each worker is a process that trains the same network with `fit`, as a trial does, on Fashion-MNIST. They begin together, and
-what they trained within the same seconds is added up: as many as are asked for, but at least two of a worker's own epochs.
+what they trained within the same seconds is added up: as many as the command names, but at least two of a worker's own epochs.
 A trial is 4 epochs of 6,000 images, as in sweep=quickstart.
 The numbers of workers are measured in turn, in rounds; printed are medians, and the median of the ratios to one worker with
 all threads within a round.
@@ -42,19 +42,19 @@ def main() -> None:
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 3, 4])
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=8, help="of each measurement, at least (8)")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     device = resolve_device("auto")
     threads = os.cpu_count() or 1
     ways = [
         (1, threads),
-        *((workers, 1) for workers in asked.workers),
-        *([(2, threads)] if 2 in asked.workers else []),
+        *((workers, 1) for workers in arguments.workers),
+        *([(2, threads)] if 2 in arguments.workers else []),
     ]
     if device.type == "cuda":
-        ways = [(workers, 0) for workers in asked.workers]
-    for name in asked.case:
-        rounds = [[images_per_second(name, *way, asked.seconds) for way in ways] for _ in range(asked.rounds)]
-        print(f"{PACKED[name].what}, {device}, {asked.rounds} rounds")
+        ways = [(workers, 0) for workers in arguments.workers]
+    for name in arguments.case:
+        rounds = [[images_per_second(name, *way, arguments.seconds) for way in ways] for _ in range(arguments.rounds)]
+        print(f"{PACKED[name].what}, {device}, {arguments.rounds} rounds")
         for index, (workers, each) in enumerate(ways):
             speeds = [speed[index] for speed in rounds]
             ratio = statistics.median(speed[index] / speed[0] for speed in rounds)

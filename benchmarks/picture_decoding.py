@@ -33,15 +33,20 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=2000, help="how many (2000)")
     parser.add_argument("--side", type=int, default=500, help="of their longer side in px (500)")
     parser.add_argument("--image-size", type=int, default=64, help="after resizing, in px (64)")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     workers = os.cpu_count() or 1
     with tempfile.TemporaryDirectory() as folder:
-        write(Path(folder), asked.pictures, asked.side)
-        theirs(folder, asked.image_size, workers)  # the files are in memory for both
-        found = [(theirs(folder, asked.image_size, workers), ours(folder, asked.image_size)) for _ in range(asked.rounds)]
-    print(f"{asked.pictures} JPEGs of {asked.side} px to {asked.image_size} px, {workers} workers; pictures a second, by round")
+        write(Path(folder), arguments.pictures, arguments.side)
+        theirs(folder, arguments.image_size, workers)  # the files are in memory for both
+        found = [
+            (theirs(folder, arguments.image_size, workers), ours(folder, arguments.image_size)) for _ in range(arguments.rounds)
+        ]
+    print(
+        f"{arguments.pictures} JPEGs of {arguments.side} px to {arguments.image_size} px, {workers} workers; "
+        "pictures a second, by round"
+    )
     for name, seconds in zip(("ImageFolder + DataLoader", "image_folder"), zip(*found, strict=True), strict=True):
-        rates = [asked.pictures / one for one in seconds]
+        rates = [arguments.pictures / one for one in seconds]
         print(f"{name:<25} {statistics.median(rates):7.0f} ({', '.join(f'{rate:.0f}' for rate in rates)})")
     ratios = [one / other for one, other in found]
     print(f"{'ratio':<25} {statistics.median(ratios):7.2f} ({', '.join(f'{ratio:.2f}' for ratio in ratios)})")

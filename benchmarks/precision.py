@@ -31,18 +31,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--processes", type=int, default=2)
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     if resolve_dtype("auto", resolve_device("auto")) is not torch.bfloat16:
         print("not measured: this machine computes in fp32, and emulates bf16 many times slower")
         return
-    runs = [(seed, precision) for seed in range(asked.seeds) for precision in PRECISIONS]
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(asked.processes) as pool:
+    runs = [(seed, precision) for seed in range(arguments.seeds) for precision in PRECISIONS]
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(arguments.processes) as pool:
         found = dict(zip(runs, pool.map(lambda run: _accuracy(*run, Path(folder)), runs), strict=True))
     for precision in PRECISIONS:
-        values = [found[seed, precision] for seed in range(asked.seeds)]
+        values = [found[seed, precision] for seed in range(arguments.seeds)]
         listed = ", ".join(f"{value:.4f}" for value in values)
         print(f"{precision}: {statistics.fmean(values):.4f}, standard deviation {statistics.stdev(values):.4f} ({listed})")
-    differences = [found[seed, "bf16"] - found[seed, "fp32"] for seed in range(asked.seeds)]
+    differences = [found[seed, "bf16"] - found[seed, "fp32"] for seed in range(arguments.seeds)]
     error = statistics.stdev(differences) / len(differences) ** 0.5
     print(f"bf16 - fp32: {statistics.fmean(differences):+.4f}, standard error {error:.4f}")
 

@@ -110,25 +110,25 @@ def main() -> None:
     parser.add_argument("--target", type=float, default=0.86)
     parser.add_argument("--table", type=Path, help="a CSV file, read and added to")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="when to begin no further training")
-    asked = parser.parse_args()
-    until = time.monotonic() + 60 * asked.minutes
-    table = read(asked.table) if asked.table else {}
-    missing = [(name, seed) for seed in range(asked.seeds) for name in asked.recipe if (name, seed) not in table]
-    with multiprocessing.get_context("spawn").Pool(asked.processes) as pool:
+    arguments = parser.parse_args()
+    until = time.monotonic() + 60 * arguments.minutes
+    table = read(arguments.table) if arguments.table else {}
+    missing = [(name, seed) for seed in range(arguments.seeds) for name in arguments.recipe if (name, seed) not in table]
+    with multiprocessing.get_context("spawn").Pool(arguments.processes) as pool:
         for run, epochs in pool.imap_unordered(trained, ((run, until) for run in missing)):
             if not epochs:
                 continue
             table[run] = epochs
-            if asked.table:
-                append(asked.table, run, epochs)
+            if arguments.table:
+                append(arguments.table, run, epochs)
             print(f"{run[0]}, seed {run[1]}: {epochs[-1][0]:.4f}, {sum(seconds for _, seconds in epochs):.1f} s", flush=True)
-    for line in compared(table, asked.recipe, asked.target):
+    for line in compared(table, arguments.recipe, arguments.target):
         print(line)
 
 
-def trained(asked: tuple[Run, float]) -> tuple[Run, list[tuple[float, float]]]:
+def trained(task: tuple[Run, float]) -> tuple[Run, list[tuple[float, float]]]:
     """Train one network and return its epochs; none if the time is up."""
-    run, until = asked
+    run, until = task
     if time.monotonic() > until:
         return run, []
     torch.set_num_threads(1)

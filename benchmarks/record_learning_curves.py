@@ -51,11 +51,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--processes", type=int, default=2, help="trainings at a time, each with one thread")
     parser.add_argument("--table", type=Path, default=TABLE)
-    asked = parser.parse_args()
-    recorded = read(asked.table)
+    arguments = parser.parse_args()
+    recorded = read(arguments.table)
     missing = [training for training in trainings() if training not in recorded]
-    with multiprocessing.get_context("spawn").Pool(asked.processes) as pool:
-        append(asked.table, _shown(pool.imap_unordered(record, missing), len(missing)))
+    with multiprocessing.get_context("spawn").Pool(arguments.processes) as pool:
+        append(arguments.table, _shown(pool.imap_unordered(record, missing), len(missing)))
 
 
 def trainings() -> list[Training]:

@@ -56,9 +56,9 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--page", type=Path, help="the file of a report, to time it instead")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        path = asked.page or _written(Path(folder) / "report.html", asked.trials)
+        path = arguments.page or _written(Path(folder) / "report.html", arguments.trials)
         executable = shutil.which("chromium") or shutil.which("google-chrome")
         browser = playwright.chromium.launch(executable_path=executable, args=["--disable-gpu"], chromium_sandbox=False)
         page = browser.new_page(viewport={"width": 1400, "height": 900})
@@ -67,7 +67,7 @@ def main() -> None:
         print(f"{'all drawn':18} {page.evaluate('performance.now()') / 1000:.1f} s")
         for name, action in _ACTIONS.items():
             is_lines = "lines" in action
-            found = page.evaluate(_TIMED.format(action=action, isLines=str(is_lines).lower()), asked.rounds)
+            found = page.evaluate(_TIMED.format(action=action, isLines=str(is_lines).lower()), arguments.rounds)
             print(f"{name:18} median {statistics.median(found):4.0f} ms, most {max(found):4.0f} ms", flush=True)
         browser.close()
 

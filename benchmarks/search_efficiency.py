@@ -51,13 +51,13 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=60)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--epochs", type=int, nargs="+", choices=NUM_EPOCHS, default=NUM_EPOCHS, help="of complete trainings")
-    asked = parser.parse_args()
-    with ProcessPoolExecutor(asked.processes) as pool:
-        for num_epochs in asked.epochs:
+    arguments = parser.parse_args()
+    with ProcessPoolExecutor(arguments.processes) as pool:
+        for num_epochs in arguments.epochs:
             _print_grid(num_epochs)
             for num_workers in (1, 4):
-                _print_ways(num_epochs, num_workers, asked.seeds, pool)
-        _print_samplers(max(1, asked.seeds // 5), pool)
+                _print_ways(num_epochs, num_workers, arguments.seeds, pool)
+        _print_samplers(max(1, arguments.seeds // 5), pool)
 
 
 def ways(num_epochs: int) -> dict[str, Callable[[int], Jobs]]:

@@ -52,19 +52,19 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", help="of those that are tried; the baseline is always run")
     parser.add_argument("--n-trials", type=int, help="after which a sweep ends, in place of 20 trainings")
     parser.add_argument("--processes", type=int, default=2)
-    asked = parser.parse_args()
-    with ProcessPoolExecutor(asked.processes) as pool:
-        for name in asked.families:
+    arguments = parser.parse_args()
+    with ProcessPoolExecutor(arguments.processes) as pool:
+        for name in arguments.families:
             family = FAMILIES[name]
             try:
                 tasks = family.tasks.names()
             except FileNotFoundError as missing:
                 print(f"\n{name} is left out: {missing}", flush=True)
                 continue
-            for num_workers in asked.workers if family.methods is not methods.of_samplers else (1,):
-                num_seeds = asked.seeds or family.num_seeds
+            for num_workers in arguments.workers if family.methods is not methods.of_samplers else (1,):
+                num_seeds = arguments.seeds or family.num_seeds
                 print(f"\n{name}: {len(tasks)} tasks, {num_seeds} seeds each, {num_workers} workers", flush=True)
-                _print_table(name, tasks, num_seeds, num_workers, asked.n_trials, asked.methods, pool)
+                _print_table(name, tasks, num_seeds, num_workers, arguments.n_trials, arguments.methods, pool)
 
 
 def _print_table(

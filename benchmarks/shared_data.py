@@ -38,20 +38,20 @@ def main() -> None:
     parser.add_argument("--data", default="fashion_mnist", help="a supplied data set (fashion_mnist)")
     parser.add_argument("--root", default="data", help="where it is (data)")
     parser.add_argument("--worker", choices=SIDES, help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.worker:
-        _work(asked.worker, asked.data, asked.root)
+    arguments = parser.parse_args()
+    if arguments.worker:
+        _work(arguments.worker, arguments.data, arguments.root)
         return
-    splits(asked.data, asked.root, "shared")  # decodes the data set if needed
-    print(f"{asked.workers} workers, {asked.data}; a worker's memory, MiB, and seconds until its first batch, by round")
-    found = [{side: measured(side, asked) for side in SIDES} for _ in range(asked.rounds)]
+    splits(arguments.data, arguments.root, "shared")  # decodes the data set if needed
+    print(f"{arguments.workers} workers, {arguments.data}; a worker's memory, MiB, and seconds until its first batch, by round")
+    found = [{side: measured(side, arguments) for side in SIDES} for _ in range(arguments.rounds)]
     for side in SIDES:
         memory, seconds = zip(*(each[side] for each in found), strict=True)
         print(
             f"{side:<8} {statistics.median(memory):7.1f} MiB ({', '.join(f'{one:.1f}' for one in memory)})"
             f"  {statistics.median(seconds):6.3f} s ({', '.join(f'{one:.3f}' for one in seconds)})"
         )
-    ratios = epoch_ratios(asked.data, asked.root, asked.rounds)
+    ratios = epoch_ratios(arguments.data, arguments.root, arguments.rounds)
     print(
         "an epoch's batches, shared over private in time: "
         f"{statistics.median(ratios):.3f} ({', '.join(f'{ratio:.3f}' for ratio in ratios)})"
@@ -92,14 +92,15 @@ def _work(side: str, name: str, root: str) -> None:
     del valid_images  # in use until here
 
 
-def measured(side: str, asked: argparse.Namespace) -> tuple[float, float]:
+def measured(side: str, arguments: argparse.Namespace) -> tuple[float, float]:
     """Return the memory (MiB) and the seconds that the data costs a worker: means over the workers."""
-    command = [sys.executable, __file__, "--worker", side, "--data", asked.data, "--root", asked.root]
+    command = [sys.executable, __file__, "--worker", side, "--data", arguments.data, "--root", arguments.root]
     workers = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in repeat(None, asked.workers)
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in repeat(None, arguments.workers)
     ]
 
-    def told() -> list[str]:
+    def printed() -> list[str]:
         return [worker.stdout.readline() for worker in workers if worker.stdout]
 
     def go_on() -> None:
@@ -108,15 +109,15 @@ def measured(side: str, asked: argparse.Namespace) -> tuple[float, float]:
                 worker.stdin.write("\n")
                 worker.stdin.flush()
 
-    told()
+    printed()
     before = sum(_megabytes(worker.pid) for worker in workers)
     go_on()
-    seconds = [float(line) for line in told()]
+    seconds = [float(line) for line in printed()]
     after = sum(_megabytes(worker.pid) for worker in workers)
     go_on()
     for worker in workers:
         worker.communicate()
-    return (after - before) / asked.workers, statistics.mean(seconds)
+    return (after - before) / arguments.workers, statistics.mean(seconds)
 
 
 def _megabytes(pid: int) -> float:

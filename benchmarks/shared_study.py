@@ -3,7 +3,7 @@
     python benchmarks/shared_study.py
 
 Starts a PostgreSQL of its own, with its usual settings (every commit is written to the disk), and two commands on one study at
-once, each with half of the workers, under the random sampler. The tasks sleep for 0 to 20 ms, so that the storage is asked as
+once, each with half of the workers, under the random sampler. The tasks sleep for 0 to 20 ms, so that the storage is queried as
 often as possible. Each task writes down when it begins and ends, and this record is compared with the study: exactly so many
 trials must be finished, none may still be running, and each finished one must have run once. Ends with exit code 1 otherwise.
 """
@@ -90,9 +90,9 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=16, help="of both commands together; an even number")
     parser.add_argument("--trials", type=int, default=2000)
     parser.add_argument("--timeout", type=float, default=1800, help="seconds after which the commands count as stuck")
-    asked = parser.parse_args()
-    if asked.workers < _NUM_COMMANDS or asked.workers % _NUM_COMMANDS:
-        parser.error(f"--workers {asked.workers}: a multiple of {_NUM_COMMANDS} is accepted")
+    arguments = parser.parse_args()
+    if arguments.workers < _NUM_COMMANDS or arguments.workers % _NUM_COMMANDS:
+        parser.error(f"--workers {arguments.workers}: a multiple of {_NUM_COMMANDS} is accepted")
     with tempfile.TemporaryDirectory(prefix="pg") as server, tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "conf").mkdir()
@@ -100,12 +100,12 @@ def main() -> None:
         (folder / "application.py").write_text(APPLICATION, encoding="utf-8")
         with _postgres(Path(server)) as url:
             began = time.monotonic()
-            problems = _run_commands(folder, url, asked.workers // _NUM_COMMANDS, asked.trials, asked.timeout)
+            problems = _run_commands(folder, url, arguments.workers // _NUM_COMMANDS, arguments.trials, arguments.timeout)
             took = time.monotonic() - began
             if not (folder / "ran.txt").exists():
                 sys.exit("\n".join([*problems, "no trial has run"]))
             trials = _trials(url)
-        problems += _print_counts(trials, _record(folder), asked.trials, asked.workers, took)
+        problems += _print_counts(trials, _record(folder), arguments.trials, arguments.workers, took)
     if problems:
         sys.exit("\n".join(problems))
 
@@ -210,7 +210,7 @@ def _print_counts(
     not_run = sorted(number for number in finished if record.ended[number] == 0)
     suggested = Counter(trial.params["x"] for trial in trials if "x" in trial.params)
     print(
-        f"{_NUM_COMMANDS} commands, {len(record.pids)} of {num_workers} workers ran trials; {n_trials:,} trials were asked for"
+        f"{_NUM_COMMANDS} commands, {len(record.pids)} of {num_workers} workers ran trials; {n_trials:,} trials were the budget"
     )
     print(f"finished:    {len(finished):,}")
     print(f"lost:        {len(lost):,} (began, but are not finished in the study)")

@@ -99,10 +99,10 @@ def main() -> None:
     parser.add_argument("--starts", type=int, default=12)
     parser.add_argument("--seed", type=int, default=0, help="of the faults and their moments")
     parser.add_argument("--folder", type=Path, help="of the study and of the lines so far; a new one below /tmp without it")
-    asked = parser.parse_args()
-    folder = (asked.folder or Path(tempfile.mkdtemp(prefix="soak-"))).resolve()
+    arguments = parser.parse_args()
+    folder = (arguments.folder or Path(tempfile.mkdtemp(prefix="soak-"))).resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    sweep = Sweep(folder, _NUM_WORKERS, n_trials=asked.trials, overrides=_OVERRIDES)
+    sweep = Sweep(folder, _NUM_WORKERS, n_trials=arguments.trials, overrides=_OVERRIDES)
     if not (folder / "conf").exists():
         sweep.write()
     print(folder)
@@ -110,14 +110,14 @@ def main() -> None:
     done = lines.read_text().splitlines() if lines.exists() else []
     print("  ".join(_COLUMNS), *done, sep="\n", flush=True)
     finished = Finished(folder / "sweep" / "study.journal")
-    for start in range(len(done), asked.starts):
-        line = _start(sweep, finished, start, asked.starts, random.Random(f"{asked.seed}-{start}"))
+    for start in range(len(done), arguments.starts):
+        line = _start(sweep, finished, start, arguments.starts, random.Random(f"{arguments.seed}-{start}"))
         with lines.open("a") as file:
             print(line, file=file)
         print(line, flush=True)
-    kills = 2 * asked.starts
+    kills = 2 * arguments.starts
     wrong = list(random_kills.find_wrong(sweep, kills))
-    print(*(wrong or [f"{asked.trials:,} trials are finished, each with one run; nothing is left open"]), sep="\n")
+    print(*(wrong or [f"{arguments.trials:,} trials are finished, each with one run; nothing is left open"]), sep="\n")
     sys.exit(bool(wrong))
 
 

@@ -92,8 +92,8 @@ def main() -> None:
     """Run every case at every length, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lengths", type=int, nargs="+", default=_LENGTHS, help=f"multiples of {_RECORDED}")
-    asked = parser.parse_args()
-    print(f"{'processor ms a trial, median (Optuna alone)':46}" + "".join(f"{length:>16,}" for length in asked.lengths))
+    arguments = parser.parse_args()
+    print(f"{'processor ms a trial, median (Optuna alone)':46}" + "".join(f"{length:>16,}" for length in arguments.lengths))
     for case, overrides in _CASES.items():
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
@@ -103,7 +103,7 @@ def main() -> None:
             (folder / "alone.py").write_text(ALONE, encoding="utf-8")
             _sweep(folder, overrides, _RECORDED)
             recorded = (folder / "sweep" / "study.journal").read_bytes().splitlines()
-            cells = [_measured(folder, overrides, recorded, length) for length in asked.lengths]
+            cells = [_measured(folder, overrides, recorded, length) for length in arguments.lengths]
         print(f"{case:46}" + "".join(f"{f'{ours:.0f} ({alone:.0f})':>16}" for ours, alone in cells), flush=True)
 
 

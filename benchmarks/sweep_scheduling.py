@@ -102,30 +102,35 @@ def main() -> None:
     parser.add_argument("--their-version", choices=_THEIRS, default="1.3.0")
     parser.add_argument("--our-python", type=Path, default=Path(sys.executable), help="the interpreter that has the engine")
     parser.add_argument("--their-venv", type=Path, help="where theirs is installed, or is to be; a temporary folder by default")
-    asked = parser.parse_args()
-    if asked.trials < 1 or asked.trials % _LENGTHS:
-        parser.error(f"--trials {asked.trials}: a multiple of {_LENGTHS} is accepted, so that all lengths are equally frequent")
-    units = list(range(1, _LENGTHS + 1)) * (asked.trials // _LENGTHS)
+    arguments = parser.parse_args()
+    if arguments.trials < 1 or arguments.trials % _LENGTHS:
+        parser.error(
+            f"--trials {arguments.trials}: a multiple of {_LENGTHS} is accepted, so that all lengths are equally frequent"
+        )
+    units = list(range(1, _LENGTHS + 1)) * (arguments.trials // _LENGTHS)
     random.Random(0).shuffle(units)
-    seconds = [asked.unit * length for length in units]
-    both = ["x=range(0,10)", f"hydra.sweeper.n_trials={asked.trials}", "hydra.sweeper.study_name=sleeps"]
+    seconds = [arguments.unit * length for length in units]
+    both = ["x=range(0,10)", f"hydra.sweeper.n_trials={arguments.trials}", "hydra.sweeper.study_name=sleeps"]
     both += ["hydra/sweeper/sampler=random", "hydra.sweeper.sampler.seed=0"]
     theirs = ["hydra/sweeper=optuna", "hydra/launcher=joblib", *both]
-    theirs += [f"hydra.sweeper.n_jobs={asked.workers}", f"hydra.launcher.n_jobs={asked.workers}"]
-    ours = ["hydra/sweeper=async_optuna", "hydra/launcher=local", *both, f"hydra.launcher.num_workers={asked.workers}"]
+    theirs += [f"hydra.sweeper.n_jobs={arguments.workers}", f"hydra.launcher.n_jobs={arguments.workers}"]
+    ours = ["hydra/sweeper=async_optuna", "hydra/launcher=local", *both, f"hydra.launcher.num_workers={arguments.workers}"]
     rounds = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        python = _installed(asked.their_venv or folder / "theirs", _THEIRS[asked.their_version])
-        for index in range(asked.rounds):
+        python = _installed(arguments.their_venv or folder / "theirs", _THEIRS[arguments.their_version])
+        for index in range(arguments.rounds):
             their = _sweep(folder / f"theirs-{index}", python, theirs, seconds)
-            our = _sweep(folder / f"ours-{index}", asked.our_python.absolute(), ours, seconds)
+            our = _sweep(folder / f"ours-{index}", arguments.our_python.absolute(), ours, seconds)
             rounds.append((their, our))
             ratio = our.command / their.command
             print(f"round {index + 1}: theirs {their.command:.2f} s, ours {our.command:.2f} s, ratio {ratio:.3f}", flush=True)
-    longest = _LENGTHS * asked.unit
-    print(f"{asked.trials} trials of {asked.unit:g} to {longest:g} s, {asked.workers} workers, medians of {asked.rounds}")
-    _print_table(rounds, _in_batches(seconds, asked.workers), _without_gaps(seconds, asked.workers))
+    longest = _LENGTHS * arguments.unit
+    print(
+        f"{arguments.trials} trials of {arguments.unit:g} to {longest:g} s, {arguments.workers} workers, "
+        f"medians of {arguments.rounds}"
+    )
+    _print_table(rounds, _in_batches(seconds, arguments.workers), _without_gaps(seconds, arguments.workers))
 
 
 def _installed(folder: Path, theirs: Sequence[str]) -> Path:

@@ -69,21 +69,21 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=30, help="after which a side is stopped")
     parser.add_argument("--table", type=Path, default=Path("build/time_to_accuracy/runs.jsonl"))
     parser.add_argument("--environments", type=Path, default=Path("build/time_to_accuracy"))
-    asked = parser.parse_args()
-    images = 54000 if asked.full else asked.images
-    job = {"trials": asked.trials, "epochs": asked.epochs, "images": images, "limit": 60 * asked.minutes}
-    done = read(asked.table)
-    for seed in asked.seed:
-        for side in asked.side:
+    arguments = parser.parse_args()
+    images = 54000 if arguments.full else arguments.images
+    job = {"trials": arguments.trials, "epochs": arguments.epochs, "images": images, "limit": 60 * arguments.minutes}
+    done = read(arguments.table)
+    for seed in arguments.seed:
+        for side in arguments.side:
             if any(run["side"] == side and run["seed"] == seed and run["job"] == job for run in done):
                 continue
             print(f"{side}, seed {seed} ...", file=sys.stderr, flush=True)
-            run = {"side": side, "seed": seed, "job": job, **measured(side, seed, job, asked.environments.absolute())}
-            asked.table.parent.mkdir(parents=True, exist_ok=True)
-            with asked.table.open("a", encoding="utf-8") as table:
+            run = {"side": side, "seed": seed, "job": job, **measured(side, seed, job, arguments.environments.absolute())}
+            arguments.table.parent.mkdir(parents=True, exist_ok=True)
+            with arguments.table.open("a", encoding="utf-8") as table:
                 table.write(json.dumps(run) + "\n")
             done.append(run)
-    for line in summary([run for run in done if run["job"] == job], LEVELS[asked.full]):
+    for line in summary([run for run in done if run["job"] == job], LEVELS[arguments.full]):
         print(line)
 
 

@@ -3,11 +3,11 @@
     python benchmarks/tracking_overhead.py
 
 Sweeps DenseNet-BC-40-12 on `digits`, for as many epochs a trial as take 20 s on this machine, with one worker in a process of
-its own, and counts the seconds that it spends inside tracking: opening the run, each epoch's metrics,
-artifacts, the end, what Hydra's callbacks do after a trial, and the processor time of the thread that reads system metrics. The
-first trial, which imports MLflow, is told apart. "Beside" training is all from the start of one trial to the start of the next
-but the epochs' own seconds: tracking, and composing, data, network, checkpoints, pictures, tell, ask. Seconds depend on the
-machine and on what else it does; the shares are theirs to the whole trial's.
+its own, and counts the seconds that it spends inside tracking: opening the run, each epoch's metrics, artifacts, the end, what
+Hydra's callbacks do after a trial, and the processor time of the thread that reads system metrics. The first trial, which
+imports MLflow, is shown separately. "Beside" training is all from the start of one trial to the start of the next but the
+epochs' own seconds: tracking, and composing, data, network, checkpoints, pictures, tell, ask. Seconds depend on the machine and
+on what else it does; the shares are theirs to the whole trial's.
 """
 
 import argparse
@@ -38,21 +38,21 @@ _PACING_EPOCHS = 5
 def main() -> None:
     """Measure both stores, each in a process of its own, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trials", type=int, default=4, help="of which the first is told apart (4)")
+    parser.add_argument("--trials", type=int, default=4, help="of which the first is shown separately (4)")
     parser.add_argument("--seconds", type=float, default=20, help="of a trial's training (20)")
     parser.add_argument("--growth-rate", type=int, default=12, help="of the net: 24 makes an epoch thrice as long (12)")
     parser.add_argument("--epochs", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--worker", metavar="URI", help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.worker:
-        _sweep(asked.worker, asked.trials, asked.epochs, asked.growth_rate)
+    arguments = parser.parse_args()
+    if arguments.worker:
+        _sweep(arguments.worker, arguments.trials, arguments.epochs, arguments.growth_rate)
         return
-    [paced] = _trials("sqlite", 1, _PACING_EPOCHS, asked.growth_rate)
-    epochs = max(1, round(asked.seconds * _PACING_EPOCHS / paced["training"]))
-    print(f"DenseNet-BC-40-{asked.growth_rate} on digits, {epochs} epochs a trial")
+    [paced] = _trials("sqlite", 1, _PACING_EPOCHS, arguments.growth_rate)
+    epochs = max(1, round(arguments.seconds * _PACING_EPOCHS / paced["training"]))
+    print(f"DenseNet-BC-40-{arguments.growth_rate} on digits, {epochs} epochs a trial")
     print(f"{'store':<8} {'trial, s':>9} {'tracking, s':>12} {'share':>7} {'beside':>7} {'first, s':>9}   parts of a trial, s")
     for kind in ("sqlite", "server"):
-        _print(kind, _trials(kind, asked.trials, epochs, asked.growth_rate))
+        _print(kind, _trials(kind, arguments.trials, epochs, arguments.growth_rate))
 
 
 def _trials(kind: str, trials: int, epochs: int, growth_rate: int) -> list[dict[str, float]]:

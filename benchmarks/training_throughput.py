@@ -214,9 +214,9 @@ def main() -> None:
     parser.add_argument("--images", type=int, help=f"images of a pass; {NUM_TRAIN} are an epoch")
     parser.add_argument("--quick", action="store_true", help="one round, of a quarter of the images")
     parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.side:
-        print(json.dumps(run_side(asked.side, CASES[asked.case[0]], asked.images)))
+    arguments = parser.parse_args()
+    if arguments.side:
+        print(json.dumps(run_side(arguments.side, CASES[arguments.case[0]], arguments.images)))
         return
     device = resolve_device("auto")
     is_gpu = device.type == "cuda"
@@ -227,13 +227,13 @@ def main() -> None:
         f"{device} ({hardware}), torch {torch.__version__}, torchvision {plain_training.torchvision.__version__}, {precision}"
     )
     sides = [side for side in SIDES if side != "amp" or is_gpu or dtype is not torch.float32]
-    shorter = 4 if asked.quick else 1
-    images = {name: asked.images or (NUM_TRAIN if is_gpu else CASES[name].num_images) // shorter for name in asked.case}
-    taken: dict[str, list[dict[str, dict[str, float]]]] = {name: [] for name in asked.case}
-    for _ in rounds(1 if asked.quick else asked.rounds, asked.minutes):
-        for name in asked.case:
+    shorter = 4 if arguments.quick else 1
+    images = {name: arguments.images or (NUM_TRAIN if is_gpu else CASES[name].num_images) // shorter for name in arguments.case}
+    taken: dict[str, list[dict[str, dict[str, float]]]] = {name: [] for name in arguments.case}
+    for _ in rounds(1 if arguments.quick else arguments.rounds, arguments.minutes):
+        for name in arguments.case:
             taken[name].append({side: measured(side, name, images[name]) for side in sides})
-    for name in asked.case:
+    for name in arguments.case:
         print_case(CASES[name], images[name], taken[name])
 
 

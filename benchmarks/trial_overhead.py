@@ -50,9 +50,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=5000, help="at which trial of a long study to measure")
     parser.add_argument("--their-python", help="of an environment that has hydra-optuna-sweeper 1.4 (and Optuna 5)")
-    asked = parser.parse_args()
-    if asked.their_python:
-        _print_theirs(asked.their_python, asked.trials)
+    arguments = parser.parse_args()
+    if arguments.their_python:
+        _print_theirs(arguments.their_python, arguments.trials)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "conf").mkdir()
@@ -60,9 +60,9 @@ def main() -> None:
         (folder / "application.py").write_text(APPLICATION, encoding="utf-8")
         _sweep(folder, _FIRST)
         print(f"at trial 10:    {_line(_seconds(_study(folder))[5:15])}")
-        _lengthen(_study(folder), asked.trials - _FIRST)
-        _sweep(folder, asked.trials + _FIRST)
-        print(f"at trial {asked.trials:,}: {_line(_seconds(_study(folder))[asked.trials + 5 :])}")
+        _lengthen(_study(folder), arguments.trials - _FIRST)
+        _sweep(folder, arguments.trials + _FIRST)
+        print(f"at trial {arguments.trials:,}: {_line(_seconds(_study(folder))[arguments.trials + 5 :])}")
 
 
 def _print_theirs(python: str, trials: int) -> None:

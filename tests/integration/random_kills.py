@@ -251,19 +251,19 @@ def main() -> None:
     parser.add_argument("--schedules", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0, help="of the first schedule; each further one has the next (0)")
     parser.add_argument("--digits", action="store_true", help="sweep our own networks")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     num_failed = 0
-    for seed in range(asked.seed, asked.seed + asked.schedules):
+    for seed in range(arguments.seed, arguments.seed + arguments.schedules):
         folder = Path(tempfile.mkdtemp(prefix=f"kills-{seed}-")).resolve()
         began = time.monotonic()
-        what, wrong = run(seed, folder, is_digits=asked.digits)
+        what, wrong = run(seed, folder, is_digits=arguments.digits)
         num_failed += bool(wrong)
         print(f"seed {seed}: {what}: {time.monotonic() - began:.0f} s: {'; '.join(wrong) or 'passed'}", flush=True)
         if wrong:
             print(f"  {folder}", flush=True)
         else:
             shutil.rmtree(folder, ignore_errors=True)
-    print(f"{asked.schedules - num_failed} of {asked.schedules} schedules passed")
+    print(f"{arguments.schedules - num_failed} of {arguments.schedules} schedules passed")
     sys.exit(bool(num_failed))
 
 

@@ -91,14 +91,14 @@ def check(words: list[str], config_dir: str | None = None) -> None:
         Exception: for a flag, an override, a metric, a format or a study that there is not.
     """
     if words[:1] and words[0] in SUBCOMMANDS:
-        asked = parsed(words[0], words[1:])
-        typed = [word for value in vars(asked).values() if isinstance(value, list) for word in value]
+        arguments = parsed(words[0], words[1:])
+        typed = [word for value in vars(arguments).values() if isinstance(value, list) for word in value]
         if words[0] in ("clean", "compare", "confirm", "status", "ui"):
             studies = {word for word in typed if "=" not in word}
             assert studies <= STUDIES, f"no command of the pages makes {studies - STUDIES}"
-        assert full_name(getattr(asked, "metric", None) or "valid_accuracy") in METRICS
-        assert getattr(asked, "format", "table") in ("table", *FORMATS)
-        assert getattr(asked, "to", "onnx") in ("onnx", "torch_export")
+        assert full_name(getattr(arguments, "metric", None) or "valid_accuracy") in METRICS
+        assert getattr(arguments, "format", "table") in ("table", *FORMATS)
+        assert getattr(arguments, "to", "onnx") in ("onnx", "torch_export")
         overrides = [word for word in typed if "=" in word]
     else:
         overrides = get_args_parser().parse_args([word for word in words if word != DRY_RUN]).overrides

@@ -104,8 +104,8 @@ def test_what_is_finished_stays_so(study, beside):
 
 
 def test_of_two_who_reclaim_a_trial_one_succeeds(study, beside):
-    asked = study.ask(SPACE)
-    dead = Lease.take(study, asked._trial_id, 60.0)
+    asked_trial = study.ask(SPACE)
+    dead = Lease.take(study, asked_trial._trial_id, 60.0)
     assert dead is not None
     dead._released.set()  # its worker writes no more
     seen = [study.get_trials()[0], beside.get_trials()[0]]

@@ -26,12 +26,12 @@ class InAStudy:
 
     def __init__(self, pruner: optuna.pruners.BasePruner | None = None, directions: tuple[str, ...] = ("maximize",)) -> None:
         self.study = optuna.create_study(study_name="mine", directions=directions, pruner=pruner or AlwaysPrunes())
-        asked = self.study.ask(SPACE)
-        lease = Lease.take(self.study, asked._trial_id, 60.0)
+        asked_trial = self.study.ask(SPACE)
+        lease = Lease.take(self.study, asked_trial._trial_id, 60.0)
         assert lease is not None
         self.lease = lease
         self.interruption = Interruption()
-        self.trial = RunningTrial(self.study, asked, lease, self.interruption, self.study.trials[0])
+        self.trial = RunningTrial(self.study, asked_trial, lease, self.interruption, self.study.trials[0])
 
     @property
     def attributes(self) -> Mapping[str, Any]:

@@ -117,19 +117,19 @@ hydra:
 {section}
 """,
     )
-    asked = []
+    tried = []
 
     def task(config):
         direction = HydraConfig.get().sweeper.direction
         assert config.metric_direction == direction
-        asked.append(config.x)
+        tried.append(config.x)
         return config.x if isinstance(direction, str) else (config.x, config.x)
 
     application.run(task, "-m")
     study = application.study()
     assert [trial.state.name for trial in study.trials] == ["COMPLETE"] * 3
-    assert [trial.params["x"] for trial in study.trials] == asked
+    assert [trial.params["x"] for trial in study.trials] == tried
     assert study.study_name == {"run": "run_1", "sphere": "sphere"}.get(study.study_name.split("_")[0], "sweep")
-    again = asked.copy()
+    again = tried.copy()
     application.run(task, "-m", "hydra.sweeper.n_trials=3")  # finished: nothing more runs
-    assert asked == again
+    assert tried == again

@@ -19,21 +19,21 @@ def read(params, *arguments):
 def trials(found, count=30):
     """Ask for trials and return the overrides of each."""
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
-    asked = []
+    suggested = []
     for _ in range(count):
         trial = study.ask(found.distributions())
-        asked.append(found.overrides(found.suggest_conditional(trial)))
+        suggested.append(found.overrides(found.suggest_conditional(trial)))
         study.tell(trial, 0.0)
-    return asked
+    return suggested
 
 
 def test_a_parameter_is_suggested_where_its_condition_holds_and_nowhere_else():
     found = read({"optimizer.momentum": MOMENTUM, "optimizer": "choice(sgd,adamw,nesterov)"})
-    asked = trials(found)
-    for overrides in asked:
+    suggested = trials(found)
+    for overrides in suggested:
         has_momentum = any(line.startswith("optimizer.momentum=") for line in overrides)
         assert has_momentum == (overrides[0] != "optimizer=adamw")
-    assert {line for overrides in asked for line in overrides[:1]} == {
+    assert {line for overrides in suggested for line in overrides[:1]} == {
         "optimizer=sgd", "optimizer=adamw", "optimizer=nesterov"
     }  # fmt: skip
 

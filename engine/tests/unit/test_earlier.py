@@ -22,17 +22,17 @@ def _moved(monkeypatch):
     ],
 )
 def test_what_was_not_stored_counts_as_its_default(changes, difference):
-    asked = {**STORED, "optimizer._target_": "new.sgd", **changes}
-    assert earlier.first_difference(STORED, asked, lambda: {"ema": 0.0, "beside": 1}) == difference
+    present = {**STORED, "optimizer._target_": "new.sgd", **changes}
+    assert earlier.first_difference(STORED, present, lambda: {"ema": 0.0, "beside": 1}) == difference
 
 
 def test_a_stored_key_that_there_is_no_longer_is_a_difference():
-    asked = {**STORED, "optimizer._target_": "new.sgd"}
-    assert earlier.first_difference({**STORED, "gone": 1}, asked) == ("gone", 1, earlier.NOTHING)
+    present = {**STORED, "optimizer._target_": "new.sgd"}
+    assert earlier.first_difference({**STORED, "gone": 1}, present) == ("gone", 1, earlier.NOTHING)
 
 
 def test_defaults_are_asked_for_only_where_a_key_is_missing():
-    assert earlier.first_difference(STORED, {**STORED, "epochs": 4}, lambda: pytest.fail("asked")) == ("epochs", 3, 4)
+    assert earlier.first_difference(STORED, {**STORED, "epochs": 4}, lambda: pytest.fail("present")) == ("epochs", 3, 4)
 
 
 def test_a_default_that_is_interpolated_follows_the_stored_values():

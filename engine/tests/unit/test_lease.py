@@ -57,11 +57,11 @@ def reclaim(
     study: optuna.Study, lease_seconds: float = 60, max_retries: int = 2, silence: Silence | None = None, **seen: object
 ) -> list[tuple[int, str, str]]:
     """Reclaim, and return what was reported meanwhile."""
-    told: list[tuple[int, str, str]] = []
+    logged: list[tuple[int, str, str]] = []
 
     def on_reclaimed(number: int, state: str, reason: str) -> None:
         assert study.trials[number].state.name != "WAITING"  # nobody else can have it yet
-        told.append((number, state, reason))
+        logged.append((number, state, reason))
 
     reclaim_dead(
         study,
@@ -71,7 +71,7 @@ def reclaim(
         on_reclaimed=on_reclaimed,
         **seen,
     )
-    return told
+    return logged
 
 
 class Clock:

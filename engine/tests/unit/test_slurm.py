@@ -1,4 +1,4 @@
-"""What submitit is told of Slurm's jobs, by a `squeue` that answers what the test writes."""
+"""What submitit reads of Slurm's jobs, from a `squeue` that answers what the test writes."""
 
 from pathlib import Path
 

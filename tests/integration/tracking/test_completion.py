@@ -66,8 +66,8 @@ def record(config: DictConfig, number: int, *values: float, end: str | None = No
 
 
 def end_sweep(config: DictConfig, folder: Path, reason: str = "4 of 4 trials are finished") -> None:
-    told: dict[str, Any] = {"config": config, "study_name": "mine", "sweep_dir": str(folder)}
-    ViewedSweepRun().on_study_end(**told, reason=reason, states={}, best=[])
+    event_arguments: dict[str, Any] = {"config": config, "study_name": "mine", "sweep_dir": str(folder)}
+    ViewedSweepRun().on_study_end(**event_arguments, reason=reason, states={}, best=[])
 
 
 def runs(client: MlflowClient) -> dict[str, Run]:
@@ -150,20 +150,20 @@ def test_an_interrupted_command_leaves_the_parent_to_another_that_works(config, 
     lease = {"token": "a", "host": host, "pid": 4711, "process_start": 1.5, "until": 0.0}
     add(study, "RUNNING", 0.5, **({"lease": lease} if host else {}))
     callback = ViewedSweepRun()
-    told: dict[str, Any] = {"config": config, "study_name": "mine", "sweep_dir": str(tmp_path)}
-    callback.on_study_open(**told, command="densenet-sweep sweep=mine")
-    callback.on_study_end(**told, reason="interrupted", states={})
+    event_arguments: dict[str, Any] = {"config": config, "study_name": "mine", "sweep_dir": str(tmp_path)}
+    callback.on_study_open(**event_arguments, command="densenet-sweep sweep=mine")
+    callback.on_study_end(**event_arguments, reason="interrupted", states={})
     parent = runs(client)["parent"]
     assert parent.info.status == status
     assert (parent.data.tags["host"] == "another") == (status == "RUNNING")
-    callback.on_study_end(**told, reason="4 of 4 trials are finished", states={})
+    callback.on_study_end(**event_arguments, reason="4 of 4 trials are finished", states={})
     assert runs(client)["parent"].info.status == "FINISHED"
 
 
 @pytest.mark.usefixtures("study")
 def test_compare_elsewhere_says_what_mlflow_lacks(config, tmp_path):
-    told: dict[str, Any] = {"config": config, "study_name": "mine", "sweep_dir": str(tmp_path)}
-    ViewedSweepRun().on_study_open(**told, command="densenet-sweep sweep=mine")
+    event_arguments: dict[str, Any] = {"config": config, "study_name": "mine", "sweep_dir": str(tmp_path)}
+    ViewedSweepRun().on_study_open(**event_arguments, command="densenet-sweep sweep=mine")
     record(config, 0, 0.5, end="complete")
     record(config, 2, 0.25)
     settings = {key: value for key, value in config.tracking.items() if key != "_target_"}

@@ -95,7 +95,7 @@ def test_it_is_served_from_an_mlflow_server(server, tmp_path, free_port):
         environment = {**os.environ, "MLFLOW_TRACKING_URI": server.uri, "PATH": f"{BIN}:{os.environ['PATH']}"}
         serving = subprocess.Popen(words, cwd=tmp_path, env=environment, stdout=output, stderr=output, start_new_session=True)
         try:
-            answer = asked(f"http://127.0.0.1:{port}/invocations", {"inputs": EXAMPLES_BCHW[:1].tolist()}, serving)
+            answer = request(f"http://127.0.0.1:{port}/invocations", {"inputs": EXAMPLES_BCHW[:1].tolist()}, serving)
         finally:
             with suppress(ProcessLookupError):  # it ended by itself, and its log says why
                 os.killpg(serving.pid, signal.SIGKILL)
@@ -105,7 +105,7 @@ def test_it_is_served_from_an_mlflow_server(server, tmp_path, free_port):
         assert np.allclose(answer["predictions"], ours(EXAMPLES_BCHW[:1]).numpy(), atol=1e-6)
 
 
-def asked(url: str, question: Any, serving: subprocess.Popen[bytes]) -> Any:
+def request(url: str, question: Any, serving: subprocess.Popen[bytes]) -> Any:
     """Return the answer to `question`, once there is somebody who gives one, or nothing where the process ends before."""
     request = urllib.request.Request(url, json.dumps(question).encode(), {"Content-Type": "application/json"})
     while serving.poll() is None:

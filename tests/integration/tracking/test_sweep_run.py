@@ -62,8 +62,8 @@ def opened(config: DictConfig, folder: Path, study: str = STUDY) -> SweepRun:
 def ended(
     callback: SweepRun, config: DictConfig, folder: Path, reason: str, states: Any = None, best: Sequence[int] = ()
 ) -> None:
-    told = {"sweep_dir": str(folder), "reason": reason, "states": states or {}, "best": best}
-    callback.on_study_end(config=config, study_name=STUDY, **told)
+    event_arguments = {"sweep_dir": str(folder), "reason": reason, "states": states or {}, "best": best}
+    callback.on_study_end(config=config, study_name=STUDY, **event_arguments)
 
 
 def test_the_parent_says_what_is_swept(config, client, tmp_path):

@@ -48,13 +48,16 @@ def trained(config: DictConfig, tmp_path: Path) -> Callable[[int], str]:
 
 
 def trial_ended(config: DictConfig, folder: Path, number: int, best: Sequence[int], state: str = "complete") -> None:
-    told: dict[str, Any] = {"sweep_dir": str(folder), "number": number, "state": state, "reason": None, "best": best}
-    KeepBest().on_trial_end(config=config, study_name=STUDY, **told)
+    event_arguments: dict[str, Any] = {"sweep_dir": str(folder), "number": number, "state": state, "reason": None, "best": best}
+    KeepBest().on_trial_end(config=config, study_name=STUDY, **event_arguments)
 
 
 def study_ended(config: DictConfig, folder: Path, best: Sequence[int], **states: str) -> None:
-    told: dict[str, Any] = {"states": {int(number[1:]): (state, None) for number, state in states.items()}, "best": best}
-    KeepBest().on_study_end(config=config, study_name=STUDY, sweep_dir=str(folder), reason="done", **told)
+    event_arguments: dict[str, Any] = {
+        "states": {int(number[1:]): (state, None) for number, state in states.items()},
+        "best": best,
+    }
+    KeepBest().on_study_end(config=config, study_name=STUDY, sweep_dir=str(folder), reason="done", **event_arguments)
 
 
 def local(folder: Path) -> set[int]:

@@ -56,7 +56,7 @@ def served() -> tuple[LivePage, int]:
     return page, server.server_address[1]
 
 
-def asked(port: int, path: str = "/", method: str = "GET", **headers: str) -> tuple[int, bytes]:
+def request(port: int, path: str = "/", method: str = "GET", **headers: str) -> tuple[int, bytes]:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     connection.request(method, path, headers={name.replace("_", "-"): text for name, text in headers.items()})
     answer = connection.getresponse()
@@ -68,15 +68,15 @@ def asked(port: int, path: str = "/", method: str = "GET", **headers: str) -> tu
 def test_nothing_is_served_but_the_page(served):
     page, port = served
     content, tag = page.current
-    assert asked(port) == (200, "ä page".encode())
-    assert asked(port, Host=f"localhost:{port}") == (200, content)
-    assert asked(port, If_None_Match=tag) == (304, b"")
-    assert asked(port, If_None_Match='"other"') == (200, content)
-    assert asked(port, method="HEAD") == (200, b"")
-    assert asked(port, "/etc/passwd") == (404, b"")
-    assert asked(port, "/?") == (404, b"")
-    assert asked(port, Host="evil.example:80") == (403, b"")  # a name of another site that leads to this machine
-    assert asked(port, method="POST")[0] == 501
+    assert request(port) == (200, "ä page".encode())
+    assert request(port, Host=f"localhost:{port}") == (200, content)
+    assert request(port, If_None_Match=tag) == (304, b"")
+    assert request(port, If_None_Match='"other"') == (200, content)
+    assert request(port, method="HEAD") == (200, b"")
+    assert request(port, "/etc/passwd") == (404, b"")
+    assert request(port, "/?") == (404, b"")
+    assert request(port, Host="evil.example:80") == (403, b"")  # a name of another site that leads to this machine
+    assert request(port, method="POST")[0] == 501
 
 
 def test_viewers_learn_that_the_study_cannot_be_read_any_more(served):
@@ -94,7 +94,7 @@ def test_several_viewers_get_the_same_page_at_once(served):
     _, port = served
     waiting = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     waiting.connect()  # and sends nothing
-    assert [asked(port)[0] for _ in range(3)] == [200] * 3
+    assert [request(port)[0] for _ in range(3)] == [200] * 3
     waiting.close()
 
 
@@ -109,7 +109,7 @@ def test_it_serves_until_it_is_interrupted(monkeypatch):
     page = LivePage(lambda: 0, lambda _: "it")
 
     def interrupt() -> None:
-        looked.append(asked(int(addresses[0].rstrip("/").rpartition(":")[2])))
+        looked.append(request(int(addresses[0].rstrip("/").rpartition(":")[2])))
         raise KeyboardInterrupt
 
     addresses: list[str] = []

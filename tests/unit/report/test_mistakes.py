@@ -43,10 +43,10 @@ def test_they_come_from_mlflow_where_the_folder_has_gone(swept, tmp_path, monkey
     best = ranking.rows(study)[0].number
     trials = [replace(trial, run_id=f"run {trial.number}") for trial in study.trials]
     study = replace(study, trials=tuple(trials))
-    asked = []
+    requested = []
 
     def read(uri, run_id, name):
-        asked.append((uri, run_id, name))
+        requested.append((uri, run_id, name))
         if uri == "dead":
             raise ConnectionError("tracking.uri=dead: cannot be used")
         return b"kept"
@@ -54,7 +54,7 @@ def test_they_come_from_mlflow_where_the_folder_has_gone(swept, tmp_path, monkey
     monkeypatch.setattr(kept_files, "read", read)
     for folder in (None, tmp_path):  # without a folder of the study, or of the run
         assert [it.still for it in mistakes.of_study(study, folder, mistakes.from_store("store"))] == [b"kept"]
-    assert asked == [("store", f"run {best}", "mistakes.png")] * 2
+    assert requested == [("store", f"run {best}", "mistakes.png")] * 2
     dead = mistakes.from_store("dead")
     assert (dead("run 1"), dead("run 2")) == (None, None)
     assert [it for it in caplog.messages if "dead" in it] == [

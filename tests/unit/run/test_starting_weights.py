@@ -168,14 +168,14 @@ def test_without_a_network_one_line_has_the_ways_to_get_them(hub, monkeypatch):
 def test_a_model_of_ones_own(state):
     found = {f"network.{name}": tensor for name, tensor in state.items()}
     found |= {"mean_C": torch.tensor([0.5, 0.25, 0.75]), "std_C": torch.tensor([0.5, 0.5, 1.0])}
-    asked = []
+    requested = []
 
     def find_model(*arguments):
-        asked.append(arguments)
+        requested.append(arguments)
         return found
 
     weights = read("models:/densenet-sweep@champion", find_model)
-    assert asked == [("models:/densenet-sweep@champion", "sqlite:///x.db")]
+    assert requested == [("models:/densenet-sweep@champion", "sqlite:///x.db")]
     assert (weights.mean, weights.std) == ((0.5, 0.25, 0.75), (0.5, 0.5, 1.0))
     assert weights.matched(ours()).drawn == ()
 

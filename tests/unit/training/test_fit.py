@@ -58,7 +58,7 @@ def losses(epochs: Iterator[Epoch]) -> list[tuple[float, float, float]]:
 def test_a_budget_of_seconds_ends_an_epoch_and_leads_the_schedule(monkeypatch):
     clock = [0.0]
     monkeypatch.setattr("densenet_sweep.training.fit.time.perf_counter", lambda: clock[0])
-    asked: list[float] = []
+    requested: list[float] = []
 
     def ticking(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         for batch in train_batches(epoch):
@@ -66,17 +66,17 @@ def test_a_budget_of_seconds_ends_an_epoch_and_leads_the_schedule(monkeypatch):
             clock[0] += 1.0
 
     def epochs(**changes) -> list[Epoch]:
-        asked.clear()
+        requested.clear()
         net = network()
-        schedule = lambda progress: asked.append(progress) or 1.0  # noqa: E731
+        schedule = lambda progress: requested.append(progress) or 1.0  # noqa: E731
         return list(run(net, sgd(net), schedule=schedule, train_batches=ticking, max_seconds=6.0, **changes))
 
     assert [(epoch.index, epoch.is_last, epoch.seconds) for epoch in epochs(epochs=100)] == [(0, False, 4), (1, True, 2)]
-    assert asked == [pytest.approx(second / 6) for second in range(6)]
+    assert requested == [pytest.approx(second / 6) for second in range(6)]
     assert [epoch.is_last for epoch in epochs(epochs=1)] == [True]  # where the epochs are over before
-    assert asked == [0.0, 0.25, 0.5, 0.75]
+    assert requested == [0.0, 0.25, 0.5, 0.75]
     assert [epoch.index for epoch in epochs(epochs=100, first_epoch=1, seconds_before=4.0)] == [1]
-    assert asked == [pytest.approx(4 / 6), pytest.approx(5 / 6)]
+    assert requested == [pytest.approx(4 / 6), pytest.approx(5 / 6)]
     assert epochs(epochs=100, first_epoch=2, seconds_before=6.0) == []
 
 
@@ -140,15 +140,15 @@ def test_continued_from_a_yield_the_numbers_are_bitwise_those_of_an_uninterrupte
 
 def test_the_learning_rate_follows_the_schedule_step_by_step():
     net = network()
-    asked: list[float] = []
+    requested: list[float] = []
     schedule = schedules.linear(warmup=0.0, final_factor=0.0)
 
     def recording(progress: float) -> float:
-        asked.append(progress)
+        requested.append(progress)
         return schedule(progress)
 
     epochs = list(run(net, sgd(net, lr=0.2), schedule=recording, epochs=2))
-    assert asked == [step / 8 for step in range(8)]
+    assert requested == [step / 8 for step in range(8)]
     assert [epoch.lr for epoch in epochs] == pytest.approx([0.2 * 5 / 8, 0.2 * 1 / 8])
 
 
