@@ -29,6 +29,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -189,8 +190,12 @@ def _line(sweep: Sweep, start: int, samples: tuple[Sample, Sample], trials: int,
 
 
 def _size(paths: Iterable[Path]) -> float:
-    """Return the size of the files on the disk, in MB."""
-    return sum(path.lstat().st_blocks for path in paths) * 512 / 1e6
+    """Return the size of the files on the disk, in MB; workers that end may remove some meanwhile."""
+    size = 0
+    for path in paths:
+        with suppress(FileNotFoundError):
+            size += path.lstat().st_blocks * 512
+    return size / 1e6
 
 
 if __name__ == "__main__":
