@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from densenet_sweep.python_api.run import Run, train
     from densenet_sweep.python_api.study import Study, load_study, run_sweep
 
-__version__ = "0.1.0"
 __all__ = ["Model", "Run", "Study", "build", "load_model", "load_study", "run_sweep", "train"]
 
 # Imported when first used: torch takes seconds to import, and most commands do not need it.
@@ -20,6 +19,10 @@ _MODULES = {"Model": "model", "load_model": "model", "build": "network", "Run": 
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("densenet-sweep")
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"densenet_sweep.python_api.{_MODULES.get(name, 'study')}"), name)

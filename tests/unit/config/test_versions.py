@@ -1,5 +1,7 @@
 from importlib import metadata
 
+import densenet_sweep
+
 
 def test_the_command_names_its_version_and_those_of_what_it_runs_on(command):
     shown = command("--version")
@@ -8,3 +10,7 @@ def test_the_command_names_its_version_and_those_of_what_it_runs_on(command):
         f"{name} {metadata.version(name)}"
         for name in ("densenet-sweep", "torch", "torchvision", "hydra-core", "omegaconf", "optuna", "mlflow")
     ]
+
+
+def test_the_package_has_its_distributions_version():
+    assert densenet_sweep.__version__ == metadata.version("densenet-sweep")
