@@ -1,6 +1,6 @@
 # make sweep   install, get Fashion-MNIST, run a small sweep and show its leaderboard
 # make check   install, lint, types, import contracts, unit and contract tests
-# make test    install, get Fashion-MNIST, run every check and test, in TEST_WORKERS=3 processes
+# make test    install, get Fashion-MNIST, run every check and test, in TEST_WORKERS processes
 # make test-next   the engine's tests and ten commands with pre-releases of Hydra, OmegaConf, Optuna and MLflow
 # make matrix  the quick suite with other Pythons and other versions of the libraries; .ci/matrix ROW runs one row
 # make bench   install, get Fashion-MNIST, run the benchmarks of benchmarks/RESULTS.md (up to 50 minutes on two cores)
@@ -13,7 +13,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # One more than two cores: many tests wait.
-TEST_WORKERS ?= 3
+# One more than the cores: some tests wait. Each takes up to 2 GB of memory.
+TEST_WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 7 ? n + 1 : 8)))
 INSTALLED := .venv/.installed
 # Where the loaders look for data sets; see conf/data.
 export DENSENET_SWEEP_DATA ?= data
