@@ -1,4 +1,4 @@
-# Two images without a GPU, checked by their form alone: no container engine runs where this project is tested.
+# Two images without a GPU, checked by their form alone: the images below them cannot be had where this project is tested.
 #   docker build -t densenet-sweep . && docker run --rm --user "$(id -u):$(id -g)" -v "$PWD:/project" densenet-sweep sweep=quickstart
 #   the MLflow server of compose.yaml
 

@@ -29,6 +29,8 @@ _SETTINGS = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 
+# Of a server's own words, in a message.
+_MOST_LETTERS = 120
 
 # Ids by store and name.
 _experiments: dict[tuple[str, str], str] = {}
@@ -51,6 +53,12 @@ def cause(error: BaseException) -> str:
     schema = re.search(r"out-of-date database schema \(found version (\w+)", message)
     if schema:
         return _other_version(schema[1])
+    refusal = re.search(r"failed with error code (\d{3}) != 200\. Response body: '([^<{\r\n][^\r\n]*)", message)
+    if refusal and "Invalid Host header" in refusal[2]:
+        return "it does not answer to this name, as --allowed-hosts of the `mlflow server` does not list it"
+    if refusal:
+        words = refusal[2].rstrip("' ")[:_MOST_LETTERS]
+        return scrubbed(f"it answers with status {refusal[1]}: {words}")
     status = re.search(r"too many (\d{3}) error responses|failed with error code (\d{3})", message)
     if status:
         return f"it answers with status {status[1] or status[2]}"

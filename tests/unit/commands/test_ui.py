@@ -100,6 +100,19 @@ def bad_server(monkeypatch):
     ("answer", "message"),
     [
         (b"HTTP/1.1 500 Oh no\r\nContent-Length: 6\r\nConnection: close\r\n\r\noh no\n", "it answers with status 500"),
+        (
+            b"HTTP/1.1 403 Forbidden\r\nContent-Length: 60\r\nConnection: close\r\n\r\n"
+            b"Invalid Host header - possible DNS rebinding attack detected",
+            "it does not answer to this name, as --allowed-hosts of the `mlflow server` does not list it",
+        ),
+        (
+            b"HTTP/1.1 401 No\r\nContent-Length: 24\r\nConnection: close\r\n\r\nYou are not logged in.\r\n",
+            "it answers with status 401: You are not logged in.",
+        ),
+        (
+            b"HTTP/1.1 404 No\r\nContent-Length: 15\r\nConnection: close\r\n\r\n<html>no</html>",
+            "it answers with status 404",
+        ),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello", "JSON"),
         (None, "no answer"),
     ],
