@@ -1,4 +1,4 @@
-"""What Pillow (up to 13.0) lacks in reading grey values: kinds of numbers of TIFF and FITS, libtiff's byte order and silence.
+"""What Pillow (up to 13.0) lacks in reading grey values: kinds of numbers of TIFF and FITS, byte orders, libtiff's silence.
 
 Remove a part when Pillow has it; the tests then still pass.
 """
@@ -37,15 +37,29 @@ _NATIVE = {
     "F;64F": "F;64NF", "F;64BF": "F;64NF",
 }  # fmt: skip
 
+# By the BITPIX of FITS, whose numbers have the highest byte first: Pillow before 13 takes them in the machine's order.
+_OF_FITS = {16: "I;16B", 32: "I;32B", -32: "F;32BF", -64: "F;64BF"}
+
 
 def prepare(picture: ImageFile.ImageFile) -> None:
     """Have an opened picture loaded in the right byte order; call it before its pixels are read."""
     _silence()
     for place, tile in enumerate(picture.tile):
-        if tile.codec_name == "libtiff" and isinstance(tile.args, tuple):
+        if isinstance(tile.args, tuple):
             form, *rest = tile.args
-            arguments = (_NATIVE.get(form, form), *rest)
+            arguments = (_in_order(picture, tile.codec_name, tile.offset, form), *rest)
             picture.tile[place] = type(tile)(tile.codec_name, tile.extents, tile.offset, arguments)
+
+
+def _in_order(picture: ImageFile.ImageFile, codec: str, offset: int, form: Any) -> Any:
+    """Return the form of a tile's numbers, which Pillow calls `form`, in the order that they are in."""
+    if codec == "libtiff":
+        return _NATIVE.get(form, form)
+    if picture.format == "FITS" and codec == "raw" and picture.fp is not None:
+        picture.fp.seek(0)
+        kinds = re.findall(rb"BITPIX *= *(-?\d+)", picture.fp.read(offset))
+        return _OF_FITS.get(int(kinds[-1]), form) if kinds else form
+    return form
 
 
 def values(picture: Image.Image, tags: Mapping[int, Any], content: bytes) -> np.ndarray | None:

@@ -64,6 +64,8 @@ def test_fits_has_signed_numbers_a_scale_and_a_zero():
     assert values(fits(16, ">i2", [-5, 1, 256, 3000]), "a.fits") == [[256, 3000], [-5, 1]]  # from the lowest row up
     unsigned = fits(16, ">i2", [it - 32768 for it in (0, 1, 256, 60_000)], "BZERO   =                32768", "BSCALE  = 1.0")
     assert values(unsigned, "a.fits") == [[256, 60_000], [0, 1]]
+    assert values(fits(32, ">i4", [-5, 1, 256, 300_000]), "a.fits") == [[256, 300_000], [-5, 1]]
+    assert values(fits(-64, ">f8", [0, 1, 2, 3]), "a.fits") == [[2, 3], [0, 1]]
     assert values(fits(-32, ">f4", [0, 1, 2, 3], "BSCALE  =  2.0E0 / a factor"), "a.fits") == [[4, 6], [0, 2]]
 
 
