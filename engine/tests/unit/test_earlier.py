@@ -32,7 +32,7 @@ def test_a_stored_key_that_there_is_no_longer_is_a_difference():
 
 
 def test_defaults_are_asked_for_only_where_a_key_is_missing():
-    assert earlier.first_difference(STORED, {**STORED, "epochs": 4}, lambda: pytest.fail("present")) == ("epochs", 3, 4)
+    assert earlier.first_difference(STORED, {**STORED, "epochs": 4}, lambda: pytest.fail("not needed")) == ("epochs", 3, 4)
 
 
 def test_a_default_that_is_interpolated_follows_the_stored_values():
