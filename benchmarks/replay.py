@@ -14,6 +14,7 @@ import numpy as np
 import optuna
 from hydra_async_sweeper.space.search_space import Space
 from hydra_async_sweeper.study import build
+from hydra_async_sweeper.study.auto_pruner import sampler_section
 from hydra_async_sweeper.study.promotion import PromotionPruner, promotion_of
 from hydra_async_sweeper.trial import NUM_STEPS, PROMOTED, RUNGS
 from learning_curves import Curve
@@ -94,8 +95,9 @@ def sweep(
             study.enqueue_trial(dict(parameters))
         number = 0
         while number < n_trials:
-            study.sampler = build.sampler(build.reseeded({**sampler, "seed": seed}, number), space)
             study.pruner = build.pruner(pruner, num_objectives=1)
+            section = sampler_section(study, build.reseeded({**sampler, "seed": seed}, number))
+            study.sampler = build.sampler(section, space)
             if isinstance(study.pruner, PromotionPruner):
                 study.pruner.num_left = n_trials - number
                 promoted = study.pruner.promotable(study)

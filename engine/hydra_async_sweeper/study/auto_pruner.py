@@ -1,9 +1,11 @@
-"""The pruner `auto`, and what it tells the user."""
+"""The pruner `auto`, what the sampler beside it gets, and what it tells the user."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from hydra_async_sweeper.study.milestones import Length, milestones
 from hydra_async_sweeper.study.promotion import PromotionPruner
+from hydra_async_sweeper.study.pruners import check_whole
 from hydra_async_sweeper.study.state import state_of
 from hydra_async_sweeper.trial import RUNGS
 
@@ -17,15 +19,29 @@ class AutoPruner(PromotionPruner):
 
     Nothing is stopped before a trial is complete, nor where the first one returned a value that it had not reported, as its
     reports may be of another kind.
+
+    Most of TPE's ten random trials are short here, so it would model its first choices on little. Evidence for 20
+    (benchmarks/LOG.md): on LCBench's development tasks, with four workers, the regret after ten trainings is 0.69 (0.59 to
+    0.78) of TPE's without a pruner, with ten 0.75; the worst decile is below random search's, with ten only within the noise.
+
+    Attributes:
+        num_random: the sampler's `n_startup_trials` counts complete trials alone until so many are finished.
     """
 
-    def __init__(self, at_least: int = 5, milestone_factor: int = 3) -> None:
+    def __init__(self, at_least: int = 5, milestone_factor: int = 3, num_random: int = 20) -> None:
         """Set how many trials continue at least, and of how many one continues after a milestone.
 
+        Args:
+            at_least: how many trials continue at least.
+            milestone_factor: of so many trials that reach a milestone one continues.
+            num_random: the sampler's `n_startup_trials` counts complete trials alone until so many are finished.
+
         Raises:
-            SweepError: they are not whole numbers, see `PromotionPruner`.
+            SweepError: they are not whole numbers, see `PromotionPruner`, or `num_random` not one of at least 0.
         """
         super().__init__(at_least=at_least, milestone_factor=milestone_factor)
+        check_whole("num_random", num_random, 0)
+        self.num_random = num_random
 
     def prune(self, study: "Study", trial: "FrozenTrial") -> bool:
         """Return whether the trial stops at a milestone; it may be promoted later."""
@@ -36,6 +52,15 @@ class AutoPruner(PromotionPruner):
     def promotable(self, study: "Study") -> "FrozenTrial | None":
         """Return the stopped trial to promote now, if there is one."""
         return self.promotable_after_a_milestone(study)
+
+
+def sampler_section(study: "Study", section: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the section of the next trial's sampler beside the study's pruner; see `AutoPruner.num_random`."""
+    named = section.get("n_startup_trials")
+    if named is None or not isinstance(study.pruner, AutoPruner):
+        return dict(section)
+    num_stopped = state_of(study).index(Length).num_stopped
+    return {**section, "n_startup_trials": max(named, min(named + num_stopped, study.pruner.num_random))}
 
 
 def remark(study: "Study", number: int) -> str | None:

@@ -24,7 +24,7 @@ _RENAMED = {"one_in": "reduction_factor"}
 _OF_HYDRA = ("_target_", "_partial_", "_convert_", "_recursive_")
 
 # Arguments of the default sampler and pruner that stay where a config only names another class.
-_OF_THE_DEFAULT = {"n_startup_trials": 10, "seed": 0, "at_least": 5, "milestone_factor": 3}
+_OF_THE_DEFAULT = {"n_startup_trials": 10, "seed": 0, "at_least": 5, "milestone_factor": 3, "num_random": 20}
 
 # What samplers import only when they first model something, many trials after the start.
 _IMPORTED_LATE = {"GPSampler": ("scipy", "torch")}

@@ -38,12 +38,14 @@ class Length:
         reported: the steps of the longest training that is complete; without any, those from 1 that a trial states
             (`NUM_STEPS`); empty if none does.
         num_complete: complete trials.
+        num_stopped: trials that a pruner stopped.
         returns_a_report: whether the first complete trial returned a value that it had reported.
     """
 
     def __init__(self) -> None:
         self.reported: Sequence[int] = ()
         self.num_complete = 0
+        self.num_stopped = 0
         self.returns_a_report = False
         self._longest: tuple[int, int] | None = None  # its last step, and its number, negated: the first of several
         self._first = math.inf
@@ -52,6 +54,7 @@ class Length:
         """Take in a trial; see `Index`."""
         reports = trial.intermediate_values
         if trial.state.name != "COMPLETE":
+            self.num_stopped += trial.state.name == "PRUNED" and not trial.user_attrs.get(STOPPED_ITSELF)
             steps: int = trial.user_attrs.get(NUM_STEPS) or 0
             if self._longest is None and steps > len(self.reported):
                 self.reported = range(1, steps + 1)

@@ -155,10 +155,7 @@ class Worker:
                 raise SweepError(f"{key}: now {now.get(key)}, but {before.get(key)} when the sweep began; start it again")
 
     def _equip(
-        self,
-        study: "optuna.Study",
-        index: int,
-        last: "optuna.samplers.BaseSampler | None",
+        self, study: "optuna.Study", index: int, last: "optuna.samplers.BaseSampler | None"
     ) -> "optuna.samplers.BaseSampler":
         """Set the study's pruner, and a sampler for the next trial, which is returned; `last` is the last trial's.
 
@@ -166,17 +163,19 @@ class Worker:
         study gives the same trials again, and a continued one does not repeat its random start. Beside other workers,
         possibly of another command, it is random, so that no two suggest the same.
         """
+        from hydra_async_sweeper.study.auto_pruner import sampler_section
+
         state = state_of(study)
         is_alone = index == 0 and not state.running
         begun = len(state.trials) - (len(state.unfinished) - len(state.running))
-        section = build.reseeded(self.settings.sampler, begun if is_alone else None)
+        study.pruner = build.pruner(self.settings.pruner, len(study.directions))
+        section = sampler_section(study, build.reseeded(self.settings.sampler, begun if is_alone else None))
         sampler: optuna.samplers.BaseSampler = build.sampler(section, self.space)
         if last is not None:
             build.reuse_search_space_cache(sampler, last)
         study.sampler = sampler
         # Samplers that enumerate call this after their last trial; Optuna's own works inside `optimize` only.
         setattr(study, "stop", lambda: study.set_user_attr(_EXHAUSTED, True))  # noqa: B010 - a method, to mypy
-        study.pruner = build.pruner(self.settings.pruner, len(study.directions))
         return sampler
 
     def _next(self, study: "optuna.Study", num_left: int) -> "optuna.Trial | None":

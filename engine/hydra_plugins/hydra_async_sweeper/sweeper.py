@@ -119,7 +119,12 @@ _SAMPLERS: dict[str, dict[str, Any]] = {
 
 _PRUNERS: dict[str, dict[str, Any]] = {
     # promotion at milestones in sweeps of 30 trials or more, for a task that asks `should_prune`
-    "auto": {"_target_": "hydra_async_sweeper.study.auto_pruner.AutoPruner", "at_least": 5, "milestone_factor": 3},
+    "auto": {
+        "_target_": "hydra_async_sweeper.study.auto_pruner.AutoPruner",
+        "at_least": 5,
+        "milestone_factor": 3,
+        "num_random": 20,
+    },
     "none": {"_target_": "optuna.pruners.NopPruner"},
     "median": {"_target_": "optuna.pruners.MedianPruner", "n_startup_trials": 5, "n_warmup_steps": 1},
     # With few trials and uninformative early epochs, factor 2 finds more than 3 (benchmarks/search_efficiency.py).

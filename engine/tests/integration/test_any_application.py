@@ -33,9 +33,11 @@ def test_by_default_trials_stop_where_a_task_asks_and_are_complete_where_it_does
         "hydra.sweeper.direction=maximize",
         "hydra.sweeper.n_trials=30",
         "hydra.sweeper.trial_files=none",
+        "hydra/sweeper/sampler=tpe",
     ]
     application.run(curve(asks=True), *typed)
     states = [trial.state.name for trial in application.study().trials]
+    assert _first_that_tpe_chose(application.study()) >= 20
     assert len(states) == 30
     assert min(states.count("COMPLETE"), states.count("PRUNED")) >= 2
     printed = capsys.readouterr().out
@@ -44,6 +46,11 @@ def test_by_default_trials_stop_where_a_task_asks_and_are_complete_where_it_does
     assert " promotes trial " in printed
     application.run(curve(asks=False), *typed, "hydra.sweep.dir=silent")
     assert [trial.state.name for trial in application.study("silent").trials] == ["COMPLETE"] * 30
+    assert _first_that_tpe_chose(application.study("silent")) == 10
+
+
+def _first_that_tpe_chose(study):
+    return min(trial.number for trial in study.trials if any(key.startswith("tpe:") for key in trial.system_attrs))
 
 
 def test_where_every_trial_may_fail_a_sweep_ends(application):

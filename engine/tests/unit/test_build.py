@@ -96,7 +96,8 @@ def test_what_the_default_sampler_alone_takes_is_left_out_for_another():
     assert build(reseeded({**section, "base_sampler": base}, 3), "sampler")
     with pytest.raises(SweepError, match=r"^sampler\.seed: unknown argument of PartialFixedSampler"):
         build(reseeded({**section, "base_sampler": base, "seed": 3}, 3), "sampler")
-    pruner({"_target_": "optuna.pruners.MedianPruner", "at_least": 5, "milestone_factor": 3}, num_objectives=1)
+    of_auto = {"at_least": 5, "milestone_factor": 3, "num_random": 20}
+    pruner({"_target_": "optuna.pruners.MedianPruner", **of_auto}, num_objectives=1)
 
 
 def test_a_package_that_a_sampler_imports_late_is_missed_at_the_start(monkeypatch):
