@@ -2,7 +2,9 @@
 
 import errno
 import json
+import logging
 import os
+import threading
 from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -26,8 +28,12 @@ except ImportError:  # not on Windows
 
 # How long to wait for the lock of a killed process; a live one holds it for milliseconds.
 _GRACE_SECONDS = 5
+# After which the wait for the lock of a live one is logged.
+_SLOW_SECONDS = 10.0
 
 _FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+
+log = logging.getLogger("hydra_async_sweeper")
 
 
 def open_journal(path: Path) -> JournalStorage:
@@ -157,12 +163,29 @@ class Journal(BaseJournalBackend):
         with self._opened("rb") as file:
             with suppress(OSError):  # a file system without such locks
                 if fcntl is not None:
-                    fcntl.flock(file, fcntl.LOCK_EX)
+                    self._wait_for_kernels_lock(file)
             self._lock.acquire()
             try:
                 yield
             finally:
                 self._lock.release()
+
+    def _wait_for_kernels_lock(self, file: IO[bytes]) -> None:
+        """Take it; a wait that is long is logged, as its holder may be suspended.
+
+        It is not taken from one that is: it would write where the journal ended when it was stopped.
+        """
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            message = "%s: a process has held its lock for %g s, and all others wait; is one suspended?"
+            slow = threading.Timer(_SLOW_SECONDS, log.warning, (message, self._path, _SLOW_SECONDS))
+            slow.daemon = True
+            slow.start()
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX)
+            finally:
+                slow.cancel()
 
     def _append(self, lines: bytes) -> None:
         with self._opened("r+b") as file:

@@ -1,11 +1,15 @@
 """A sweep of a Hydra application that is not ours, typed as a user would."""
 
+import fcntl
 import signal
 import time
+from contextlib import suppress
 
 import optuna
+import psutil
 import pytest
 import yaml
+from waiting import wait_for
 
 
 def test_a_sweep_runs_its_budget_and_says_what_came_out(toy):
@@ -352,12 +356,24 @@ def test_two_commands_share_one_budget_exactly(toy):
     assert len(numbers) == len(set(numbers)) == 15
 
 
+def freeze(process, journal):
+    """Suspend it where it does not hold the journal's lock, for which the others would wait."""
+    with journal.open() as file:
+        while True:
+            process.send_signal(signal.SIGSTOP)
+            wait_for(lambda: psutil.Process(process.pid).status() == psutil.STATUS_STOPPED)
+            with suppress(BlockingIOError):
+                return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            process.send_signal(signal.SIGCONT)
+            time.sleep(0.05)
+
+
 def test_a_worker_frozen_past_its_lease_overwrites_nothing(toy):
     overrides = ("steps=30", "seconds=0.1", "hydra.sweeper.n_trials=1", "hydra.sweeper.lease_seconds=1.5")
     with toy.start(*overrides) as frozen:
         while not (toy.folder / "sweep" / "0" / "state.json").exists():
             time.sleep(0.05)
-        frozen.send_signal(signal.SIGSTOP)
+        freeze(frozen, toy.folder / "sweep" / "study.journal")
         code, output = toy.run(*overrides)
         assert code == 0, output
         [before] = toy.study().trials

@@ -1,3 +1,4 @@
+import fcntl
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import pytest
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.study import journal
 from hydra_async_sweeper.study.storage import open_storage
+from waiting import wait_for
 
 
 @pytest.mark.parametrize("torn", [b'{"op_code":4,"worker_id":"abc', b"{", b'{"op_code":4}' * 1000])
@@ -118,3 +120,18 @@ def test_a_signal_while_the_lock_is_released_is_not_hidden(tmp_path, monkeypatch
             opened.append_logs([{"op_code": 0}])
     opened.append_logs([{"op_code": 1}])
     assert [log["op_code"] for log in opened.read_logs(0)] == [0, 1]
+
+
+def test_a_wait_for_a_suspended_process_is_logged(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(journal, "_SLOW_SECONDS", 0.05)
+    study = optuna.create_study(storage=open_storage(None, tmp_path), study_name="s")
+    study.ask()
+    assert caplog.text == ""
+    with ThreadPoolExecutor() as others, (tmp_path / "study.journal").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        waiting = others.submit(study.ask)
+        wait_for(lambda: "study.journal: a process has held its lock for 0.05 s" in caplog.text)
+        assert not waiting.done()
+        fcntl.flock(held, fcntl.LOCK_UN)
+        assert waiting.result(timeout=10).number == 1
+    assert len(study.trials) == 2
