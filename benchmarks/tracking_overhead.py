@@ -38,7 +38,7 @@ _PACING_EPOCHS = 5
 def main() -> None:
     """Measure both stores, each in a process of its own, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trials", type=int, default=4, help="of which the first is shown separately (4)")
+    parser.add_argument("--trials", type=int, default=4, help="the first is shown separately (4)")
     parser.add_argument("--seconds", type=float, default=20, help="of a trial's training (20)")
     parser.add_argument("--growth-rate", type=int, default=12, help="of the net: 24 makes an epoch thrice as long (12)")
     parser.add_argument("--epochs", type=int, help=argparse.SUPPRESS)

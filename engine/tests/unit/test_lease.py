@@ -1,7 +1,6 @@
 import os
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -347,23 +346,6 @@ def test_nobody_counts_as_dead_for_an_outage_of_the_storage(study, monkeypatch):
     assert reclaim(study, silence=silence) == []
     monkeypatch.setattr(Outage, "ended", clock.now - 61)
     assert reclaim(study, silence=silence) == [(0, "interrupted", "its worker died")]
-
-
-def test_a_process_is_known_by_its_number_and_its_start():
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as living:
-        start = process_identity.process_start(living.pid)
-        assert start == process_identity.process_start(living.pid)
-        assert not process_identity.is_gone(living.pid, start, machine())
-        assert process_identity.is_gone(living.pid, start + 1, machine())
-        assert not process_identity.is_gone(living.pid, start + 1, f"{machine()}0")
-        living.kill()
-        living.stdin.close()
-        deadline = time.monotonic() + 60
-        while (
-            not process_identity.is_gone(living.pid, start, machine()) and time.monotonic() < deadline
-        ):  # nobody has waited for it yet
-            time.sleep(0.01)
-        assert process_identity.is_gone(living.pid, start, machine())
 
 
 def test_a_launcher_says_why_it_kills_a_worker(study):

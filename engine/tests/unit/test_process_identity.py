@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+import time
 
 import psutil
 import pytest
@@ -54,3 +55,18 @@ def test_a_process_that_the_system_hides_is_not_taken_for_dead(dead, monkeypatch
     assert process_start(os.getpid()) is None
     assert not is_gone(os.getpid(), 1.0, machine())
     assert is_gone(dead, 1.0, machine())
+
+
+def test_a_process_is_known_by_its_number_and_its_start():
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as living:
+        start = process_start(living.pid)
+        assert start == process_start(living.pid)
+        assert not is_gone(living.pid, start, machine())
+        assert is_gone(living.pid, start + 1, machine())
+        assert not is_gone(living.pid, start + 1, f"{machine()}0")
+        living.kill()
+        living.stdin.close()
+        deadline = time.monotonic() + 60
+        while not is_gone(living.pid, start, machine()) and time.monotonic() < deadline:  # nobody has waited for it yet
+            time.sleep(0.01)
+        assert is_gone(living.pid, start, machine())
