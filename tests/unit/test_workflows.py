@@ -30,7 +30,7 @@ def test_services_of_a_team_keep_their_data_and_are_not_open_to_the_world():
     assert ports
     assert all(port.startswith("${SWEEPS_ADDRESS:-127.0.0.1}:") for port in ports)
     hosts = services["mlflow"]["environment"]["MLFLOW_SERVER_ALLOWED_HOSTS"].split(",")
-    assert {"localhost:*", "${SWEEPS_HOST:-localhost}:*"} <= set(hosts)  # MLflow refuses other names
+    assert set(hosts) == {"localhost:*", "127.0.0.1:*", "${SWEEPS_HOST:-localhost}:*"}  # MLflow refuses other names
     assert {needed for service in services.values() for needed in service.get("depends_on", {})} <= set(services)
     target = services["mlflow"]["build"]["target"]
     assert re.search(rf"^FROM \S+ AS {target}$", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)
