@@ -53,7 +53,8 @@ def cause(error: BaseException) -> str:
     schema = re.search(r"out-of-date database schema \(found version (\w+)", message)
     if schema:
         return _other_version(schema[1])
-    refusal = re.search(r"failed with error code (\d{3}) != 200\. Response body: '([^<{\r\n][^\r\n]*)", message)
+    # No page, no object, not empty.
+    refusal = re.search(r"failed with error code (\d{3}) != 200\. Response body: '\s*([^\s<{'][^\r\n]*)", message)
     if refusal and "Invalid Host header" in refusal[2]:
         return "it does not answer to this name, as --allowed-hosts of the `mlflow server` does not list it"
     if refusal:

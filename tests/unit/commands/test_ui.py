@@ -110,9 +110,10 @@ def bad_server(monkeypatch):
             "it answers with status 401: You are not logged in.",
         ),
         (
-            b"HTTP/1.1 404 No\r\nContent-Length: 15\r\nConnection: close\r\n\r\n<html>no</html>",
-            "it answers with status 404",
+            b"HTTP/1.1 404 No\r\nContent-Length: 18\r\nConnection: close\r\n\r\n\r\n <html>no</html>",
+            "it answers with status 404)",
         ),
+        (b"HTTP/1.1 403 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", "it answers with status 403)"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello", "JSON"),
         (None, "no answer"),
     ],
