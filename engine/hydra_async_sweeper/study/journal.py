@@ -178,7 +178,7 @@ class Journal(BaseJournalBackend):
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            message = "%s: a process has held its lock for %g s, and all others wait; is one suspended?"
+            message = "%s: still waiting for its lock after %g s; is the process that holds it suspended?"
             slow = threading.Timer(_SLOW_SECONDS, log.warning, (message, self._path, _SLOW_SECONDS))
             slow.daemon = True
             slow.start()

@@ -130,7 +130,7 @@ def test_a_wait_for_a_suspended_process_is_logged(tmp_path, monkeypatch, caplog)
     with ThreadPoolExecutor() as others, (tmp_path / "study.journal").open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         waiting = others.submit(study.ask)
-        wait_for(lambda: "study.journal: a process has held its lock for 0.05 s" in caplog.text)
+        wait_for(lambda: "study.journal: still waiting for its lock after 0.05 s" in caplog.text)
         assert not waiting.done()
         fcntl.flock(held, fcntl.LOCK_UN)
         assert waiting.result(timeout=10).number == 1
