@@ -12,7 +12,6 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-# One more than two cores: many tests wait.
 # One more than the cores: some tests wait. Each takes up to 2 GB of memory.
 TEST_WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 7 ? n + 1 : 8)))
 INSTALLED := .venv/.installed
