@@ -32,13 +32,31 @@ class Improvement:
     value: float
 
 
+@dataclass(frozen=True)
+class Pick:
+    """The trial with the best value after any step so far, what all workers had spent, and the last value of its training."""
+
+    epochs: int
+    value: float
+    end: float
+
+
 @dataclass
 class Ledger:
-    """What a replay has spent, and its incumbents: the values of the best complete trials so far."""
+    """What a replay has spent, and its incumbents: the values of the best complete trials so far.
+
+    `picks` are the best of all trials instead, by their best value after any step.
+    """
 
     epochs: int = 0
     seconds: float = 0.0
     improvements: list[Improvement] = field(default_factory=list)
+    picks: list[Pick] = field(default_factory=list)
+
+    def report(self, value: float, end: float) -> None:
+        """Record the value after any step of a trial whose training ends with `end`, if it is run to its end."""
+        if not self.picks or value > self.picks[-1].value:
+            self.picks.append(Pick(self.epochs, value, end))
 
     def complete(self, value: float) -> None:
         """Record a complete trial."""
@@ -53,6 +71,10 @@ class Ledger:
     def best_within(self, epochs: float) -> float:
         """Return the incumbent's value after so many epochs of all workers together."""
         return max((it.value for it in self.improvements if it.epochs <= epochs), default=-math.inf)
+
+    def pick_within(self, epochs: float) -> float:
+        """Return what the pick after so many epochs would end with; the epochs that it lacks are not counted."""
+        return next((it.end for it in reversed(self.picks) if it.epochs <= epochs), -math.inf)
 
     def reached(self, value: float) -> tuple[float, float]:
         """Return the epochs and seconds until the incumbent was at least `value`; infinite if it never was."""
@@ -131,6 +153,8 @@ def _trial(
     Without rungs, its own or those of the trial that it continues, it is judged after each epoch, from `first` on.
     """
     passed = trial.user_attrs.get(PROMOTED, {"step": 0})["step"]
+    whole = curves[-1].values
+    end = whole[-1] if len(whole) == num_epochs else -math.inf
     for curve, rung in zip(curves, [*rungs, num_epochs], strict=True):
         for index, seconds in enumerate(curve.seconds[first:], first):
             yield seconds
@@ -138,6 +162,7 @@ def _trial(
             if index == len(curve.values):
                 study.tell(trial, state=optuna.trial.TrialState.FAIL)
                 return
+            ledger.report(curve.values[index], end)
             is_judged = index + 1 == rung or (not trial.user_attrs[RUNGS] and index + 1 > passed)
             if is_judged:
                 trial.report(curve.values[index], step=index + 1)

@@ -85,14 +85,8 @@ def _print_table(
         results = list(pool.map(partial(replay, name, method, num_workers, n_trials), *zip(*cells, strict=True)))
         regrets_TSB = np.array([regrets for regrets, _, _ in results]).reshape(len(tasks), num_seeds, len(TRAININGS))
         baseline = regrets_TSB if method == BASELINE else baseline
-        print(f"{method:32}" + "".join(f"{_cell(regrets_TSB[..., it], baseline[..., it]):>32}" for it in range(3)), end="")
+        print(f"{method:32}" + "".join(f"{score.cell(regrets_TSB[..., it], baseline[..., it]):>32}" for it in range(3)), end="")
         print("".join(f"{np.mean([result[it] for result in results]):12.1f}" for it in (1, 2)), flush=True)
-
-
-def _cell(regrets_TS: np.ndarray, baseline_TS: np.ndarray) -> str:
-    against = score.ratio(regrets_TS, baseline_TS)
-    text = f"{score.interquartile_mean(regrets_TS):.3f} ({score.worst_decile(regrets_TS):.2f})"
-    return f"{text} {against.value:.2f} [{against.low:.2f}, {against.high:.2f}]"
 
 
 def replay(

@@ -1,10 +1,9 @@
 """Scores of searches: regrets of many tasks and seeds in one number, with an interval and the worst decile."""
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 _NUM_RESAMPLES = 2000
 
@@ -29,7 +28,7 @@ def worst_decile(regrets: NDArray[np.float64]) -> float:
     return float(np.quantile(regrets, 0.9))
 
 
-def ratio(regrets_TS: Sequence[Sequence[float]], others_TS: Sequence[Sequence[float]], seed: int = 0) -> Ratio:
+def ratio(regrets_TS: ArrayLike, others_TS: ArrayLike, seed: int = 0) -> Ratio:
     """Return the ratio of two methods' interquartile means over the same tasks.
 
     Args:
@@ -43,6 +42,13 @@ def ratio(regrets_TS: Sequence[Sequence[float]], others_TS: Sequence[Sequence[fl
     ratios = [_ratio(ours[tasks], theirs[tasks]) for tasks in drawn]
     low, high = np.quantile(ratios, (0.025, 0.975))
     return Ratio(_ratio(ours, theirs), float(low), float(high))
+
+
+def cell(regrets_TS: NDArray[np.float64], others_TS: NDArray[np.float64]) -> str:
+    """Return a table's cell: the interquartile mean, the worst decile, and the ratio to the other method's."""
+    against = ratio(regrets_TS, others_TS)
+    text = f"{interquartile_mean(regrets_TS):.3f} ({worst_decile(regrets_TS):.2f})"
+    return f"{text} {against.value:.2f} [{against.low:.2f}, {against.high:.2f}]"
 
 
 def _ratio(ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> float:

@@ -26,6 +26,11 @@ def test_only_complete_trials_are_handed_out_and_every_epoch_is_counted():
     assert ledger.best_within(1) == -math.inf
 
 
+def test_a_pick_is_the_best_after_any_step_and_counts_by_the_end_of_its_training():
+    ledger = run(trials(enqueue=[{"x": 0}, {"x": 2}]), num_workers=1, max_epochs=4)
+    assert [ledger.pick_within(epochs) for epochs in (0, 1, 3, 4)] == [-math.inf, 0.4, 0.4, 0.9]
+
+
 def test_workers_run_at_the_same_time():
     ledger = run(trials(), num_workers=2, max_epochs=100, enough=0.9)
     # The second worker fails after two seconds and takes the third trial, which needs three; the first is in its first epoch.
