@@ -4,16 +4,17 @@
     python benchmarks/time_to_accuracy.py --side ours careful --seed 0 --full
     python benchmarks/time_to_accuracy.py
 
-Each side searches growth rate, depth and learning rate of small DenseNets with the trials, epochs, training and validation
-images of sweep=quickstart (`--full`: all 54,000 training images), two trials at a time with one thread each, until its trials
-are done or `--minutes` are up. What Fashion-MNIST's validation images say of an epoch counts when its line is printed.
+Each side searches growth rate, depth and learning rate of small DenseNets with the trials, training and validation images of
+sweep=quickstart (`--full`: all 54,000 training images), two trials at a time with one thread each, until its trials are done or
+`--minutes` are up. What Fashion-MNIST's validation images say of an epoch counts when its line is printed.
 
-    peer       hydra-optuna-sweeper 1.3.0 and joblib; torchvision's DenseNet, DataLoader, fp32, Nesterov and cosine
+    peer       hydra-optuna-sweeper 1.3.0 and joblib; torchvision's DenseNet, DataLoader, fp32, Nesterov and cosine, four epochs
     peer_rc    the same with 1.4.0rc3
     careful    1.3.0 with channels_last, images in memory, and bf16 where the processor computes in it
+    small      the careful loop with ours' image size and epochs: what they alone give
     ray        Ray Tune, Optuna's suggestions and ASHA around the careful loop
     lightning  Lightning and Optuna's pruning callback around the careful loop, two processes
-    ours       densenet-sweep sweep=quickstart
+    ours       densenet-sweep sweep=quickstart: eight epochs at 14 px; with `--full` four at 28 px, as all others
 
 Each side runs in an environment of its own below `--environments`, with the torch of this one; ours in this one. A side that
 has run with a seed is a line of `--table`, and is not run again, so that the same command continues. Without `--side` the
@@ -48,10 +49,13 @@ ENVIRONMENTS = {
     "peer": _STABLE,
     "peer_rc": ("hydra-core==1.4.0rc3", "hydra-optuna-sweeper==1.4.0rc3", "hydra-joblib-launcher==1.4.0rc3"),
     "careful": _STABLE,
+    "small": _STABLE,
     "ray": ("ray[tune]==2.60.0", "optuna==5.0.0"),
     "lightning": ("lightning==2.6.6", "optuna==5.0.0", "optuna-integration[pytorch-lightning]"),
     "ours": (),
 }
+# Of sweep=quickstart.
+EPOCHS, IMAGE_SIZE = 8, 14
 _LINE = re.compile(r"trial (\d+) (?:epoch|rung) .*accuracy (0\.\d+|1\.0+)")
 
 Run = dict[str, Any]  # a line of the table
@@ -64,7 +68,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, nargs="+", default=[0], help="one round each")
     parser.add_argument("--full", action="store_true", help="all 54,000 training images")
     parser.add_argument("--trials", type=int, default=12)
-    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--epochs", type=int, default=4, help="of those who train at 28 px")
     parser.add_argument("--images", type=int, default=6000, help="for training")
     parser.add_argument("--minutes", type=float, default=30, help="after which a side is stopped")
     parser.add_argument("--table", type=Path, default=Path("build/time_to_accuracy/runs.jsonl"))
@@ -103,6 +107,8 @@ def measured(side: str, seed: int, job: dict[str, Any], environments: Path) -> R
     python = installed(side, environments)
     data = fashion_mnist(environments / "data", job["images"])
     environment = {**os.environ, "TIME_TO_ACCURACY": str(data), "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    if side == "small":
+        environment["TIME_TO_ACCURACY_IMAGE_SIZE"] = str(IMAGE_SIZE)
     with tempfile.TemporaryDirectory() as folder:
         began, epochs, output = time.time(), [], []
         process = subprocess.Popen(
@@ -132,12 +138,15 @@ def command(side: str, seed: int, job: dict[str, Any]) -> list[str]:
     trials, epochs = job["trials"], job["epochs"]
     if side == "ours":
         sweep = ["sweep=quickstart", f"hydra.sweeper.n_trials={trials}", f"hydra.sweeper.sampler.seed={seed}", f"seed={seed}"]
-        images = "null" if job["images"] == 54000 else job["images"]
-        return ["-m", "densenet_sweep", *sweep, f"epochs={epochs}", f"data.num_train={images}"]
+        if job["images"] == 54000:
+            return ["-m", "densenet_sweep", *sweep, "data=fashion_mnist", f"epochs={epochs}", "data.num_train=null"]
+        return ["-m", "densenet_sweep", *sweep, f"data.num_train={job['images']}"]
     if side in ("ray", "lightning"):
         script = {"ray": "ray_asha.py", "lightning": "lightning_optuna.py"}[side]
         return [str(SCRIPTS / script), str(trials), str(epochs), str(seed)]
-    options = [f"hydra.sweeper.n_trials={trials}", f"epochs={epochs}", f"seed={seed}", f"careful={side == 'careful'}"]
+    is_careful = side in ("careful", "small")
+    epochs = EPOCHS if side == "small" else epochs
+    options = [f"hydra.sweeper.n_trials={trials}", f"epochs={epochs}", f"seed={seed}", f"careful={is_careful}"]
     return [str(SCRIPTS / "hydra_optuna.py"), "-m", *options]
 
 

@@ -12,3 +12,9 @@ def sides(image_size: int | Sequence[int]) -> tuple[int, int]:
         return image_size, image_size
     height, width = image_size
     return height, width
+
+
+def scaled(image_size: int | Sequence[int], scale: float) -> tuple[int, int]:
+    """Return (height, width) of the image at this share of its sides, in whole pixels, at least one."""
+    height, width = sides(image_size)
+    return max(1, round(scale * height)), max(1, round(scale * width))

@@ -1,6 +1,7 @@
 """What the other sides train: torchvision's DenseNet-BC for small images, in a plain loop or in a careful one.
 
 Needs torch and torchvision alone. The folder `$TIME_TO_ACCURACY` holds Fashion-MNIST and `split.pt`, the rows of both splits.
+The careful loop trains at 28 px, or at `$TIME_TO_ACCURACY_IMAGE_SIZE`.
 """
 
 import os
@@ -15,6 +16,7 @@ from torchvision.datasets import FashionMNIST
 from torchvision.models import DenseNet
 
 BATCH_SIZE = 64
+IMAGE_SIZE = int(os.environ.get("TIME_TO_ACCURACY_IMAGE_SIZE", "28"))
 MEAN, DEVIATION = 0.2860, 0.3530
 # bf16 pays where the processor computes in it; elsewhere it is emulated, and slower than fp32.
 DTYPE = torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else torch.float32
@@ -34,7 +36,10 @@ def loaders(*, careful: bool) -> tuple[DataLoader, DataLoader]:
     transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize(MEAN, DEVIATION)])
     dataset: Dataset = FashionMNIST(folder, transform=transform)
     if careful:
-        dataset = TensorDataset((dataset.data[:, None] / 255 - MEAN) / DEVIATION, dataset.targets)
+        images = (dataset.data[:, None] / 255 - MEAN) / DEVIATION
+        if images.shape[-1] != IMAGE_SIZE:
+            images = nn.functional.interpolate(images, (IMAGE_SIZE, IMAGE_SIZE), mode="bilinear", antialias=True)
+        dataset = TensorDataset(images, dataset.targets)
     train, valid = (Subset(dataset, rows.tolist()) for rows in torch.load(folder / "split.pt"))
     return DataLoader(train, BATCH_SIZE, shuffle=True), DataLoader(valid, 250)
 

@@ -58,7 +58,8 @@ class ForeseeSweep(Callback):
                 f"epochs    about {counted(round(num_epochs), 'epoch')} of training in all",
             ]
         )
-        _print(_times(runs, num_epochs, num_workers))
+        of_rungs = found.num_steps - found.num_complete * steps if rungs else 0.0
+        _print(_times(runs, num_epochs - of_rungs * (1 - runs[0].cost_of_a_rung), num_workers))
 
 
 def _print(lines: Sequence[str]) -> None:
@@ -87,7 +88,7 @@ def _trials(found: "Forecast", steps: int, rungs: Sequence[int], *, is_folded: b
 
 
 def _times(runs: "Sequence[_Example]", num_epochs: float, num_workers: int) -> list[str]:
-    """Return the lines about an epoch's time and all hours."""
+    """Return the lines about an epoch's time and all hours; `num_epochs` counts whole ones."""
     epochs = [run.epoch_seconds() for run in runs]
     where = f"measured on {runs[0].device} with random pixels, {counted(len(runs), 'configuration')}"
     known = [it for it in epochs if it is not None]
@@ -116,6 +117,11 @@ class _Example:
         if config.data.folds is not None:
             return config.data.folds, (), config.epochs
         return config.epochs, tuple(rung for rung in config.rungs if rung < config.epochs), None
+
+    @property
+    def cost_of_a_rung(self) -> float:
+        """The time of a rung's epoch as a share of another's: as that of their pixels."""
+        return self._config.rung_scale**2
 
     @property
     def device(self) -> str:

@@ -11,6 +11,7 @@ from densenet_sweep.config.augmentation import check_augmentation
 from densenet_sweep.config.capacity import network_size
 from densenet_sweep.config.data_sections import ImageTableConfig, NpzConfig, PicturesConfig
 from densenet_sweep.config.finetuning import check_finetuning
+from densenet_sweep.config.image_size import check_image_size, check_rung_scale
 from densenet_sweep.config.metrics import OBJECTIVES, check_of_the_task, full_name
 from densenet_sweep.config.optimizer_schema import AdamWConfig, DecayConfig, MuonConfig, SGDConfig
 from densenet_sweep.config.schema import (
@@ -53,6 +54,7 @@ def check(config: Config) -> None:
         _between(config, "max_seconds", 0.0, math.inf, open_below=True, open_above=True)
     if config.rungs != sorted(set(config.rungs)) or not all(1 <= rung <= _MOST for rung in config.rungs):
         raise ConfigError(f"rungs={config.rungs}: rising numbers of epochs are accepted, such as [1,3]")
+    _between(config, "rung_scale", 0.0, 1.0, open_below=True)
     _whole(config, "batch_size", at_least=1)
     _between(config, "label_smoothing", 0.0, 1.0, open_above=True)
     if config.ema_decay is not None:
@@ -173,7 +175,7 @@ def class_weights_error(weights: object, num_classes: int | None) -> str:
 def _check_data(config: Config) -> None:
     _one_of(config, "data.sampling", ("natural", "balanced"))
     _whole(config, "data.num_channels", at_least=1)
-    _check_image_size(config)
+    check_image_size(config)
     _one_of(config, "data.on_device", ("auto", True, False))
     if config.data.num_classes is not None:
         _whole(config, "data.num_classes", at_least=2)
@@ -200,19 +202,6 @@ def _check_data(config: Config) -> None:
             continue
         if (given != actual) if ours == "in_channels" else (given < actual):
             raise ConfigError(f"architecture.{ours}={given} does not fit the data set, which has data.{theirs}={actual}")
-
-
-def _check_image_size(config: Config) -> None:
-    """Refuse what is neither a side nor height and width."""
-    given = config.data.image_size
-    pair = given if isinstance(given, list | tuple) else [given]
-    whole = all(isinstance(side, int) and not isinstance(side, bool) for side in pair)
-    if not whole or len(pair) not in (1, 2) or (len(pair) == 1 and pair is given):
-        raise ConfigError(f"data.image_size={given}: a whole number of pixels or [height,width] is accepted")
-    if min(pair) < 1:
-        raise ConfigError(f"data.image_size={given}: a whole number of at least 1 is accepted")
-    if max(pair) > _MOST:
-        raise ConfigError(f"data.image_size={given}: a whole number of at most {_MOST:,} is accepted")
 
 
 def _check_pictures(config: Config) -> None:
@@ -291,6 +280,7 @@ def _check_architecture(config: Config) -> None:
             bottleneck=architecture.bn_size is not None,
         )
         geometry.check_image_size(config.data.image_size, architecture.stem, len(block_config))
+        check_rung_scale(config, architecture.stem, len(block_config))
         network_size(config.architecture, config.data)
     except ValueError as error:
         raise ConfigError(str(error)) from None

@@ -31,7 +31,7 @@ _SAYS_WHAT_IS_TRAINED = {it.name for it in fields(Config)} - set(WHERE_IT_IS_WRI
 
 # Beginnings of the keys that may change when a run continues.
 _MAY_CHANGE = (
-    *("tracking.", "storage.", "limits.", "rungs", "specificity", "trusted_targets", "reference."),
+    *("tracking.", "storage.", "limits.", "rungs", "rung_scale", "specificity", "trusted_targets", "reference."),
     *("device", "num_threads", "data.table", *OF_THE_MACHINE, "architecture.num_classes"),
 )
 

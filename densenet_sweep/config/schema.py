@@ -224,6 +224,7 @@ class Config:
     epochs: int = MISSING
     max_seconds: float | None = MISSING
     rungs: list[int] = MISSING
+    rung_scale: float = MISSING
     batch_size: int = MISSING
     label_smoothing: float = MISSING
     ema_decay: float | None = MISSING

@@ -3,11 +3,12 @@
 Shape suffixes: N images of a set, B images in a batch, C channels, H height, W width.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
 import torch
 from torch import Generator, Tensor
+from torch.nn import functional
 
 from densenet_sweep.data.augmentation import Augmentation
 from densenet_sweep.data.draws import Draws
@@ -115,6 +116,12 @@ class TrainBatches:
             floats_BCHW = self._augmentation.after_normalizing(floats_BCHW, generator, draws)
             weights_B = None if self._weights_N is None else self._weights_N[chosen_B]
             yield self._augmentation.mix(floats_BCHW, labels_B, draws, self._num_outputs, weights_B)
+
+
+def resized(batches: Iterable[tuple[Tensor, ...]], image_size: tuple[int, int]) -> Iterator[tuple[Tensor, ...]]:
+    """Yield batches as `TrainBatches` does, with the augmented images_BCHW at `image_size`: bilinear, with antialiasing."""
+    for images_BCHW, *others in batches:
+        yield functional.interpolate(images_BCHW, image_size, mode="bilinear", antialias=True), *others
 
 
 def _by_class(labels_N: Tensor) -> list[Tensor]:

@@ -128,9 +128,9 @@ def load_study(where: str | Path | None = None, overrides: Sequence[str] = (), *
     """Return a study's results.
 
     Example:
-        >>> study = densenet_sweep.load_study("quickstart-fashion_mnist")
+        >>> study = densenet_sweep.load_study("quickstart-fashion_mnist_14px")
         >>> study.dataframe().sort_values("valid_accuracy")
-        >>> study = densenet_sweep.load_study("quickstart-fashion_mnist", storage="postgresql://me:***@host/sweeps")
+        >>> study = densenet_sweep.load_study("quickstart-fashion_mnist_14px", storage="postgresql://me:***@host/sweeps")
 
     Args:
         where: its name, or the folder of its sweep, or the URL or file of a storage that holds no other; the study used last

@@ -10,8 +10,8 @@ _LONGEST = 70
 
 # What all runs of a sweep or a grid share, or what says nothing of the training.
 _COMMON = (
-    *("data", "device", "experiment", "hydra", "limits", "num_threads", "objective", "reference", "rungs", "storage", "sweep"),
-    *("tracking", "trusted_targets"),
+    *("data", "device", "experiment", "hydra", "limits", "num_threads", "objective", "reference", "rungs", "rung_scale"),
+    *("storage", "sweep", "tracking", "trusted_targets"),
 )
 _IN_FRONT = ("architecture", "architecture.depth", "architecture.growth_rate", "optimizer.lr")
 

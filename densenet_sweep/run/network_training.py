@@ -2,15 +2,16 @@
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from densenet_sweep.data.batches import EvalBatches, TrainBatches
+from densenet_sweep.data.batches import EvalBatches, TrainBatches, resized
 from densenet_sweep.data.images import Images
 from densenet_sweep.data.preprocessing import Preprocessing
+from densenet_sweep.picture_size import scaled
 from densenet_sweep.run import progress
 from densenet_sweep.training.ema import WeightAverage
 from densenet_sweep.training.evaluation import Evaluation, evaluate
@@ -41,6 +42,7 @@ class NetworkTraining:
         max_seconds: see `fit`.
         dtype: of the forward pass.
         seed: of dropout.
+        rung_scale: share of the images' sides that those of a rung have.
         note: called after each batch with the epochs that are done, the present one in part.
     """
 
@@ -57,6 +59,7 @@ class NetworkTraining:
     max_seconds: float | None
     dtype: torch.dtype
     seed: int
+    rung_scale: float
     note: Callable[[float], None]
 
     def __post_init__(self) -> None:
@@ -75,24 +78,38 @@ class NetworkTraining:
         if self.average is not None:
             self.average.load_state_dict(last["average"])
 
-    def epochs(self, num_epochs: int, valid_images: Images | None, past: Sequence[Mapping[str, float]] = ()) -> Iterator[Epoch]:
+    def epochs(
+        self,
+        num_epochs: int,
+        valid_images: Images | None,
+        past: Sequence[Mapping[str, float]] = (),
+        *,
+        scale: float = 1.0,
+    ) -> Iterator[Epoch]:
         """Train, and yield the results of each epoch.
 
         Args:
             num_epochs: of the whole training.
             valid_images: for the validation of each epoch, or None where nothing is held out.
             past: the metrics of the epochs that the network has been trained for.
+            scale: share of the images' sides that they have in training and validation.
 
         Raises:
             DivergedError: the training loss became infinite or not a number.
         """
         batches = self.train_batches
+        image_size = scaled(self.preprocessing.image_size, scale)
+
+        def of_epoch(index: int) -> Iterator[tuple[Tensor, ...]]:
+            shown = batches(index) if scale == 1 else resized(batches(index), image_size)
+            return progress.of_epoch(shown, batches.num_batches, index, num_epochs, self.note)
+
         return fit(
-            self.steps,
+            self.steps if scale == 1 else self.network,
             self.optimizer,
             self.make_schedule(),
-            train_batches=lambda index: progress.of_epoch(batches(index), batches.num_batches, index, num_epochs, self.note),
-            valid_batches=None if valid_images is None else self._eval_batches(valid_images),
+            train_batches=of_epoch,
+            valid_batches=None if valid_images is None else self._eval_batches(valid_images, image_size),
             num_batches=batches.num_batches,
             epochs=num_epochs,
             first_epoch=len(past),
@@ -107,8 +124,8 @@ class NetworkTraining:
         )
 
     def rung(self, num_epochs: int, valid_images: Images | None) -> Iterator[Epoch]:
-        """Train as `epochs` does, then put the untrained weights back."""
-        yield from self.epochs(num_epochs, valid_images)
+        """Train as `epochs` does, with images at `rung_scale`, then put the untrained weights back."""
+        yield from self.epochs(num_epochs, valid_images, scale=self.rung_scale)
         network, optimizer = self._untrained
         self.network.load_state_dict(network)
         self.optimizer.load_state_dict(optimizer)
@@ -119,6 +136,7 @@ class NetworkTraining:
         """Return the results on `images`."""
         return evaluate(self.evaluated, self._eval_batches(images)(), dtype=self.dtype)
 
-    def _eval_batches(self, images: Images) -> EvalBatches:
+    def _eval_batches(self, images: Images, image_size: tuple[int, int] | None = None) -> EvalBatches:
         device = next(self.network.parameters()).device
-        return EvalBatches(images, self.preprocessing, batch_size=_EVAL_BATCH_SIZE, device=device)
+        preprocessing = self.preprocessing if image_size is None else replace(self.preprocessing, image_size=image_size)
+        return EvalBatches(images, preprocessing, batch_size=_EVAL_BATCH_SIZE, device=device)

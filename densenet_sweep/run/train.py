@@ -244,6 +244,7 @@ def _assemble(
         max_seconds=config.max_seconds,
         dtype=setup.dtype,
         seed=config.seed,
+        rung_scale=config.rung_scale,
         note=note,
     )
     return training, loaded

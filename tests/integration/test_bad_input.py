@@ -27,6 +27,13 @@ CASES = {
     "a negative learning rate": (["optimizer.lr=-1"], "optimizer.lr=-1: a number above 0 is accepted"),
     "a learning rate that is no number": (["optimizer.lr=nan"], "optimizer.lr=nan: a number above 0 is accepted"),
     "a specificity of more than all": (["specificity=1.5"], "specificity=1.5: a number at least 0 and at most 1 is accepted"),
+    "a rung of no image": (["rung_scale=0"], "rung_scale=0: a number above 0 and at most 1 is accepted"),
+    "a rung of larger images": (["rung_scale=2"], "rung_scale=2: a number above 0 and at most 1 is accepted"),
+    "a rung of images that are too small": (
+        ["data=digits", "rungs=[1]", "rung_scale=0.25"],
+        "rung_scale=0.25: a rung has data.image_size=(2, 2): this architecture (small stem, 3 dense blocks) shrinks it below "
+        "1x1; at least 4 is accepted",
+    ),
     "no epochs": (["epochs=0"], "epochs=0: a whole number of at least 1 is accepted"),
     "no such option": (
         ["optimizer=adam"],

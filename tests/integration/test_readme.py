@@ -44,7 +44,7 @@ OWN = "trusted_targets=[my_package.*]"  # a command with it takes options that i
 COMMANDS = [words for words in TYPED if OWN not in words]
 OTHERS = [line for line in dict.fromkeys(LINES) if re.match(r"(make|pip|python|export|source|mlflow|curl) ", line)]
 # The study that `make sweep` makes, and those that the pages' own commands name.
-STUDIES = {"quickstart-fashion_mnist", *re.findall(r"hydra\.sweeper\.study_name=(\w+)", "".join(PAGES.values()))}
+STUDIES = {"quickstart-fashion_mnist_14px", *re.findall(r"hydra\.sweeper\.study_name=(\w+)", "".join(PAGES.values()))}
 # Programs whose commands no test parses, by the page that says what they need.
 NEEDS = {"mlflow": "docs/model.md", "curl": "docs/model.md"}
 
@@ -187,7 +187,7 @@ def test_options_and_functions_of_ones_own_work_as_they_are_printed(tmp_path, mo
         "compare wide --format xls",
         "compare wiide",
         "confirm --top three",
-        "confirm quickstart-fashion_mnist epoch=30",
+        "confirm quickstart-fashion_mnist_14px epoch=30",
         "export champion champion.onnx",
         "status wide --wach",
         "-m optimizer=sgd,adam",

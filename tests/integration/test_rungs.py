@@ -80,6 +80,26 @@ def test_a_promoted_trial_trains_its_rung_no_more_and_is_what_a_plain_run_would_
     assert command("compare", "growth_depth_lr-digits", "--format", "csv").out == here
 
 
+def test_a_rung_of_smaller_images_changes_nothing_in_the_training(command, tmp_path):
+    from densenet_sweep.results.studies import find
+
+    arguments = [*RUNGS, "data.image_size=10", "rungs=[1]", "epochs=2", "hydra.sweeper.n_trials=1"]
+    trials = {}
+    for scale in (1, 0.5):
+        typed = command(*arguments, f"rung_scale={scale}", f"hydra.sweeper.study_name=scale{scale}")
+        assert typed.exit_code == 0, typed.err
+        trials[scale] = find(f"scale{scale}").load().trials[0]
+    assert trials[0.5].value == trials[1].value
+    assert trials[0.5].intermediate_values[1] != trials[1].intermediate_values[1]
+    # What the rung gave is what a training of its length gives on images of its size.
+    best = ["--config-dir", str(tmp_path / "outputs" / "sweeps" / "scale0.5"), "experiment=best", "device=cpu"]
+    plain = command(*best, "epochs=1", "data.image_size=5", f"hydra.run.dir={tmp_path / 'plain'}")
+    assert plain.exit_code == 0, plain.err
+    [alone] = history(tmp_path / "plain")
+    # Those were resized once, not twice, so that levels of grey differ a little.
+    assert trials[0.5].intermediate_values[1] == pytest.approx(alone["valid_accuracy"], abs=0.1)
+
+
 def test_what_a_rung_decided_stands_where_the_process_died_before_it_said_so(command, tmp_path, monkeypatch):
     def dies(_):
         raise KeyboardInterrupt
@@ -114,6 +134,13 @@ def test_a_dry_run_foresees_a_sweep_and_writes_nothing(command, tmp_path, monkey
     ):
         assert line in typed.out
     assert "mean 2 s (measured on the processor with random pixels, 5 configurations)" in typed.out
+    whole, half = (
+        command(*sweep, "rungs=[1]", f"rung_scale={scale}", "epochs=4", "hydra.sweeper.n_trials=9", "hydra.sweeper.enqueue=[]")
+        for scale in (1, 0.5)
+    )
+    # Three trials train 4 epochs of 2 seconds; the rungs before them cost as much as an epoch each, or as a quarter.
+    assert "in all    about 18 seconds with 2 workers" in whole.out, whole.out
+    assert "in all    about 14 seconds with 2 workers" in half.out, half.out
     refused = command(*sweep, "epochs=0").err
     assert refused.endswith("epochs=0: a whole number of at least 1 is accepted\n")
     assert refused.count("\n") == 1

@@ -4,6 +4,8 @@ import pytest
 import time_of_ours
 import time_to_accuracy
 
+from densenet_sweep.config import composition
+
 
 def run(side, seed, epochs, seconds, parts=None):
     return {"side": side, "seed": seed, "job": {}, "epochs": epochs, "seconds": seconds, "parts": parts or {}}
@@ -30,6 +32,12 @@ def test_a_table_gives_medians_spans_and_ratios_by_seed(tmp_path):
 
 
 @pytest.mark.parametrize("side", time_to_accuracy.ENVIRONMENTS)
-def test_each_side_runs_the_same_trials_epochs_and_seed(side):
-    words = time_to_accuracy.command(side, 7, {"trials": 3, "epochs": 5, "images": 100})
-    assert {"3", "5", "7"} <= {word.rpartition("=")[2] for word in words}
+def test_each_side_runs_the_same_trials_and_seed_for_its_epochs(side):
+    words = time_to_accuracy.command(side, 7, {"trials": 3, "epochs": 5, "images": 54000})
+    epochs = str(time_to_accuracy.EPOCHS) if side == "small" else "5"
+    assert {"3", epochs, "7"} <= {word.rpartition("=")[2] for word in words}
+
+
+def test_the_small_side_trains_as_our_sweep_does():
+    ours = composition.compose(time_to_accuracy.command("ours", 7, {"trials": 3, "epochs": 5, "images": 100})[2:])
+    assert (ours.epochs, ours.data.image_size) == (time_to_accuracy.EPOCHS, time_to_accuracy.IMAGE_SIZE)

@@ -59,7 +59,7 @@ def test_trials_of_another_study_cost_this_one_nothing():
 
 def test_side_by_side_in_80_columns():
     studies = [
-        study_of("quickstart-fashion_mnist", ("COMPLETE", 0.9, 10), ("PRUNED", 0.5, 1)),
+        study_of("quickstart-fashion_mnist_14px", ("COMPLETE", 0.9, 10), ("PRUNED", 0.5, 1)),
         study_of("wide", ("COMPLETE", 0.8, 4000), ("FAIL", None, 5)),
         study_of("a-name-that-is-longer-than-a-column", ("RUNNING", None, 1)),
         study_of("four", ("COMPLETE", 0.7, 1)),
@@ -74,5 +74,5 @@ def test_side_by_side_in_80_columns():
     assert ["best", "valid_accuracy", "0.9000", "0.8000", "0.7000"] in words
     assert ["best", "valid_accuracy", "0.6000"] in words
     assert ["of", "trial", "0", "0", "0"] in words
-    verdict = "The best is quickstart-fashion_mnist's: wide, four and five are worse beyond the noise."
+    verdict = "The best is quickstart-fashion_mnist_14px's: wide, four and five are worse beyond the noise."
     assert " ".join(lines[-3:]).split() == verdict.split()
