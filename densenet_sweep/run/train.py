@@ -219,8 +219,7 @@ def _assemble(
         num_outputs=num_outputs, batch_size=config.batch_size, seed=config.seed, device=device,
     )  # fmt: skip
     loss = build.loss(
-        config.loss, images, device,
-        num_classes=num_classes, num_outputs=num_outputs,
+        config.loss, images, device, num_classes=num_classes, num_outputs=num_outputs,
         label_smoothing=config.label_smoothing, trusted=config.trusted_targets,
     )  # fmt: skip
     network = build_network(config)
