@@ -6,7 +6,7 @@ sweep: complete with its last epoch's value, pruned, or failed where the trainin
 
 import heapq
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,6 +81,10 @@ class Ledger:
         return next(((it.epochs, it.seconds) for it in self.improvements if it.value >= value), (math.inf, math.inf))
 
 
+# What follows a complete training, its study, trial and value, before the trial ends: a `Job` that returns the trial's value.
+Repetition = Callable[[optuna.Study, optuna.Trial, float, Ledger], Generator[float, None, float]]
+
+
 def sweep(
     look_up: Callable[[Mapping[str, Any]], Sequence[Curve]],
     space: Space,
@@ -94,6 +98,7 @@ def sweep(
     n_trials: float = math.inf,
     resumes: bool = False,
     annotates: bool = False,
+    repetition: Repetition | None = None,
 ) -> Callable[[Ledger], Iterator[Job]]:
     """Return the trials of a sweep, one after the other, as the engine's workers run them.
 
@@ -109,6 +114,7 @@ def sweep(
         n_trials: trials after which the sweep ends.
         resumes: a promoted trial without rungs continues from its predecessor's last step, and does not begin anew.
         annotates: each trial says how many epochs it will report.
+        repetition: trains a complete trial's configuration again, or not.
     """
 
     def trials(ledger: Ledger) -> Iterator[Job]:
@@ -133,7 +139,7 @@ def sweep(
             num_passed = sum(rung <= passed for rung in rungs)
             curves = look_up(trial.params)[num_passed:]
             first = passed if resumes and not rungs else 0
-            yield _trial(study, trial, curves, rungs[num_passed:], num_epochs, ledger, first)
+            yield _trial(study, trial, curves, rungs[num_passed:], num_epochs, ledger, first, repetition)
             number += 1
 
     return trials
@@ -147,6 +153,7 @@ def _trial(
     num_epochs: int,
     ledger: Ledger,
     first: int,
+    repetition: Repetition | None,
 ) -> Job:
     """Train as `train.py` does: the rungs, each a separate training judged at its end, then the whole training.
 
@@ -167,8 +174,11 @@ def _trial(
             if is_judged:
                 trial.report(curve.values[index], step=index + 1)
             if index + 1 == num_epochs:
-                study.tell(trial, curve.values[index])
-                ledger.complete(curve.values[index])
+                value = curve.values[index]
+                if repetition is not None:
+                    value = yield from repetition(study, trial, value, ledger)
+                study.tell(trial, value)
+                ledger.complete(value)
             elif is_judged and trial.should_prune():
                 study.tell(trial, state=optuna.trial.TrialState.PRUNED)
                 return
