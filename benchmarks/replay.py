@@ -99,6 +99,7 @@ def sweep(
     resumes: bool = False,
     annotates: bool = False,
     repetition: Repetition | None = None,
+    opened: Callable[[optuna.Study], None] = lambda _: None,
 ) -> Callable[[Ledger], Iterator[Job]]:
     """Return the trials of a sweep, one after the other, as the engine's workers run them.
 
@@ -115,10 +116,12 @@ def sweep(
         resumes: a promoted trial without rungs continues from its predecessor's last step, and does not begin anew.
         annotates: each trial says how many epochs it will report.
         repetition: trains a complete trial's configuration again, or not.
+        opened: called with the study before its first trial.
     """
 
     def trials(ledger: Ledger) -> Iterator[Job]:
         study = optuna.create_study(study_name=f"replay-{seed}", direction="maximize")
+        opened(study)
         for parameters in enqueue:
             study.enqueue_trial(dict(parameters))
         number = 0

@@ -10,6 +10,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 from hydra_async_sweeper.study.default_pruner import section_of
 from omegaconf import OmegaConf
+from optuna import Study
 from replay import Job, Ledger, sweep
 
 from densenet_sweep.config.composition import CONFIG_NAME, VERSION_BASE, config_folder, register
@@ -36,8 +37,10 @@ class Method:
     takes_rungs: bool = False
     annotates: bool = False
 
-    def trials(self, task: Task, seed: int, n_trials: float = math.inf) -> Callable[[Ledger], Iterator[Job]]:
-        """Return the trials of a sweep of the task: `n_trials`, on which the default pruner depends."""
+    def trials(
+        self, task: Task, seed: int, n_trials: float = math.inf, opened: Callable[[Study], None] = lambda _: None
+    ) -> Callable[[Ledger], Iterator[Job]]:
+        """Return the trials of a sweep of `n_trials`, on which the default pruner depends; `opened` gets the study."""
         options = {"pruner": self.pruner, "sampler": self.sampler, "n_trials": n_trials, "patience": None, "repeats": False}
         rungs = task.rungs if self.takes_rungs else ()
 
@@ -47,7 +50,7 @@ class Method:
 
         return sweep(
             look_up, task.space, self.sampler, section_of(options, num_objectives=1), n_trials=n_trials,
-            num_epochs=task.num_steps, seed=seed, rungs=rungs, resumes=self.resumes, annotates=self.annotates,
+            num_epochs=task.num_steps, seed=seed, rungs=rungs, resumes=self.resumes, annotates=self.annotates, opened=opened,
         )  # fmt: skip
 
 

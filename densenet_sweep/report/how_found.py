@@ -119,6 +119,8 @@ def _budget(study: Study) -> str:
     last = study.searches[-1]
     units = {"timeout": "seconds", "target": "", "patience": "trials without improvement", "trial_timeout": "seconds a trial"}
     stated = [f"{name}={last.options[name]} {unit}".strip() for name, unit in units.items() if name in last.options]
+    if rule := last.options.get("stop_when"):
+        stated.append(f"fewer where the next {counted(rule['trials'], 'trial')} promised a gain below {rule['gain']:g}")
     changed = _changed_budget(study.searches)
     trials = f"{counted(last.options['n_trials'], 'trial')} that end complete or pruned{changed}"
     return f"{', '.join([trials, *stated])}{each}"

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from hydra_async_sweeper.errors import SweepError
+from hydra_async_sweeper.readable import unknown_key
+from hydra_async_sweeper.study.expected_gain import StopWhen
 from hydra_async_sweeper.workers.trial_files import CHOICES
 
 # One command launches each as a job of its own.
@@ -25,6 +27,11 @@ _ACCEPTED: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "max_retries": ("a whole number of at least 0", lambda number: number >= 0),
 }
 
+_STOP_WHEN: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "gain": ("a number above 0, in the objective's own unit,", lambda gain: 0 < gain < math.inf),
+    "trials": ("a whole number of at least 1", lambda number: isinstance(number, int) and number >= 1),
+}
+
 
 def check_options(options: Mapping[str, Any]) -> None:
     """Refuse a value that is not accepted; Hydra checks the types when it composes.
@@ -36,3 +43,26 @@ def check_options(options: Mapping[str, Any]) -> None:
         value = options[name]
         if value is not None and not is_accepted(value):
             raise SweepError(f"hydra.sweeper.{name}={value}: {accepted} is accepted")
+
+
+def stop_when(value: Any, num_objectives: int) -> StopWhen | None:
+    """Return the rule that `hydra.sweeper.stop_when` states.
+
+    Raises:
+        SweepError: it states none, or there are several objectives; in one line, with the key and what is accepted.
+    """
+    if value is None:
+        return None
+    key = "hydra.sweeper.stop_when"
+    shown = f"{{{', '.join(f'{name}: {it}' for name, it in value.items())}}}" if isinstance(value, Mapping) else value
+    if num_objectives > 1:
+        raise SweepError(f"{key}={shown}: null is accepted with {num_objectives} objectives, which have no single best value")
+    if not isinstance(value, Mapping) or not _STOP_WHEN.keys() <= value.keys():
+        raise SweepError(f"{key}={shown}: null, or both numbers, such as {{gain: 0.002, trials: 10}}, is accepted")
+    for name, number in value.items():
+        if name not in _STOP_WHEN:
+            raise SweepError(unknown_key(key, str(name), list(_STOP_WHEN)))
+        accepted, is_accepted = _STOP_WHEN[name]
+        if isinstance(number, bool) or not isinstance(number, int | float) or not is_accepted(number):
+            raise SweepError(f"{key}.{name}={number}: {accepted} is accepted")
+    return StopWhen(float(value["gain"]), value["trials"])

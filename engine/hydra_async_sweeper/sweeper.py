@@ -23,7 +23,7 @@ from hydra_async_sweeper.best_report import report_best
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.events import consult, emit
 from hydra_async_sweeper.launchers import launching
-from hydra_async_sweeper.options import check_options
+from hydra_async_sweeper.options import check_options, stop_when
 from hydra_async_sweeper.peer.options import translated
 from hydra_async_sweeper.program import command as typed_command
 from hydra_async_sweeper.readable import counted, one_line
@@ -38,6 +38,7 @@ from hydra_async_sweeper.study.budget import Budget
 from hydra_async_sweeper.study.default_pruner import section_of, section_of_continued
 from hydra_async_sweeper.study.earlier import set_stored
 from hydra_async_sweeper.study.exclusive import exclusive
+from hydra_async_sweeper.study.expected_gain import StopWhen
 from hydra_async_sweeper.study.names import check_study_name
 from hydra_async_sweeper.study.ranking import best_first
 from hydra_async_sweeper.trial import HELD_TO
@@ -72,6 +73,7 @@ def sweep(
     options["storage"] = storages.located(options["storage"], Path(config.hydra.runtime.cwd))
     check_options(options)
     directions = studies.directions(options["direction"])
+    ends = stop_when(options["stop_when"], len(directions))
     options["pruner"] = section_of(options, len(directions))
     passwords.check_password(options["storage"])
     written: Any = OmegaConf.to_container(config.hydra.sweeper, resolve=False)
@@ -146,7 +148,7 @@ def sweep(
         event_arguments = {"config": config, "study_name": study.study_name, "sweep_dir": str(sweep_dir)}
         emit(context, "on_study_open", command=command, **event_arguments)
 
-    settings = _settings(options, study.study_name, sweep_dir, base)
+    settings = _settings(options, study.study_name, sweep_dir, base, ends)
     worker = Worker(
         task_function=task_function, context=context, config=config, space=space, settings=settings, script=script()
     )
@@ -273,7 +275,9 @@ def _opened(
     return study
 
 
-def _settings(options: Mapping[str, Any], study_name: str, sweep_dir: Path, base: DictConfig) -> Settings:
+def _settings(
+    options: Mapping[str, Any], study_name: str, sweep_dir: Path, base: DictConfig, ends: StopWhen | None
+) -> Settings:
     storage = options["storage"]
     return Settings(
         study_name=study_name,
@@ -286,6 +290,7 @@ def _settings(options: Mapping[str, Any], study_name: str, sweep_dir: Path, base
             timeout=options["timeout"],
             target=options["target"],
             patience=options["patience"],
+            stop_when=ends,
             max_failure_rate=options["max_failure_rate"],
         ),
         started=time.time(),

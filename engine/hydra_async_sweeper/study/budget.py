@@ -14,14 +14,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hydra_async_sweeper.readable import counted
+from hydra_async_sweeper.study.ends import End, by_end
 from hydra_async_sweeper.study.enqueue import is_own
+from hydra_async_sweeper.study.expected_gain import Draws, StopWhen
 from hydra_async_sweeper.study.state import state_of
 
 if TYPE_CHECKING:
     import optuna
-
-# Trial attribute: how many trials of its study had finished before it; orders them without comparing clocks of several hosts.
-FINISHED_BEFORE = "finished_before"
 
 # The failure rate is taken over at least so many trials, so that the first failures do not end a sweep.
 _FEWEST_FOR_A_RATE = 5
@@ -35,6 +34,7 @@ class Budget:
     timeout: float | None = None
     target: float | None = None
     patience: int | None = None
+    stop_when: StopWhen | None = None
     max_failure_rate: float = 0.5
 
     @property
@@ -62,7 +62,7 @@ class Budget:
             return f"{counts.finished} of {counted(self.n_trials, 'trial')} {'is' if self.n_trials == 1 else 'are'} finished"
         if self.timeout is not None and time.time() - started > self.timeout:
             return f"hydra.sweeper.timeout={self.timeout:g}: the time is over"
-        if len(study.directions) > 1 or (self.target is None and self.patience is None):
+        if len(study.directions) > 1 or (self.target is None and self.patience is None and self.stop_when is None):
             return None
         bests = state.index(BestsByEnd, study.direction.name)
         best = bests.after_all_but(0)
@@ -70,6 +70,8 @@ class Budget:
             return f"hydra.sweeper.target={self.target:g} is reached"
         if self.patience is not None and best is not None and best == bests.after_all_but(self.patience):
             return f"{counted(self.patience, 'trial')} brought no improvement (hydra.sweeper.patience)"
+        if self.stop_when is not None:
+            return self.stop_when.reason(state.index(Draws, study.direction.name))
         return None
 
     def num_left(self, study: "optuna.Study") -> int:
@@ -139,7 +141,7 @@ class BestsByEnd:
 
     def __init__(self, direction: str) -> None:
         self._is_maximized = direction == "MAXIMIZE"
-        self._ends: list[tuple[tuple[int, float, int], float | None]] = []
+        self._ends: list[tuple[End, float | None]] = []
         self._bests: list[float | None] = []  # after each of the first of them
 
     def is_better(self, value: float, other: float) -> bool:
@@ -158,20 +160,7 @@ class BestsByEnd:
         """Take in a trial; see `Index`."""
         if trial.state.name not in ("COMPLETE", "PRUNED") or not is_own(trial):
             return
-        end = _by_end(trial), trial.value if trial.state.name == "COMPLETE" else None
+        end = by_end(trial), trial.value if trial.state.name == "COMPLETE" else None
         place = bisect.bisect(self._ends, end[0], key=operator.itemgetter(0))
         self._ends.insert(place, end)
         del self._bests[place:]
-
-
-def _by_end(trial: "optuna.trial.FrozenTrial") -> tuple[int, float, int]:
-    """Return the key that sorts finished trials by their ends.
-
-    A trial that ended after another had ended counted it, so it has a higher `FINISHED_BEFORE`. Those without one are of an
-    older version and come first, by their hosts' clocks.
-    """
-    before = trial.user_attrs.get(FINISHED_BEFORE)
-    if before is not None:
-        return 1, before, trial.number
-    end = trial.datetime_complete or trial.datetime_start
-    return 0, 0.0 if end is None else end.timestamp(), trial.number

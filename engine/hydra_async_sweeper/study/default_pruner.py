@@ -27,7 +27,8 @@ def section_of(options: Mapping[str, Any], num_objectives: int) -> dict[str, Any
     """Return the section of the pruner that a new study is searched with, from the options of `hydra.sweeper`.
 
     `auto` becomes `none` with several objectives, few trials, `repeats`, a `patience`, which counts trials, and beside samplers
-    that learn from complete trials alone.
+    that learn from complete trials alone. `stop_when` leaves it as it is, since it counts stopped trials as draws that failed
+    to improve: as good for the same steps on LCBench's development tasks (benchmarks/LOG.md).
     """
     section = dict(options["pruner"])
     if not _is_auto(section):

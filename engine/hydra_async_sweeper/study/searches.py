@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 # config's own values of the searched keys; the others are options of `hydra.sweeper`.
 SEARCHES = "searches"
 
-_OPTIONS = ("sampler", "pruner", "n_trials", "timeout", "target", "patience", "max_retries", "trial_timeout", "repeats")
+_OPTIONS = (
+    "sampler", "pruner", "n_trials", "timeout", "target", "patience", "stop_when", "max_retries", "trial_timeout", "repeats",
+)  # fmt: skip
 
 
 def record(study: "optuna.Study", options: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:

@@ -28,7 +28,8 @@ from hydra_async_sweeper.readable import short_params
 from hydra_async_sweeper.script import Script
 from hydra_async_sweeper.space.search_space import Space
 from hydra_async_sweeper.study import build
-from hydra_async_sweeper.study.budget import FINISHED_BEFORE, Budget, num_finished
+from hydra_async_sweeper.study.budget import Budget, num_finished
+from hydra_async_sweeper.study.ends import FINISHED_BEFORE
 from hydra_async_sweeper.study.enqueue import begin, checked
 from hydra_async_sweeper.study.exclusive import exclusive
 from hydra_async_sweeper.study.ranking import best_first

@@ -79,6 +79,8 @@ class AsyncOptunaConf:
     target: float | None = None
     # trials without improvement after which the sweep ends
     patience: int | None = None
+    # {gain: 0.002, trials: 10} ends the sweep once the next 10 trials are expected to improve the best value by less than 0.002
+    stop_when: Any = None  # untyped, as `params`
     # configurations to try first, each a mapping of searched keys; those outside the space are left out
     enqueue: list[Any] | None = None
     # run only the enqueued configurations, as repetitions to be compared elsewhere: none of them is called the best

@@ -1,5 +1,7 @@
 """A sweep of a Hydra application that is not ours, typed as a user would."""
 
+import re
+
 import optuna
 import pytest
 import yaml
@@ -213,6 +215,12 @@ def test_several_objectives_give_a_front(toy):
         (["hydra.sweeper.direction=up"], "hydra.sweeper.direction=up: one of minimize, maximize, or a list"),
         (["hydra.sweeper.n_trials=0"], "hydra.sweeper.n_trials=0: a whole number of at least 1"),
         (["hydra.sweeper.timeout=-3"], "hydra.sweeper.timeout=-3.0: a number of seconds of at least 0"),
+        (["hydra.sweeper.stop_when={gain: -1, trials: 4}"], "hydra.sweeper.stop_when.gain=-1: a number above 0, in the obj"),
+        (["hydra.sweeper.stop_when=4"], "hydra.sweeper.stop_when=4: null, or both numbers, such as {gain: 0.002, trials: 10}"),
+        (
+            ["hydra.sweeper.stop_when={gain: 1, trials: 4}", "hydra.sweeper.direction=[maximize,minimize]"],
+            "hydra.sweeper.stop_when={gain: 1, trials: 4}: null is accepted with 2 objectives, which have no single best value",
+        ),
         (["hydra.sweeper.storage=sqlite:////nonexistent/a.db"], "hydra.sweeper.storage=sqlite:////nonexistent/a.db: cannot"),
         (["hydra.sweeper.enqueue=[{y:1}]"], "hydra.sweeper.enqueue: y is not searched; x can be given"),
         # What a shell makes of [{x:0.5,y:1}] without quotes.
@@ -282,3 +290,25 @@ def test_other_rules_to_stop(toy, override, reason):
     assert code == 0, output
     assert reason in output
     assert len(toy.study().trials) < 50
+
+
+def test_it_ends_when_the_next_trials_are_expected_to_gain_little(toy):
+    def end(output: str) -> str:
+        return next(line for line in output.splitlines() if "the sweep has ended: " in line).partition("ended: ")[2]
+
+    code, output = toy.run("hydra.sweeper.stop_when={gain: 10, trials: 2}", "hydra.sweeper.n_trials=50")
+    assert code == 0, output
+    reason = end(output)
+    assert re.fullmatch(
+        r"the next 2 trials are expected to gain [\d.]+, less than hydra\.sweeper\.stop_when\.gain=10 "
+        r"\(estimated from 5 configurations that the sampler drew\)",
+        reason,
+    )
+    assert toy.states() == ["COMPLETE"] * 5
+    _, again = toy.run("hydra.sweeper.stop_when={gain: 10, trials: 2}", "hydra.sweeper.n_trials=50")
+    assert end(again) == reason
+    _, more = toy.run("hydra.sweeper.stop_when={gain: 10, trials: 4}", "hydra.sweeper.n_trials=50")
+    assert "the next 4 trials are expected to gain " in end(more)
+    assert len(toy.states()) == 8
+    _, last = toy.run("hydra.sweeper.stop_when={gain: 1e-9, trials: 4}", "hydra.sweeper.n_trials=9")
+    assert end(last) == "9 of 9 trials are finished"

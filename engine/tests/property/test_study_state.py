@@ -5,8 +5,10 @@ from collections.abc import Callable
 
 import optuna
 import pytest
-from hydra_async_sweeper.study.budget import FINISHED_BEFORE, Budget, num_finished
+from hydra_async_sweeper.study.budget import Budget, num_finished
+from hydra_async_sweeper.study.ends import FINISHED_BEFORE
 from hydra_async_sweeper.study.enqueue import WARM_START
+from hydra_async_sweeper.study.expected_gain import Draws
 from hydra_async_sweeper.study.promotion import PromotionPruner, promotion_of
 from hydra_async_sweeper.study.pruners import BestSharePruner, TopKAfterOneEpochPruner
 from hydra_async_sweeper.study.ranking import best_first, best_trial
@@ -42,6 +44,15 @@ class Naive:
             elif bests:
                 bests.append(bests[-1])
         return bests
+
+    def draws(self) -> tuple[int, int]:
+        """Return how many configurations the sampler drew, and how many of them have a value."""
+        drawn = {it.number for it in self.finished if "fixed_params" not in it.system_attrs}
+        for trial in self.finished:
+            if (continued := trial.user_attrs.get(PROMOTED, {}).get("trial")) in drawn:
+                drawn = {*drawn, trial.number} - {continued}
+        complete = [it for it in self.in_state("COMPLETE") if it.number in drawn and self.sign * it.value < math.inf]
+        return len(drawn), sum(all(excess <= 0 for excess in it.constraints.values()) for it in complete)
 
     def best_first(self) -> list[int]:
         front = {trial.number for trial in self.study.best_trials} if len(self.study.directions) > 1 else set()
@@ -162,6 +173,12 @@ def check(study: optuna.Study) -> None:
     bests = naive.bests()
     reason = Budget(n_trials=99, max_failure_rate=1, patience=2).reason_to_stop(study, math.inf)
     assert (reason is not None) is (len(bests) > 2 and bests[-1] == bests[-3])
+    draws, again = state_of(study).index(Draws, study.direction.name), Draws(study.direction.name)
+    for trial in naive.trials:
+        again.update(trial)
+    assert (draws.num_drawn, draws.num_complete) == naive.draws()
+    if draws.num_drawn > 0:
+        assert draws.expected_gain(1) == again.expected_gain(1)
     check_pruners(study, naive)
 
 

@@ -33,6 +33,7 @@ def test_where_it_does_not_pay_every_trial_is_complete(changes, num_objectives):
 
 def test_of_many_trials_the_best_third_continues():
     assert section_of(OPTIONS, 1) == AUTO
+    assert section_of({**OPTIONS, "stop_when": {"gain": 0.002, "trials": 10}}, 1) == AUTO
     assert isinstance(pruner(AUTO, 1), AutoPruner)
 
 

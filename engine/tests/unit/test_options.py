@@ -4,6 +4,7 @@ import sys
 import pytest
 from hydra_async_sweeper import options, sweeper
 from hydra_async_sweeper.errors import SweepError
+from hydra_async_sweeper.study.expected_gain import StopWhen
 
 DEFAULTS = {
     "n_trials": 20, "n_jobs": None, "max_failure_rate": 0.5, "timeout": None, "patience": None, "lease_seconds": 60.0,
@@ -40,6 +41,43 @@ def test_what_is_in_range_is_accepted(changes):
 def test_what_is_out_of_range_is_refused_by_its_key(name, value, accepted):
     with pytest.raises(SweepError, match=re.escape(f"hydra.sweeper.{name}={value}: {accepted} is accepted")):
         options.check_options({**DEFAULTS, name: value})
+
+
+def test_the_rule_of_stop_when():
+    assert options.stop_when(None, 2) is None
+    assert options.stop_when({"gain": 1, "trials": 10}, 1) == StopWhen(1.0, 10)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (0.1, "hydra.sweeper.stop_when=0.1: null, or both numbers, such as {gain: 0.002, trials: 10}, is accepted"),
+        ({"gain": 0.1}, "hydra.sweeper.stop_when={gain: 0.1}: null, or both numbers, such as"),
+        ({}, "hydra.sweeper.stop_when={}: null, or both numbers, such as"),
+        ([{"gain": 0.1, "trials": 4}], "such as {gain: 0.002, trials: 10}, is accepted"),
+        (
+            {"gain": -1, "trials": 4},
+            "hydra.sweeper.stop_when.gain=-1: a number above 0, in the objective's own unit, is",
+        ),
+        ({"gain": 0, "trials": 4}, "hydra.sweeper.stop_when.gain=0: a number above 0"),
+        ({"gain": float("nan"), "trials": 4}, "hydra.sweeper.stop_when.gain=nan: a number above 0"),
+        ({"gain": float("inf"), "trials": 4}, "hydra.sweeper.stop_when.gain=inf: a number above 0"),
+        ({"gain": "much", "trials": 4}, "hydra.sweeper.stop_when.gain=much: a number above 0"),
+        ({"gain": True, "trials": 4}, "hydra.sweeper.stop_when.gain=True: a number above 0"),
+        ({"gain": 0.1, "trials": 0}, "hydra.sweeper.stop_when.trials=0: a whole number of at least 1 is accepted"),
+        ({"gain": 0.1, "trials": 2.5}, "hydra.sweeper.stop_when.trials=2.5: a whole number of at least 1"),
+        ({"gain": 0.1, "trials": None}, "hydra.sweeper.stop_when.trials=None: a whole number of at least 1"),
+        ({"gain": 0.1, "trials": 4, "trails": 4}, "unknown key hydra.sweeper.stop_when.trails; did you mean trials?"),
+    ],
+)
+def test_another_stop_when_is_refused_by_its_key(value, message):
+    with pytest.raises(SweepError, match=re.escape(message)):
+        options.stop_when(value, 1)
+
+
+def test_stop_when_is_refused_with_several_objectives():
+    with pytest.raises(SweepError, match=re.escape("stop_when={gain: 0.1, trials: 4}: null is accepted with 2 objectives,")):
+        options.stop_when({"gain": 0.1, "trials": 4}, 2)
 
 
 def test_windows_is_refused_in_one_line(monkeypatch):

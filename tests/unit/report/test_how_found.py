@@ -66,6 +66,14 @@ def test_what_is_known_is_said():
     }
 
 
+def test_the_budget_names_the_rule_that_may_end_a_sweep_earlier():
+    options = {**SEARCH.options, "stop_when": {"gain": 0.002, "trials": 10}}
+    assert facts(replace(STUDY, searches=(replace(SEARCH, options=options),)))["Budget"] == (
+        "4 trials that end complete or pruned, fewer where the next 10 trials promised a gain below 0.002; "
+        "a whole training takes 3 epochs"
+    )
+
+
 def test_what_an_older_study_lacks_is_said_and_not_guessed():
     older = replace(
         STUDY, config={}, images={}, searches=(), trials=tuple(replace(it, attempts=(), seconds=None) for it in STUDY.trials)
