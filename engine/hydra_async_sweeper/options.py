@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from hydra_async_sweeper.errors import SweepError
-from hydra_async_sweeper.readable import unknown_key
+from hydra_async_sweeper.readable import counted, unknown_key
 from hydra_async_sweeper.study.expected_gain import StopWhen
 from hydra_async_sweeper.workers.trial_files import CHOICES
 
@@ -56,7 +56,8 @@ def stop_when(value: Any, num_objectives: int) -> StopWhen | None:
     key = "hydra.sweeper.stop_when"
     shown = f"{{{', '.join(f'{name}: {it}' for name, it in value.items())}}}" if isinstance(value, Mapping) else value
     if num_objectives > 1:
-        raise SweepError(f"{key}={shown}: null is accepted with {num_objectives} objectives, which have no single best value")
+        several = counted(num_objectives, "objective")
+        raise SweepError(f"{key}={shown}: null is accepted with {several}, which have no single best value")
     if not isinstance(value, Mapping) or not _STOP_WHEN.keys() <= value.keys():
         raise SweepError(f"{key}={shown}: null, or both numbers, such as {{gain: 0.002, trials: 10}}, is accepted")
     for name, number in value.items():

@@ -57,7 +57,7 @@ class StopWhen:
         expected = draws.expected_gain(self.trials)
         if expected >= self.gain:
             return None
-        trials = "trial is" if self.trials == 1 else f"{self.trials:,} trials are"
+        trials = "trial is" if self.trials == 1 else f"{counted(self.trials, 'trial')} are"
         limit = f"hydra.sweeper.stop_when.gain={self.gain:g}"
         found = f"estimated from {counted(draws.num_drawn, 'configuration')} that the sampler drew"
         return f"the next {trials} expected to gain {_below(expected, self.gain)}, less than {limit} ({found})"
