@@ -46,6 +46,9 @@ KINDS = {
     "an epoch of a quarter of the images": ("epochs=1", "data.num_train=750"),
 }
 
+# Configurations, below which a correlation says nothing.
+_FEWEST = 5
+
 Training = tuple[str, *tuple[str, ...]]  # kind, then the values of `SPACE`
 Results = dict[Training, tuple[float, float]]  # validation accuracy after the last epoch, processor seconds
 
@@ -101,6 +104,8 @@ def compared(results: Results) -> list[str]:
     """Return the lines of the comparison, over the configurations that have been trained in all ways."""
     points = [point for kind, *point in trainings() if kind == WHOLE]
     points = [point for point in points if all((kind, *point) in results for kind in KINDS)]
+    if len(points) < _FEWEST:
+        return [f"{len(points)} configurations are too few to compare"]
     of_kind = {kind: np.array([results[kind, *point] for point in points]) for kind in KINDS}
     whole, costs = of_kind[WHOLE].T
     lines = [f"{len(points)} configurations", f"{'':38} {'correlation':>22} {'best in 3':>10} {'cost':>6}"]
