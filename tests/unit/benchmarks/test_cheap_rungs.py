@@ -12,6 +12,7 @@ def test_a_rung_that_orders_the_ends_has_a_correlation_of_one_and_its_share_of_t
     assert lines["an epoch"][0] == "-1.00"
     assert lines["an epoch"][-1] == "0.500"
     assert lines["two epochs at half the sides"][0] == "1.00"
+    assert "+2.00 (+2.00 to +2.00)" in " ".join(lines["two epochs at half the sides"])
     assert lines["two epochs at half the sides"][-1] == "1.000"
     assert float(lines["an epoch"][-2]) == 0
 
