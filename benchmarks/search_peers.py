@@ -67,6 +67,7 @@ def main() -> None:
     for family in arguments.families:
         tasks, num_seeds = FAMILIES[family]
         num_seeds = arguments.seeds or num_seeds
+        task = functools.cache(tasks.task)
         for num_workers in arguments.workers:
             known = table.setdefault(f"{family}, {num_workers} workers, {num_seeds} seeds", {})
             for name in tried:
@@ -74,8 +75,8 @@ def main() -> None:
                     began = time.perf_counter()
                     try:
                         known[name] = [
-                            [replay(searches[name], tasks.task(task), seed, num_workers) for seed in range(num_seeds)]
-                            for task in tasks.names()
+                            [replay(searches[name], task(it), seed, num_workers) for seed in range(num_seeds)]
+                            for it in tasks.names()
                         ]
                     except RuntimeError as error:
                         print(f"{name}: {error}", flush=True)
@@ -98,7 +99,6 @@ def _ours() -> dict[str, Trials]:
     plain = methods.of_plain_tasks()
     chosen = {name: plain[name] for name in (BASELINE, "random", OURS)}
     chosen[f"{OURS}, resumes"] = dataclasses.replace(plain[OURS], resumes=True)
-    chosen[f"{OURS}, resumes, steps annotated"] = dataclasses.replace(plain[OURS], resumes=True, annotates=True)
     return {name: method.trials for name, method in chosen.items()}
 
 
