@@ -19,6 +19,9 @@ from densenet_sweep.results.formatting import duration
 if TYPE_CHECKING:
     from hydra_async_sweeper.application import Forecast
 
+# Options of `hydra.sweeper` that may end a sweep before `n_trials`.
+_MAY_END_EARLIER = ("timeout", "target", "patience", "stop_when")
+
 # Classes of pictures that nobody has read yet; they hardly change the time.
 _CLASSES = 10
 
@@ -45,7 +48,8 @@ class ForeseeSweep(Callback):
         begun = _num_finished(config, study_name, Path(sweep_dir))
         left = max(0, n_trials - begun)
         finished = f", {begun} of them finished" if begun else ""
-        _print([f"study {study_name}: {counted(n_trials, 'trial')}{finished}"])
+        most = "at most " if any(config.hydra.sweeper.get(name) is not None for name in _MAY_END_EARLIER) else ""
+        _print([f"study {study_name}: {most}{counted(n_trials, 'trial')}{finished}"])
         if not left:
             return
         runs = [_Example(it, num_workers) for it in examples]

@@ -138,6 +138,8 @@ def test_a_dry_run_foresees_a_sweep_and_writes_nothing(command, tmp_path, monkey
         command(*sweep, "rungs=[1]", f"rung_scale={scale}", "epochs=4", "hydra.sweeper.n_trials=9", "hydra.sweeper.enqueue=[]")
         for scale in (1, 0.5)
     )
+    ended = command(*sweep, "hydra/sweeper/pruner=none", "hydra.sweeper.stop_when={gain: 0.1, trials: 2}")
+    assert "study growth_depth_lr-digits: at most 24 trials" in ended.out, ended.err
     # Three trials train 4 epochs of 2 seconds; the rungs before them cost as much as an epoch each, or as a quarter.
     assert "in all    about 18 seconds with 2 workers" in whole.out, whole.out
     assert "in all    about 14 seconds with 2 workers" in half.out, half.out
