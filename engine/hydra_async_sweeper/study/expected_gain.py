@@ -14,7 +14,7 @@ The draws of a sampler that learns become better, which a mean over all orders h
 the last m, 2m, 4m, ... draws and all of them; with k = m it is what the last m did gain.
 
 It is too low where it ends a sweep, as it ends one where it happens to be low: on LCBench's development tasks and ifbo's prior
-the next ten trials gained 0.7 to 1.7 times the stated gain on average with random search or the default pruner, and 2.4 to 3.2
+the next ten trials gained 0.5 to 1.7 times the stated gain on average with random search or the default pruner, and 2.0 to 2.3
 times with TPE alone, which improves for longer (benchmarks/search_stop.py, benchmarks/LOG.md).
 """
 
