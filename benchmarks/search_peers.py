@@ -4,7 +4,7 @@
     python3.11 -m venv build/syne && build/syne/bin/pip install syne-tune==0.16.0
     python3.11 -m venv build/syne14 && build/syne14/bin/pip install 'syne-tune[gpsearchers]==0.14.2'
     make build/ifbo
-    python benchmarks/search_peers.py [--families lcbench ifbo] [--workers 1] [--methods ...] [--table FILE]
+    python benchmarks/search_peers.py [--families lcbench ifbo] [--workers 1] [--tasks N] [--methods ...] [--table FILE]
 
 Each package runs in its own environment and process, and decides alone what is tried, and after which step a trial stops or
 pauses. Its schedulers have their default arguments, and the number of steps of a training; ours is what a sweep has that names
@@ -55,9 +55,10 @@ def main() -> None:
     parser.add_argument("--families", nargs="+", choices=list(FAMILIES), default=list(FAMILIES))
     parser.add_argument("--workers", type=int, nargs="+", default=[1])
     parser.add_argument("--seeds", type=int, help="of a task, in place of the family's own number")
+    parser.add_argument("--tasks", type=int, help="of a family: the first so many")
     parser.add_argument("--methods", nargs="+", help="of those that are tried; the baseline is always run")
     parser.add_argument("--folder", type=Path, default=Path("build"), help="of the environments")
-    parser.add_argument("--table", type=Path, help="JSON file of regrets, by family, workers, seeds and method")
+    parser.add_argument("--table", type=Path, help="JSON file of regrets, by family, tasks, workers, seeds and method")
     arguments = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     searches = _ours() | _of_others(arguments.folder)
@@ -67,16 +68,15 @@ def main() -> None:
     for family in arguments.families:
         tasks, num_seeds = FAMILIES[family]
         num_seeds = arguments.seeds or num_seeds
-        task = functools.cache(tasks.task)
+        names, task = tasks.names()[: arguments.tasks], functools.cache(tasks.task)
         for num_workers in arguments.workers:
-            known = table.setdefault(f"{family}, {num_workers} workers, {num_seeds} seeds", {})
+            known = table.setdefault(f"{family}, {len(names)} tasks, {num_workers} workers, {num_seeds} seeds", {})
             for name in tried:
                 if name not in known:
                     began = time.perf_counter()
                     try:
                         known[name] = [
-                            [replay(searches[name], task(it), seed, num_workers) for seed in range(num_seeds)]
-                            for it in tasks.names()
+                            [replay(searches[name], task(it), seed, num_workers) for seed in range(num_seeds)] for it in names
                         ]
                     except RuntimeError as error:
                         print(f"{name}: {error}", flush=True)
@@ -84,7 +84,7 @@ def main() -> None:
                     print(f"{name}: {time.perf_counter() - began:.0f} s", flush=True)
                 if arguments.table:
                     arguments.table.write_text(json.dumps(table))
-            print(f"\n{family}: {len(tasks.names())} tasks, {num_seeds} seeds each, {num_workers} workers")
+            print(f"\n{family}: {len(names)} tasks, {num_seeds} seeds each, {num_workers} workers")
             _print_table({name: np.array(known[name]) for name in tried if name in known})
 
 
