@@ -105,7 +105,7 @@ class NetworkTraining:
             return progress.of_epoch(shown, batches.num_batches, index, num_epochs, self.note)
 
         return fit(
-            self.steps if scale == 1 else self.network,
+            self.steps if scale == 1 else self.network,  # what is compiled is compiled for one size
             self.optimizer,
             self.make_schedule(),
             train_batches=of_epoch,
