@@ -15,20 +15,14 @@ Each training is a line of --table; what is there is not trained again.
 import argparse
 import csv
 import itertools
-import logging
 import multiprocessing
 import random
-import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
-import torch
 from scipy.stats import spearmanr
-
-from densenet_sweep.config import composition
-from densenet_sweep.run.recording import Job
-from densenet_sweep.run.train import train
+from timed_training import accuracy_and_seconds
 
 TABLE = Path(__file__).with_name("cheap_rungs.csv")
 COMMON = ("data=fashion_mnist", "architecture=densenet_bc", "optimizer=muon", "tracking=none")
@@ -89,16 +83,9 @@ def record(task: tuple[Training, float]) -> tuple[Training, tuple[float, float] 
     training, until = task
     if time.monotonic() > until:
         return training, None
-    torch.set_num_threads(1)
-    logging.getLogger("densenet_sweep").setLevel(logging.WARNING)
     kind, *point = training
     overrides = [*COMMON, *KINDS[kind], *(f"{key}={value}" for key, value in zip(SPACE, point, strict=True))]
-    config = composition.typed(composition.compose(overrides))
-    before = time.process_time()
-    with tempfile.TemporaryDirectory() as folder:
-        accuracy = train(config, Job(Path(folder), choices={}, overrides=overrides))
-    assert isinstance(accuracy, float)
-    return training, (round(accuracy, 5), round(time.process_time() - before, 2))
+    return training, accuracy_and_seconds(overrides)
 
 
 def compared(results: Results) -> list[str]:

@@ -12,22 +12,19 @@ Each training is a line of --table; what is there is not trained again.
 
 import argparse
 import csv
-import logging
 import multiprocessing
 import statistics
-import tempfile
 import time
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
+from timed_training import accuracy_and_seconds
 
 from densenet_sweep.architectures.description import describe
 from densenet_sweep.config import composition
 from densenet_sweep.drawing import png, theme
 from densenet_sweep.drawing.scene import Axis, Line, Mark, Panel, Picture, Points, Symbol
-from densenet_sweep.run.recording import Job
-from densenet_sweep.run.train import build_network, train
+from densenet_sweep.run.train import build_network
 
 COMMON = ("data=fashion_mnist_14px", "data.num_train=6000", "epochs=8", "optimizer=muon", "tracking=none")
 LEARNING_RATES = ("0.06", "0.15")
@@ -137,15 +134,8 @@ def record(task: tuple[Training, float]) -> tuple[Training, tuple[float, float] 
     training, until = task
     if time.monotonic() > until:
         return training, None
-    torch.set_num_threads(1)
-    logging.getLogger("densenet_sweep").setLevel(logging.WARNING)
     overrides = [*COMMON, *training.network.overrides, f"optimizer.lr={training.lr}", f"seed={training.seed}"]
-    config = composition.typed(composition.compose(overrides))
-    before = time.process_time()
-    with tempfile.TemporaryDirectory() as folder:
-        accuracy = train(config, Job(Path(folder), choices={}, overrides=overrides))
-    assert isinstance(accuracy, float)
-    return training, (round(accuracy, 5), round(time.process_time() - before, 2))
+    return training, accuracy_and_seconds(overrides)
 
 
 def measured(results: Results) -> dict[Network, Size]:
