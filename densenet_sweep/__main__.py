@@ -24,6 +24,7 @@ from densenet_sweep.commands.arguments import with_home
 from densenet_sweep.config import composition, errors, runnable, versions
 from densenet_sweep.config.hydra_private import allowed_in_hydra, hide_private_options, started
 from densenet_sweep.run import own_folder
+from densenet_sweep.run.quick_end import end_quickly
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -56,6 +57,7 @@ def main() -> None:
     # Hydra prints errors itself unless HYDRA_FULL_ERROR is set; a traceback is shown only if the user has set it.
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"
+    end_quickly()
     # SIGTERM (from a scheduler or a closed session) is handled like Ctrl-C, and leaves the same consistent state.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -119,6 +121,7 @@ def _train(job: DictConfig, *, final: bool) -> float | tuple[float, ...]:
 
     if runtime.mode is not RunMode.RUN:
         if current_trial().number is not None:
+            end_quickly()  # in a worker's process
             return train.train(composition.typed(job), described, find_model)
         own_folder.claim(described.output_dir)  # a plain grid's job
         try:

@@ -2,7 +2,7 @@
 
 torchvision downloads and checks the files. This module finds them, says what to do when they are missing, and decodes them once
 for all processes (see `cache.load_or_decode`; plain idx files need no decoding). A test file is opened only when `load_test` is
-called.
+called, and torchvision, whose import takes as long as PyTorch's, is imported only by what needs it.
 """
 
 import pickle
@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from torchvision import datasets
 
 from densenet_sweep.data import idx
 from densenet_sweep.data.cache import Decoded, Decoding, file_name, load_or_decode
@@ -27,6 +26,17 @@ from densenet_sweep.data.split import split
 FASHION_MNIST_SYSTEM_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 
 _DIGITS_TEST_FRACTION = 0.2
+
+# As torchvision names them, whose order is that of the labels.
+_CLOTHES = (
+    *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+    *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+)
+_DIGITS = (
+    *("0 - zero", "1 - one", "2 - two", "3 - three", "4 - four"),
+    *("5 - five", "6 - six", "7 - seven", "8 - eight", "9 - nine"),
+)
+_KUZUSHIJI = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
 
 Loaded = TypeVar("Loaded")
 
@@ -42,7 +52,8 @@ def fashion_mnist(root: str, *, download: bool) -> Source:
     """
     return _mnist_like(
         "fashion_mnist",
-        datasets.FashionMNIST,
+        "FashionMNIST",
+        _CLOTHES,
         root,
         download=download,
         further=FASHION_MNIST_SYSTEM_FOLDER,
@@ -52,28 +63,28 @@ def fashion_mnist(root: str, *, download: bool) -> Source:
 
 def mnist(root: str, *, download: bool) -> Source:
     """Return MNIST (LeCun et al., 1998): 60,000 + 10,000 grey digits of 28 px. Raises as `fashion_mnist`."""
-    return _mnist_like("mnist", datasets.MNIST, root, download=download)
+    return _mnist_like("mnist", "MNIST", _DIGITS, root, download=download)
 
 
 def kmnist(root: str, *, download: bool) -> Source:
     """Return Kuzushiji-MNIST (Clanuwat et al., 2018): 60,000 + 10,000 grey characters. Raises as `fashion_mnist`."""
-    return _mnist_like("kmnist", datasets.KMNIST, root, download=download)
+    return _mnist_like("kmnist", "KMNIST", _KUZUSHIJI, root, download=download)
 
 
 def cifar10(root: str, *, download: bool) -> Source:
     """Return CIFAR-10 (Krizhevsky, 2009): 50,000 + 10,000 colour images of 32 px. Raises as `fashion_mnist`."""
-    return _torchvision("cifar10", datasets.CIFAR10, root, download=download, which=({"train": True}, {"train": False}))
+    return _torchvision("cifar10", "CIFAR10", root, download=download, which=({"train": True}, {"train": False}))
 
 
 def cifar100(root: str, *, download: bool) -> Source:
     """Return CIFAR-100 (Krizhevsky, 2009): 50,000 + 10,000 colour images of 32 px. Raises as `fashion_mnist`."""
-    return _torchvision("cifar100", datasets.CIFAR100, root, download=download, which=({"train": True}, {"train": False}))
+    return _torchvision("cifar100", "CIFAR100", root, download=download, which=({"train": True}, {"train": False}))
 
 
 def svhn(root: str, *, download: bool) -> Source:
     """Return SVHN (Netzer et al., 2011): 73,257 + 26,032 colour digits of 32 px. Raises as `fashion_mnist`."""
     folder, which = str(Path(root) / "svhn"), ({"split": "train"}, {"split": "test"})
-    return _torchvision("svhn", datasets.SVHN, folder, download=download, which=which)
+    return _torchvision("svhn", "SVHN", folder, download=download, which=which)
 
 
 def digits(root: str, *, download: bool) -> Source:  # noqa: ARG001 - every source is called alike
@@ -92,17 +103,18 @@ def digits(root: str, *, download: bool) -> Source:  # noqa: ARG001 - every sour
 
 def _mnist_like(
     name: str,
-    dataset: type[Any],
+    dataset: str,
+    class_names: tuple[str, ...],
     root: str,
     *,
     download: bool,
     further: Path | None = None,
     package: str | None = None,
 ) -> Source:
-    """Return one of the MNIST family from the first folder that has all of its idx files."""
+    """Return one of the MNIST family from the first folder that has all of its idx files; `dataset` is torchvision's class."""
     train_names = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte")
     test_names = ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
-    folders = [Path(root) / dataset.__name__ / "raw", Path(root) / name.replace("_", "-"), Path(root)]
+    folders = [Path(root) / dataset / "raw", Path(root) / name.replace("_", "-"), Path(root)]
     folders += [further] if further is not None else []
 
     def found() -> list[dict[str, Path]]:
@@ -114,35 +126,34 @@ def _mnist_like(
         ]
 
     if not found():
-        _download(lambda: dataset(root, train=True, download=True), name, root, download=download, package=package)
+        _download(lambda: _class(dataset)(root, train=True, download=True), name, root, download=download, package=package)
     files = found()[0]
 
     def read(part: str, names: tuple[str, str]) -> Decoded:
         images_path, labels_path = files[names[0]], files[names[1]]
         if images_path.suffix != ".gz":
-            return Decoded(tuple(dataset.classes), idx.read_images(images_path, labels_path))
+            return Decoded(class_names, idx.read_images(images_path, labels_path))
         stats = [path.stat() for path in (images_path, labels_path)]
         cached = file_name(f"{name}-{part}", *((stat.st_size, stat.st_mtime_ns) for stat in stats))
-        return load_or_decode(
-            cached, Path(root), lambda: Decoding.of(dataset.classes, idx.read_images(images_path, labels_path))
-        )
+        return load_or_decode(cached, Path(root), lambda: Decoding.of(class_names, idx.read_images(images_path, labels_path)))
 
     train = read("train", train_names)
     return Source(train.class_names, train.images, HeldBack(lambda: read("test", test_names).images), train.remark)
 
 
 def _torchvision(
-    name: str, dataset: type[Any], root: str, *, download: bool, which: tuple[dict[str, Any], dict[str, Any]]
+    name: str, class_name: str, root: str, *, download: bool, which: tuple[dict[str, Any], dict[str, Any]]
 ) -> Source:
     """Return a data set that torchvision reads and checks against its checksums when it is decoded.
 
     Args:
         name: of the data set.
-        dataset: torchvision's class.
+        class_name: of torchvision's data set.
         root: the class's argument `root`.
         download: whether downloading is allowed.
         which: the class's arguments for the training images, and for the test images.
     """
+    dataset = _class(class_name)
 
     def load(arguments: dict[str, Any]) -> Decoding:
         try:
@@ -159,6 +170,13 @@ def _torchvision(
 
     train = read("train", which[0])
     return Source(train.class_names, train.images, HeldBack(lambda: read("test", which[1]).images), train.remark)
+
+
+def _class(name: str) -> type[Any]:
+    from torchvision import datasets
+
+    found: type[Any] = getattr(datasets, name)
+    return found
 
 
 def _as_images(dataset: Any) -> Images:

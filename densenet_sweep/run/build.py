@@ -22,6 +22,7 @@ from densenet_sweep.run.class_weights import class_weights
 from densenet_sweep.tracking.record import Record
 from densenet_sweep.training.losses import Loss
 from densenet_sweep.training.schedules import Schedule
+from densenet_sweep.training.torch_private import leave_compiler_out
 
 
 def network(config: ArchitectureConfig, trusted: Sequence[str]) -> nn.Module:
@@ -34,6 +35,7 @@ def optimizer(config: OptimizerConfig, network: nn.Module, trusted: Sequence[str
     """Return the optimizer of `config` over the weights of `network`."""
     arguments = asdict(config)
     del arguments["max_grad_norm"]  # belongs to the loop
+    leave_compiler_out()
     built: torch.optim.Optimizer = instantiate(arguments, network=network, **_allowed(trusted))
     return built
 

@@ -3,18 +3,18 @@
 from collections.abc import Iterable
 from typing import Any
 
-import torch
 from torch import nn
 
 from densenet_sweep.training.muon import Muon
+from densenet_sweep.training.torch_private import SGD, AdamW
 
 
 def sgd(
     network: nn.Module, *, lr: float, weight_decay: float, decay_norm_and_bias: bool, momentum: float, nesterov: bool
-) -> torch.optim.SGD:
+) -> SGD:
     """Return SGD with fused updates; the paper's is momentum 0.9 with Nesterov and weight decay 1e-4 on everything."""
     groups = parameter_groups(network, weight_decay=weight_decay, decay_norm_and_bias=decay_norm_and_bias)
-    return torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=nesterov, fused=True)
+    return SGD(groups, lr=lr, momentum=momentum, nesterov=nesterov, fused=True)
 
 
 def adamw(
@@ -25,10 +25,10 @@ def adamw(
     decay_norm_and_bias: bool,
     betas: tuple[float, float],
     eps: float,
-) -> torch.optim.AdamW:
+) -> AdamW:
     """Return AdamW with fused updates (Loshchilov and Hutter, ICLR 2019)."""
     groups = parameter_groups(network, weight_decay=weight_decay, decay_norm_and_bias=decay_norm_and_bias)
-    return torch.optim.AdamW(groups, lr=lr, betas=(betas[0], betas[1]), eps=eps, fused=True)
+    return AdamW(groups, lr=lr, betas=(betas[0], betas[1]), eps=eps, fused=True)
 
 
 def muon(

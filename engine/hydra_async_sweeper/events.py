@@ -7,6 +7,9 @@ Each event calls the method of that name on every callback in `hydra.callbacks` 
 - `on_dry_run(config, study_name, sweep_dir, examples, foresee, num_workers)`: after the checks of `hydra.sweeper.dry_run=true`,
   which ends there: `examples` are composed configs of possible trials, `foresee(n_trials=, num_steps=, rungs=)` returns a
   `hydra_async_sweeper.study.forecast.Forecast`, and `num_workers` is how many would run at a time. An exception refuses it;
+- `on_sweep_start(config)`: after all checks, while the study is about to be opened; the modules whose names it returns are
+  imported meanwhile by the workers of `hydra/launcher=local`, which start early for them. One that fails to import is left to
+  the first trial;
 - `on_study_open(config, study_name, sweep_dir, command)`: once per start, after all checks and before any worker;
   `command` is what was typed;
 - `on_trial_end(config, study_name, sweep_dir, number, state, reason, best)`: after each trial (`state` is complete, pruned or

@@ -21,7 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from hydra_async_sweeper import best_config
 from hydra_async_sweeper.best_report import report_best
 from hydra_async_sweeper.errors import SweepError
-from hydra_async_sweeper.events import consult, emit
+from hydra_async_sweeper.events import collect, consult, emit
 from hydra_async_sweeper.launchers import launching
 from hydra_async_sweeper.options import check_options, stop_when
 from hydra_async_sweeper.peer.options import translated
@@ -141,27 +141,30 @@ def sweep(
         )
 
     command = options["command"] or typed_command(config, sweep_dir)
-    with _leaving_nothing(sweep_dir):
-        defaults = conditions.defaults(space.parameters, space.fixed, look_up)
-        study = _opened(options, name, sweep_dir, definition, first, _reread_with(context, config), fit, defaults)
-        study_file.write(sweep_dir, study, storage=options["storage"], n_trials=options["n_trials"], command=command)
-        event_arguments = {"config": config, "study_name": study.study_name, "sweep_dir": str(sweep_dir)}
-        emit(context, "on_study_open", command=command, **event_arguments)
+    num_workers = min(options["n_trials"], launching.room(launcher, options["n_jobs"]))
+    with launching.early(launcher, num_workers, collect(context, "on_sweep_start", config=config)):
+        with _leaving_nothing(sweep_dir):
+            defaults = conditions.defaults(space.parameters, space.fixed, look_up)
+            study = _opened(options, name, sweep_dir, definition, first, _reread_with(context, config), fit, defaults)
+            study_file.write(sweep_dir, study, storage=options["storage"], n_trials=options["n_trials"], command=command)
+            event_arguments = {"config": config, "study_name": study.study_name, "sweep_dir": str(sweep_dir)}
+            emit(context, "on_study_open", command=command, **event_arguments)
 
-    settings = _settings(options, study.study_name, sweep_dir, base, ends)
-    worker = Worker(
-        task_function=task_function, context=context, config=config, space=space, settings=settings, script=script()
-    )
-    reason = settings.budget.reason_to_stop(study, settings.started)
-    try:
-        if reason is None:
-            reason = launching.launch(worker, config, options["n_jobs"], study)
-    except BaseException as error:
-        why = "interrupted" if isinstance(error, KeyboardInterrupt) else passwords.scrubbed(f"{type(error).__name__}: {error}")
-        emit(context, "on_study_end", reason=why, states=_states(study), best=best_first(study), **event_arguments)
-        if isinstance(error, KeyboardInterrupt):
-            log.warning("interrupted; continue with:\n  %s", command)
-        raise
+        settings = _settings(options, study.study_name, sweep_dir, base, ends)
+        worker = Worker(
+            task_function=task_function, context=context, config=config, space=space, settings=settings, script=script()
+        )
+        reason = settings.budget.reason_to_stop(study, settings.started)
+        try:
+            if reason is None:
+                reason = launching.launch(worker, config, launcher, options["n_jobs"], study)
+        except BaseException as error:
+            is_interrupted = isinstance(error, KeyboardInterrupt)
+            why = "interrupted" if is_interrupted else passwords.scrubbed(f"{type(error).__name__}: {error}")
+            emit(context, "on_study_end", reason=why, states=_states(study), best=best_first(study), **event_arguments)
+            if is_interrupted:
+                log.warning("interrupted; continue with:\n  %s", command)
+            raise
     log.info("the sweep has ended: %s", reason)
     result = report_best(study, context, composer, space, sweep_dir, options)
     emit(context, "on_study_end", reason=reason, states=_states(study), best=best_first(study), **event_arguments)

@@ -11,9 +11,12 @@ from rich.file_proxy import FileProxy
 _END_SECONDS = 1.0
 
 
-def streams() -> dict[str, Any]:
-    """Return the arguments of `subprocess.Popen` that pipe the child's output to `Relay` while a table is shown."""
-    is_shown = isinstance(sys.stdout, FileProxy)
+def streams(*, is_early: bool = False) -> dict[str, Any]:
+    """Return the arguments of `subprocess.Popen` that pipe the child's output to `Relay` while a table is shown.
+
+    A child that starts early may see a table later, if standard output is a terminal.
+    """
+    is_shown = isinstance(sys.stdout, FileProxy) or (is_early and sys.stdout is not None and sys.stdout.isatty())
     return {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} if is_shown else {}
 
 

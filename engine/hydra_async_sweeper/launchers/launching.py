@@ -2,9 +2,10 @@
 
 import copy
 import logging
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobStatus
@@ -28,11 +29,13 @@ log = logging.getLogger("hydra_async_sweeper")
 # other ways; in all other cases into files.
 _PRINT_HERE = ("hydra._internal.core_plugins.basic_launcher", "hydra_plugins.hydra_async_sweeper")
 _RELAYED = ("hydra_plugins.hydra_joblib_launcher",)
+# The method of a launcher that starts processes before their jobs are known.
+_EARLY = "waiting"
 _SLURM = "hydra_plugins.hydra_submitit_launcher.submitit_launcher.SlurmLauncher"
 
 
-def launch(worker: Worker, config: DictConfig, n_jobs: int | None, study: "optuna.Study") -> str:
-    """Launch as many workers as there is room for and return why they stopped.
+def launch(worker: Worker, config: DictConfig, launcher: "Launcher", n_jobs: int | None, study: "optuna.Study") -> str:
+    """Launch as many workers as `launcher` has room for and return why they stopped.
 
     A launcher that raises (Slurm lost a job, Ray a node) may have lost one worker or all: the others' trials continue and
     count, and new workers are launched as long as trials still end.
@@ -45,7 +48,7 @@ def launch(worker: Worker, config: DictConfig, n_jobs: int | None, study: "optun
     while True:
         before = _num_ended(study)
         try:
-            return _launch_once(worker, config, n_jobs)
+            return _launch_once(worker, config, launcher, n_jobs)
         except SweepEnded as ended:
             log.warning("not waiting any longer for workers that were lost or have nothing left to do")
             return str(ended)
@@ -60,14 +63,20 @@ def launch(worker: Worker, config: DictConfig, n_jobs: int | None, study: "optun
             log.warning("workers were lost (%s); launching new ones", _first_line(error))
 
 
-def _launch_once(worker: Worker, config: DictConfig, n_jobs: int | None) -> str:
+def _launch_once(worker: Worker, config: DictConfig, launcher: "Launcher", n_jobs: int | None) -> str:
     settings = worker.settings
     # To the application's callbacks a job is a trial, whose worker calls them; the launcher's jobs are workers.
     quiet = copy.copy(worker.context.callbacks)
     quiet.callbacks = []
-    launcher = Plugins.instance().instantiate_launcher(
-        hydra_context=replace(worker.context, callbacks=quiet), task_function=worker, config=adapted(config)
-    )
+    given: dict[str, Any] = {
+        "hydra_context": replace(worker.context, callbacks=quiet),
+        "task_function": worker,
+        "config": adapted(config),
+    }
+    if hasattr(launcher, _EARLY):
+        launcher.setup(**given)
+    else:
+        launcher = Plugins.instance().instantiate_launcher(**given)
     count = min(room(launcher, n_jobs), settings.budget.n_trials)
     overrides = [[*worker.space.fixed, f"hydra.sweep.subdir=.workers/{index}"] for index in range(count)]
     module = type(launcher).__module__
@@ -97,6 +106,14 @@ def _launch_once(worker: Worker, config: DictConfig, n_jobs: int | None) -> str:
     for failure in failures:  # the others have done its share
         log.warning("a worker ended early: %s", _first_line(returned_by(failure)))
     return next(str(returned.return_value) for returned in returns if returned.status is JobStatus.COMPLETED)
+
+
+@contextmanager
+def early(launcher: "Launcher", num_workers: int, modules: Sequence[str]) -> Iterator[None]:
+    """Let the first workers start inside the context, where the launcher can: they import `modules` until it launches them."""
+    waiting = getattr(launcher, _EARLY, None)
+    with nullcontext() if waiting is None or not modules else waiting(num_workers, modules):
+        yield
 
 
 def room(launcher: "Launcher", n_jobs: int | None) -> int:

@@ -9,7 +9,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections import deque
@@ -20,7 +19,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import cloudpickle
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext, TaskFunction
@@ -28,7 +26,8 @@ from omegaconf import DictConfig
 
 from hydra_async_sweeper.control_groups import num_cores
 from hydra_async_sweeper.errors import SweepError
-from hydra_async_sweeper.launchers.child_output import Relay, streams
+from hydra_async_sweeper.launchers import child
+from hydra_async_sweeper.launchers.child import Child
 from hydra_async_sweeper.options import MOST_WORKERS
 from hydra_async_sweeper.script import Script, script
 from hydra_async_sweeper.workers import trial_clock
@@ -69,12 +68,14 @@ class Job:
 
 @dataclass
 class _Running:
-    process: subprocess.Popen[bytes]
+    child: Child
     index: int
-    slot: Slot
-    result: Path
+    slot: int
     num_deaths: int
-    relay: Relay
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        return self.child.process
 
 
 @dataclass
@@ -85,6 +86,7 @@ class _Launch:
     slots: list[Slot]
     max_restarts: int
     folder: Path
+    early: list[Child]  # one each for the first slots
     pending: deque[tuple[int, int]] = field(default_factory=deque)
     running: list[_Running] = field(default_factory=list)
     returns: dict[int, JobReturn] = field(default_factory=dict)
@@ -92,7 +94,7 @@ class _Launch:
 
     def run(self) -> list[JobReturn]:
         self.pending.extend((index, 0) for index in range(len(self.jobs)))
-        free = deque(self.slots)
+        free = deque(range(len(self.slots)))
         before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             while self.running or (self.pending and not self.is_interrupted):
@@ -117,16 +119,13 @@ class _Launch:
         for job in self.running:
             worker = self.jobs[job.index].task_function
             limit = worker.settings.trial_timeout if isinstance(worker, Worker) else None
-            seconds = None if limit is None else trial_clock.seconds_running(self._clock(job.index))
+            seconds = None if limit is None else trial_clock.seconds_running(job.child.clock)
             if isinstance(worker, Worker) and limit is not None and seconds is not None and seconds > limit + _OVERTIME_SECONDS:
                 with suppress(Exception):  # the storage is away; then it died, as far as the study shows
                     mark_overtime(worker.settings.open_study(), job.process.pid, limit)
                 with suppress(ProcessLookupError):
                     os.killpg(job.process.pid, signal.SIGKILL)  # with what the task has started
                 job.process.wait()
-
-    def _clock(self, index: int) -> Path:
-        return self.folder / f"{index}.trial"
 
     def _end_now(self) -> None:
         """End the running jobs: by a second Ctrl-C, on which a worker puts its trial back into the queue, then by SIGKILL."""
@@ -139,30 +138,21 @@ class _Launch:
                 job.process.wait(max(0.0, deadline - time.monotonic()))
             job.process.kill()
             job.process.wait()
-            job.relay.finish()
+            job.child.relay.finish()
 
-    def _start(self, slot: Slot, index: int, num_deaths: int) -> _Running:
-        payload, result = self.folder / f"{index}.job", self.folder / f"{index}.{num_deaths}.return"
-        self._clock(index).unlink(missing_ok=True)
-        # What the job names is imported from where the application finds it, such as beside its script.
-        payload.write_bytes(cloudpickle.dumps(sys.path) + cloudpickle.dumps(self.jobs[index]))
-        process = subprocess.Popen(
-            [sys.executable, "-m", "hydra_async_sweeper.launchers.local_process", str(payload), str(result), str(os.getpid())],
-            env={
-                **os.environ,
-                **slot.environment,
-                "PYTHONUNBUFFERED": "1",
-                trial_clock.VARIABLE: str(self._clock(index)),
-            },
-            **streams(),
-            start_new_session=True,  # the terminal's Ctrl-C reaches the parent alone, which passes it on once
-        )
-        return _Running(process, index, slot, result, num_deaths, Relay(process))
+    def _start(self, slot: int, index: int, num_deaths: int) -> _Running:
+        if slot == index and num_deaths == 0 and self.early:
+            started = self.early.pop(0)
+        else:
+            started = child.start(self.folder / f"{index}-{num_deaths}", self.slots[slot].environment)
+        started.give(self.jobs[index])
+        return _Running(started, index, slot, num_deaths)
 
     def _collect(self, ended: _Running) -> None:
-        ended.relay.finish()
-        if ended.result.exists():
-            self.returns[ended.index] = cloudpickle.loads(ended.result.read_bytes())
+        ended.child.relay.finish()
+        returned = ended.child.returned()
+        if returned is not None:
+            self.returns[ended.index] = returned
         elif self.is_interrupted:
             return
         elif isinstance(self.jobs[ended.index].task_function, Worker) and ended.num_deaths < self.max_restarts:
@@ -191,8 +181,11 @@ def launch(
     initial_job_idx: int,
     slots: list[Slot],
     max_restarts: int,
+    early: list[Child],
 ) -> list[JobReturn]:
     """Run one job for each of `job_overrides`, as many at once as there are `slots`, and return what they returned, in order.
+
+    Processes that were started `early`, one each for the first slots, run the first jobs.
 
     Raises:
         KeyboardInterrupt: the user stopped; the jobs have ended.
@@ -204,7 +197,20 @@ def launch(
         for index, overrides in enumerate(job_overrides)
     ]
     with own_folder() as folder:
-        return _Launch(jobs, slots, max_restarts, folder).run()
+        return _Launch(jobs, slots, max_restarts, folder, early).run()
+
+
+@contextmanager
+def waiting(slots: Sequence[Slot], modules: Sequence[str], early: list[Child]) -> Iterator[None]:
+    """Add to `early` a process for each slot, which imports `modules` and waits for its job; end the ones left at the exit."""
+    with own_folder() as folder:
+        try:
+            for index, slot in enumerate(slots):
+                early.append(child.start(folder / str(index), slot.environment, modules))
+            yield
+        finally:
+            while early:
+                early.pop().end()
 
 
 @contextmanager

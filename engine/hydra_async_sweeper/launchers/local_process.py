@@ -1,13 +1,14 @@
-"""One job of the local launcher, a process of its own: `python -m ...launchers.local_process JOB RETURN LAUNCHER`."""
+"""One job of the local launcher, a process of its own: `python -m ...launchers.local_process STEM LAUNCHER`; see `child`."""
 
 import contextlib
+import importlib
 import os
 import signal
 import sys
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cloudpickle
 from hydra.core.singleton import Singleton
@@ -15,6 +16,7 @@ from hydra.core.utils import JobReturn, run_job, setup_globals
 from omegaconf import open_dict, read_write
 
 from hydra_async_sweeper.hydra_private import failed, returned_by
+from hydra_async_sweeper.launchers.child import write
 
 if TYPE_CHECKING:
     from hydra_async_sweeper.launchers.local_launcher import Job
@@ -22,24 +24,33 @@ if TYPE_CHECKING:
 # How often a worker checks that its launcher is alive.
 _LOOK_SECONDS = 0.5
 
+# How often it looks for its job.
+_WAITING_SECONDS = 0.02
+
 
 def main() -> None:
-    """Run the job in the file JOB for process LAUNCHER and write Hydra's `JobReturn` to the file RETURN."""
-    payload, result = map(Path, sys.argv[1:3])
-    _end_with(launcher=int(sys.argv[3]))
-    with payload.open("rb") as file:
-        sys.path[:] = cloudpickle.load(file)
-        job = cloudpickle.load(file)
-    returned = _run(job)
+    """Run the job in STEM.job, which may come later, for process LAUNCHER, and write Hydra's `JobReturn` to STEM.return."""
+    stem = Path(sys.argv[1])
+    _end_with(launcher=int(sys.argv[2]))
+    sys.path[:], modules = _read(stem.with_suffix(".begin"))
+    for module in modules:
+        with contextlib.suppress(Exception):
+            importlib.import_module(module)
+    payload, result = stem.with_suffix(".job"), stem.with_suffix(".return")
+    while not payload.exists():
+        time.sleep(_WAITING_SECONDS)
+    returned = _run(_read(payload))
     try:
-        content = cloudpickle.dumps(returned)
+        write(result, returned)
     except Exception:  # the error cannot be pickled; its text can
         value = returned_by(returned)
         returned.return_value = RuntimeError(f"{type(value).__name__}: {value}")
-        content = cloudpickle.dumps(returned)
-    part = result.with_suffix(".part")
-    part.write_bytes(content)
-    part.replace(result)
+        write(result, returned)
+
+
+def _read(path: Path) -> Any:
+    with path.open("rb") as file:
+        return cloudpickle.load(file)
 
 
 def _run(job: "Job") -> JobReturn:

@@ -22,11 +22,18 @@ class LocalLauncher(Launcher):
 
         self._slots = slots(num_workers=num_workers, workers_per_gpu=workers_per_gpu)
         self._max_restarts = max_restarts
+        self._early: list[Any] = []
 
     @property
     def num_slots(self) -> int:
         """How many jobs run at once; a sweep launches as many workers."""
         return len(self._slots)
+
+    def waiting(self, num_jobs: int, modules: Sequence[str]) -> Any:
+        """Return a context in which the processes of the first jobs import `modules`, and then wait for `launch`."""
+        from hydra_async_sweeper.launchers.local_launcher import waiting
+
+        return waiting(self._slots[:num_jobs], modules, self._early)
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Keep what Hydra hands over."""
@@ -41,6 +48,7 @@ class LocalLauncher(Launcher):
             initial_job_idx=initial_job_idx,
             slots=self._slots,
             max_restarts=self._max_restarts,
+            early=self._early,
             **self._given,
         )
 

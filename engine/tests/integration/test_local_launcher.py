@@ -44,6 +44,26 @@ def test_a_sweep_runs_on_several_workers(toy):
     assert len({line[0] for line in toy.ran()}) == len(toy.ran()) == 8
 
 
+EARLY = """
+from hydra.experimental.callback import Callback
+
+class Early(Callback):
+    def on_sweep_start(self, config):
+        return ["noting", "not_there"]
+"""
+
+
+def test_workers_start_early_for_what_the_application_names(toy):
+    (toy.folder / "early.py").write_text(EARLY)
+    (toy.folder / "noting.py").write_text("import os\nopen('early_pids', 'a').write(f'{os.getpid()}\\n')\n")
+    named = "+hydra.callbacks.early._target_=early.Early"
+    code, output = toy.run(LOCAL, named, "hydra.launcher.num_workers=2", "seconds=0.05", "hydra.sweeper.n_trials=6")
+    assert code == 0, output
+    pids = {trial.user_attrs["lease"]["pid"] for trial in toy.study().trials if "lease" in trial.user_attrs}
+    assert pids <= set(map(int, (toy.folder / "early_pids").read_text().split()))
+    assert len(toy.ran()) == 6
+
+
 PLAIN = """
 {x: 1, steps: 2, rungs: [], seconds: 0, fail_above: null, exit_above: null, die_at: null, returns: null, model: {width: 1}}
 """

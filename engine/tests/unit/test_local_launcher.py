@@ -2,10 +2,11 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 
 import pytest
 from hydra_async_sweeper.errors import SweepError
-from hydra_async_sweeper.launchers import local_launcher
+from hydra_async_sweeper.launchers import child, local_launcher
 from hydra_async_sweeper.workers.process_identity import machine, process_start
 
 
@@ -83,12 +84,27 @@ def test_a_start_removes_the_folders_of_launchers_that_were_killed_and_no_others
 
 
 def test_a_worker_whose_launcher_died_before_it_had_started_ends_whoever_inherited_it(tmp_path):
-    command = [
-        sys.executable,
-        "-m",
-        "hydra_async_sweeper.launchers.local_process",
-        str(tmp_path / "job"),
-        str(tmp_path / "return"),
-    ]
+    command = [sys.executable, "-m", "hydra_async_sweeper.launchers.local_process", str(tmp_path / "0")]
     ended = subprocess.run([*command, str(os.getppid())], capture_output=True, text=True, timeout=60, check=False)
     assert (ended.returncode, ended.stderr.strip()) == (1, "the launcher has gone")
+
+
+def test_a_process_that_starts_early_imports_what_it_will_need_and_one_without_a_job_is_ended(tmp_path, monkeypatch):
+    (tmp_path / "slow_to_import.py").write_text(f"open({str(tmp_path / 'imported')!r}, 'w').close()")
+    monkeypatch.syspath_prepend(tmp_path)
+    early = []
+    with local_launcher.waiting([local_launcher.Slot({})], ["no_such_module", "slow_to_import"], early):
+        [waiting] = early
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "imported").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert waiting.process.poll() is None
+    assert waiting.process.poll() == -9
+
+
+def test_a_job_that_cannot_be_pickled_leaves_no_process(tmp_path):
+    started = child.start(tmp_path / "0", {})
+    with pytest.raises(TypeError, match="pickle"):
+        started.give(it for it in ())
+    assert started.process.poll() == -9

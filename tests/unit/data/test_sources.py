@@ -4,6 +4,8 @@ import gzip
 import hashlib
 import pickle
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +53,7 @@ def test_fashion_mnist_is_found_in_the_data_root(tmp_path, folder, suffix):
     source = sources.fashion_mnist(str(tmp_path), download=True)
     assert source.train.images_NCHW.shape == (30, 1, 28, 28)
     assert source.train.images_NCHW.dtype == torch.uint8
-    assert source.class_names[0] == "T-shirt/top"
+    assert source.class_names == tuple(datasets.FashionMNIST.classes)
     assert len(source.load_test()) == 20
 
 
@@ -109,10 +111,18 @@ def test_nothing_anywhere_names_the_three_ways_and_digits(tmp_path, download):
 @pytest.mark.parametrize("name", ["mnist", "kmnist"])
 def test_its_relatives_are_read_alike(tmp_path, name):
     write_idx(tmp_path / name)
-    assert len(getattr(sources, name)(str(tmp_path), download=False).train) == 30
+    source = getattr(sources, name)(str(tmp_path), download=False)
+    assert (len(source.train), source.class_names) == (30, tuple(getattr(datasets, name.upper()).classes))
     with pytest.raises(FileNotFoundError, match=f"data={name} is not in"):
         getattr(sources, name)(str(tmp_path / "no" / "thing"), download=True)
     assert not (tmp_path / "no").exists()
+
+
+def test_torchvision_is_not_imported_for_idx_files(tmp_path):
+    write_idx(tmp_path / "mnist")
+    code = "import sys, densenet_sweep.run.train; from densenet_sweep.data import sources\n"
+    code += f"sources.mnist({str(tmp_path)!r}, download=True); sys.exit('torchvision' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_a_failed_download_leaves_what_another_process_has_downloaded(tmp_path, monkeypatch):
