@@ -4,6 +4,7 @@ Parent and child talk through files whose names begin alike: what is imported fi
 """
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -35,6 +36,7 @@ class Child:
     def give(self, job: Any) -> None:
         """Hand over the job that it waits for; if that cannot be pickled, the process ends."""
         try:
+            _write_begin(self.stem)  # the path may have changed
             write(self.stem.with_suffix(".job"), job)
         except BaseException:
             self.end()
@@ -48,7 +50,7 @@ class Child:
     def end(self) -> None:
         """Kill it, with what it has started."""
         with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, 9)
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         self.relay.finish()
 
@@ -61,8 +63,7 @@ def start(stem: Path, environment: Mapping[str, str], modules: Sequence[str] | N
         environment: beside this process's own.
         modules: what a process that starts early imports while it waits; one that fails is left to the job.
     """
-    # What the job names is imported from where the application finds it, such as beside its script.
-    write(stem.with_suffix(".begin"), (sys.path, tuple(modules or ())))
+    _write_begin(stem, modules or ())
     process = subprocess.Popen(
         [sys.executable, "-m", "hydra_async_sweeper.launchers.local_process", str(stem), str(os.getpid())],
         env={
@@ -75,6 +76,11 @@ def start(stem: Path, environment: Mapping[str, str], modules: Sequence[str] | N
         start_new_session=True,  # the terminal's Ctrl-C reaches the parent alone, which passes it on once
     )
     return Child(process, stem, Relay(process))
+
+
+def _write_begin(stem: Path, modules: Sequence[str] = ()) -> None:
+    # What a job names is imported from where the application finds it, such as beside its script.
+    write(stem.with_suffix(".begin"), (sys.path, tuple(modules)))
 
 
 def write(path: Path, content: Any) -> None:

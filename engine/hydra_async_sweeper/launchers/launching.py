@@ -30,7 +30,7 @@ log = logging.getLogger("hydra_async_sweeper")
 _PRINT_HERE = ("hydra._internal.core_plugins.basic_launcher", "hydra_plugins.hydra_async_sweeper")
 _RELAYED = ("hydra_plugins.hydra_joblib_launcher",)
 # The method of a launcher that starts processes before their jobs are known.
-_EARLY = "waiting"
+_EARLY = "early_processes"
 _SLURM = "hydra_plugins.hydra_submitit_launcher.submitit_launcher.SlurmLauncher"
 
 
@@ -111,8 +111,8 @@ def _launch_once(worker: Worker, config: DictConfig, launcher: "Launcher", n_job
 @contextmanager
 def early(launcher: "Launcher", num_workers: int, modules: Sequence[str]) -> Iterator[None]:
     """Let the first workers start inside the context, where the launcher can: they import `modules` until it launches them."""
-    waiting = getattr(launcher, _EARLY, None)
-    with nullcontext() if waiting is None or not modules else waiting(num_workers, modules):
+    start = getattr(launcher, _EARLY, None)
+    with nullcontext() if start is None or not modules else start(num_workers, modules):
         yield
 
 

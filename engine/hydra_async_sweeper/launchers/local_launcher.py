@@ -201,7 +201,7 @@ def launch(
 
 
 @contextmanager
-def waiting(slots: Sequence[Slot], modules: Sequence[str], early: list[Child]) -> Iterator[None]:
+def early_processes(slots: Sequence[Slot], modules: Sequence[str], early: list[Child]) -> Iterator[None]:
     """Add to `early` a process for each slot, which imports `modules` and waits for its job; end the ones left at the exit."""
     with own_folder() as folder:
         try:

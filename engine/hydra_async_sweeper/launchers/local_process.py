@@ -32,13 +32,15 @@ def main() -> None:
     """Run the job in STEM.job, which may come later, for process LAUNCHER, and write Hydra's `JobReturn` to STEM.return."""
     stem = Path(sys.argv[1])
     _end_with(launcher=int(sys.argv[2]))
-    sys.path[:], modules = _read(stem.with_suffix(".begin"))
+    begin = stem.with_suffix(".begin")
+    sys.path[:], modules = _read(begin)
     for module in modules:
         with contextlib.suppress(Exception):
             importlib.import_module(module)
     payload, result = stem.with_suffix(".job"), stem.with_suffix(".return")
     while not payload.exists():
         time.sleep(_WAITING_SECONDS)
+    sys.path[:], _ = _read(begin)
     returned = _run(_read(payload))
     try:
         write(result, returned)

@@ -29,11 +29,11 @@ class LocalLauncher(Launcher):
         """How many jobs run at once; a sweep launches as many workers."""
         return len(self._slots)
 
-    def waiting(self, num_jobs: int, modules: Sequence[str]) -> Any:
+    def early_processes(self, num_jobs: int, modules: Sequence[str]) -> Any:
         """Return a context in which the processes of the first jobs import `modules`, and then wait for `launch`."""
-        from hydra_async_sweeper.launchers.local_launcher import waiting
+        from hydra_async_sweeper.launchers.local_launcher import early_processes
 
-        return waiting(self._slots[:num_jobs], modules, self._early)
+        return early_processes(self._slots[:num_jobs], modules, self._early)
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Keep what Hydra hands over."""

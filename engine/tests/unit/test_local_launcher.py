@@ -93,7 +93,7 @@ def test_a_process_that_starts_early_imports_what_it_will_need_and_one_without_a
     (tmp_path / "slow_to_import.py").write_text(f"open({str(tmp_path / 'imported')!r}, 'w').close()")
     monkeypatch.syspath_prepend(tmp_path)
     early = []
-    with local_launcher.waiting([local_launcher.Slot({})], ["no_such_module", "slow_to_import"], early):
+    with local_launcher.early_processes([local_launcher.Slot({})], ["no_such_module", "slow_to_import"], early):
         [waiting] = early
         deadline = time.monotonic() + 60
         while not (tmp_path / "imported").exists():
