@@ -45,22 +45,29 @@ def test_a_sweep_runs_on_several_workers(toy):
 
 
 EARLY = """
+import time
+from pathlib import Path
 from hydra.experimental.callback import Callback
 
 class Early(Callback):
     def on_sweep_start(self, config):
-        return ["noting", "not_there"]
+        return ["not_there", "noting"]
+
+    def on_study_open(self, **_):
+        while len(list(Path("early").iterdir())) < 2:
+            time.sleep(0.05)
 """
 
 
 def test_workers_start_early_for_what_the_application_names(toy):
     (toy.folder / "early.py").write_text(EARLY)
-    (toy.folder / "noting.py").write_text("import os\nopen('early_pids', 'a').write(f'{os.getpid()}\\n')\n")
+    (toy.folder / "noting.py").write_text("import os\nopen(f'early/{os.getpid()}', 'w').close()\n")
+    (toy.folder / "early").mkdir()
     named = "+hydra.callbacks.early._target_=early.Early"
     code, output = toy.run(LOCAL, named, "hydra.launcher.num_workers=2", "seconds=0.05", "hydra.sweeper.n_trials=6")
     assert code == 0, output
     pids = {trial.user_attrs["lease"]["pid"] for trial in toy.study().trials if "lease" in trial.user_attrs}
-    assert pids <= set(map(int, (toy.folder / "early_pids").read_text().split()))
+    assert pids == {int(file.name) for file in (toy.folder / "early").iterdir()}
     assert len(toy.ran()) == 6
 
 
