@@ -67,7 +67,9 @@ def test_workers_start_early_for_what_the_application_names(toy):
     code, output = toy.run(LOCAL, named, "hydra.launcher.num_workers=2", "seconds=0.05", "hydra.sweeper.n_trials=6")
     assert code == 0, output
     pids = {trial.user_attrs["lease"]["pid"] for trial in toy.study().trials if "lease" in trial.user_attrs}
-    assert pids == {int(file.name) for file in (toy.folder / "early").iterdir()}
+    early = {int(file.name) for file in (toy.folder / "early").iterdir()}
+    assert len(early) == 2
+    assert pids <= early  # under load one worker may take all trials
     assert len(toy.ran()) == 6
 
 
