@@ -228,6 +228,7 @@ class Config:
     batch_size: int = MISSING
     label_smoothing: float = MISSING
     ema_decay: float | None = MISSING
+    test_time_flip: bool = MISSING
     precision: str = MISSING
     device: str = MISSING
     num_threads: int | None = MISSING

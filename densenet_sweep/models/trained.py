@@ -14,6 +14,7 @@ from densenet_sweep.picture_size import MAX_PIXELS
 from densenet_sweep.run import train
 from densenet_sweep.run.artifacts import BEST_WEIGHTS, FINAL_WEIGHTS
 from densenet_sweep.training import checkpoint
+from densenet_sweep.training.mirrored import Mirrored
 
 # A final run's last epoch, or an ordinary run's best one.
 WEIGHTS = (FINAL_WEIGHTS, BEST_WEIGHTS)
@@ -62,6 +63,8 @@ def classifier(folder: Path, given: Sequence[str] = (), *, config_dir: str | Non
         kept.get("value_range") is not None and getattr(data, "value_range", None) is None,
         getattr(data, "max_pixels", MAX_PIXELS),
     )
+    if config.test_time_flip:
+        network = Mirrored(network)
     made = Classifier(network, signature=signature, mean_C=mean_C, std_C=std_C)
     made.contents = contents(kept)
     return made

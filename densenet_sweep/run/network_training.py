@@ -18,6 +18,7 @@ from densenet_sweep.training.evaluation import Evaluation, evaluate
 from densenet_sweep.training.finetuning import Frozen
 from densenet_sweep.training.fit import Epoch, fit
 from densenet_sweep.training.losses import Loss
+from densenet_sweep.training.mirrored import Mirrored
 from densenet_sweep.training.schedules import Schedule
 
 # Evaluation keeps no activations, so it can take more images at a time than training.
@@ -38,6 +39,7 @@ class NetworkTraining:
         make_schedule: returns the schedule of a training.
         frozen: parts of the network that are not trained, or not yet.
         average: of the network's weights, if it is evaluated and kept in their place.
+        test_time_flip: an image is evaluated with its mirror image.
         max_grad_norm: see `fit`.
         max_seconds: see `fit`.
         dtype: of the forward pass.
@@ -55,6 +57,7 @@ class NetworkTraining:
     make_schedule: Callable[[], Schedule]
     frozen: Frozen
     average: WeightAverage | None
+    test_time_flip: bool
     max_grad_norm: float | None
     max_seconds: float | None
     dtype: torch.dtype
@@ -68,8 +71,9 @@ class NetworkTraining:
 
     @property
     def evaluated(self) -> nn.Module:
-        """The network whose results count: the average, if there is one."""
-        return self.network if self.average is None else self.average.network
+        """The network whose results count: of the average, if there is one."""
+        network = self.network if self.average is None else self.average.network
+        return Mirrored(network) if self.test_time_flip else network
 
     def restore(self, last: Mapping[str, Any]) -> None:
         """Continue from the state of a checkpoint; see `RunFolder.keep`."""
@@ -120,6 +124,7 @@ class NetworkTraining:
             max_grad_norm=self.max_grad_norm,
             frozen=self.frozen,
             average=self.average,
+            evaluated=self.evaluated,
             seed=self.seed,
         )
 

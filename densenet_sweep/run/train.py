@@ -239,6 +239,7 @@ def _assemble(
         make_schedule=functools.partial(build.schedule, config.schedule, config.trusted_targets),
         frozen=frozen,
         average=None if config.ema_decay is None else WeightAverage(network, config.ema_decay),
+        test_time_flip=config.test_time_flip,
         max_grad_norm=config.optimizer.max_grad_norm,
         max_seconds=config.max_seconds,
         dtype=setup.dtype,

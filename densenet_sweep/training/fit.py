@@ -74,6 +74,7 @@ def fit(
     max_grad_norm: float | None = None,
     frozen: Frozen = Frozen(()),  # noqa: B008 - immutable
     average: WeightAverage | None = None,
+    evaluated: nn.Module | None = None,
     seed: int = 0,
 ) -> Iterator[Epoch]:
     """Train `network` in place and yield after each epoch.
@@ -99,7 +100,8 @@ def fit(
         loss: of a batch, which is minimized.
         max_grad_norm: bound of the gradient's global 2-norm, or None.
         frozen: parts of `network` that are not trained, or not yet.
-        average: of the weights of `network`, updated after each step, and validated in its place.
+        average: of the weights of `network`, updated after each step.
+        evaluated: what is validated in place of `network`, such as the network of `average`.
         seed: of dropout.
 
     Raises:
@@ -154,8 +156,7 @@ def fit(
                 _check_finite(loss_sum, index, step)
         _check_finite(loss_sum, index, num_batches - 1)
         trained = time.perf_counter()
-        judged = network if average is None else average.network
-        validation = None if valid_batches is None else evaluate(judged, valid_batches(), dtype=dtype)
+        validation = None if valid_batches is None else evaluate(evaluated or network, valid_batches(), dtype=dtype)
         seconds = time.perf_counter() - start
         spent += seconds
         is_last = index + 1 == epochs or (max_seconds is not None and spent >= max_seconds)

@@ -22,13 +22,22 @@ from densenet_sweep.tracking import store
 @pytest.fixture(scope="session")
 def final_artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The artifacts of a final run on digits, enlarged to 12 px; tests copy them before they change anything."""
+    return _final_run(tmp_path_factory.mktemp("final"))
+
+
+@pytest.fixture(scope="session")
+def mirrored_artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Those of the same run with `test_time_flip`."""
+    return _final_run(tmp_path_factory.mktemp("mirrored"), "test_time_flip=true")
+
+
+def _final_run(folder: Path, *changes: str) -> Path:
     from densenet_sweep.config import composition
     from densenet_sweep.run.recording import Job
     from densenet_sweep.run.train import train
 
-    folder = tmp_path_factory.mktemp("final")
     tiny = ["architecture.depth=10", "architecture.growth_rate=4", "epochs=2", "tracking=none", "precision=fp32"]
-    overrides = ["data=digits", "data.image_size=12", *tiny]
+    overrides = ["data=digits", "data.image_size=12", *tiny, *changes]
     choices = {"architecture": "densenet_bc", "optimizer": "nesterov", "schedule": "cosine", "data": "digits"}
     train(composition.typed(composition.compose(overrides)), Job(folder, choices, overrides, final=True))
     return folder / "artifacts"

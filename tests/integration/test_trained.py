@@ -5,9 +5,16 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from densenet_sweep.data.sources import digits
 from densenet_sweep.models import trained
+from densenet_sweep.models.explanation import heat_maps
+
+
+def enlarged_digits() -> torch.Tensor:
+    """Return the test images of digits at the runs' 12 px, where resizing does not round mirror images in another way."""
+    return functional.interpolate(digits("", download=False).load_test().images_NCHW.float(), 12).to(torch.uint8)
 
 
 def test_it_is_right_where_the_run_was(final_artifacts):
@@ -19,6 +26,36 @@ def test_it_is_right_where_the_run_was(final_artifacts):
     assert 0.2 < right_N.float().mean() < 1
     assert classifier.signature.class_names == tuple("0123456789")
     assert classifier.signature.image_size == 12
+
+
+def test_an_image_and_its_mirror_image_are_answered_together(final_artifacts, mirrored_artifacts):
+    plain, mirrored = trained.classifier(final_artifacts), trained.classifier(mirrored_artifacts)
+    images_NCHW = enlarged_digits()
+    with torch.inference_mode():
+        logits_NK = [plain(it).log() for it in (images_NCHW, images_NCHW.flip(3))]
+        probabilities_NK = mirrored(images_NCHW)
+        exported_NK = mirrored.export().module()(images_NCHW)
+    expected_NK = ((logits_NK[0] + logits_NK[1]) / 2).softmax(dim=1)  # the trainings are the same
+    torch.testing.assert_close(probabilities_NK, expected_NK, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(exported_NK, expected_NK, atol=1e-5, rtol=1e-4)
+    assert not torch.allclose(probabilities_NK, plain(images_NCHW), atol=1e-2)
+
+
+def test_a_mirrored_classifier_is_right_where_the_run_was(final_artifacts, mirrored_artifacts):
+    test = digits("", download=False).load_test()
+    with torch.inference_mode():
+        right_N = trained.classifier(mirrored_artifacts)(test.images_NCHW).argmax(dim=1) == test.labels_N
+    assert np.array_equal(right_N.numpy(), np.load(mirrored_artifacts / "test_right.npy"))
+    assert not np.array_equal(right_N.numpy(), np.load(final_artifacts / "test_right.npy"))
+
+
+def test_its_heat_map_is_of_the_image_itself(final_artifacts, mirrored_artifacts):
+    images_BCHW = enlarged_digits()[:4]
+    classes_B = torch.zeros(4, dtype=torch.int64)
+    expected_BHW = heat_maps(trained.classifier(final_artifacts), images_BCHW, classes_B)
+    mirrored = trained.classifier(mirrored_artifacts)
+    for model in (mirrored, mirrored.export().module()):
+        torch.testing.assert_close(heat_maps(model, images_BCHW, classes_B), expected_BHW, atol=1e-4, rtol=1e-3)
 
 
 def test_the_drawing_of_other_numbers_is_not_disturbed(final_artifacts):

@@ -91,7 +91,7 @@ def test_it_learns():
 def test_the_average_is_validated_in_place_of_the_network():
     net, plain = network(), network()
     average = WeightAverage(net, 0.9)
-    averaged = next(run(net, sgd(net), average=average)).validation
+    averaged = next(run(net, sgd(net), average=average, evaluated=average.network)).validation
     expected = next(run(plain, sgd(plain))).validation
     assert torch.equal(net[5].weight, plain[5].weight)  # training is the same
     assert torch.equal(averaged.logits_NK, evaluate(average.network, valid_batches(), dtype=torch.float32).logits_NK)
