@@ -18,7 +18,8 @@ sweep=quickstart (`--full`: all 54,000 training images), two trials at a time wi
 
 Each side runs in an environment of its own below `--environments`, with the torch of this one; ours in this one. A side that
 has run with a seed is a line of `--table`, and is not run again, so that the same command continues. Without `--side` the
-table's medians are printed, and their ratio to ours seed by seed.
+table's medians are printed, and their ratio to ours seed by seed. With `--test` the configuration of a side's best line is then
+trained on both splits with three seeds, by `confirm` or by the side's own loop (Lightning's by the careful one), and tested.
 """
 
 import argparse
@@ -38,6 +39,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import winners
 from time_of_ours import PARTS, spent
 
 SCRIPTS = Path(__file__).parent / "time_to_accuracy"
@@ -56,7 +58,8 @@ ENVIRONMENTS = {
 }
 # Of sweep=quickstart.
 EPOCHS, IMAGE_SIZE = 8, 14
-_LINE = re.compile(r"trial (\d+) (?:epoch|rung) .*accuracy (0\.\d+|1\.0+)")
+_CONFIGURATION = r" growth_rate=(?P<growth_rate>\d+) depth=(?P<depth>\d+) lr=(?P<lr>\S+)"
+_LINE = re.compile(rf"trial (\d+) (?:epoch|rung) .*accuracy (0\.\d+|1\.0+)(?:{_CONFIGURATION})?")
 
 Run = dict[str, Any]  # a line of the table
 
@@ -71,11 +74,13 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=4, help="of those who train at 28 px")
     parser.add_argument("--images", type=int, default=6000, help="for training")
     parser.add_argument("--minutes", type=float, default=30, help="after which a side is stopped")
+    parser.add_argument("--test", action="store_true", help="what each side has found")
     parser.add_argument("--table", type=Path, default=Path("build/time_to_accuracy/runs.jsonl"))
     parser.add_argument("--environments", type=Path, default=Path("build/time_to_accuracy"))
     arguments = parser.parse_args()
     images = 54000 if arguments.full else arguments.images
     job = {"trials": arguments.trials, "epochs": arguments.epochs, "images": images, "limit": 60 * arguments.minutes}
+    job |= {"test": True} if arguments.test else {}
     done = read(arguments.table)
     for seed in arguments.seed:
         for side in arguments.side:
@@ -99,7 +104,8 @@ def read(table: Path) -> list[Run]:
 def measured(side: str, seed: int, job: dict[str, Any], environments: Path) -> Run:
     """Run one side's command in an empty folder and return what it did.
 
-    "seconds" is None where it was stopped; "epochs" has the seconds since the start, the trial and the accuracy of each line.
+    "seconds" is None where it was stopped; "epochs" has the seconds since the start, the trial and the accuracy of each line;
+    "test" the test accuracies of the best line's configuration.
 
     Raises:
         SystemExit: it failed.
@@ -110,7 +116,7 @@ def measured(side: str, seed: int, job: dict[str, Any], environments: Path) -> R
     if side == "small":
         environment["TIME_TO_ACCURACY_IMAGE_SIZE"] = str(IMAGE_SIZE)
     with tempfile.TemporaryDirectory() as folder:
-        began, epochs, output = time.time(), [], []
+        began, epochs, output, configurations = time.time(), [], [], []
         process = subprocess.Popen(
             [python, *command(side, seed, job)], cwd=folder, env=environment, text=True, start_new_session=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -122,13 +128,21 @@ def measured(side: str, seed: int, job: dict[str, Any], environments: Path) -> R
             seconds = round(time.time() - began, 2)
             if (found := _LINE.search(line)) and seconds <= job["limit"]:  # ours ends its epoch before it stops
                 epochs.append((seconds, int(found[1]), float(found[2])))
-        code, took = process.wait(), time.time() - began
+                configurations.append(found.groupdict())
+        code, took, load = process.wait(), time.time() - began, os.getloadavg()[0]
         limit.cancel()
         if code != 0 and took < job["limit"]:
             sys.exit(f"{side} failed:\n{''.join(output)}")
         parts = spent(Path(folder), began, began + took, job["images"]) if side == "ours" and code == 0 else {}
+        test: list[float] = []
+        if job.get("test") and side == "ours":
+            test = winners.of_ours(Path(folder), environment)
+        elif job.get("test"):
+            _, best = max(zip([accuracy for _, _, accuracy in epochs], configurations, strict=True), key=lambda pair: pair[0])
+            kind = {"epochs": EPOCHS if side == "small" else job["epochs"], "careful": not side.startswith("peer")}
+            test = winners.of_theirs(python, best, Path(folder), environment, **kind)
     return {
-        "seconds": round(took, 2) if code == 0 else None, "epochs": epochs, "parts": parts, "load": os.getloadavg()[0],
+        "seconds": round(took, 2) if code == 0 else None, "epochs": epochs, "parts": parts, "test": test, "load": load,
         "date": time.strftime("%Y-%m-%d %H:%M"), "processor": _processor(), "commit": _commit(),
     }  # fmt: skip
 
@@ -188,7 +202,7 @@ def _torch_and_what_it_needs() -> set[str]:
 
 
 def fashion_mnist(folder: Path, num_train: int) -> Path:
-    """Write the training set as torchvision reads it, with the rows of ours; the test set's files stay empty."""
+    """Write the training set as torchvision reads it, with the rows of ours; the test images, for `winners`, in `test.pt`."""
     import torch
 
     from densenet_sweep.data import sources
@@ -196,7 +210,8 @@ def fashion_mnist(folder: Path, num_train: int) -> Path:
 
     folder = folder / str(num_train)
     if not (folder / "split.pt").exists():
-        train = sources.fashion_mnist(os.environ.get("DENSENET_SWEEP_DATA", "data"), download=True).train
+        source = sources.fashion_mnist(os.environ.get("DENSENET_SWEEP_DATA", "data"), download=True)
+        train, test = source.train, source.load_test()
         raw = folder / "FashionMNIST" / "raw"
         raw.mkdir(parents=True, exist_ok=True)
         pixels_NHW, labels_N = train.images_NCHW[:, 0].numpy(), train.labels_N.numpy()
@@ -206,6 +221,7 @@ def fashion_mnist(folder: Path, num_train: int) -> Path:
         (raw / "train-labels-idx1-ubyte").write_bytes(header + labels_N.astype("uint8").tobytes())
         for name in ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"):
             (raw / name).touch()
+        torch.save([test.images_NCHW[:, 0], test.labels_N], folder / "test.pt")
         rows = split_rows(labels_N, valid_fraction=0.1, num_train=None if num_train == 54000 else num_train, seed=0)
         torch.save([torch.from_numpy(part) for part in rows], folder / "split.pt")
     return folder
@@ -225,7 +241,7 @@ def summary(runs: Sequence[Run], levels: Sequence[float]) -> list[str]:
     """Return the lines of the table: medians (least to most), ratios to ours with the same seeds, and where ours spends it."""
     ours = {run["seed"]: run for run in runs if run["side"] == "ours"}
     nothing = {"epochs": [], "seconds": None}
-    lines = [_line("", [*map(str, levels), "whole"], [*(f"best, {it} min" for it in MINUTES), "best", "n"])]
+    lines = [_line("", [*map(str, levels), "whole"], [*(f"best, {it} min" for it in MINUTES), "best", "test", "n"])]
     for side in ENVIRONMENTS:
         pairs = [(run, ours.get(run["seed"], nothing)) for run in runs if run["side"] == side]
         if not pairs:
@@ -233,7 +249,9 @@ def summary(runs: Sequence[Run], levels: Sequence[float]) -> list[str]:
         times = [_cell([(reached(run, level), reached(our, level)) for run, our in pairs]) for level in levels]
         times.append(_cell([(run["seconds"], our["seconds"]) for run, our in pairs], otherwise="stopped"))
         bests = [statistics.median(best_after(run, minutes) for run, _ in pairs) for minutes in (*MINUTES, float("inf"))]
-        lines.append(_line(side, times, [*(f"{best:.4f}" for best in bests), str(len(pairs))]))
+        tested = [accuracy for run, _ in pairs for accuracy in run.get("test", [])]
+        test = f"{statistics.mean(tested):.4f}" if tested else "-"
+        lines.append(_line(side, times, [*(f"{best:.4f}" for best in bests), test, str(len(pairs))]))
     parts = [run["parts"] for run in ours.values() if run["parts"]]
     return [*lines, *(bar({name: statistics.median(it[name] for it in parts) for name in PARTS}) if parts else [])]
 

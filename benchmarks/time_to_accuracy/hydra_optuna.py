@@ -4,15 +4,17 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from plain_loop import train
+from printed import print_epoch
 
 
 @hydra.main(version_base=None, config_path="conf", config_name="config")
 def main(config: DictConfig) -> float:
     """Train one trial and return its last validation accuracy."""
     number = HydraConfig.get().job.num
-    epochs = train(config.growth_rate, config.depth, config.lr, epochs=config.epochs, seed=config.seed, careful=config.careful)
+    searched = {"growth_rate": config.growth_rate, "depth": config.depth, "lr": config.lr}
+    epochs = train(**searched, epochs=config.epochs, seed=config.seed, careful=config.careful)
     for epoch, accuracy in enumerate(epochs, start=1):
-        print(f"trial {number} epoch {epoch}/{config.epochs} accuracy {accuracy:.4f}", flush=True)
+        print_epoch(number, epoch, config.epochs, accuracy, **searched)
     return accuracy
 
 

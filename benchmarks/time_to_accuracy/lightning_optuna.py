@@ -14,6 +14,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.study import MaxTrialsCallback
 from optuna_integration import PyTorchLightningPruningCallback
 from plain_loop import DTYPE, densenet, loaders
+from printed import print_epoch
 from torch import Tensor, nn
 
 TRIALS, EPOCHS, SEED = map(int, sys.argv[1:])
@@ -26,6 +27,7 @@ class Classifier(lightning.LightningModule):
         super().__init__()
         self.network = densenet(growth_rate, depth).to(memory_format=torch.channels_last)
         self.lr, self.number = lr, number
+        self.searched = {"growth_rate": growth_rate, "depth": depth, "lr": lr}
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits."""
@@ -44,7 +46,7 @@ class Classifier(lightning.LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Print the epoch."""
         accuracy = float(self.trainer.callback_metrics["accuracy"])
-        print(f"trial {self.number} epoch {self.current_epoch + 1}/{EPOCHS} accuracy {accuracy:.4f}", flush=True)
+        print_epoch(self.number, self.current_epoch + 1, EPOCHS, accuracy, **self.searched)
 
     def configure_optimizers(self) -> dict[str, Any]:
         """Return Nesterov's momentum with a cosine."""

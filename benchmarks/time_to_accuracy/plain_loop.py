@@ -1,6 +1,7 @@
 """What the other sides train: torchvision's DenseNet-BC for small images, in a plain loop or in a careful one.
 
-Needs torch and torchvision alone. The folder `$TIME_TO_ACCURACY` holds Fashion-MNIST and `split.pt`, the rows of both splits.
+Needs torch and torchvision alone. The folder `$TIME_TO_ACCURACY` holds Fashion-MNIST's training images, `split.pt`, the rows of
+both splits, and `test.pt`, the test images, which only `winner.py` reads.
 The careful loop trains at 28 px, or at `$TIME_TO_ACCURACY_IMAGE_SIZE`.
 """
 
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset
 from torchvision import transforms
 from torchvision.datasets import FashionMNIST
@@ -30,31 +31,49 @@ def densenet(growth_rate: int, depth: int) -> DenseNet:
     return network
 
 
-def loaders(*, careful: bool) -> tuple[DataLoader, DataLoader]:
-    """Return the loaders of the training and of the validation images; a careful user keeps them in memory as tensors."""
+def loaders(*, careful: bool, final: bool = False) -> tuple[DataLoader, DataLoader]:
+    """Return the loaders of the training and of the validation images; a careful user keeps them in memory as tensors.
+
+    With `final`, the first loads both, and the second the test images.
+    """
     folder = Path(os.environ["TIME_TO_ACCURACY"])
     transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize(MEAN, DEVIATION)])
     dataset: Dataset = FashionMNIST(folder, transform=transform)
     if careful:
-        images = (dataset.data[:, None] / 255 - MEAN) / DEVIATION
-        if images.shape[-1] != IMAGE_SIZE:
-            images = nn.functional.interpolate(images, (IMAGE_SIZE, IMAGE_SIZE), mode="bilinear", antialias=True)
-        dataset = TensorDataset(images, dataset.targets)
-    train, valid = (Subset(dataset, rows.tolist()) for rows in torch.load(folder / "split.pt"))
-    return DataLoader(train, BATCH_SIZE, shuffle=True), DataLoader(valid, 250)
+        dataset = TensorDataset(prepared(dataset.data), dataset.targets)
+    rows = torch.load(folder / "split.pt")
+    if final:
+        pixels, labels = torch.load(folder / "test.pt")
+        train, evaluated = Subset(dataset, torch.cat(rows).tolist()), TensorDataset(prepared(pixels), labels)
+    else:
+        train, evaluated = (Subset(dataset, part.tolist()) for part in rows)
+    return DataLoader(train, BATCH_SIZE, shuffle=True), DataLoader(evaluated, 250)
 
 
-def train(growth_rate: int, depth: int, lr: float, *, epochs: int, seed: int, careful: bool) -> Iterator[float]:
-    """Train with Nesterov's momentum and a cosine on one thread, and yield the validation accuracy after each epoch."""
+def prepared(pixels: Tensor) -> Tensor:
+    """Return normalised images (N, 1, height, width) of bytes (N, 28, 28)."""
+    images = (pixels[:, None] / 255 - MEAN) / DEVIATION
+    if images.shape[-1] != IMAGE_SIZE:
+        images = nn.functional.interpolate(images, (IMAGE_SIZE, IMAGE_SIZE), mode="bilinear", antialias=True)
+    return images
+
+
+def train(
+    growth_rate: int, depth: int, lr: float, *, epochs: int, seed: int, careful: bool, final: bool = False
+) -> Iterator[float]:
+    """Train with Nesterov's momentum and a cosine on one thread, and yield the validation accuracy after each epoch.
+
+    With `final`, train on both splits, and yield the test accuracy after the last epoch.
+    """
     torch.set_num_threads(1)
     torch.manual_seed(seed)
     memory_format = torch.channels_last if careful else torch.contiguous_format
-    train_loader, valid_loader = loaders(careful=careful)
+    train_loader, valid_loader = loaders(careful=careful, final=final)
     network = densenet(growth_rate, depth).to(memory_format=memory_format)
     optimizer = torch.optim.SGD(network.parameters(), lr, momentum=0.9, weight_decay=1e-4, nesterov=True)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * len(train_loader))
     loss_function = nn.CrossEntropyLoss()
-    for _ in range(epochs):
+    for epoch in range(epochs):
         network.train()
         for images, labels in train_loader:
             optimizer.zero_grad()
@@ -63,6 +82,8 @@ def train(growth_rate: int, depth: int, lr: float, *, epochs: int, seed: int, ca
             loss.backward()
             optimizer.step()
             schedule.step()
+        if final and epoch + 1 < epochs:
+            continue
         network.eval()
         right = 0
         with torch.inference_mode(), torch.autocast("cpu", DTYPE, enabled=careful and DTYPE is torch.bfloat16):

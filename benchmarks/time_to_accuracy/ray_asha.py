@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from printed import print_epoch
 from ray import tune
 from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search.optuna import OptunaSearch
@@ -32,7 +33,7 @@ class Print(tune.Callback):
         """Print an epoch."""
         del iteration, trials
         number = self._numbers.setdefault(trial.trial_id, len(self._numbers))
-        print(f"trial {number} epoch {result['training_iteration']}/{EPOCHS} accuracy {result['accuracy']:.4f}", flush=True)
+        print_epoch(number, result["training_iteration"], EPOCHS, result["accuracy"], **trial.config)
 
 
 if __name__ == "__main__":
