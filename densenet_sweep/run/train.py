@@ -277,13 +277,9 @@ def _check_limits(config: Config, job: Job, dtype: torch.dtype) -> None:
     network = build_network(config) if capacity.fits(config) else capacity.network_size(config.architecture, config.data)
     assert network is not None, "only a network of known size is too large to be built"
     estimates = cost_limits.estimates(
-        config.limits,
-        network,
-        image_size=config.data.image_size,
-        batch_size=config.batch_size,
-        bytes_per_activation=dtype.itemsize,
-        states_per_weight=config.optimizer.states_per_weight,
-    )
+        config.limits, network, image_size=config.data.image_size, batch_size=config.batch_size,
+        bytes_per_activation=dtype.itemsize, states_per_weight=config.optimizer.states_per_weight,
+    )  # fmt: skip
     for name, excess in cost_limits.excesses(config.limits, estimates).items():
         trial.constrain(name, excess)
     over = cost_limits.message(config.limits, estimates)
