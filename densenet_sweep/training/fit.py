@@ -156,7 +156,8 @@ def fit(
                 _check_finite(loss_sum, index, step)
         _check_finite(loss_sum, index, num_batches - 1)
         trained = time.perf_counter()
-        validation = None if valid_batches is None else evaluate(evaluated or network, valid_batches(), dtype=dtype)
+        judged = network if evaluated is None else evaluated
+        validation = None if valid_batches is None else evaluate(judged, valid_batches(), dtype=dtype)
         seconds = time.perf_counter() - start
         spent += seconds
         is_last = index + 1 == epochs or (max_seconds is not None and spent >= max_seconds)
