@@ -72,7 +72,10 @@ class NetworkTraining:
     @property
     def evaluated(self) -> nn.Module:
         """The network whose results count: of the average, if there is one."""
-        network = self.network if self.average is None else self.average.network
+        return self._evaluated(self.network)
+
+    def _evaluated(self, trained: nn.Module) -> nn.Module:
+        network = trained if self.average is None else self.average.network
         return Mirrored(network) if self.test_time_flip else network
 
     def restore(self, last: Mapping[str, Any]) -> None:
@@ -108,8 +111,9 @@ class NetworkTraining:
             shown = batches(index) if scale == 1 else resized(batches(index), image_size)
             return progress.of_epoch(shown, batches.num_batches, index, num_epochs, self.note)
 
+        trained = self.steps if scale == 1 else self.network  # what is compiled is compiled for one size
         return fit(
-            self.steps if scale == 1 else self.network,  # what is compiled is compiled for one size
+            trained,
             self.optimizer,
             self.make_schedule(),
             train_batches=of_epoch,
@@ -124,7 +128,7 @@ class NetworkTraining:
             max_grad_norm=self.max_grad_norm,
             frozen=self.frozen,
             average=self.average,
-            evaluated=self.evaluated,
+            evaluated=self._evaluated(trained),
             seed=self.seed,
         )
 
