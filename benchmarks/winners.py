@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 SEEDS = 3
@@ -22,11 +23,13 @@ def of_ours(folder: Path, environment: Mapping[str, str]) -> list[float]:
 def of_theirs(
     python: Path, configuration: Mapping[str, str], folder: Path, environment: Mapping[str, str], *, epochs: int, careful: bool
 ) -> list[float]:
-    """Return the test accuracies of a configuration in the others' loop."""
+    """Return the test accuracies of a configuration in the others' loop, two trainings at a time as in the search."""
     words = [configuration[name] for name in ("growth_rate", "depth", "lr")]
     kind = "careful" if careful else "plain"
     commands = [[python, _WINNER, *words, str(epochs), str(seed), kind] for seed in range(SEEDS)]
-    return [float(_printed(command, folder, environment).split()[-1]) for command in commands]
+    with ThreadPoolExecutor(2) as pool:
+        lines = pool.map(lambda command: _printed(command, folder, environment), commands)
+        return [float(line.split()[-1]) for line in lines]
 
 
 def _printed(command: Sequence[str | os.PathLike[str]], folder: Path, environment: Mapping[str, str]) -> str:
