@@ -137,7 +137,7 @@ def measured(side: str, seed: int, job: dict[str, Any], environments: Path) -> R
         test: list[float] = []
         if job.get("test") and side == "ours":
             test = winners.of_ours(Path(folder), environment)
-        elif job.get("test"):
+        elif job.get("test") and epochs:
             _, best = max(zip([accuracy for _, _, accuracy in epochs], configurations, strict=True), key=lambda pair: pair[0])
             kind = {"epochs": EPOCHS if side == "small" else job["epochs"], "careful": not side.startswith("peer")}
             test = winners.of_theirs(python, best, Path(folder), environment, **kind)
@@ -209,7 +209,7 @@ def fashion_mnist(folder: Path, num_train: int) -> Path:
     from densenet_sweep.data.split import split_rows
 
     folder = folder / str(num_train)
-    if not (folder / "split.pt").exists():
+    if not all((folder / name).exists() for name in ("test.pt", "split.pt")):
         source = sources.fashion_mnist(os.environ.get("DENSENET_SWEEP_DATA", "data"), download=True)
         train, test = source.train, source.load_test()
         raw = folder / "FashionMNIST" / "raw"
