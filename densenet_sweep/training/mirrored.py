@@ -1,4 +1,4 @@
-"""A network's outputs for an image and its mirror image, averaged: the test-time augmentation of Krizhevsky et al. (2012).
+"""A network's outputs for an image and its mirror image, averaged (Krizhevsky et al., NeurIPS 2012, there after the softmax).
 
 Shape suffixes: B images in a batch, C channels, H height, W width, K classes.
 """
@@ -10,13 +10,13 @@ from torch import Tensor, nn
 class Mirrored(nn.Module):
     """A network whose logits are the mean of those of an image and of its mirror image, left and right exchanged.
 
-    It shares the weights of the network, and is in the mode, training or evaluation, that this one is in.
+    It shares the weights of the network, and begins in its mode, training or evaluation.
     """
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
-        self.train(network.training)
+        self.training = network.training  # by `train` the modes of frozen parts would change
 
     def forward(self, images_BCHW: Tensor) -> Tensor:
         """Return the mean logits_BK."""

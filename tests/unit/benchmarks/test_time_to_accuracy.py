@@ -50,6 +50,7 @@ def test_what_a_side_found_is_trained_on_both_splits_and_tested(tmp_path, monkey
     monkeypatch.syspath_prepend(time_to_accuracy.SCRIPTS)
     plain_loop = importlib.import_module("plain_loop")
     monkeypatch.setattr(plain_loop, "FashionMNIST", lambda *_, **__: Pictures())
+    monkeypatch.setattr(torch, "set_num_threads", lambda _: None)  # which would outlast this test
     monkeypatch.setenv("TIME_TO_ACCURACY", str(tmp_path))
     torch.save([torch.arange(30), torch.arange(30, 36)], tmp_path / "split.pt")
     torch.save([torch.randint(0, 256, (7, 28, 28)), torch.arange(7)], tmp_path / "test.pt")

@@ -21,7 +21,8 @@ def test_its_logits_are_the_mean_for_the_image_and_its_mirror_image():
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_the_mode_of_the_network_stays(training):
+def test_the_modes_of_the_network_and_of_its_frozen_parts_stay(training):
     net = network().train(training)
+    net[0].eval()
     assert Mirrored(net).training is training
-    assert all(it.training is training for it in net.modules())
+    assert [it.training for it in net.modules()] == [training, False, training, training]
