@@ -1,7 +1,8 @@
-"""The ranges of the section `data.augment`."""
+"""The ranges of the section `data.augment`, and what it must have for `test_time_flip`."""
 
 from densenet_sweep.config.data_sections import DataConfig
-from densenet_sweep.config.schema import ConfigError
+from densenet_sweep.config.finetuning import weights_name
+from densenet_sweep.config.schema import Config, ConfigError
 from densenet_sweep.picture_size import sides
 
 # What a key accepts at least and at most.
@@ -51,3 +52,16 @@ def check_augmentation(data: DataConfig) -> None:
             raise ConfigError(
                 f"data.augment.{key}={getattr(augment, key):g} needs colours, data.num_channels=3, which is {data.num_channels}"
             )
+
+
+def remark_on_test_time_flip(config: Config) -> str | None:
+    """Return what speaks against `test_time_flip`: a network that never saw mirror images often classifies them worse.
+
+    What weights to start from were trained on is not known.
+    """
+    if not config.test_time_flip or config.data.augment.horizontal_flip or weights_name(config.architecture) is not None:
+        return None
+    return (
+        "test_time_flip=true without data.augment.horizontal_flip=true: the network is evaluated on mirror images, which it is "
+        "not trained on, and often loses accuracy by it"
+    )

@@ -18,6 +18,7 @@ from torch import nn
 
 from densenet_sweep.architectures import parts
 from densenet_sweep.config import capacity, run_config
+from densenet_sweep.config.augmentation import remark_on_test_time_flip
 from densenet_sweep.config.finetuning import published_name, weights_name
 from densenet_sweep.config.metrics import on_test
 from densenet_sweep.config.schema import Config, ConfigError, MlflowConfig
@@ -72,6 +73,8 @@ def train(config: Config, job: Job, find_model: FindModel | None = None) -> floa
     weights = _starting_weights(config, find_model)  # refused before pictures are decoded, which may take hours
     if weights is not None:
         resume.check_same(last, "weights", weights.digest, _digest_of_weights(weights.name), job)
+    if remark := remark_on_test_time_flip(config):
+        log.warning(remark)
     images = _read_images(config, device, last, job)
     source, digest = images.source, images.digest
     config = _with_num_classes(config, len(source.class_names))

@@ -6,6 +6,7 @@ import pytest
 from hydra.utils import get_object
 
 from densenet_sweep.config import composition
+from densenet_sweep.config.augmentation import remark_on_test_time_flip
 from densenet_sweep.config.checks import check
 from densenet_sweep.config.schema import ConfigError
 
@@ -158,3 +159,18 @@ def test_a_checked_config_is_left_as_it_was():
     before = repr(config)
     check(config)
     assert repr(config) == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_remarked_on"),
+    [
+        (["data=digits"], False),
+        (["data=digits", "test_time_flip=true"], True),
+        (["data=digits", "test_time_flip=true", "data.augment.horizontal_flip=true"], False),
+        (["data=digits", "test_time_flip=true", "data.augment.horizontal_flip=alternating"], False),
+        (["data=digits", "test_time_flip=true", "+architecture.weights=model.pt"], False),
+    ],
+)
+def test_mirror_images_that_training_does_not_show_are_remarked_on(changes, is_remarked_on):
+    remark = remark_on_test_time_flip(composition.typed(composition.compose(changes)))
+    assert bool(remark) == is_remarked_on
