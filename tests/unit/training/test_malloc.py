@@ -15,12 +15,12 @@ if {keep}:
     assert keep_freed_memory()
 def use():
     return torch.ones(16, 1024, 1024)
-for _ in range(8):
-    use()  # until the heap has found its shape
-before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(5):
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     use()
-print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+# The least of many: the heap has to find its shape first, and a kernel that is short of memory takes pages that lie idle.
+print(min(faults() for _ in range(30)))
 """
 
 
@@ -31,9 +31,7 @@ def test_memory_that_was_freed_is_not_faulted_in_again():
         done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=200, check=True)
         return int(done.stdout)
 
-    assert faults(keep=False) > 5_000
-    # A kernel that is short of memory, or reclaims what lay idle, may take the pages in the meantime: once, not each time.
-    assert any(faults(keep=True) < 100 for _ in range(3))
+    assert 10 * faults(keep=True) < faults(keep=False)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has the marks")
