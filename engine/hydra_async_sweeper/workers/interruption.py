@@ -1,14 +1,20 @@
 """Requests to stop a worker, by the user or by a scheduler."""
 
 import logging
+import math
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
 log = logging.getLogger("hydra_async_sweeper")
+
+
+# For so many seconds after the signal that stops a process, no other one does.
+_LEAVING_SECONDS = 3.0
 
 
 class TrialOvertime(BaseException):
@@ -25,6 +31,9 @@ class Interruption:
     The first Ctrl-C or SIGTERM requests a stop, the second stops at once. Schedulers have their own signals and handlers, which
     end the process by an exception: submitit's exits after requeuing a preempted Slurm job.
 
+    What a process does to leave, which puts its trial back into the queue, is not stopped by the next signal: Slurm sends a job
+    SIGTERM as soon as it is requeued, and may send one more than once. Only a signal that comes seconds later does.
+
     Attributes:
         is_asked_for: the process must end as soon as it can.
         raised: the exception of another library's signal handler, as opposed to a task that exits by itself.
@@ -34,6 +43,7 @@ class Interruption:
         self.is_asked_for = False
         self.raised: BaseException | None = None
         self._is_in_task = False
+        self._deaf_until = -math.inf  # in the time of `time.monotonic`
         self._overtime: float | None = None
 
     @contextmanager
@@ -71,10 +81,15 @@ class Interruption:
             signal.pthread_kill(main, signal.SIGINT)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature of a handler
+        now = time.monotonic()
+        if now < self._deaf_until:
+            self.is_asked_for = self.is_asked_for or self._overtime is None
+            return
         if number == signal.SIGINT and self._overtime is not None:
             seconds, self._overtime = self._overtime, None
             raise TrialOvertime(seconds)
         if self.is_asked_for:
+            self._deaf_until = now + _LEAVING_SECONDS
             raise KeyboardInterrupt
         self.is_asked_for = True
         log.warning("stopping after this step; Ctrl-C again stops at once")
@@ -83,10 +98,14 @@ class Interruption:
         """Return `handler` with its exceptions recorded."""
 
         def noting(number: int, frame: FrameType | None) -> None:
+            before, self._deaf_until = self._deaf_until, math.inf
+            if self.raised is not None:
+                return
             try:
                 handler(number, frame)
             except BaseException as raised:
                 self.is_asked_for, self.raised = True, raised
                 raise
+            self._deaf_until = before
 
         return noting

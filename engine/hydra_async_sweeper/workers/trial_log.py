@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING
 
 from hydra_async_sweeper.readable import shown_path
 from hydra_async_sweeper.study.ranking import best_trial
+from hydra_async_sweeper.workers import trial_folder
 
 if TYPE_CHECKING:
     import optuna
-
-# Attribute of a trial: its folder below the sweep's, where that is not its number.
-FOLDER = "folder"
 
 log = logging.getLogger("hydra_async_sweeper")
 
@@ -24,7 +22,7 @@ def end(study: "optuna.Study", trial: "optuna.trial.FrozenTrial", sweep_dir: Pat
             "trial %d failed: %s (%s)",
             trial.number,
             reason,
-            shown_path(sweep_dir / trial.user_attrs.get(FOLDER, str(trial.number))),
+            shown_path(sweep_dir / trial_folder.name(trial.number, trial.user_attrs)),
         )
     elif trial.state.name == "PRUNED":
         log.info("trial %d pruned %s", trial.number, reason)

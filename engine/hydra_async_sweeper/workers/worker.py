@@ -37,7 +37,7 @@ from hydra_async_sweeper.study.retry import is_full_disk, wait_out
 from hydra_async_sweeper.study.state import state_of
 from hydra_async_sweeper.study.storage import open_storage, wait_for_storage
 from hydra_async_sweeper.trial import STOPPED_ITSELF, TrialLost, running
-from hydra_async_sweeper.workers import trial_clock, trial_log
+from hydra_async_sweeper.workers import trial_clock, trial_folder, trial_log
 from hydra_async_sweeper.workers.composer import Composer
 from hydra_async_sweeper.workers.interruption import Interruption, TrialOvertime
 from hydra_async_sweeper.workers.lease import Lease, Limit, Silence, cause_of_overtime, reclaim_dead
@@ -143,10 +143,15 @@ class Worker:
                 lease = Lease.take(study, id_of(trial), settings.lease_seconds, limit)
                 if lease is None:  # it was in the queue by mistake: another worker runs it
                     continue
-                if settings.budget.admits(study, trial.number):
-                    self._run(study, trial, lease, composer, interruption)
-                else:
-                    lease.give_back()
+                try:
+                    if settings.budget.admits(study, trial.number):
+                        self._run(study, trial, lease, composer, interruption)
+                    else:
+                        lease.give_back()
+                except BaseException as left:
+                    if isinstance(left, KeyboardInterrupt) or interruption.raised is not None:
+                        lease.give_back()
+                    raise
 
     def _check_base(self, composer: Composer) -> None:
         """Refuse config files that were edited since the sweep began: the trials would not be comparable."""
@@ -209,7 +214,13 @@ class Worker:
     def _run(
         self, study: "optuna.Study", trial: "optuna.Trial", lease: Lease, composer: Composer, interruption: Interruption
     ) -> None:
-        """Run one trial to its end, or leave it in the queue if the user or the scheduler ends this process."""
+        """Run one trial to its end.
+
+        Raises:
+            KeyboardInterrupt: the user stopped; the caller leaves the trial in the queue.
+            BaseException: `interruption.raised`, likewise.
+            SweepError: the trial is not this application's to run; it is in the queue.
+        """
         from optuna.exceptions import UpdateFinishedTrialError
         from optuna.trial import TrialState
 
@@ -230,7 +241,6 @@ class Worker:
                 raise interruption.raised
         except BaseException as left:
             if isinstance(left, KeyboardInterrupt) or interruption.raised is not None:
-                lease.give_back()
                 raise
             self._end_exited(study, lease, left)
             return
@@ -301,7 +311,7 @@ class Worker:
                 config.hydra.job.id = str(trial.number)
                 config.hydra.job.num = trial.number
                 config.hydra.sweep.dir = str(self.settings.sweep_dir)
-                config.hydra.sweep.subdir = _folder(study, trial, str(config.hydra.sweep.subdir))
+                config.hydra.sweep.subdir = trial_folder.reserve(study, trial, str(config.hydra.sweep.subdir))
         except Exception as error:
             return failed(error)
 
@@ -334,16 +344,3 @@ class Worker:
             reason=reason,
             best=best_first(study),
         )
-
-
-def _folder(study: "optuna.Study", trial: "optuna.Trial", wanted: str) -> str:
-    """Return the trial's folder below the sweep's: `hydra.sweep.subdir`, which every attempt keeps and no two trials share."""
-    if wanted == str(trial.number):
-        return wanted
-    if trial_log.FOLDER in trial.user_attrs:
-        return str(trial.user_attrs[trial_log.FOLDER])
-    others = (it for it in study.get_trials(deepcopy=False) if it.number != trial.number)
-    is_taken = wanted in {it.user_attrs.get(trial_log.FOLDER) for it in others}
-    folder = f"{wanted}-{trial.number}" if is_taken else wanted
-    trial.set_user_attr(trial_log.FOLDER, folder)
-    return folder

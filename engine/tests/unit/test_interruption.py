@@ -1,6 +1,7 @@
 import os
 import signal
 import sys
+import time
 
 import pytest
 from hydra_async_sweeper.workers.interruption import Interruption
@@ -31,6 +32,32 @@ def test_what_a_schedulers_handler_raises_is_an_interruption(handled):
         assert interruption.raised is handled
 
 
+@pytest.mark.parametrize("handled", [SystemExit(-1)], indirect=True)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR2])
+def test_no_signal_interrupts_what_is_done_after_a_schedulers_handler(handled, number):
+    with Interruption().watched() as interruption:
+        with pytest.raises(SystemExit):
+            os.kill(os.getpid(), signal.SIGUSR2)
+        for _ in range(3):  # Slurm ends a job that is requeued by SIGTERM, at once
+            os.kill(os.getpid(), number)
+        assert interruption.raised is handled
+
+
+def test_no_signal_interrupts_a_schedulers_handler():
+    def handler(*_: object) -> None:
+        for _ in range(3):  # while submitit asks Slurm to requeue the job
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.signal(signal.SIGUSR2, handler)
+    with Interruption().watched() as interruption:
+        os.kill(os.getpid(), signal.SIGUSR2)
+        assert interruption.is_asked_for
+        assert interruption.raised is None
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)
+    signal.signal(signal.SIGUSR2, before)
+
+
 def test_an_exit_of_the_task_is_none():
     with Interruption().watched() as interruption:
         with pytest.raises(SystemExit):
@@ -47,4 +74,18 @@ def test_the_first_signal_asks_and_the_second_stops(number):
         assert interruption.is_asked_for
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), number)
+        os.kill(os.getpid(), number)  # at once, while the process leaves
     assert signal.getsignal(number) is before
+
+
+def test_a_process_that_does_not_leave_is_stopped_by_a_later_signal(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    with Interruption().watched():
+        os.kill(os.getpid(), signal.SIGINT)
+        for seconds in (1.0, 11.0):
+            now[0] = seconds
+            with pytest.raises(KeyboardInterrupt):
+                os.kill(os.getpid(), signal.SIGINT)
+            now[0] += 2.0
+            os.kill(os.getpid(), signal.SIGINT)
