@@ -107,9 +107,11 @@ class _Launch:
                 self._end_overdue()
                 time.sleep(_POLL_SECONDS)
         finally:
+            for number in before:  # no further Ctrl-C leaves a process behind; it takes seconds at most
+                signal.signal(number, signal.SIG_IGN)
+            self._end_now()
             for number, handler in before.items():
                 signal.signal(number, handler)
-            self._end_now()
         if self.is_interrupted:
             raise KeyboardInterrupt
         return [self.returns[index] for index in range(len(self.jobs))]

@@ -33,7 +33,7 @@ def main(config: DictConfig):
     if config.exit_above is not None and config.x > config.exit_above:
         sys.exit("enough")
     if config.x > config.get("hang_above", float("inf")):
-        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # as a call that does not return to Python
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM])  # as a call that does not return to Python
         time.sleep(600)
     if config.returns is not None:
         return {"nothing": float("nan"), "text": "hello", "pair": (1.0, 2.0), "oom": None}[config.returns]

@@ -33,6 +33,19 @@ def test_one_interruption_finishes_the_step_and_the_same_command_continues(toy, 
     assert len(trial.intermediate_values) == 40
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_impatient_user_leaves_the_trial_in_the_queue(toy, number):
+    with toy.start("steps=40", "seconds=0.2", "hydra.sweeper.n_trials=1") as process:
+        wait_for(lambda: (toy.folder / "sweep" / "0" / "state.json").exists())
+        for _ in range(100):
+            process.send_signal(number)
+            time.sleep(0.002)
+        process.communicate(timeout=200)
+    assert process.returncode != 0
+    assert toy.states() == ["WAITING"]
+    assert "attempt" not in toy.study().trials[0].user_attrs
+
+
 def test_a_killed_worker_loses_nothing(toy):
     code, _ = toy.run("die_at=2", "hydra.sweeper.n_trials=3")
     assert code == -signal.SIGKILL

@@ -6,8 +6,10 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
 
 import psutil
+import pytest
 from waiting import wait_for
 
 LOCAL = "hydra/launcher=local"
@@ -128,6 +130,35 @@ def test_a_second_ctrl_c_ends_everything_at_once(toy):
     wait_for(lambda: not any(worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE for worker in workers), 10)
     assert toy.states() == ["WAITING"] * 2
     assert not [trial for trial in toy.study().trials if "attempt" in trial.user_attrs]  # who stops at once has not died
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_impatient_user_ends_everything_at_once(toy, number):
+    with toy.start(LOCAL, "hydra.launcher.num_workers=2", "steps=2", "seconds=60", "hydra.sweeper.n_trials=2") as process:
+        wait_for(lambda: (toy.folder / "ran.txt").exists() and len(toy.ran()) == 2)
+        workers = children(process.pid)
+        for _ in range(100):
+            process.send_signal(number)
+            time.sleep(0.005)
+        process.communicate(timeout=20)
+    wait_for(lambda: not any(worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE for worker in workers), 10)
+    assert toy.states() == ["WAITING"] * 2
+    assert not [trial for trial in toy.study().trials if "attempt" in trial.user_attrs]
+
+
+def test_an_impatient_user_leaves_no_worker_that_hangs(toy):
+    with toy.start(LOCAL, "hydra.launcher.num_workers=1", "+hang_above=-1", "hydra.sweeper.n_trials=1") as process:
+        wait_for(lambda: (toy.folder / "ran.txt").exists() and len(toy.ran()) == 1)
+        [worker] = [child for child in children(process.pid) if "local_process" in " ".join(child.cmdline())]
+        for _ in range(100):
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.005)
+        try:
+            wait_for(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE, 20)
+        finally:
+            with suppress(psutil.NoSuchProcess):
+                worker.kill()
+        process.communicate(timeout=20)
 
 
 def test_a_killed_command_leaves_nothing_running_and_loses_nothing(toy):
