@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from hydra_async_sweeper.best_config import typed_overrides
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.hydra_private import returned_by
+from hydra_async_sweeper.launchers import joblib_workers
 from hydra_async_sweeper.launchers.poll import SweepEnded, watched
 from hydra_async_sweeper.readable import counted
 from hydra_async_sweeper.terminal import live_table
@@ -68,9 +69,10 @@ def _launch_once(worker: Worker, config: DictConfig, launcher: "Launcher", n_job
     # To the application's callbacks a job is a trial, whose worker calls them; the launcher's jobs are workers.
     quiet = copy.copy(worker.context.callbacks)
     quiet.callbacks = []
+    module = type(launcher).__module__
     given: dict[str, Any] = {
         "hydra_context": replace(worker.context, callbacks=quiet),
-        "task_function": worker,
+        "task_function": joblib_workers.Returning(worker) if module.startswith(_RELAYED) else worker,
         "config": adapted(config),
     }
     if hasattr(launcher, _EARLY):
@@ -79,7 +81,6 @@ def _launch_once(worker: Worker, config: DictConfig, launcher: "Launcher", n_job
         launcher = Plugins.instance().instantiate_launcher(**given)
     count = min(room(launcher, n_jobs), settings.budget.n_trials)
     overrides = [[*worker.space.fixed, f"hydra.sweep.subdir=.workers/{index}"] for index in range(count)]
-    module = type(launcher).__module__
     log.info("starting %s", counted(count, "worker"))
     logging.getLogger("hydra_plugins").setLevel(logging.WARNING)  # launchers announce every job
     with ExitStack() as around:
@@ -89,7 +90,9 @@ def _launch_once(worker: Worker, config: DictConfig, launcher: "Launcher", n_job
             around.enter_context(queue_watched())
         if module.startswith(_PRINT_HERE):
             around.enter_context(live_table.shown(settings.open_study, settings.budget.n_trials))
-        elif not module.startswith(_RELAYED):
+        elif module.startswith(_RELAYED):
+            around.enter_context(joblib_workers.interruptible())
+        else:
             around.enter_context(
                 watched(
                     settings.open_study,
@@ -105,7 +108,10 @@ def _launch_once(worker: Worker, config: DictConfig, launcher: "Launcher", n_job
         raise returned_by(failures[0])
     for failure in failures:  # the others have done its share
         log.warning("a worker ended early: %s", _first_line(returned_by(failure)))
-    return next(str(returned.return_value) for returned in returns if returned.status is JobStatus.COMPLETED)
+    reasons = [str(returned.return_value) for returned in returns if returned.status is JobStatus.COMPLETED]
+    if joblib_workers.INTERRUPTED in reasons:
+        raise KeyboardInterrupt
+    return reasons[0]
 
 
 @contextmanager

@@ -1,11 +1,14 @@
 """The outcome of a sweep's jobs, read from Slurm's queue."""
 
+import logging
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from submitit.slurm.slurm import SlurmInfoWatcher, SlurmJob
+
+log = logging.getLogger("hydra_async_sweeper")
 
 # Least time between two reads of the queue.
 _POLL_SECONDS = 30
@@ -30,6 +33,10 @@ class QueueWatcher(SlurmInfoWatcher):
     def __init__(self) -> None:
         super().__init__(delay_s=_POLL_SECONDS)
         self._was_listed = False
+
+    def jobs(self) -> list[str]:
+        """Return the ids of the jobs, an array's once."""
+        return sorted({job.partition("_")[0] for job in self._registered}, key=int)
 
     def update(self) -> None:
         """Read the queue; without an answer, change nothing.
@@ -62,9 +69,17 @@ def _queue() -> dict[str, str] | None:
 
 @contextmanager
 def queue_watched() -> Iterator[None]:
-    """Let submitit read the outcome of the jobs that it submits inside the context from the queue."""
-    before, SlurmJob.watcher = SlurmJob.watcher, QueueWatcher()
+    """Let submitit read the outcome of the jobs that it submits inside the context from the queue.
+
+    Ctrl-C leaves them there, and says so.
+    """
+    before, watcher = SlurmJob.watcher, QueueWatcher()
+    SlurmJob.watcher = watcher
     try:
         yield
+    except KeyboardInterrupt:
+        if jobs := watcher.jobs():
+            log.warning("Slurm's jobs run on with their trials; this ends them:\n  scancel %s", " ".join(jobs))
+        raise
     finally:
         SlurmJob.watcher = before

@@ -13,6 +13,10 @@ from typing import Any
 log = logging.getLogger("hydra_async_sweeper")
 
 
+# Signals that follow the first within so many seconds are the same request: `timeout` and Slurm send two, and joblib's workers
+# receive the terminal's and the one that their sweep passes on.
+SAME_REQUEST_SECONDS = 0.2
+
 # For so many seconds after the signal that stops a process, no other one does.
 _LEAVING_SECONDS = 3.0
 
@@ -43,6 +47,7 @@ class Interruption:
         self.is_asked_for = False
         self.raised: BaseException | None = None
         self._is_in_task = False
+        self._asked_at = -math.inf
         self._deaf_until = -math.inf  # in the time of `time.monotonic`
         self._overtime: float | None = None
 
@@ -89,9 +94,11 @@ class Interruption:
             seconds, self._overtime = self._overtime, None
             raise TrialOvertime(seconds)
         if self.is_asked_for:
+            if now < self._asked_at + SAME_REQUEST_SECONDS:
+                return
             self._deaf_until = now + _LEAVING_SECONDS
             raise KeyboardInterrupt
-        self.is_asked_for = True
+        self.is_asked_for, self._asked_at = True, now
         log.warning("stopping after this step; Ctrl-C again stops at once")
 
     def _around(self, handler: Callable[[int, FrameType | None], Any]) -> Callable[[int, FrameType | None], None]:

@@ -3,6 +3,7 @@
 import contextlib
 import importlib.util
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable
 
@@ -20,7 +21,7 @@ def _slurm(unavailable: Callable[[str], None]) -> None:
     if shutil.which("sinfo") is None:
         unavailable("Slurm is not installed")
     answer = subprocess.run(["sinfo", "--noheader", "--format=%t"], capture_output=True, text=True, timeout=30, check=False)
-    if answer.stdout.strip() not in ("idle", "mix", "alloc"):
+    if answer.stdout.strip() not in ("idle", "mix", "alloc", "comp"):
         unavailable(f"Slurm has no node that works: {answer.stdout.strip() or answer.stderr.strip()}")
     if importlib.util.find_spec("hydra_plugins.hydra_submitit_launcher") is None:
         unavailable("hydra-submitit-launcher is not installed")
@@ -82,6 +83,18 @@ def test_a_preempted_worker_is_requeued_and_goes_on_with_its_trial(toy):
     assert trials[0].user_attrs["first_step"] > 1
     assert len(trials[0].intermediate_values) == 40
     assert "attempt" not in trials[0].user_attrs  # leaving in order is no death
+
+
+def test_ctrl_c_leaves_the_jobs_to_slurm(toy):
+    with toy.start(*SLURM, "hydra.sweeper.n_jobs=2", "seconds=0.3", "steps=60", "hydra.sweeper.n_trials=4") as process:
+        wait_for(lambda: len(jobs()) == 2 and (toy.folder / "sweep" / "1" / "state.json").exists())
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+    [number] = {job.partition("_")[0] for job in jobs()}
+    assert f"scancel {number}\n" in output
+    assert toy.states() == ["RUNNING"] * 2
+    subprocess.run(["scancel", number], check=True)
+    wait_for(lambda: not jobs())
 
 
 def test_a_cancelled_worker_does_not_end_the_study(toy):

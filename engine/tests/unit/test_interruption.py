@@ -7,6 +7,19 @@ import pytest
 from hydra_async_sweeper.workers.interruption import Interruption
 
 
+@pytest.fixture(autouse=True)
+def now(monkeypatch) -> list[float]:
+    """The time; each reading is a second after the last, unless the test stops it."""
+    the_time = [0.0, 1.0]
+
+    def read() -> float:
+        the_time[0] += the_time[1]
+        return the_time[0]
+
+    monkeypatch.setattr(time, "monotonic", read)
+    return the_time
+
+
 class PreemptedError(Exception):
     """What submitit raises where it may not put a job back into the queue."""
 
@@ -78,14 +91,19 @@ def test_the_first_signal_asks_and_the_second_stops(number):
     assert signal.getsignal(number) is before
 
 
-def test_a_process_that_does_not_leave_is_stopped_by_a_later_signal(monkeypatch):
-    now = [0.0]
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+def test_a_process_that_does_not_leave_is_stopped_by_a_later_signal(now):
     with Interruption().watched():
         os.kill(os.getpid(), signal.SIGINT)
-        for seconds in (1.0, 11.0):
-            now[0] = seconds
+        for _ in range(2):
+            now[0] += 10.0
             with pytest.raises(KeyboardInterrupt):
                 os.kill(os.getpid(), signal.SIGINT)
-            now[0] += 2.0
             os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_signals_at_one_moment_are_one_request(now):
+    now[1] = 0.01
+    with Interruption().watched() as interruption:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGINT):
+            os.kill(os.getpid(), number)
+        assert interruption.is_asked_for

@@ -68,3 +68,16 @@ def test_submitit_is_its_own_again_afterwards():
     with queue_watched():
         assert isinstance(SlurmJob.watcher, QueueWatcher)
     assert SlurmJob.watcher is before
+
+
+def interrupted_with(*jobs: str) -> None:
+    with queue_watched():
+        for job in jobs:
+            SlurmJob.watcher.register_job(job)
+        raise KeyboardInterrupt
+
+
+def test_ctrl_c_says_which_jobs_run_on(caplog):
+    with pytest.raises(KeyboardInterrupt):
+        interrupted_with("12", "12_0", "12_1", "9")
+    assert "scancel 9 12" in caplog.text

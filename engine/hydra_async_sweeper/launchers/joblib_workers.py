@@ -1,0 +1,98 @@
+"""Ctrl-C where joblib's processes are the workers: they leave as those of the local launcher do.
+
+joblib by itself kills its processes at the first Ctrl-C, and at the first error of one of them, with trials in their hands.
+"""
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from types import FrameType
+
+import psutil
+from omegaconf import DictConfig
+
+from hydra_async_sweeper.workers.interruption import SAME_REQUEST_SECONDS
+from hydra_async_sweeper.workers.worker import Worker
+
+# How long the workers may take to leave at the second Ctrl-C.
+_LEAVING_SECONDS = 3.0
+
+# What a worker returns then.
+INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True)
+class Returning:
+    """A worker that returns where it is interrupted, so that joblib lets the others finish their steps."""
+
+    worker: Worker
+
+    def __call__(self, config: DictConfig) -> str:
+        """Return why there are no more trials to run, or that there may be."""
+        try:
+            return self.worker(config)
+        except KeyboardInterrupt:
+            return INTERRUPTED
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Pass Ctrl-C and SIGTERM on to the workers inside the context.
+
+    The first lets them finish their steps. The second stops them at once and, after some seconds, kills the ones left.
+    The third does not wait.
+
+    Raises:
+        KeyboardInterrupt: the user stopped.
+    """
+    requests: list[float] = []
+    is_over = threading.Event()
+
+    def kill(workers: list[psutil.Process]) -> None:
+        if not is_over.wait(_LEAVING_SECONDS):
+            _send(workers, signal.SIGKILL)
+
+    def on_signal(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of a handler
+        now = time.monotonic()
+        if requests and now < requests[-1] + SAME_REQUEST_SECONDS:
+            return
+        requests.append(now)
+        workers = _workers()
+        if len(requests) > 2 or not workers:
+            raise KeyboardInterrupt
+        _send(workers, signal.SIGINT)  # a terminal has done so, too
+        if len(requests) == 2:
+            threading.Thread(target=kill, args=[workers], name="worker-end", daemon=True).start()
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    except Exception as error:  # joblib's, of a process that was killed
+        if requests:
+            raise KeyboardInterrupt from error
+        raise
+    finally:
+        is_over.set()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if requests:
+        raise KeyboardInterrupt
+
+
+def _workers() -> list[psutil.Process]:
+    """Return joblib's processes of this one; its trackers of resources are others."""
+    found = []
+    for process in psutil.Process().children():
+        with suppress(psutil.Error):
+            if any("LokyProcess" in word for word in process.cmdline()):
+                found.append(process)
+    return found
+
+
+def _send(processes: list[psutil.Process], number: int) -> None:
+    for process in processes:
+        with suppress(psutil.Error):
+            process.send_signal(number)
