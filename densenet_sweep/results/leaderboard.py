@@ -46,6 +46,10 @@ def show(
     """
     console = console or wide_console()
     rows = ranking.rows(study, metric)
+    if not rows:
+        waiting = counted(len(study.in_state("waiting")), "trial")
+        console.print(f"study {study.name}: no trial runs or has ended; {waiting} in the queue", markup=False, highlight=False)
+        return False
     cut = f" ({top} of {counted(len(rows), 'trial')})" if len(rows) > top else ""
     table = _table(study, rows[:top], metric, cut, gap=1)
     console.print(table if fits(table, console) else _table(study, rows[:top], metric, cut, gap=0))

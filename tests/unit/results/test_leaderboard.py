@@ -221,7 +221,13 @@ def test_a_study_of_another_application_and_several_objectives():
 
 
 def test_a_study_without_trials():
-    assert "study empty" in shown(study_of(name="empty"))
+    assert shown(study_of()) == "study growth: no trial runs or has ended; 0 trials in the queue\n"
+
+
+def test_a_study_whose_trials_were_all_interrupted():
+    study = study_of()
+    add(study, "WAITING")
+    assert shown(study) == "study growth: no trial runs or has ended; 1 trial in the queue\n"
 
 
 def test_compare_as_it_is_typed(command, tmp_path):
