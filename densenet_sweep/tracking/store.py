@@ -3,10 +3,12 @@
 No tracking URI is set globally: `connect` returns a client of its own.
 """
 
+import http.client
 import importlib.resources
 import logging
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,17 +40,15 @@ _experiments: dict[tuple[str, str], str] = {}
 
 def cause(error: BaseException) -> str:
     """Return on one line why MLflow failed: the operating system's own words where it has any, and no password."""
-    link: BaseException | None = error
-    seen: set[int] = set()
-    while link is not None and id(link) not in seen:
+    for link in _chain(error):
         if isinstance(link, OSError) and link.strerror:
             return link.strerror
         if isinstance(link, TimeoutError):
             return "no answer"
+        if isinstance(link, http.client.RemoteDisconnected):
+            return "it closed the connection"
         if isinstance(link, ModuleNotFoundError) and link.name:
             return package_needs(link.name)
-        seen.add(id(link))
-        link = link.__cause__ or link.__context__
     message = str(error).strip()
     schema = re.search(r"out-of-date database schema \(found version (\w+)", message)
     if schema:
@@ -64,6 +64,18 @@ def cause(error: BaseException) -> str:
     if status:
         return f"it answers with status {status[1] or status[2]}"
     return scrubbed((message.splitlines() or [type(error).__name__])[0])
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error, what it holds, as urllib3's hold the operating system's, and what they were raised from."""
+    left, seen = [error], set[int]()
+    while left:
+        link = left.pop(0)
+        if id(link) not in seen:
+            seen.add(id(link))
+            yield link
+            held = [it for it in (*link.args, link.__cause__ or link.__context__) if isinstance(it, BaseException)]
+            left.extend(held)
 
 
 def _other_version(schema: str) -> str:

@@ -1,6 +1,7 @@
 """Recording to a real MLflow server, before, while and after it is dead."""
 
 import logging
+import re
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +16,9 @@ from densenet_sweep.tracking.record import Record
 
 # What a training may lose at its end to a server that is gone.
 _PATIENCE_SECONDS = 10.0
+
+# What the system says of a server that was killed: the connection that was open may be reset first.
+_GONE = "(Connection refused|Connection reset by peer|it closed the connection)"
 
 
 def opened(uri: str, **changes: Any) -> Record:
@@ -88,7 +92,8 @@ def test_a_server_that_dies_and_comes_back_costs_one_warning_and_no_metric(serve
     record.epoch({"loss": 3.0}, step=2)
     record.epoch({"loss": 2.0}, step=3)
     assert time.monotonic() - began < _PATIENCE_SECONDS
-    assert warnings() == [f"tracking.uri={server.uri}: lost (Connection refused); training continues"]
+    [warning] = warnings()
+    assert re.fullmatch(rf"tracking\.uri={server.uri}: lost \({_GONE}\); training continues", warning)
     server.start()
     record.epoch({"loss": 1.0}, step=4)
     record.artifacts(made(tmp_path / "made"))
@@ -107,7 +112,7 @@ def test_a_server_that_stays_dead(server, tmp_path, warnings):
     record.epoch({"loss": 2.0}, step=1)
     needed.epoch({"loss": 2.0}, step=1)
     server.kill()
-    message = r"^tracking\.uri=http://127\.0\.0\.1:\d+: lost \(Connection refused\); tracking\.required=false trains on"
+    message = rf"^tracking\.uri={server.uri}: lost \({_GONE}\); tracking\.required=false trains on"
     with pytest.raises(ConnectionError, match=message):
         needed.epoch({"loss": 1.0}, step=2)
     began = time.monotonic()
@@ -115,11 +120,11 @@ def test_a_server_that_stays_dead(server, tmp_path, warnings):
     record.artifacts(made(tmp_path / "made"))
     record.finish("complete", None)
     assert time.monotonic() - began < _PATIENCE_SECONDS
-    assert warnings() == [
-        f"tracking.uri={server.uri}: lost (Connection refused); training continues",
-        f"tracking.uri={server.uri}: still away; {tmp_path}/run/mlflow_outbox.json keeps what is missing there until it is "
-        "back",
-    ]
+    lost, away = warnings()
+    assert re.fullmatch(rf"tracking\.uri={server.uri}: lost \({_GONE}\); training continues", lost)
+    assert away == (
+        f"tracking.uri={server.uri}: still away; {tmp_path}/run/mlflow_outbox.json keeps what is missing there until it is back"
+    )
 
 
 def test_a_server_that_is_dead_from_the_beginning(dead_uri, warnings):
