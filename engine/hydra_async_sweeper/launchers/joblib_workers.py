@@ -3,6 +3,7 @@
 joblib by itself kills its processes at the first Ctrl-C, and at the first error of one of them, with trials in their hands.
 """
 
+import multiprocessing
 import signal
 import threading
 import time
@@ -14,11 +15,14 @@ from types import FrameType
 import psutil
 from omegaconf import DictConfig
 
-from hydra_async_sweeper.workers.interruption import SAME_REQUEST_SECONDS
+from hydra_async_sweeper.workers.interruption import AGAIN_SECONDS, SAME_REQUEST_SECONDS
 from hydra_async_sweeper.workers.worker import Worker
 
 # How long the workers may take to leave at the second Ctrl-C.
 _LEAVING_SECONDS = 3.0
+
+# How the names of joblib's processes begin, which stand in their command lines.
+_PROCESS = "LokyProcess"
 
 # What a worker returns then.
 INTERRUPTED = "interrupted"
@@ -35,6 +39,8 @@ class Returning:
         try:
             return self.worker(config)
         except KeyboardInterrupt:
+            if multiprocessing.current_process().name.startswith(_PROCESS):
+                signal.signal(signal.SIGINT, signal.SIG_IGN)  # if it died of another one, joblib would kill the others
             return INTERRUPTED
 
 
@@ -51,9 +57,11 @@ def interruptible() -> Iterator[None]:
     requests: list[float] = []
     is_over = threading.Event()
 
-    def kill(workers: list[psutil.Process]) -> None:
-        if not is_over.wait(_LEAVING_SECONDS):
-            _send(workers, signal.SIGKILL)
+    def stop(workers: list[psutil.Process]) -> None:
+        deadline = time.monotonic() + _LEAVING_SECONDS
+        while not is_over.is_set():
+            _send(workers, signal.SIGINT if time.monotonic() < deadline else signal.SIGKILL)
+            is_over.wait(AGAIN_SECONDS)
 
     def on_signal(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of a handler
         now = time.monotonic()
@@ -63,9 +71,10 @@ def interruptible() -> Iterator[None]:
         workers = _workers()
         if len(requests) > 2 or not workers:
             raise KeyboardInterrupt
-        _send(workers, signal.SIGINT)  # a terminal has done so, too
-        if len(requests) == 2:
-            threading.Thread(target=kill, args=[workers], name="worker-end", daemon=True).start()
+        if len(requests) == 1:
+            _send(workers, signal.SIGINT)  # a terminal has done so, too
+        else:
+            threading.Thread(target=stop, args=[workers], name="worker-end", daemon=True).start()
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -87,7 +96,7 @@ def _workers() -> list[psutil.Process]:
     found = []
     for process in psutil.Process().children():
         with suppress(psutil.Error):
-            if any("LokyProcess" in word for word in process.cmdline()):
+            if any(word.startswith(_PROCESS) for word in process.cmdline()):
                 found.append(process)
     return found
 

@@ -5,6 +5,7 @@ its job ends. A worker whose process dies is restarted, and its trial is continu
 process dies fails. The first Ctrl-C or SIGTERM is passed on to the jobs, the second kills them.
 """
 
+import math
 import os
 import shutil
 import signal
@@ -31,6 +32,7 @@ from hydra_async_sweeper.launchers.child import Child
 from hydra_async_sweeper.options import MOST_WORKERS
 from hydra_async_sweeper.script import Script, script
 from hydra_async_sweeper.workers import trial_clock
+from hydra_async_sweeper.workers.interruption import AGAIN_SECONDS, SAME_REQUEST_SECONDS
 from hydra_async_sweeper.workers.lease import mark_overtime
 from hydra_async_sweeper.workers.process_identity import is_gone, machine, process_start
 from hydra_async_sweeper.workers.worker import Worker
@@ -91,6 +93,7 @@ class _Launch:
     running: list[_Running] = field(default_factory=list)
     returns: dict[int, JobReturn] = field(default_factory=dict)
     is_interrupted: bool = False
+    interrupted_at: float = -math.inf  # in the time of `time.monotonic`
 
     def run(self) -> list[JobReturn]:
         self.pending.extend((index, 0) for index in range(len(self.jobs)))
@@ -131,13 +134,16 @@ class _Launch:
 
     def _end_now(self) -> None:
         """End the running jobs: by a second Ctrl-C, on which a worker puts its trial back into the queue, then by SIGKILL."""
+        now = time.monotonic()
+        deadline, again = now + _LEAVING_SECONDS, now + AGAIN_SECONDS
+        _interrupt(self.running)
+        while now < deadline and any(job.process.poll() is None for job in self.running):
+            if now > again:
+                again = now + AGAIN_SECONDS
+                _interrupt([job for job in self.running if isinstance(self.jobs[job.index].task_function, Worker)])
+            time.sleep(_POLL_SECONDS)
+            now = time.monotonic()
         for job in self.running:
-            with suppress(ProcessLookupError):
-                job.process.send_signal(signal.SIGINT)
-        deadline = time.monotonic() + _LEAVING_SECONDS
-        for job in self.running:
-            with suppress(subprocess.TimeoutExpired):
-                job.process.wait(max(0.0, deadline - time.monotonic()))
             job.process.kill()
             job.process.wait()
             job.child.relay.finish()
@@ -167,10 +173,18 @@ class _Launch:
             self.returns[ended.index] = JobReturn(status=JobStatus.FAILED, _return_value=error)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature of a handler
+        now = time.monotonic()
         if self.is_interrupted:
+            if now < self.interrupted_at + SAME_REQUEST_SECONDS:
+                return
             raise KeyboardInterrupt  # the processes are killed on the way out
-        self.is_interrupted = True
-        for job in self.running:
+        self.is_interrupted, self.interrupted_at = True, now
+        _interrupt(self.running)
+
+
+def _interrupt(jobs: Sequence[_Running]) -> None:
+    for job in jobs:
+        with suppress(ProcessLookupError):
             job.process.send_signal(signal.SIGINT)
 
 
