@@ -36,7 +36,7 @@ class QueueWatcher(SlurmInfoWatcher):
 
     def jobs(self) -> list[str]:
         """Return the ids of the jobs, an array's once."""
-        return sorted({job.partition("_")[0] for job in self._registered}, key=int)
+        return sorted({job.partition("_")[0] for job in self._registered}, key=lambda job: (len(job), job))
 
     def update(self) -> None:
         """Read the queue; without an answer, change nothing.
