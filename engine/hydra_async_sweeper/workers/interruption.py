@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 log = logging.getLogger("hydra_async_sweeper")
 
@@ -88,6 +88,15 @@ class Interruption:
             self._overtime = seconds
             signal.pthread_kill(main, signal.SIGINT)
 
+    def check(self) -> None:
+        """Raise `KeyboardInterrupt` if a stop was requested; the process then leaves, as at a second Ctrl-C."""
+        if self.is_asked_for:
+            self._leave()
+
+    def _leave(self) -> NoReturn:
+        self._deaf_until = max(self._deaf_until, time.monotonic() + _LEAVING_SECONDS)
+        raise KeyboardInterrupt
+
     def _on_signal(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature of a handler
         now = time.monotonic()
         if now < self._deaf_until:
@@ -99,8 +108,7 @@ class Interruption:
         if self.is_asked_for:
             if now < self._asked_at + SAME_REQUEST_SECONDS:
                 return
-            self._deaf_until = now + _LEAVING_SECONDS
-            raise KeyboardInterrupt
+            self._leave()
         self.is_asked_for, self._asked_at = True, now
         log.warning("stopping after this step; Ctrl-C again stops at once")
 

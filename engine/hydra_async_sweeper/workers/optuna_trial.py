@@ -70,8 +70,7 @@ class RunningTrial:
 
     def check_interruption(self) -> None:
         """Raise `KeyboardInterrupt` if the user asked to stop."""
-        if self._interruption.is_asked_for:
-            raise KeyboardInterrupt
+        self._interruption.check()
 
     def restart(self, step: int) -> None:
         """Allow steps after `step` to be reported again; their values are then replaced, but not those of passed rungs."""

@@ -113,8 +113,7 @@ class Worker:
         silence = Silence()
         with Interruption().watched() as interruption:
             while True:
-                if interruption.is_asked_for:
-                    raise KeyboardInterrupt
+                interruption.check()
                 study = optuna.load_study(study_name=settings.study_name, storage=storage)
                 reclaim_dead(
                     study,

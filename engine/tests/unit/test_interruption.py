@@ -91,6 +91,18 @@ def test_the_first_signal_asks_and_the_second_stops(number):
     assert signal.getsignal(number) is before
 
 
+def test_no_signal_interrupts_what_is_done_after_the_step_that_was_the_last(now):
+    with Interruption().watched() as interruption:
+        interruption.check()
+        os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            interruption.check()
+        os.kill(os.getpid(), signal.SIGINT)
+        now[0] += 10.0
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
 def test_a_process_that_does_not_leave_is_stopped_by_a_later_signal(now):
     with Interruption().watched():
         os.kill(os.getpid(), signal.SIGINT)
