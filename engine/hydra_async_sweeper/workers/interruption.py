@@ -17,7 +17,7 @@ log = logging.getLogger("hydra_async_sweeper")
 # receive the terminal's and the one that their sweep passes on.
 SAME_REQUEST_SECONDS = 0.2
 
-# After so many seconds a worker is asked again to stop at once: a busy one may have seen the second request with the first.
+# The second request is repeated after so many seconds: a busy worker may have taken it for a part of the first.
 AGAIN_SECONDS = 0.5
 
 # For so many seconds after the signal that stops a process, no other one does.
