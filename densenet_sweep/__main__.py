@@ -16,7 +16,7 @@ import hydra
 from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from hydra_async_sweeper.application import scrubbed
+from hydra_async_sweeper.application import scrubbed, short_spins
 from omegaconf import DictConfig
 
 from densenet_sweep.commands import completion
@@ -153,6 +153,7 @@ def _confirmation(runtime: HydraConf, seed: int) -> dict[str, Any]:
 
 def dispatch(arguments: Sequence[str]) -> None:
     """Run a subcommand, or Hydra with `sys.argv`, whose words after the first are `arguments`."""
+    os.environ.update(short_spins(os.environ))  # before torch is imported
     first = arguments[0] if arguments else ""
     if "--version" in arguments:
         print("\n".join(versions.lines()))

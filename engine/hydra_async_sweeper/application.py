@@ -7,6 +7,7 @@ from hydra_async_sweeper.best_config import REPEATS, flat_job_config
 from hydra_async_sweeper.control_groups import core_share, memory_limit, num_cores
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.extras import package_needs
+from hydra_async_sweeper.openmp import short_spins
 from hydra_async_sweeper.program import with_config_dir
 from hydra_async_sweeper.space.domain import contains
 from hydra_async_sweeper.space.search_space import is_search
@@ -93,6 +94,7 @@ __all__ = [
     "refuse_written",
     "scrubbed",
     "set_stored",
+    "short_spins",
     "stored_study",
     "with_config_dir",
 ]

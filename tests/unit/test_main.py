@@ -2,6 +2,7 @@
 
 import ast
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -100,3 +101,15 @@ def test_nothing_that_windows_lacks_is_imported_before_it_is_refused():
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.Import):
                 assert {alias.name for alias in node.names}.isdisjoint({"fcntl", "grp", "pwd", "resource", "termios"}), path
+
+
+@pytest.mark.parametrize(
+    ("environment", "spins"), [({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "PASSIVE"}, "0")]
+)
+def test_openmp_reads_how_long_threads_spin_from_the_command(environment, spins):
+    others = {name: value for name, value in os.environ.items() if name not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+    typed = subprocess.run(
+        [sys.executable, "-m", "densenet_sweep", "describe"],
+        env={**others, "OMP_DISPLAY_ENV": "VERBOSE", **environment}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert f"GOMP_SPINCOUNT = '{spins}'" in typed.stderr

@@ -29,6 +29,7 @@ from hydra_async_sweeper.control_groups import num_cores
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.launchers import child
 from hydra_async_sweeper.launchers.child import Child
+from hydra_async_sweeper.openmp import short_spins
 from hydra_async_sweeper.options import MOST_WORKERS
 from hydra_async_sweeper.script import Script, script
 from hydra_async_sweeper.workers import trial_clock
@@ -268,6 +269,7 @@ def slots(*, num_workers: int | None, workers_per_gpu: int) -> list[Slot]:
     count = num_workers or (len(gpus) * workers_per_gpu or cores)
     threads = str(max(1, cores // count))
     pinned = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "TERM": "dumb"}  # bars of several would overlap
+    pinned |= short_spins(os.environ)
     return [Slot(pinned | ({"CUDA_VISIBLE_DEVICES": gpus[index % len(gpus)]} if gpus else {})) for index in range(count)]
 
 

@@ -36,6 +36,21 @@ def test_cores_are_shared_out_without_oversubscription(cores, gpus, num_cores, n
 
 
 @pytest.mark.parametrize(
+    ("environment", "spins"),
+    [({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, None), ({"OMP_WAIT_POLICY": "ACTIVE"}, None)],
+)
+def test_threads_do_not_spin_for_long_unless_the_user_says_how_they_wait(monkeypatch, cores, gpus, environment, spins):
+    cores(8)
+    gpus("")
+    for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    slots = local_launcher.slots(num_workers=2, workers_per_gpu=1)
+    assert {slot.environment.get("GOMP_SPINCOUNT") for slot in slots} == {spins}
+
+
+@pytest.mark.parametrize(
     ("visible", "per_gpu", "num_workers", "pinned"),
     [
         ("0,1", 1, None, ["0", "1"]),
