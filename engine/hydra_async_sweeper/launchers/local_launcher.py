@@ -2,9 +2,11 @@
 
 It serves plain grids as well as the sweep engine's workers, and any Hydra application. A slot is refilled as soon as
 its job ends. A worker whose process dies is restarted, and its trial is continued through its lease; a grid's job whose
-process dies fails. The first Ctrl-C or SIGTERM is passed on to the jobs, the second kills them.
+process dies fails. Where the system killed it for lack of memory, one process fewer runs from then on. The first Ctrl-C or
+SIGTERM is passed on to the jobs, the second kills them.
 """
 
+import logging
 import math
 import os
 import shutil
@@ -27,7 +29,7 @@ from omegaconf import DictConfig
 
 from hydra_async_sweeper.control_groups import num_cores
 from hydra_async_sweeper.errors import SweepError
-from hydra_async_sweeper.launchers import child
+from hydra_async_sweeper.launchers import child, memory_kills
 from hydra_async_sweeper.launchers.child import Child
 from hydra_async_sweeper.openmp import short_spins
 from hydra_async_sweeper.options import MOST_WORKERS
@@ -37,6 +39,8 @@ from hydra_async_sweeper.workers.interruption import AGAIN_SECONDS, SAME_REQUEST
 from hydra_async_sweeper.workers.lease import mark_overtime
 from hydra_async_sweeper.workers.process_identity import is_gone, machine, process_start
 from hydra_async_sweeper.workers.worker import Worker
+
+log = logging.getLogger("hydra_async_sweeper")
 
 _POLL_SECONDS = 0.05
 
@@ -75,6 +79,7 @@ class _Running:
     index: int
     slot: int
     num_deaths: int
+    lacked_memory: bool = False  # the reason why its process was killed
 
     @property
     def process(self) -> subprocess.Popen[bytes]:
@@ -93,6 +98,8 @@ class _Launch:
     pending: deque[tuple[int, int]] = field(default_factory=deque)
     running: list[_Running] = field(default_factory=list)
     returns: dict[int, JobReturn] = field(default_factory=dict)
+    num_withdrawn: int = 0  # slots, for lack of memory
+    memory_kills: int = field(default_factory=memory_kills.count)
     is_interrupted: bool = False
     interrupted_at: float = -math.inf  # in the time of `time.monotonic`
 
@@ -104,9 +111,10 @@ class _Launch:
             while self.running or (self.pending and not self.is_interrupted):
                 while self.pending and free and not self.is_interrupted:
                     self.running.append(self._start(free.popleft(), *self.pending.popleft()))
-                for ended in [job for job in self.running if job.process.poll() is not None]:
+                for ended in self._ended():
                     self.running.remove(ended)
-                    free.append(ended.slot)
+                    if not (ended.lacked_memory and self._withdraws_slot()):
+                        free.append(ended.slot)
                     self._collect(ended)
                 self._end_overdue()
                 time.sleep(_POLL_SECONDS)
@@ -119,6 +127,25 @@ class _Launch:
         if self.is_interrupted:
             raise KeyboardInterrupt
         return [self.returns[index] for index in range(len(self.jobs))]
+
+    def _ended(self) -> list[_Running]:
+        """Return the running jobs whose processes have ended."""
+        ended = [job for job in self.running if job.process.poll() is not None]
+        if any(job.process.returncode == -signal.SIGKILL for job in ended):
+            before, self.memory_kills = self.memory_kills, memory_kills.count()
+            for job in ended:
+                job.lacked_memory = job.process.returncode == -signal.SIGKILL and self.memory_kills > before
+        return ended
+
+    def _withdraws_slot(self) -> bool:
+        """Return whether a slot is withdrawn, which the last one never is, and say why."""
+        left = len(self.slots) - self.num_withdrawn - 1
+        if left == 0:
+            log.warning("the system killed the only process, for lack of memory")
+            return False
+        self.num_withdrawn += 1
+        log.warning("the system killed a process for lack of memory; from now on as with hydra.launcher.num_workers=%d", left)
+        return True
 
     def _end_overdue(self) -> None:
         """Kill the worker whose trial runs too long and did not end by itself: it hangs, perhaps outside of Python."""
@@ -162,6 +189,9 @@ class _Launch:
         returned = ended.child.returned()
         if returned is not None:
             self.returns[ended.index] = returned
+            if isinstance(self.jobs[ended.index].task_function, Worker) and returned.status is JobStatus.COMPLETED:
+                while self.pending:  # the sweep has ended; workers that wait for a slot have nothing left to do
+                    self.returns[self.pending.popleft()[0]] = returned
         elif self.is_interrupted:
             return
         elif isinstance(self.jobs[ended.index].task_function, Worker) and ended.num_deaths < self.max_restarts:
@@ -169,7 +199,7 @@ class _Launch:
         else:
             how = f"exit code {ended.process.returncode}"
             if ended.process.returncode < 0:
-                how = signal.Signals(-ended.process.returncode).name
+                how = signal.Signals(-ended.process.returncode).name + (", for lack of memory" if ended.lacked_memory else "")
             error = RuntimeError(f"job {self.jobs[ended.index].index}: its process died ({how})")
             self.returns[ended.index] = JobReturn(status=JobStatus.FAILED, _return_value=error)
 

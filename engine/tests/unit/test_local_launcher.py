@@ -3,10 +3,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from types import SimpleNamespace
 
 import pytest
+from hydra.core.utils import JobReturn, JobStatus
 from hydra_async_sweeper.errors import SweepError
-from hydra_async_sweeper.launchers import child, local_launcher
+from hydra_async_sweeper.launchers import child, local_launcher, memory_kills
 from hydra_async_sweeper.workers.process_identity import machine, process_start
 
 
@@ -123,3 +125,75 @@ def test_a_job_that_cannot_be_pickled_leaves_no_process(tmp_path):
     with pytest.raises(TypeError, match="pickle"):
         started.give(it for it in ())
     assert started.process.poll() == -9
+
+
+class Restarted:
+    """In place of a worker."""
+
+    settings = SimpleNamespace(trial_timeout=None)
+
+
+@pytest.fixture
+def launch(monkeypatch, tmp_path):
+    """Launch a job in each of the slots, whose processes run the programs in turn; return the launch and what jobs returned."""
+    monkeypatch.setattr(memory_kills, "OF_THE_SYSTEM", tmp_path / "vmstat")
+    monkeypatch.setattr(local_launcher, "Worker", Restarted)
+
+    def run(task, num_slots, *programs):
+        (tmp_path / "vmstat").write_text("nr_free_pages 5\noom_kill 3\n")
+        left = list(programs)
+
+        def start(stem, environment):  # noqa: ARG001 - as `child.start`
+            process = subprocess.Popen([sys.executable, "-c", left.pop(0)], cwd=tmp_path)
+            done = JobReturn(status=JobStatus.COMPLETED, _return_value=process.pid)
+            return SimpleNamespace(
+                process=process,
+                returned=lambda: done if process.returncode == 0 else None,
+                give=lambda job: None,  # noqa: ARG005
+                relay=SimpleNamespace(finish=lambda: None),
+            )
+
+        monkeypatch.setattr(child, "start", start)
+        jobs = [SimpleNamespace(task_function=task, index=index) for index in range(num_slots)]
+        slots = [local_launcher.Slot({})] * num_slots
+        returns = local_launcher._Launch(jobs, slots, max_restarts=20, folder=tmp_path, early=[]).run()
+        assert left == []
+        return returns
+
+    return run
+
+
+KILLED = "import os; os.kill(os.getpid(), 9)"
+LACKS_MEMORY = f"open('vmstat', 'w').write('oom_kill 4'); {KILLED}"
+ENDS_LATER = "import time; time.sleep(1)"
+
+
+def test_where_memory_runs_out_fewer_workers_run_from_then_on(launch, caplog):
+    first, second, third = launch(Restarted(), 3, LACKS_MEMORY, ENDS_LATER, ENDS_LATER)
+    assert first.return_value in (second.return_value, third.return_value)  # it waited until the sweep had ended
+    assert caplog.messages == [
+        "the system killed a process for lack of memory; from now on as with hydra.launcher.num_workers=2"
+    ]
+
+
+def test_a_worker_that_was_killed_for_another_reason_is_replaced(launch, caplog):
+    first, second = launch(Restarted(), 2, KILLED, ENDS_LATER, ENDS_LATER)
+    assert first.return_value != second.return_value
+    assert caplog.messages == []
+
+
+def test_the_last_worker_is_replaced_though_memory_ran_out(launch, caplog):
+    launch(Restarted(), 1, LACKS_MEMORY, "")
+    assert caplog.messages == ["the system killed the only process, for lack of memory"]
+
+
+def test_a_grids_job_that_was_killed_for_lack_of_memory_says_so(launch):
+    failed, done = launch(None, 2, LACKS_MEMORY, ENDS_LATER)
+    assert done.status is JobStatus.COMPLETED
+    with pytest.raises(RuntimeError, match=r"^job 0: its process died \(SIGKILL, for lack of memory\)$"):
+        _ = failed.return_value
+
+
+def test_a_system_that_does_not_tell_has_killed_nothing(monkeypatch, tmp_path):
+    monkeypatch.setattr(memory_kills, "OF_THE_SYSTEM", tmp_path / "none")
+    assert memory_kills.count() == 0
