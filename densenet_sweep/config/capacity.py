@@ -45,21 +45,36 @@ def check_fits(config: Config, *, trains: bool = True, memory_bytes: int | None 
     found = network_size(config.architecture, config.data)
     if found is None:
         return
-    if config.finetune.freeze != "none" and config.finetune.unfreeze_after is None:
-        trains = False  # a lower bound: what is frozen keeps nothing for a backward pass
+    trains = trains and _is_ever_unfrozen(config)
     available = memory_bytes if memory_bytes is not None else machine_memory(config.device)
-    copies = 2 + (config.optimizer.states_per_weight or 0) if trains else 1
-    copies += config.ema_decay is not None and trains
-    weights = _FP32_BYTES * found.num_parameters * copies
-    batch = _batch_size(config.data, config.batch_size) if trains else 1
-    # Autocast to bf16 may halve what is kept, and `auto` may choose it.
-    activations = found.num_activations * batch * (_FP32_BYTES if config.precision == "fp32" else _FP32_BYTES // 2)
-    if weights + activations > available:
+    taken = _bytes_of(found, config, trains=trains)
+    if taken > available:
+        batch = _batch_size(config.data, config.batch_size)
         at = f", at batch_size={batch} and data.image_size={config.data.image_size}," if trains else ""
         raise ConfigError(
-            f"architecture: {_weights(found.num_parameters)}{at} take at least {_gib(weights + activations)}"
+            f"architecture: {_weights(found.num_parameters)}{at} take at least {_gib(taken)}"
             f"{' in training' if trains else ''}; this machine has {_gib(available)} of memory"
         )
+
+
+def training_bytes(config: Config) -> int:
+    """Return the bytes of memory that a training of the config takes at least, beside its images; 0 where that is unknown."""
+    found = network_size(config.architecture, config.data)
+    return 0 if found is None else _bytes_of(found, config, trains=_is_ever_unfrozen(config))
+
+
+def _is_ever_unfrozen(config: Config) -> bool:
+    """Return whether all parts are trained at some time; a lower bound: what is frozen keeps nothing for a backward pass."""
+    return config.finetune.freeze == "none" or config.finetune.unfreeze_after is not None
+
+
+def _bytes_of(found: size.Size, config: Config, *, trains: bool) -> int:
+    copies = 2 + (config.optimizer.states_per_weight or 0) if trains else 1
+    copies += config.ema_decay is not None and trains
+    batch = _batch_size(config.data, config.batch_size) if trains else 1
+    # Autocast to bf16 may halve what is kept, and `auto` may choose it.
+    of_activation = _FP32_BYTES if config.precision == "fp32" else _FP32_BYTES // 2
+    return _FP32_BYTES * found.num_parameters * copies + found.num_activations * batch * of_activation
 
 
 def fits(config: Config) -> bool:

@@ -39,6 +39,14 @@ def memory_limit() -> int | None:
     return min((int(limit) for limit in found if limit.isdigit()), default=None)
 
 
+def available_memory() -> int:
+    """Return the bytes of memory that new processes may take: what the machine has left, or a container beside this process."""
+    import psutil
+
+    left, limit = int(psutil.virtual_memory().available), memory_limit()
+    return left if limit is None else min(left, max(0, limit - int(psutil.Process().memory_info().rss)))
+
+
 def _folders(controller: str) -> Iterator[Path]:
     """Yield the folder of each group that limits this process: its own and those around it, in v2 and of v1's `controller`.
 

@@ -116,6 +116,7 @@ def sweep(
         lambda it: consult(context, "on_config_check", config=composer.compose(it)),
         only_enqueued=options["repeats"],
     )
+    launching.keep_to_memory(launcher, collect(context, "on_worker_memory", config=base))
 
     if options["dry_run"]:
         consult(

@@ -32,6 +32,8 @@ _PRINT_HERE = ("hydra._internal.core_plugins.basic_launcher", "hydra_plugins.hyd
 _RELAYED = ("hydra_plugins.hydra_joblib_launcher",)
 # The method of a launcher that starts processes before their jobs are known.
 _EARLY = "early_processes"
+# Its method that leaves as many slots as there is memory for.
+_MEMORY = "keep_to_memory"
 _SLURM = "hydra_plugins.hydra_submitit_launcher.submitit_launcher.SlurmLauncher"
 
 
@@ -120,6 +122,13 @@ def early(launcher: "Launcher", num_workers: int, modules: Sequence[str]) -> Ite
     start = getattr(launcher, _EARLY, None)
     with nullcontext() if start is None or not modules else start(num_workers, modules):
         yield
+
+
+def keep_to_memory(launcher: "Launcher", bytes_of_workers: Sequence[int]) -> None:
+    """Let a launcher that can start only as many workers as fit into memory, by what the application says that one takes."""
+    keep = getattr(launcher, _MEMORY, None)
+    if keep is not None and bytes_of_workers:
+        keep(max(bytes_of_workers))
 
 
 def room(launcher: "Launcher", n_jobs: int | None) -> int:

@@ -27,7 +27,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from hydra_async_sweeper.control_groups import num_cores
+from hydra_async_sweeper.control_groups import available_memory, num_cores
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.launchers import child, memory_kills
 from hydra_async_sweeper.launchers.child import Child
@@ -276,15 +276,16 @@ def own_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
-def slots(*, num_workers: int | None, workers_per_gpu: int) -> list[Slot]:
+def slots(*, num_workers: int | None, workers_per_gpu: int, worker_memory: int = 0) -> list[Slot]:
     """Return one slot for each process that may run at once.
 
-    There are `workers_per_gpu` slots per visible GPU, or one per core without GPUs; `num_workers` overrides the count. The
-    cores are divided evenly into threads per process.
+    There are `workers_per_gpu` slots per visible GPU, or one per core without GPUs, for which there is memory; `num_workers`
+    overrides the count. The cores are divided evenly into threads per process.
 
     Args:
         num_workers: how many at once, or None for as many as there is room for.
         workers_per_gpu: how many share a GPU; above 1 for nets too small to fill one.
+        worker_memory: bytes that a process takes at least; 0 where that is not known.
 
     Raises:
         SweepError: a number out of range, or several workers per GPU without a GPU.
@@ -296,11 +297,23 @@ def slots(*, num_workers: int | None, workers_per_gpu: int) -> list[Slot]:
     if workers_per_gpu > 1 and not gpus:
         raise SweepError(f"hydra.launcher.workers_per_gpu={workers_per_gpu}: this machine has no visible GPU; 1 is accepted")
     cores = num_cores()
-    count = num_workers or (len(gpus) * workers_per_gpu or cores)
+    count = num_workers or len(gpus) * workers_per_gpu or (_room_for(worker_memory, cores) if worker_memory else cores)
     threads = str(max(1, cores // count))
     pinned = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "TERM": "dumb"}  # bars of several would overlap
     pinned |= short_spins(os.environ)
     return [Slot(pinned | ({"CUDA_VISIBLE_DEVICES": gpus[index % len(gpus)]} if gpus else {})) for index in range(count)]
+
+
+def _room_for(worker_memory: int, cores: int) -> int:
+    """Return how many processes there is memory for, at least one and at most one a core, and say it if that is fewer."""
+    available = available_memory()
+    count = max(1, min(cores, available // worker_memory))
+    if count < cores:
+        log.info(
+            "of the %.1f GiB of memory a worker takes at least %.1f: as with hydra.launcher.num_workers=%d",
+            available / 2**30, worker_memory / 2**30, count,
+        )  # fmt: skip
+    return count
 
 
 def visible_gpus() -> list[str]:

@@ -18,11 +18,16 @@ class LocalLauncher(Launcher):
     """Passes Hydra's arguments to `hydra_async_sweeper.launchers.local_launcher`."""
 
     def __init__(self, num_workers: int | None, workers_per_gpu: int, max_restarts: int) -> None:
-        from hydra_async_sweeper.launchers.local_launcher import slots
-
-        self._slots = slots(num_workers=num_workers, workers_per_gpu=workers_per_gpu)
+        self._num_workers, self._workers_per_gpu = num_workers, workers_per_gpu
+        self.keep_to_memory(0)
         self._max_restarts = max_restarts
         self._early: list[Any] = []
+
+    def keep_to_memory(self, worker_memory: int) -> None:
+        """Have room for as many jobs as fit into memory, each of which takes at least so many bytes; 0 for any number."""
+        from hydra_async_sweeper.launchers.local_launcher import slots
+
+        self._slots = slots(num_workers=self._num_workers, workers_per_gpu=self._workers_per_gpu, worker_memory=worker_memory)
 
     @property
     def num_slots(self) -> int:
@@ -58,7 +63,7 @@ class LocalLauncherConf:
     """`hydra.launcher`."""
 
     _target_: str = "hydra_plugins.hydra_async_sweeper.launcher.LocalLauncher"
-    # processes at once; null: workers_per_gpu on each visible GPU, or one per core without a GPU
+    # processes at once; null: workers_per_gpu on each visible GPU, or without a GPU one per core, if there is memory for them
     num_workers: int | None = None
     # processes that share a GPU
     workers_per_gpu: int = 1

@@ -75,6 +75,26 @@ def test_workers_start_early_for_what_the_application_names(toy):
     assert len(toy.ran()) == 6
 
 
+LARGE = """
+from hydra.experimental.callback import Callback
+
+class Large(Callback):
+    def on_worker_memory(self, config):
+        return [config.steps * 2**58]
+"""
+
+
+@pytest.mark.parametrize(("given", "num_workers"), [([], 1), (["hydra.launcher.num_workers=2"], 2)])
+def test_as_many_workers_start_as_there_is_memory_for_unless_the_user_says(toy, given, num_workers):
+    (toy.folder / "large.py").write_text(LARGE)
+    named = "+hydra.callbacks.large._target_=large.Large"
+    toy.environment["CUDA_VISIBLE_DEVICES"] = ""
+    code, output = toy.run(LOCAL, named, *given, "hydra.sweeper.n_trials=2")
+    assert code == 0, output
+    assert f"starting {num_workers} worker" in output
+    assert ("GiB of memory a worker takes at least 805306368.0: as with hydra.launcher.num_workers=1" in output) == (not given)
+
+
 PLAIN = """
 {x: 1, steps: 2, rungs: [], seconds: 0, fail_above: null, exit_above: null, die_at: null, returns: null, model: {width: 1}}
 """

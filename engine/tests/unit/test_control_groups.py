@@ -1,3 +1,6 @@
+from types import SimpleNamespace
+
+import psutil
 import pytest
 from hydra_async_sweeper import control_groups
 
@@ -73,6 +76,14 @@ def test_without_limits_the_machine_counts(machine, own, files):
     assert control_groups.core_share() is None
     assert control_groups.num_cores() == 64
     assert control_groups.memory_limit() is None
+
+
+@pytest.mark.parametrize(("files", "left"), [({}, 8000), ({"memory.max": "7500"}, 7000), ({"memory.max": "400"}, 0)])
+def test_memory_is_what_the_machine_has_left_or_the_container_beside_this_process(machine, monkeypatch, files, left):
+    machine("0::/\n", **files)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=8000))
+    monkeypatch.setattr(psutil.Process, "memory_info", lambda _: SimpleNamespace(rss=500))
+    assert control_groups.available_memory() == left
 
 
 def test_less_than_a_core_is_one(machine):

@@ -10,6 +10,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.launchers import child, local_launcher, memory_kills
 from hydra_async_sweeper.workers.process_identity import machine, process_start
+from hydra_plugins.hydra_async_sweeper.launcher import LocalLauncher
 
 
 @pytest.fixture
@@ -35,6 +36,31 @@ def test_cores_are_shared_out_without_oversubscription(cores, gpus, num_cores, n
     assert len(slots) == count
     assert {slot.environment["OMP_NUM_THREADS"] for slot in slots} == {threads}
     assert all("CUDA_VISIBLE_DEVICES" not in slot.environment for slot in slots)
+
+
+@pytest.mark.parametrize(
+    ("visible", "given", "available", "count", "threads"),
+    [
+        ("", {}, 7.9, 3, "2"),
+        ("", {}, 100.0, 8, "1"),
+        ("", {}, 1.0, 1, "8"),  # it may fit after all
+        ("", {"num_workers": 6}, 1, 6, "1"),
+        ("0,1", {}, 1, 2, "4"),
+    ],
+)
+def test_as_many_workers_start_as_there_is_memory_for(
+    cores, gpus, monkeypatch, caplog, visible, given, available, count, threads
+):
+    cores(8)
+    gpus(visible)
+    monkeypatch.setattr(local_launcher, "available_memory", lambda: int(available * 2**30))
+    caplog.set_level("INFO")
+    launcher = LocalLauncher(**{"num_workers": None, "workers_per_gpu": 1, "max_restarts": 1, **given})
+    launcher.keep_to_memory(int(2.5 * 2**30))
+    assert launcher.num_slots == count
+    assert {slot.environment["OMP_NUM_THREADS"] for slot in launcher._slots} == {threads}
+    said = f"of the {available} GiB of memory a worker takes at least 2.5: as with hydra.launcher.num_workers={count}"
+    assert caplog.messages == ([said] if (visible, given) == ("", {}) and count < 8 else [])
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
+from densenet_sweep.callbacks.worker_memory import WorkerMemory
 from densenet_sweep.config import capacity, composition
 from densenet_sweep.config.optimizer_schema import OptimizerConfig
 from densenet_sweep.config.schema import ConfigError
@@ -35,6 +36,21 @@ def test_bf16_may_take_half_and_a_description_takes_one_image():
     capacity.check_fits(given, trains=False, memory_bytes=4 * 71_254 + 2 * activations)
     with pytest.raises(ConfigError, match="71,254 weights take at least"):
         capacity.check_fits(given, trains=False, memory_bytes=4 * 71_254)
+
+
+def test_a_worker_takes_what_its_training_does_and_what_it_imports():
+    given = config("batch_size=256", "precision=fp32", "optimizer=adamw")
+    takes = 4 * (71_254 * 4 + capacity.network_size(given.architecture, given.data).num_activations * 256)
+    assert capacity.training_bytes(given) == takes
+    job = composition.compose(["batch_size=256", "precision=fp32", "optimizer=adamw"])
+    [worker] = WorkerMemory().on_worker_memory(job)
+    assert worker - takes == 400 * 2**20
+
+
+def test_a_worker_whose_network_is_unknown_or_known_to_its_trials_alone_still_imports_or_is_not_estimated():
+    assert capacity.training_bytes(config("architecture=resnet18", "architecture.stem=small")) > 0
+    job = composition.compose(["optimizer.lr=???"])
+    assert WorkerMemory().on_worker_memory(job) == []
 
 
 def test_a_batch_is_no_larger_than_its_data_set():
