@@ -2,9 +2,9 @@
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, open_dict
+from omegaconf.errors import OmegaConfBaseException
 
 from densenet_sweep.config import capacity, composition
-from densenet_sweep.config.schema import ConfigError
 
 # Of a process that has imported PyTorch and MLflow, beside the pages that processes share.
 _IMPORTED_BYTES = 400 * 2**20
@@ -14,11 +14,11 @@ class WorkerMemory(Callback):
     """Estimates it from below for the engine; see `hydra_async_sweeper.events`."""
 
     def on_worker_memory(self, config: DictConfig) -> list[int]:
-        """Return the bytes of one worker; nothing where the config is complete in the trials alone."""
+        """Return the bytes of one worker; nothing where the config can only be run with a trial's values."""
         job = config.copy()
         with open_dict(job):
             job.pop("hydra", None)
         try:
             return [_IMPORTED_BYTES + capacity.training_bytes(composition.typed(job))]
-        except ConfigError:
+        except (ValueError, OmegaConfBaseException):
             return []

@@ -47,10 +47,9 @@ def test_a_worker_takes_what_its_training_does_and_what_it_imports():
     assert worker - takes == 400 * 2**20
 
 
-def test_a_worker_whose_network_is_unknown_or_known_to_its_trials_alone_still_imports_or_is_not_estimated():
-    assert capacity.training_bytes(config("architecture=resnet18", "architecture.stem=small")) > 0
-    job = composition.compose(["optimizer.lr=???"])
-    assert WorkerMemory().on_worker_memory(job) == []
+@pytest.mark.parametrize("incomplete", ["optimizer.lr=???", "architecture.depth=17", "optimizer.lr=${nowhere}"])
+def test_a_worker_is_not_estimated_by_a_config_that_needs_a_trials_values(incomplete):
+    assert WorkerMemory().on_worker_memory(composition.compose([incomplete])) == []
 
 
 def test_a_batch_is_no_larger_than_its_data_set():
