@@ -6,12 +6,13 @@ from omegaconf.errors import OmegaConfBaseException
 
 from densenet_sweep.config import capacity, composition
 
-# Of a process that has imported PyTorch and MLflow, beside the pages that processes share.
-_IMPORTED_BYTES = 400 * 2**20
+# Of a process that trains a tiny network: half a GiB of its own, and libraries' pages. Where they find no room all processes
+# wait for the disk, without an end, before the system kills one.
+_IMPORTED_BYTES = 700 * 2**20
 
 
 class WorkerMemory(Callback):
-    """Estimates it from below for the engine; see `hydra_async_sweeper.events`."""
+    """Estimates it for the engine; see `hydra_async_sweeper.events`."""
 
     def on_worker_memory(self, config: DictConfig) -> list[int]:
         """Return the bytes of one worker; nothing where the config can only be run with a trial's values."""

@@ -5,7 +5,7 @@ Each event calls the method of that name on every callback in `hydra.callbacks` 
 - `on_config_check(config)`: before a study is opened, with the composed config, `hydra` included, of possible trials: each
   choice, both ends of each range, each enqueued configuration. An exception refuses the sweep;
 - `on_worker_memory(config)`: after these checks, with the composed config of a trial; returns a list with the bytes of memory
-  that a worker takes at least. Without GPUs `hydra/launcher=local` starts as many workers as there is memory for;
+  that a worker takes. Without GPUs `hydra/launcher=local` starts as many workers as there is memory for;
 - `on_dry_run(config, study_name, sweep_dir, examples, foresee, num_workers)`: after the checks of `hydra.sweeper.dry_run=true`,
   which ends there: `examples` are composed configs of possible trials, `foresee(n_trials=, num_steps=, rungs=)` returns a
   `hydra_async_sweeper.study.forecast.Forecast`, and `num_workers` is how many would run at a time. An exception refuses it;

@@ -285,7 +285,7 @@ def slots(*, num_workers: int | None, workers_per_gpu: int, worker_memory: int =
     Args:
         num_workers: how many at once, or None for as many as there is room for.
         workers_per_gpu: how many share a GPU; above 1 for nets too small to fill one.
-        worker_memory: bytes that a process takes at least; 0 where that is not known.
+        worker_memory: bytes that a process takes; 0 where that is not known.
 
     Raises:
         SweepError: a number out of range, or several workers per GPU without a GPU.
@@ -310,7 +310,7 @@ def _room_for(worker_memory: int, cores: int) -> int:
     count = max(1, min(cores, available // worker_memory))
     if count < cores:
         log.info(
-            "of the %.1f GiB of memory a worker takes at least %.1f: as with hydra.launcher.num_workers=%d",
+            "of the %.1f GiB of memory a worker takes about %.1f: as with hydra.launcher.num_workers=%d",
             available / 2**30, worker_memory / 2**30, count,
         )  # fmt: skip
     return count

@@ -24,7 +24,7 @@ class LocalLauncher(Launcher):
         self._early: list[Any] = []
 
     def keep_to_memory(self, worker_memory: int) -> None:
-        """Keep the slots for which there is memory, if a job takes at least `worker_memory` bytes; 0 keeps all."""
+        """Keep the slots for which there is memory, if a job takes `worker_memory` bytes; 0 keeps all."""
         from hydra_async_sweeper.launchers.local_launcher import slots
 
         self._slots = slots(num_workers=self._num_workers, workers_per_gpu=self._workers_per_gpu, worker_memory=worker_memory)
