@@ -7,7 +7,7 @@ from omegaconf.errors import OmegaConfBaseException
 from densenet_sweep.config import capacity, composition
 
 # Of a process that trains a tiny network: half a GiB of its own, and libraries' pages. Where they find no room all processes
-# wait for the disk, without an end, before the system kills one.
+# wait for the disk, for many minutes, before the system kills one.
 _IMPORTED_BYTES = 700 * 2**20
 
 
