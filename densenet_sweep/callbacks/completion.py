@@ -48,7 +48,7 @@ def complete(
             client.set_tag(child.info.run_id, run.PARENT, parent)
     completed = []
     for trial in study.finished:
-        if not trial.is_own or (sweep_dir / str(trial.number) / outbox.FILE).is_file():
+        if not trial.is_own or (trial.folder_in(sweep_dir) / outbox.FILE).is_file():
             continue
         theirs = _run_of(trial, runs)
         if theirs is None and trial.run_id is not None:  # in another store, or deleted by its user
@@ -64,7 +64,7 @@ def _run_of(trial: Trial, runs: "Sequence[Run]") -> "Run | None":
         return next((it for it in runs if it.info.run_id == trial.run_id), None)
     keyed = [it for it in runs if trial.record_key is not None and it.data.tags.get(run.KEY) == trial.record_key]
     # A trial without a key (an older version's, or one that failed before training) is matched by its number alone.
-    numbered = [it for it in runs if trial.record_key is None and it.data.tags["trial.number"] == str(trial.number)]
+    numbered = [it for it in runs if trial.record_key is None and it.data.tags[run.TRIAL_NUMBER] == str(trial.number)]
     return next(reversed(keyed or numbered), None)
 
 
@@ -108,7 +108,7 @@ def _missing(study: Study, trial: Trial, theirs: "Run | None", reported: str) ->
 def _begun(study: Study, trial: Trial, metrics: list[tuple[str, float, int, int]]) -> Outbox:
     """Return an outbox with all data of a trial that has no run."""
     objectives: Any = study.objectives[0] if study.has_one_objective else study.objectives
-    tags = {"study": study.name, "trial.number": str(trial.number), run.INCOMPLETE: _LACKS_ALL}
+    tags = {"study": study.name, run.TRIAL_NUMBER: str(trial.number), run.INCOMPLETE: _LACKS_ALL}
     if trial.promoted_from is not None:
         tags["trial.promoted_from"] = str(trial.promoted_from)
     made = Outbox(

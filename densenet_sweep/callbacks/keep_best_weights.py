@@ -6,7 +6,9 @@ A trial's own process uploads everything but its weights; whether to keep these 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from hydra.experimental.callback import Callback
@@ -36,18 +38,26 @@ class KeepBest(Callback):
     """Keeps the weights of a study's `tracking.keep_checkpoints` best complete trials, and deletes the others'."""
 
     def on_trial_end(
-        self, config: DictConfig, study_name: str, sweep_dir: str, number: int, state: str, best: Sequence[int], **_: Any
+        self,
+        config: DictConfig,
+        study_name: str,
+        sweep_dir: str,
+        number: int,
+        state: str,
+        best: Sequence[int],
+        folders: Mapping[int, str] = MappingProxyType({}),
+        **_: Any,
     ) -> None:
         """Delete the trial's weights, or those of the trials that it has displaced."""
         if state == "interrupted":  # it will be continued
             return
-        keep, folder = int(config.tracking.keep_checkpoints), Path(sweep_dir)
+        keep, files = int(config.tracking.keep_checkpoints), _Files(Path(sweep_dir), folders)
         if number not in best[:keep]:
-            _delete(folder, [number])  # they never were in MLflow
+            files.delete([number])  # they never were in MLflow
             return
-        _delete(folder, best[keep : keep + _AT_ONCE])
-        if _weights(folder, number).is_file():
-            _settle(config, study_name, folder, best[:keep], [number], can_wait=True)
+        files.delete(best[keep : keep + _AT_ONCE])
+        if files.weights(number).is_file():
+            _settle(config, study_name, files, best[:keep], [number], can_wait=True)
 
     def on_study_end(
         self,
@@ -56,35 +66,47 @@ class KeepBest(Callback):
         sweep_dir: str,
         states: Mapping[int, tuple[str, str | None]],
         best: Sequence[int],
+        folders: Mapping[int, str] = MappingProxyType({}),
         **_: Any,
     ) -> None:
         """Settle what trials that ended at the same moment left, and log the study's size on disk."""
-        keep, folder = int(config.tracking.keep_checkpoints), Path(sweep_dir)
-        _delete(
-            folder, (number for number, (state, _) in states.items() if state != "interrupted" and number not in best[:keep])
-        )
-        kept = [number for number in best[:keep] if _weights(folder, number).is_file()]
-        _settle(config, study_name, folder, best[:keep], kept)
-        shown = shown_path(folder)
+        keep, files = int(config.tracking.keep_checkpoints), _Files(Path(sweep_dir), folders)
+        files.delete(number for number, (state, _) in states.items() if state != "interrupted" and number not in best[:keep])
+        kept = [number for number in best[:keep] if files.weights(number).is_file()]
+        _settle(config, study_name, files, best[:keep], kept)
         which = "the best trial" if len(kept) == 1 else f"the {counted(len(kept), 'best trial')}"
         weights = f",\n  weights of {which} (tracking.keep_checkpoints={keep})" if kept else ""
-        log.info("%s: %s%s", shown, _size(folder), weights)
+        log.info("%s: %s%s", shown_path(files.sweep_dir), _size(files.sweep_dir), weights)
 
 
-def _weights(sweep_dir: Path, number: int) -> Path:
-    return sweep_dir / str(number) / "artifacts" / BEST_WEIGHTS
+@dataclass(frozen=True)
+class _Files:
+    """The files of a sweep's trials.
 
+    Attributes:
+        sweep_dir: their folders' folder.
+        folders: of the trials for which it is not their number.
+    """
 
-def _delete(sweep_dir: Path, numbers: Iterable[int]) -> None:
-    """Delete the weights in the folders of trials that have ended, and their checkpoints."""
-    for number in numbers:
-        _weights(sweep_dir, number).unlink(missing_ok=True)
-        for name in CHECKPOINTS:
-            (sweep_dir / str(number) / name).unlink(missing_ok=True)
+    sweep_dir: Path
+    folders: Mapping[int, str]
+
+    def weights(self, number: int) -> Path:
+        return self._of(number) / "artifacts" / BEST_WEIGHTS
+
+    def delete(self, numbers: Iterable[int]) -> None:
+        """Delete the weights of trials that have ended, and their checkpoints."""
+        for number in numbers:
+            self.weights(number).unlink(missing_ok=True)
+            for name in CHECKPOINTS:
+                (self._of(number) / name).unlink(missing_ok=True)
+
+    def _of(self, number: int) -> Path:
+        return self.sweep_dir / self.folders.get(number, str(number))
 
 
 def _settle(
-    config: DictConfig, study_name: str, sweep_dir: Path, best: Sequence[int], uploads: Sequence[int], *, can_wait: bool = False
+    config: DictConfig, study_name: str, files: _Files, best: Sequence[int], uploads: Sequence[int], *, can_wait: bool = False
 ) -> None:
     """Delete from MLflow the weights of all trials but the `best`, and upload those of `uploads` that it lacks."""
 
@@ -102,7 +124,7 @@ def _settle(
             for run in client.search_runs([experiment], query, order_by=["start_time DESC"], max_results=1):
                 if run.info.run_id not in have or not _has_weights(client, run.info.run_id):
                     client.set_tag(run.info.run_id, _TAG, _KEPT)  # first: the deletion looks for it
-                    client.log_artifact(run.info.run_id, str(_weights(sweep_dir, number)))
+                    client.log_artifact(run.info.run_id, str(files.weights(number)))
 
     in_store(config, write, loss=_LOSS, can_wait=can_wait)
 

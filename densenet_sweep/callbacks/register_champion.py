@@ -80,7 +80,7 @@ class RegisterChampion(Callback):
         if found.champion is None:
             return
         again = command("final", *with_config_dir(str(shown_path(folder))), "experiment=champion")
-        _write_experiment(config, folder, again, found)
+        _write_experiment(config, study, folder, again, found)
         lines = [(again, "train and test it again")]
         if _registered(config, study, folder, found):
             lines = [
@@ -123,7 +123,7 @@ def _registered(config: DictConfig, study: "Study", folder: Path, found: "Verdic
 
     log.info("registering the champion")
     uri, runs = str(config.tracking.uri), champion.runs
-    artifacts = folder / str(number) / "artifacts"
+    artifacts = trial.folder_in(folder) / "artifacts"
     tags = {
         "study": found.finalists.study,
         "trial": str(champion.finalist.trial),
@@ -200,7 +200,7 @@ def _parent(config: DictConfig, study_name: str) -> "tuple[MlflowClient, str | N
     return client, None if experiment is None else find_parent(client, experiment.experiment_id, study_name)
 
 
-def _write_experiment(config: DictConfig, folder: Path, again: str, found: "Verdict") -> Path:
+def _write_experiment(config: DictConfig, study: "Study", folder: Path, again: str, found: "Verdict") -> Path:
     """Write the config of the champion's first run as the option `champion` of the group `experiment`."""
     assert found.champion is not None
     champion = found.results[found.champion]
@@ -216,6 +216,6 @@ def _write_experiment(config: DictConfig, folder: Path, again: str, found: "Verd
     ]
     path = folder / "experiment" / "champion.yaml"
     given, config_dir = _of_the_user(config)
-    kept = folder / str(number) / "artifacts" / "config.yaml"
+    kept = study.trials[number].folder_in(folder) / "artifacts" / "config.yaml"
     from_run.copy(kept, path, given, config_dir=config_dir, comment="\n".join(says))
     return path

@@ -11,6 +11,7 @@ from hydra_async_sweeper.application import is_search
 from hydra_async_sweeper.readable import numbered, shown_path
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from densenet_sweep.config import composition
 from densenet_sweep.config.metrics import full_name, on_test
 from densenet_sweep.tracking import left_behind, run_note
 from densenet_sweep.tracking.configured import in_store
@@ -94,10 +95,15 @@ class SweepRun(Callback):
         reason: str,
         states: Mapping[int, tuple[str, str | None]],
         best: Sequence[int] = (),
+        **_: Any,
     ) -> None:
         """Complete the trials in MLflow, and close the parent run with the sweep's outcome."""
 
         def write(client: "MlflowClient", experiment: str) -> None:
+            from mlflow.entities import RunTag
+
+            from densenet_sweep.tracking.run import only_parent
+
             _send_trials(client, experiment, config, sweep_dir, states)
             parent = only_parent(client, experiment, study_name)
             if parent is None:  # the store was away when the sweep began
@@ -112,11 +118,7 @@ class SweepRun(Callback):
             _close_parent(client, experiment, config, study_name, sweep_dir, reason, states, best, parent, about)
             self.written(client, experiment, study_name, sweep_dir)
 
-        from mlflow.entities import RunTag
-
-        from densenet_sweep.tracking.run import only_parent
-
-        waiting = left_behind.waiting(Path(sweep_dir))
+        waiting = left_behind.waiting(Path(sweep_dir), composition.trial_subdir(config))
         kept = f"; what {numbered(waiting)} could not send waits in {sweep_dir}" if waiting else ""
         in_store(config, write, loss=f"MLflow is not complete{kept}; the same command completes it when it is back")
 
@@ -129,7 +131,7 @@ def _send_trials(
     states: Mapping[int, tuple[str, str | None]],
 ) -> None:
     uri, name = str(config.tracking.uri), str(config.tracking.experiment)
-    left_behind.send_trials(client, experiment, uri, name, Path(sweep_dir), states)
+    left_behind.send_trials(client, experiment, uri, name, Path(sweep_dir), composition.trial_subdir(config), states)
 
 
 def _open_parent(

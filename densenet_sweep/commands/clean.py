@@ -75,7 +75,7 @@ def _folders(study: Study, sweep_dir: Path) -> Iterator[_Folder]:
     """Yield the folder of each failed or pruned trial that has one."""
     continued = {trial.promoted_from: trial.number for trial in study.trials if not trial.is_finished}
     for trial in study.trials:
-        path = sweep_dir / str(trial.number)
+        path = trial.folder_in(sweep_dir)
         if trial.state not in ("failed", "pruned") or path.is_symlink() or not path.is_dir():
             continue
         reason = None

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
+from typing import Any
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
@@ -24,7 +25,18 @@ from densenet_sweep.config.schema import Config, ConfigError, register
 from densenet_sweep.config.targets import check_targets
 from densenet_sweep.config.tracking_uri import advice
 
-__all__ = ["VERSION_BASE", "Command", "choices", "compose", "config_folder", "output_dir", "register", "sweep_dir", "typed"]
+__all__ = [
+    "VERSION_BASE",
+    "Command",
+    "choices",
+    "compose",
+    "config_folder",
+    "output_dir",
+    "register",
+    "sweep_dir",
+    "trial_subdir",
+    "typed",
+]
 
 CONFIG_NAME = "config"
 
@@ -166,6 +178,12 @@ def output_dir(runtime: HydraConf) -> Path:
 def sweep_dir(runtime: HydraConf) -> Path:
     """Return the folder of the sweep that the running job belongs to; it need not exist for a single run."""
     return Path(runtime.sweep.dir)
+
+
+def trial_subdir(config: DictConfig) -> str:
+    """Return `hydra.sweep.subdir` of the config of a sweep, which names the folder of each trial, as it is written."""
+    written: Any = OmegaConf.to_container(config.hydra.sweep, resolve=False)
+    return str(written["subdir"])
 
 
 def own_config_folders(runtime: HydraConf) -> list[Path]:

@@ -122,7 +122,7 @@ def _on_common_splits(by_option: Mapping[str, Sequence[Trial]]) -> dict[str, lis
 def _result(finalist: Finalist, trials: Sequence[Trial], folder: Path, metric: str, test_fraction: float | None) -> Result:
     num_images = trials[0].num_test
     assert num_images is not None, "a final run says how many images it was tested on"
-    artifacts = [folder / str(trial.number) / "artifacts" for trial in trials]
+    artifacts = [trial.folder_in(folder) / "artifacts" for trial in trials]
     # An accuracy has a deviation of its own only of images in groups, as the binomial one then does not hold.
     has_deviation = metric != "test_accuracy" or any(trial.deviation is not None for trial in trials)
     resampled = _stacked(artifacts, _resampled) if has_deviation else None

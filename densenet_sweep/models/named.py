@@ -211,13 +211,13 @@ def _best_of_study(name: str, uri: str, overrides: Sequence[str], config_dir: st
         raise ValueError(f"{name}: this study has no complete trial yet; densenet-sweep status {name} shows how far it is")
     for number in numbers:
         origin = f"trial {number} of study {name}"
-        folder = found.folder / str(number) / "artifacts"
+        trial = study.trials[number]
+        folder = trial.folder_in(found.folder) / "artifacts"
         if any((folder / weights).is_file() for weights in trained.WEIGHTS):
             try:
                 return _of_classifier(trained.classifier(folder, overrides, config_dir=config_dir), origin)
             except CheckpointError as error:
                 log.warning("%s; the copy in MLflow is taken, or else the next best trial", error)
-        trial = study.trials[number]
         if not exists(uri):  # connecting would create the file
             continue
         with _store(uri) as client:

@@ -80,7 +80,7 @@ def all_of(study: Study, verdicts: Sequence[Verdict], uri: str | None, outputs: 
 def _of_run(study: Study, number: int, folder: Path | None, stored: FromStore, title: str) -> list[Shown]:
     if folder is not None:
         with suppress(OSError):
-            return [Shown(title, (folder / str(number) / "artifacts" / MISTAKES).read_bytes())]
+            return [Shown(title, (study.trials[number].folder_in(folder) / "artifacts" / MISTAKES).read_bytes())]
     run_id = study.trials[number].run_id
     still = None if run_id is None else stored(run_id)  # None, too, of an older version, or with tracking.keep_mistakes=0
     return [] if still is None else [Shown(title, still)]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hydra_async_sweeper.application import (
     AT_RUNGS,
+    FOLDER,
     HELD_TO,
     LEASE,
     NUM_STEPS,
@@ -113,6 +114,7 @@ def _trial(trial: "FrozenTrial", ranges: dict[int, Range]) -> Trial:
         passed_step=passed_step(trial),
         taken_over_from=kept.get(WARM_START),
         lease=kept.get(LEASE) if trial.state.name == "RUNNING" else None,
+        folder=kept.get(FOLDER),
         attempts=attempts(kept.get(LEASE, {}), trial.datetime_complete),
         is_given="fixed_params" in trial.system_attrs and PROMOTED not in kept,
         start=trial.datetime_start,

@@ -8,6 +8,7 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 State = Literal["complete", "pruned", "failed", "running", "waiting"]
@@ -121,6 +122,7 @@ class Trial:
         passed_step: the last rung that it skips, as that trial has trained it.
         taken_over_from: "study/number" of the trial in another study that it copies.
         lease: of a running trial's worker: its host, process and GPU.
+        folder: below the sweep's; None for its number.
         attempts: of the trial, in order; empty for an older version's, and one read from MLflow.
         is_given: the user gave its configuration, instead of the sampler; not so for one that continues another.
         start: local time of its first attempt.
@@ -154,10 +156,15 @@ class Trial:
     passed_step: int = 0
     taken_over_from: str | None = None
     lease: Mapping[str, Any] | None = None
+    folder: str | None = None
     attempts: tuple[Attempt, ...] = ()
     is_given: bool = False
     start: datetime.datetime | None = None
     end: datetime.datetime | None = None
+
+    def folder_in(self, sweep_dir: Path) -> Path:
+        """Return its folder, which a trial without files need not have."""
+        return sweep_dir / (self.folder or str(self.number))
 
     @property
     def standard_error(self) -> float | None:

@@ -28,6 +28,7 @@ from densenet_sweep.run.carried import NONE, Carried
 from densenet_sweep.run.progress import log_if_slow
 from densenet_sweep.tracking.provenance import provenance_tags
 from densenet_sweep.tracking.record import DataUsed, Record, State
+from densenet_sweep.tracking.run import TRIAL_NUMBER
 from densenet_sweep.tracking.run_note import Description
 from densenet_sweep.tracking.store import redacted
 
@@ -100,7 +101,7 @@ def recorded(
     name, summary = "", naming.summary(job.choices, values, chosen)
     if trial.number is not None:
         name = f"trial {trial.number}"
-        tags["trial.number"] = str(trial.number)
+        tags[TRIAL_NUMBER] = str(trial.number)
     if trial.promoted_from is not None:
         name += f" (from {trial.promoted_from})"  # shown in every view, next to the other run of these parameters
         tags["trial.promoted_from"] = str(trial.promoted_from)

@@ -9,7 +9,7 @@ from filelock import FileLock, Timeout
 
 from densenet_sweep.tracking import outbox
 from densenet_sweep.tracking.outbox import End, Outbox
-from densenet_sweep.tracking.run import find_parent
+from densenet_sweep.tracking.run import TRIAL_NUMBER, find_parent
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -27,6 +27,7 @@ def send_trials(
     uri: str,
     experiment: str,
     sweep_dir: Path,
+    subdir: str,
     states: Mapping[int, tuple[str, str | None]],
 ) -> None:
     """Send the outboxes of a sweep's ended trials.
@@ -37,19 +38,26 @@ def send_trials(
         uri: of the store.
         experiment: its name.
         sweep_dir: with a folder for each trial.
+        subdir: `hydra.sweep.subdir`, which names them.
         states: state and reason of trials whose process could not record them.
 
     Raises:
         mlflow.exceptions.MlflowException, OSError: the store is away again.
     """
     ends = {str(number): state for number, state in states.items()}
-    _send_all(client, experiment_number, uri, experiment, sweep_dir, sweep_dir.glob(f"*/{outbox.FILE}"), ends)
+    _send_all(client, experiment_number, uri, experiment, sweep_dir, _of_trials(sweep_dir, subdir), ends)
 
 
-def waiting(sweep_dir: Path) -> list[int]:
+def waiting(sweep_dir: Path, subdir: str) -> list[int]:
     """Return the numbers of the trials of a sweep that have something to send."""
-    names = [path.parent.name for path in sweep_dir.glob(f"*/{outbox.FILE}")]
-    return sorted(int(name) for name in names if name.isdigit())
+    kept = [outbox.read(path.parent) for path in _of_trials(sweep_dir, subdir)]
+    numbers = [it.tags.get(TRIAL_NUMBER, "") for it in kept if it is not None]
+    return sorted(int(number) for number in numbers if number.isdecimal())
+
+
+def _of_trials(sweep_dir: Path, subdir: str) -> list[Path]:
+    depth = subdir.count("/") + 1
+    return list(sweep_dir.glob(f"{'*/' * depth}{outbox.FILE}"))
 
 
 def send_single_runs(client: "MlflowClient", experiment_number: str, uri: str, experiment: str) -> None:
@@ -80,8 +88,9 @@ def _send_all(
                 kept = outbox.read(path.parent)
                 if kept is None or (kept.store, kept.experiment) != (outbox.shown_store(uri), experiment):
                     continue
-                if kept.end is None and path.parent.name in ends:
-                    kept.end = End(*ends[path.parent.name], outbox.now())
+                number = kept.tags.get(TRIAL_NUMBER, "")
+                if kept.end is None and number in ends:
+                    kept.end = End(*ends[number], outbox.now())
                 if kept.end is not None:  # otherwise its process lives, or another will continue it
                     _send(client, experiment_number, kept, path)
     except Timeout:

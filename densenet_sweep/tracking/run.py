@@ -28,6 +28,9 @@ KEY = "record.key"
 # MLflow's tag of a run that belongs to another.
 PARENT = "mlflow.parentRunId"
 
+# The tag with the number of a run's trial.
+TRIAL_NUMBER = "trial.number"
+
 # The tag that says what a run lacks because its process could not send it.
 INCOMPLETE = "trial.incomplete"
 

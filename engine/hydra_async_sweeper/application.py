@@ -23,6 +23,7 @@ from hydra_async_sweeper.study.searches import SEARCHES
 from hydra_async_sweeper.study.study_file import DESCRIPTION, FoundStudy
 from hydra_async_sweeper.study.study_file import read as read_study_file
 from hydra_async_sweeper.study.study_file import stored as stored_study
+from hydra_async_sweeper.study.trial_folder import FOLDER
 from hydra_async_sweeper.study.trust import is_trusted
 from hydra_async_sweeper.trial import (
     AT_RUNGS,
@@ -50,6 +51,7 @@ __all__ = [
     "DIED",
     "EARLIER",
     "FEWEST_FOR_A_CORRELATION",
+    "FOLDER",
     "HELD_TO",
     "LEASE",
     "MOVED_TARGETS",

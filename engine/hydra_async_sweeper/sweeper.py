@@ -31,7 +31,18 @@ from hydra_async_sweeper.script import script
 from hydra_async_sweeper.section import check_resolved
 from hydra_async_sweeper.space import conditions
 from hydra_async_sweeper.space import search_space as spaces
-from hydra_async_sweeper.study import build, enqueue, forecast, other_space, passwords, rehearsal, searches, study_file, trust
+from hydra_async_sweeper.study import (
+    build,
+    enqueue,
+    forecast,
+    other_space,
+    passwords,
+    rehearsal,
+    searches,
+    study_file,
+    trial_folder,
+    trust,
+)
 from hydra_async_sweeper.study import definition as studies
 from hydra_async_sweeper.study import storage as storages
 from hydra_async_sweeper.study.budget import Budget
@@ -162,13 +173,13 @@ def sweep(
         except BaseException as error:
             is_interrupted = isinstance(error, KeyboardInterrupt)
             why = "interrupted" if is_interrupted else passwords.scrubbed(f"{type(error).__name__}: {error}")
-            emit(context, "on_study_end", reason=why, states=_states(study), best=best_first(study), **event_arguments)
+            _emit_end(context, study, why, event_arguments)
             if is_interrupted:
                 log.warning("interrupted; continue with:\n  %s", command)
             raise
     log.info("the sweep has ended: %s", reason)
     result = report_best(study, context, composer, space, sweep_dir, options)
-    emit(context, "on_study_end", reason=reason, states=_states(study), best=best_first(study), **event_arguments)
+    _emit_end(context, study, reason, event_arguments)
     if "failed (hydra.sweeper.max_failure_rate" in reason:
         raise SweepError(f"{reason}; the last one: {_last_failure(study)}")
     return result
@@ -306,6 +317,11 @@ def _settings(
         repeats=options["repeats"],
         base=best_config.flat_job_config(base, resolve=False),
     )
+
+
+def _emit_end(context: HydraContext, study: "optuna.Study", reason: str, arguments: Mapping[str, Any]) -> None:
+    folders = trial_folder.named(study)
+    emit(context, "on_study_end", reason=reason, states=_states(study), best=best_first(study), folders=folders, **arguments)
 
 
 def _states(study: "optuna.Study") -> dict[int, tuple[str, str | None]]:

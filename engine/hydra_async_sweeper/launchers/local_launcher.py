@@ -31,6 +31,7 @@ from hydra_async_sweeper.control_groups import available_memory, num_cores
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.launchers import child, memory_kills
 from hydra_async_sweeper.launchers.child import Child
+from hydra_async_sweeper.launchers.gpus import visible_gpus
 from hydra_async_sweeper.openmp import short_spins
 from hydra_async_sweeper.options import MOST_WORKERS
 from hydra_async_sweeper.script import Script, script
@@ -172,9 +173,10 @@ class _Launch:
             time.sleep(_POLL_SECONDS)
             now = time.monotonic()
         for job in self.running:
-            job.process.kill()
-            job.process.wait()
-            job.child.relay.finish()
+            if job.process.poll() is None:
+                job.child.end()
+            else:
+                job.child.relay.finish()
 
     def _start(self, slot: int, index: int, num_deaths: int) -> _Running:
         if slot == index and num_deaths == 0 and self.early:
@@ -314,17 +316,3 @@ def _room_for(worker_memory: int, cores: int) -> int:
             available / 2**30, worker_memory / 2**30, count,
         )  # fmt: skip
     return count
-
-
-def visible_gpus() -> list[str]:
-    """Return the ids of the GPUs that a process started from here may use, without starting CUDA."""
-    masked = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if masked is not None:
-        return [gpu.strip() for gpu in masked.split(",") if gpu.strip() not in ("", "-1")]
-    import pynvml
-
-    try:
-        pynvml.nvmlInit()
-        return [str(index) for index in range(pynvml.nvmlDeviceGetCount())]
-    except pynvml.NVMLError:
-        return []

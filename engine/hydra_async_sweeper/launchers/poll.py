@@ -65,8 +65,9 @@ def watched(
         ended_at: float | None = None
         is_last = False
         silence = Silence()
+        pause = 0.0
         while not is_last:
-            is_last = over.wait(0 if announced is None else _POLL_SECONDS)
+            is_last, pause = over.wait(pause), _POLL_SECONDS
             try:
                 study = study or open_study()
                 trials = study.get_trials(deepcopy=False)

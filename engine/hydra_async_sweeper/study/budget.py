@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hydra_async_sweeper.readable import counted
+from hydra_async_sweeper.study.candidates import is_candidate
 from hydra_async_sweeper.study.ends import End, by_end
 from hydra_async_sweeper.study.enqueue import is_own
 from hydra_async_sweeper.study.expected_gain import Draws, StopWhen
@@ -160,7 +161,7 @@ class BestsByEnd:
         """Take in a trial; see `Index`."""
         if trial.state.name not in ("COMPLETE", "PRUNED") or not is_own(trial):
             return
-        end = by_end(trial), trial.value if trial.state.name == "COMPLETE" else None
+        end = by_end(trial), trial.value if is_candidate(trial) else None
         place = bisect.bisect(self._ends, end[0], key=operator.itemgetter(0))
         self._ends.insert(place, end)
         del self._bests[place:]

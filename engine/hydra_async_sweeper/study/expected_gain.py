@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hydra_async_sweeper.readable import counted
+from hydra_async_sweeper.study.candidates import is_candidate
 from hydra_async_sweeper.study.ends import End, by_end
 from hydra_async_sweeper.study.enqueue import is_own
 from hydra_async_sweeper.trial import PROMOTED
@@ -110,8 +111,7 @@ class Draws:
         """Take in a trial; see `Index`."""
         if trial.state.name not in ("COMPLETE", "PRUNED"):
             return
-        has_value = trial.state.name == "COMPLETE" and all(excess <= 0 for excess in trial.constraints.values())
-        value = self._sign * trial.values[0] if has_value else -math.inf
+        value = self._sign * trial.values[0] if is_candidate(trial) else -math.inf
         continued = trial.user_attrs.get(PROMOTED, {}).get("trial")
         if continued in self._ends:
             place = bisect.bisect_left(self._order, self._ends.pop(continued))

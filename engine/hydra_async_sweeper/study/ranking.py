@@ -4,6 +4,7 @@ import bisect
 from typing import TYPE_CHECKING
 
 from hydra_async_sweeper.best_config import REPEATS
+from hydra_async_sweeper.study.candidates import is_candidate
 from hydra_async_sweeper.study.enqueue import is_own
 from hydra_async_sweeper.study.state import state_of
 
@@ -62,7 +63,7 @@ class Ranks:
         if trial.state.name != "COMPLETE":
             return
         losses = tuple(sign * value for sign, value in zip(self._signs, trial.values, strict=True))
-        is_allowed = all(excess <= 0 for excess in trial.constraints.values())
+        is_allowed = is_candidate(trial)
         if is_allowed and (self.best is None or (losses[0], trial.number) < (self._best_loss, self.best)):
             self.best, self._best_loss = trial.number, losses[0]
         is_on_front = len(losses) > 1 and is_allowed and self._joins_front(losses, trial.number)

@@ -9,6 +9,7 @@ import yaml
 
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.readable import counted
+from hydra_async_sweeper.study import trial_folder
 from hydra_async_sweeper.study.exclusive import is_lock
 from hydra_async_sweeper.study.passwords import redacted
 from hydra_async_sweeper.study.storage import WAYS_ON, open_storage, storage_file
@@ -121,7 +122,7 @@ def check_file(folder: Path, storage: str | None) -> None:
     trials = _trial_folders(folder)
     lost = _lost_file(folder, storage)
     if trials and lost is not None:
-        raise SweepError(f"{lost}, but {_knows(folder, trials)}; {WAYS_ON}")
+        raise SweepError(f"{lost}, but {_last_described(folder, trials)}; {WAYS_ON}")
 
 
 def check_trials(folder: Path, study_name: str, storage: "optuna.storages.BaseStorage", url: str | None) -> None:
@@ -140,17 +141,17 @@ def check_trials(folder: Path, study_name: str, storage: "optuna.storages.BaseSt
     if trials[-1] >= num_trials:
         where = storage_file(url, folder) or redacted(str(url))
         what = f"holds {counted(num_trials, 'trial') if num_trials else 'no trial'} of the study {study_name}"
-        raise SweepError(f"{where}: {what}, but {_knows(folder, trials)}; {WAYS_ON}, or name another hydra.sweep.dir")
+        raise SweepError(f"{where}: {what}, but {_last_described(folder, trials)}; {WAYS_ON}, or name another hydra.sweep.dir")
 
 
 def _trial_folders(folder: Path) -> list[int]:
     """Return the numbers of the trials that left a folder in the sweep that `folder` describes, in order."""
     if not (folder / DESCRIPTION).is_file():
         return []
-    return sorted(int(path.name) for path in folder.iterdir() if path.name.isdecimal() and path.is_dir())
+    return trial_folder.left_in(folder)
 
 
-def _knows(folder: Path, trials: list[int]) -> str:
+def _last_described(folder: Path, trials: list[int]) -> str:
     return f"{folder / DESCRIPTION} describes a study whose trial {trials[-1]} has a folder there"
 
 

@@ -25,8 +25,8 @@ from hydra_async_sweeper.study.enqueue import is_own
 from hydra_async_sweeper.study.rank_correlation import RankCorrelation, at_pruned_steps
 from hydra_async_sweeper.study.ranking import best_trial
 from hydra_async_sweeper.trial import CAPTION, NUM_STEPS, seconds_without_rungs
-from hydra_async_sweeper.workers.claim import LEASE
-from hydra_async_sweeper.workers.lease import ATTEMPT, DONE, Silence, is_of_dead_process
+from hydra_async_sweeper.workers.claim import ATTEMPT, LEASE
+from hydra_async_sweeper.workers.lease import DONE, Silence, is_of_dead_process
 
 if TYPE_CHECKING:
     import optuna

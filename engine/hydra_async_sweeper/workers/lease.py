@@ -26,14 +26,11 @@ from hydra_async_sweeper.optuna_private import id_of, storage_of
 from hydra_async_sweeper.readable import counted
 from hydra_async_sweeper.study.retry import Outage
 from hydra_async_sweeper.study.state import state_of
-from hydra_async_sweeper.workers.claim import LEASE, mark
+from hydra_async_sweeper.workers.claim import ATTEMPT, LEASE, mark
 from hydra_async_sweeper.workers.process_identity import is_gone, machine, process_start
 
 if TYPE_CHECKING:
     import optuna
-
-# How many attempts at a trial have ended in a death.
-ATTEMPT = "attempt"
 
 # What the owner does: run the trial, requeue it after another worker's death, or nothing any more. A lease of an older version
 # has no phase, and counts as running.

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from hydra_async_sweeper.errors import SweepError
-from hydra_async_sweeper.optuna_private import id_of, storage_of
+from hydra_async_sweeper.optuna_private import id_of, storage_of, study_id_of
+from hydra_async_sweeper.study.exclusive import exclusive
 from hydra_async_sweeper.trial import HELD_TO, NOT_COPIED, PROMOTED, RUNGS, TrialLost, passed_step
 from hydra_async_sweeper.workers.interruption import Interruption
 from hydra_async_sweeper.workers.lease import Lease
@@ -115,13 +116,17 @@ class RunningTrial:
             SweepError: the study has another one.
         """
         known = self._study.user_attrs.get(HELD_TO, {})
-        if known.get(key, value) != value:
+        if key not in known:
+            with exclusive(storage_of(self._study), self._study.study_name):  # another worker may write its own
+                known = storage_of(self._study).get_study_user_attrs(study_id_of(self._study)).get(HELD_TO, {})
+                if key not in known:
+                    known = {**known, key: value}
+                    self._study.set_user_attr(HELD_TO, known)
+        if known[key] != value:
             raise SweepError(
                 f"{subject} {value}, but the study {self.study_name} has {known[key]}; another hydra.sweeper.study_name "
                 f"starts a new study beside {self.study_name}, hydra.sweeper.allow_config_change=true mixes the two"
             )
-        if key not in known:
-            self._study.set_user_attr(HELD_TO, {**known, key: value})
 
     def annotate(self, key: str, value: object, *, is_copied: bool = True) -> None:
         """Keep `value` among the trial's user attributes."""

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hydra_async_sweeper.readable import shown_path
+from hydra_async_sweeper.study import trial_folder
 from hydra_async_sweeper.study.ranking import best_trial
-from hydra_async_sweeper.workers import trial_folder
 
 if TYPE_CHECKING:
     import optuna

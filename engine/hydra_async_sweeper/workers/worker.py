@@ -8,7 +8,7 @@ import functools
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import chdir
+from contextlib import chdir, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +27,7 @@ from hydra_async_sweeper.optuna_private import id_of, next_waiting, storage_of
 from hydra_async_sweeper.readable import short_params
 from hydra_async_sweeper.script import Script
 from hydra_async_sweeper.space.search_space import Space
-from hydra_async_sweeper.study import build
+from hydra_async_sweeper.study import build, trial_folder
 from hydra_async_sweeper.study.budget import Budget, num_finished
 from hydra_async_sweeper.study.ends import FINISHED_BEFORE
 from hydra_async_sweeper.study.enqueue import begin, checked
@@ -37,7 +37,7 @@ from hydra_async_sweeper.study.retry import is_full_disk, wait_out
 from hydra_async_sweeper.study.state import state_of
 from hydra_async_sweeper.study.storage import open_storage, wait_for_storage
 from hydra_async_sweeper.trial import STOPPED_ITSELF, TrialLost, running
-from hydra_async_sweeper.workers import trial_clock, trial_folder, trial_log
+from hydra_async_sweeper.workers import trial_clock, trial_log
 from hydra_async_sweeper.workers.composer import Composer
 from hydra_async_sweeper.workers.interruption import Interruption, TrialOvertime
 from hydra_async_sweeper.workers.lease import Lease, Limit, Silence, cause_of_overtime, reclaim_dead
@@ -150,6 +150,9 @@ class Worker:
                 except BaseException as left:
                     if isinstance(left, KeyboardInterrupt) or interruption.raised is not None:
                         lease.give_back()
+                    else:
+                        with suppress(Exception):  # as if this process had died: the trial's next attempt is due
+                            lease.release()
                     raise
 
     def _check_base(self, composer: Composer) -> None:
@@ -310,11 +313,12 @@ class Worker:
                 config.hydra.job.id = str(trial.number)
                 config.hydra.job.num = trial.number
                 config.hydra.sweep.dir = str(self.settings.sweep_dir)
-                config.hydra.sweep.subdir = trial_folder.reserve(study, trial, str(config.hydra.sweep.subdir))
+                config.hydra.sweep.subdir = trial_folder.reserve(study, trial, config)
         except Exception as error:
             return failed(error)
 
         def run() -> JobReturn:
+            trial_folder.note(self.settings.sweep_dir, trial.number, str(config.hydra.sweep.subdir))
             with running(handle), read_write(config.hydra), open_dict(config.hydra), written(config, self.settings.trial_files):
                 return run_job(
                     hydra_context=self.context,
@@ -342,4 +346,5 @@ class Worker:
             state=state,
             reason=reason,
             best=best_first(study),
+            folders=trial_folder.named(study),
         )

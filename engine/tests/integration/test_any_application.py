@@ -11,6 +11,7 @@ from hydra.experimental.callback import Callback
 from hydra_async_sweeper import TrialPruned, current_trial
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.study import study_file
+from hydra_async_sweeper.workers.worker import Worker
 
 
 def curve(*, asks: bool):
@@ -109,6 +110,42 @@ def test_the_folder_of_a_trial_is_the_users(application, task):
     named = "hydra.sweep.subdir=${hydra.job.num}_${hydra.job.override_dirname}"
     application.run(task, "x=interval(0.5,0.5)", "y=${x}", named, "hydra.sweep.dir=three", "hydra.sweeper.n_trials=1")
     assert (task.folders[4].name[:7], task.configs[4]["y"]) == ("0_x=0.5", "${x}")
+    application.run(
+        task, "x=1", "y=choice(2,3)", "hydra.sweep.subdir=${x}", "hydra.sweep.dir=four", "hydra/sweeper/sampler=grid"
+    )
+    assert [folder.name for folder in task.folders[5:]] == ["1", "1-1"]  # trial 1's own number is taken by trial 0
+
+
+def test_a_lost_study_is_missed_whatever_the_folders_of_its_trials_are_called(application, task):
+    typed = ("x=0.5,0.25", "hydra.sweep.subdir=run/${hydra.job.num}", "hydra/sweeper/sampler=grid")
+    application.run(task, *typed)
+    (application.folder / "sweep" / "study.journal").unlink()
+    with pytest.raises(SweepError, match=r"study\.journal: has gone, but .* describes a study whose trial 1 has a folder there"):
+        application.run(task, *typed)
+
+
+def test_an_error_beside_the_task_counts_as_an_attempt_and_does_not_hold_the_sweep_up(application, task, monkeypatch):
+    values, calls = Worker._all_values, []
+
+    def fails_once(self, trial):
+        calls.append(trial.number)
+        if len(calls) == 2:
+            raise RuntimeError("no idea")
+        return values(self, trial)
+
+    monkeypatch.setattr(Worker, "_all_values", fails_once)
+    application.run(task, "x=interval(0,1)", "hydra.sweeper.lease_seconds=1")
+    assert [trial.state.name for trial in application.study().trials] == ["COMPLETE"] * 3
+    assert (sorted(calls), application.study().trials[1].user_attrs["attempt"]) == ([0, 1, 1, 2], 1)
+
+
+def test_each_of_two_workers_holds_the_study_to_its_own(application):
+    def holds(config):
+        current_trial().hold_to(f"width {config.model.width}", str(config.x), "x is")
+        return config.x
+
+    application.run(holds, "x=1", "model=small,large", "hydra/sweeper/sampler=grid")
+    assert application.study().user_attrs["held_to"] == {"width 1": "1", "width 2": "1"}
 
 
 def test_the_command_continues_a_sweep_whose_folder_and_config_hold_the_time(application, task):

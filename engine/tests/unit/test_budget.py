@@ -128,3 +128,13 @@ def test_one_failed_trial_is_a_trial():
     study.add_trial(optuna.trial.create_trial(state=optuna.trial.TrialState.FAIL))
     reason = Budget(n_trials=3, max_failure_rate=0).reason_to_stop(study, 0.0)
     assert reason == "1 of 1 trial failed (hydra.sweeper.max_failure_rate=0)"
+
+
+def test_trials_outside_their_constraints_reach_no_target():
+    study = study_of("COMPLETE", values=[0.5])
+    for excess in (0.1, 0.2):
+        trial = study.ask()
+        trial.set_constraint("weights", excess)
+        study.tell(trial, 0.99)
+    assert Budget(n_trials=99, target=0.95).reason_to_stop(study, time.time()) is None
+    assert "brought no improvement" in (Budget(n_trials=99, patience=2).reason_to_stop(study, time.time()) or "")

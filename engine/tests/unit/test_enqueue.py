@@ -85,6 +85,13 @@ def test_of_a_trial_that_went_on_the_later_one_alone_is_taken_over():
     assert PROMOTED not in taken[1].user_attrs  # the number is another study's
 
 
+def test_a_copy_has_nothing_of_the_run_of_the_other():
+    study = finished_study()
+    kept = {"lease": {}, "attempt": 1, "folder": "a", "finished_before": 0}
+    study.add_trial(create_trial(value=0.7, user_attrs={"mine": 1, **kept}))
+    assert set(copies(study)[-1].user_attrs) == {"mine", "warm_start_from"}
+
+
 def test_the_other_study_is_found_by_its_folder_or_in_the_same_storage(tmp_path):
     from hydra_async_sweeper.study import study_file
 

@@ -39,6 +39,18 @@ def test_a_launcher_that_waits_for_nothing_is_left(study, tmp_path):
     assert signal.getsignal(signal.SIGUSR1) is before
 
 
+def test_a_storage_that_is_away_is_not_asked_without_a_pause(tmp_path):
+    calls = []
+
+    def away() -> optuna.Study:
+        calls.append(time.monotonic())
+        raise ConnectionError("away")
+
+    with poll.watched(away, Budget(n_trials=2), started=time.time(), lease_seconds=60.0, sweep_dir=tmp_path):
+        time.sleep(0.5)
+    assert 1 <= len(calls) <= 12
+
+
 def test_while_a_trial_runs_nothing_has_ended(study, tmp_path):
     with watched(tmp_path):
         for _ in range(2):
