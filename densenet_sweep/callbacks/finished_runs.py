@@ -20,7 +20,7 @@ from rich.table import Table
 from densenet_sweep.callbacks.sweep_run import objectives
 from densenet_sweep.config import composition
 from densenet_sweep.config.hydra_private import is_grid
-from densenet_sweep.config.metrics import METRICS, direction_of, on_test
+from densenet_sweep.config.metrics import METRICS, best_epoch, direction_of, on_test
 from densenet_sweep.counts import counted
 from densenet_sweep.results import next_commands
 from densenet_sweep.results.formatting import cell, duration, short_names, value
@@ -86,20 +86,19 @@ def _read(folder: Path) -> _Run | None:
 
 def _show_run(run: _Run, result: Any, config: DictConfig, console: Console) -> None:
     names = objectives(config)
-    values = dict(zip(names, result if isinstance(result, tuple) else (result,), strict=True))
     is_final = not any(name.startswith("valid_") for name in run.metrics)
     if is_final:
         values = {on_test(names[0]): float(result)}
-    elif "valid_loss" in run.metrics:
-        values = {**values, "valid_loss": run.metrics["valid_loss"]}
+    else:
+        values = dict(zip(names, result if isinstance(result, tuple) else (result,), strict=True))
+        values |= {"valid_loss": run.metrics["valid_loss"]} if "valid_loss" in run.metrics else {}
     lines = {"result": ", ".join(f"{METRICS[name].label} {value(number)}" for name, number in values.items())}
     number = counted(len(run.history), "epoch") if run.history else "all folds"
     lines["training"] = (
         f"{number} in {duration(run.metrics['total_seconds'])}, {counted(int(run.metrics['num_parameters']), 'weight')}"
     )
     if not is_final and run.history and names[0] in run.history[0]:
-        sign = 1 if direction_of(names[0]) == "maximize" else -1
-        best = max(range(len(run.history)), key=lambda index: sign * run.history[index][names[0]])
+        best = best_epoch(run.history, names[0])
         lines["kept"] = f"the weights after epoch {best + 1}, {METRICS[names[0]].label} {value(run.history[best][names[0]])}"
     if run.run_id is not None:
         lines["run"] = run.run_id

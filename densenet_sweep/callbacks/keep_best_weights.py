@@ -52,6 +52,7 @@ class KeepBest(Callback):
         if state == "interrupted":  # it will be continued
             return
         keep, files = int(config.tracking.keep_checkpoints), _Files(Path(sweep_dir), folders)
+        files.delete_checkpoints([number])  # a finished trial is never continued
         if number not in best[:keep]:
             files.delete([number])  # they never were in MLflow
             return
@@ -71,7 +72,9 @@ class KeepBest(Callback):
     ) -> None:
         """Settle what trials that ended at the same moment left, and log the study's size on disk."""
         keep, files = int(config.tracking.keep_checkpoints), _Files(Path(sweep_dir), folders)
-        files.delete(number for number, (state, _) in states.items() if state != "interrupted" and number not in best[:keep])
+        ended = [number for number, (state, _) in states.items() if state != "interrupted"]
+        files.delete_checkpoints(ended)
+        files.delete(number for number in ended if number not in best[:keep])
         kept = [number for number in best[:keep] if files.weights(number).is_file()]
         _settle(config, study_name, files, best[:keep], kept)
         which = "the best trial" if len(kept) == 1 else f"the {counted(len(kept), 'best trial')}"
@@ -95,9 +98,13 @@ class _Files:
         return self._of(number) / "artifacts" / BEST_WEIGHTS
 
     def delete(self, numbers: Iterable[int]) -> None:
-        """Delete the weights of trials that have ended, and their checkpoints."""
+        """Delete the weights of trials that have ended."""
         for number in numbers:
             self.weights(number).unlink(missing_ok=True)
+
+    def delete_checkpoints(self, numbers: Iterable[int]) -> None:
+        """Delete the checkpoints of trials that have ended."""
+        for number in numbers:
             for name in CHECKPOINTS:
                 (self._of(number) / name).unlink(missing_ok=True)
 

@@ -108,6 +108,9 @@ class PrintLeaderboard(Callback):
 
     def on_study_open(self, config: DictConfig, study_name: str, sweep_dir: str, **_: Any) -> None:
         """Say above the live table what "value" is."""
+        from densenet_sweep.results.studies import note_opened
+
+        note_opened(Path(sweep_dir))
         line = caption.of_sweep(objectives(config))
         caption.write(study_name, Path(sweep_dir), config.hydra.sweeper.get("storage"), line)
 

@@ -193,6 +193,8 @@ def _check_data(config: Config) -> None:
     check_augmentation(config.data)
     if isinstance(config.data, PicturesConfig):
         _check_pictures(config)
+    if isinstance(config.data, PicturesConfig | NpzConfig) and config.data.num_channels not in (1, 3):
+        raise ConfigError(f"data.num_channels={config.data.num_channels}: 1 (grey) or 3 (colour) is accepted")
     if isinstance(config.data, ImageTableConfig) and config.data.leave_out is not None and len(config.data.leave_out) != 2:
         raise ConfigError(f"data.leave_out={config.data.leave_out}: [COLUMN,VALUE] is accepted")
     _check_known_data(config)
@@ -211,8 +213,6 @@ def _check_pictures(config: Config) -> None:
     data = config.data
     assert isinstance(data, PicturesConfig)
     _between(config, "data.test_fraction", 0.0, 1.0, open_below=True, open_above=True)
-    if data.num_channels not in (1, 3):
-        raise ConfigError(f"data.num_channels={data.num_channels}: 1 (grey) or 3 (colour) is accepted")
     _one_of(config, "data.on_bad_picture", ("fail", "skip"))
     if data.max_pixels is not None:
         _whole(config, "data.max_pixels", at_least=1, at_most=None)

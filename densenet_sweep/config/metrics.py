@@ -3,7 +3,8 @@
 A new metric is a row here and its computation.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -114,6 +115,13 @@ def direction_of(name: str) -> Direction:
     """Return the direction of an objective; `maximize` for one that is not in the table."""
     name = full_name(name)
     return METRICS[name].direction if name in METRICS else "maximize"
+
+
+def best_epoch(history: Sequence[Mapping[str, float]], objective: str) -> int:
+    """Return the index of the metrics that are best by the objective, the first of equal ones; NaN is the worst."""
+    sign = 1 if direction_of(objective) == "maximize" else -1
+    values = [sign * metrics[objective] for metrics in history]
+    return max(range(len(values)), key=lambda index: -math.inf if math.isnan(values[index]) else values[index])
 
 
 def of_kind(*kinds: Kind) -> tuple[str, ...]:

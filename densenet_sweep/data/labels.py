@@ -37,8 +37,9 @@ def counts(labels_N: Tensor | np.ndarray, num_classes: int) -> list[int]:
 
 
 def totals(labels_N: Tensor, num_classes: int, weights_N: Tensor | None) -> Tensor:
-    """Return totals_K of float64, the sum of the images' weights by class; without weights their number."""
-    weights_N = torch.ones(len(labels_N), device=labels_N.device) if weights_N is None else weights_N
+    """Return totals_K of float64 on the processor, the sum of the images' weights by class; without weights their number."""
+    labels_N = labels_N.cpu()  # MPS has no float64
+    weights_N = torch.ones(len(labels_N)) if weights_N is None else weights_N.cpu()
     if is_multi_label(labels_N):
         return weights_N.double() @ labels_N.double()
     return torch.bincount(labels_N, weights=weights_N.double(), minlength=num_classes)

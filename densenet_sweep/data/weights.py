@@ -91,4 +91,4 @@ def of_mean_one(images: Images) -> Tensor | None:
     """Return weights_N of the mean 1, so that their unit does not change how far a step goes; None where there are none."""
     if images.weights_N is None:
         return None
-    return images.weights_N / images.weights_N.double().mean().to(images.weights_N.dtype)
+    return images.weights_N / float(images.weights_N.cpu().double().mean())

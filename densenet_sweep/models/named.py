@@ -36,6 +36,10 @@ _RUN_ID = re.compile(r"[0-9a-f]{32}")
 _TRIAL = re.compile(r".+/\d+")
 
 
+class NotKeptError(ValueError):
+    """A run keeps no network."""
+
+
 @dataclass(frozen=True, eq=False)
 class Model:
     """A model: its origin in words, and `module`, which maps images_BCHW of uint8 to probabilities_BK.
@@ -185,10 +189,10 @@ def _of_run(
     the_run(client, uri, run_id)
     kept = {file.path for file in client.list_artifacts(run_id)}
     if "config.yaml" not in kept:
-        raise ValueError(f"{run_id}: keeps no config.yaml; only a run of this project that came to its end does")
+        raise NotKeptError(f"{run_id}: keeps no config.yaml; only a run of this project that came to its end does")
     weights = [name for name in trained.WEIGHTS if name in kept]
     if not weights:
-        raise ValueError(f"{run_id}: its weights are not kept; densenet-sweep rerun {run_id} trains it again")
+        raise NotKeptError(f"{run_id}: its weights are not kept; densenet-sweep rerun {run_id} trains it again")
     with tempfile.TemporaryDirectory() as folder:
         for name in ("config.yaml", weights[0]):
             client.download_artifacts(run_id, name, folder)
@@ -226,7 +230,7 @@ def _best_of_study(name: str, uri: str, overrides: Sequence[str], config_dir: st
                 continue
             try:
                 return _of_run(client, uri, run_id, origin, overrides, config_dir)
-            except ValueError:  # not kept there either
+            except NotKeptError:
                 continue
     raise ValueError(
         f"{name}: no complete trial of this study keeps its weights; densenet-sweep confirm {name} trains the best"

@@ -62,13 +62,14 @@ def train(overrides: Sequence[str] = (), *, table: "pd.DataFrame | None" = None)
         ValueError: what the command would refuse or fail with, in one line.
         KeyboardInterrupt: interrupted; the same call with the run's folder continues.
     """
-    given = [override.partition("=")[2] for override in overrides if override.startswith("hydra.run.dir=")]
-    folder = Path(given[-1]) if given else _new_folder()
-    command.run([*with_table(overrides, table), *([] if given else [f"hydra.run.dir={quoted(str(folder))}"])])
+    is_given = any(override.lstrip("+").startswith("hydra.run.dir=") for override in overrides)
+    command.run([*with_table(overrides, table), *([] if is_given else [f"hydra.run.dir={quoted(str(_new_folder()))}"])])
 
     from densenet_sweep.run.artifacts import CHECKPOINT
+    from densenet_sweep.run.own_folder import last_claimed
     from densenet_sweep.training import checkpoint
 
+    folder = last_claimed()
     last = checkpoint.load(folder / CHECKPOINT)
     return Run(folder, tuple(last.get("history", ())), last["run_id"], tuple(last.get("folds", ())))
 

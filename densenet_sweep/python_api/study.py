@@ -193,8 +193,13 @@ def run_sweep(
         ValueError: what the command would refuse or fail with, in one line.
         KeyboardInterrupt: interrupted; the same call continues.
     """
-    given = dict(override.split("=", 1) for override in overrides if "=" in override)
+    given = {override.lstrip("+").partition("=")[0] for override in overrides}
     ours = {"sweep": "growth_depth_lr", "hydra/launcher": "basic"}
     added = {**{key: option for key, option in ours.items() if key not in given}, **(params or {})}
-    command.run([*with_table(overrides, table), *(f"{key}={text}" for key, text in added.items())])
-    return load_study(Path(given["hydra.sweep.dir"]) if "hydra.sweep.dir" in given else None)
+    from densenet_sweep.results.studies import noting_opened
+
+    with noting_opened() as opened:
+        command.run([*with_table(overrides, table), *(f"{key}={text}" for key, text in added.items())])
+    if not opened:
+        raise ValueError("hydra.sweeper.dry_run=true: has no study; false is accepted")
+    return load_study(opened[-1])

@@ -4,8 +4,10 @@ import time
 from collections.abc import Hashable
 from pathlib import Path
 
+from hydra_async_sweeper.application import DESCRIPTION
+
 from densenet_sweep.results.from_optuna import read_study
-from densenet_sweep.results.studies import CONFIRMATIONS, OUTPUTS, AnyStudy
+from densenet_sweep.results.studies import CONFIRMATIONS, OUTPUTS, AnyStudy, changes
 from densenet_sweep.results.study import Study
 
 # A study that is read from the runs of its trials is read again after so many seconds at the earliest.
@@ -36,7 +38,8 @@ class Followed:
             trials: Hashable = tuple((trial.number, trial.state) for trial in self.values().trials)
         else:
             trials = tuple((trial.number, trial.state.name) for trial in self._loaded.get_trials(deepcopy=False))
-        return trials, tuple((path.name, path.stat().st_mtime_ns) for path in sorted(self._confirmations.glob("*/study.*")))
+        folders = sorted(path.parent for path in self._confirmations.glob(f"*/{DESCRIPTION}"))
+        return trials, tuple((folder.name, *changes(folder).items()) for folder in folders)
 
     def values(self) -> Study:
         """Return the study as it is now."""

@@ -188,7 +188,7 @@ def _range(name: str, text: str, runs: "Sequence[Run]") -> Range:
         return written
     tried = _tried(name, runs)
     numbers = [number for value in tried if isinstance(number := _parsed(value), int | float)]
-    if len(numbers) == len(tried) and not any(isinstance(number, bool) for number in numbers):
+    if tried and len(numbers) == len(tried) and not any(isinstance(number, bool) for number in numbers):
         return Range(float(min(numbers)), float(max(numbers)), is_log="log" in text and min(numbers) > 0)
     return Range(choices=tuple(_parsed(value) for value in tried))
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hydra_async_sweeper.application import FoundStudy
+from hydra_async_sweeper.application import FoundStudy, storage_file
 
 from densenet_sweep.config.schema import MlflowConfig
 from densenet_sweep.results import from_mlflow
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 # Runs per request; a server would need longer for more than a client waits.
 _PAGE = 500
-
-_FILES = {"journal": "study.journal", "sqlite": "study.db"}
 
 
 @dataclass(frozen=True)
@@ -71,12 +69,9 @@ class RecordedStudy:
         """
         if self.storage is None:
             raise ValueError("its storage is not known")
-        file = _FILES.get(self.storage)
-        if file is not None and not (self.folder / file).is_file():
-            raise ValueError(f"{self.folder / file} is not on this machine")
-        path = self.storage.partition(":")[2].lstrip("/") if self.storage.startswith(("journal:", "sqlite:")) else ""
-        if path and not Path("/", path).is_file() and not Path(path).is_file():
-            raise ValueError(f"{self.storage} is not on this machine")
+        file = storage_file(self.storage, self.folder)
+        if file is not None and not file.is_file():
+            raise ValueError(f"{file} is not on this machine")
         return FoundStudy(self.name, self.folder, self.storage).load()
 
 

@@ -3,10 +3,19 @@
 import difflib
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from hydra_async_sweeper.application import ACCEPTED, DESCRIPTION, FoundStudy, is_study_name, read_study_file, stored_study
+from hydra_async_sweeper.application import (
+    ACCEPTED,
+    DESCRIPTION,
+    STUDY_FILES,
+    FoundStudy,
+    is_study_name,
+    read_study_file,
+    stored_study,
+)
 
 from densenet_sweep.config.schema import MlflowConfig
 from densenet_sweep.counts import counted
@@ -16,7 +25,19 @@ from densenet_sweep.results.study import Study
 from densenet_sweep.tracking.access import tracking_config
 from densenet_sweep.tracking.store import redacted
 
-__all__ = ["AnyStudy", "FoundStudy", "find", "found", "in_folder", "run_of_trial", "stored_study", "values_of"]
+__all__ = [
+    "AnyStudy",
+    "FoundStudy",
+    "changes",
+    "find",
+    "found",
+    "in_folder",
+    "note_opened",
+    "noting_opened",
+    "run_of_trial",
+    "stored_study",
+    "values_of",
+]
 
 log = logging.getLogger("densenet_sweep")
 
@@ -25,6 +46,9 @@ OUTPUTS = Path("outputs")
 CONFIRMATIONS = "confirmations"
 
 AnyStudy = FoundStudy | RecordedStudy
+
+# See `noting_opened`.
+_opened: list[Path] = []
 
 
 def found(outputs: Path = OUTPUTS) -> list[FoundStudy]:
@@ -132,5 +156,26 @@ def _what_run(tracking: MlflowConfig, name: str) -> str | None:
     return what_run(tracking, name) if re.fullmatch(r"[0-9a-f]{32}", name) else None
 
 
-def _last_use(description: Path) -> float:
-    return max(path.stat().st_mtime for path in description.parent.glob("study.*"))
+def note_opened(folder: Path) -> None:
+    """Note that this process has opened the study of the sweep in `folder`."""
+    _opened[:] = [folder]
+
+
+@contextmanager
+def noting_opened() -> Iterator[Sequence[Path]]:
+    """Yield a list that gets the folder of the sweep whose study is opened inside the context."""
+    _opened.clear()
+    yield _opened
+
+
+def changes(folder: Path) -> dict[str, int]:
+    """Return when the description and the file of the study in `folder` were last changed, by name, in nanoseconds."""
+    found = {}
+    for name in (DESCRIPTION, *STUDY_FILES):
+        with suppress(OSError):  # it is not there, or its sweep's folder is being removed
+            found[name] = (folder / name).stat().st_mtime_ns
+    return found
+
+
+def _last_use(description: Path) -> int:
+    return max(changes(description.parent).values(), default=0)

@@ -32,7 +32,7 @@ def class_weights(
     weights_K = torch.ones(num_outputs, device=labels_N.device)
     if config.class_weights == "balanced":
         having_K = totals(labels_N, num_classes, weights_N)
-        total = float(len(labels_N) if weights_N is None else weights_N.double().sum())
+        total = float(len(labels_N) if weights_N is None else weights_N.cpu().double().sum())
         if is_multi_label(labels_N):
             # A label that all images have counts as if one image, of the mean weight, lacked it.
             balanced_K = (total - having_K).clamp(min=total / len(labels_N)) / having_K

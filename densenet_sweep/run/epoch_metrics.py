@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from densenet_sweep.config.metrics import OF_OUTPUTS, direction_of
+from densenet_sweep.config.metrics import OF_OUTPUTS
 from densenet_sweep.run import class_metrics
 from densenet_sweep.training.evaluation import Evaluation
 from densenet_sweep.training.fit import Epoch
@@ -27,12 +27,6 @@ def of_split(split: str, evaluation: Evaluation, wanted: Sequence[str] = tuple(O
     """Return the accuracy, the loss and the metrics `wanted` of a split, `valid` or `test`."""
     computed = {f"{split}_{name}": value for name, value in class_metrics.compute(evaluation, wanted).items()}
     return {f"{split}_accuracy": evaluation.accuracy, f"{split}_loss": evaluation.loss, **computed}
-
-
-def is_best(metrics: Mapping[str, float], history: Sequence[Mapping[str, float]], objective: str) -> bool:
-    """Return whether `metrics` are the best so far by the objective."""
-    sign = 1 if direction_of(objective) == "maximize" else -1
-    return all(sign * metrics[objective] > sign * past[objective] for past in history)
 
 
 def line_of(epoch: Epoch, epochs: int, metrics: Mapping[str, float], reported: str) -> str:

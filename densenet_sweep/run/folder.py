@@ -175,8 +175,10 @@ class RunFolder:
         """Write what is pending: the weights first, because the checkpoint implies that they exist."""
         if self._unwritten_best is not None and written(self.artifacts / BEST_WEIGHTS, self._unwritten_best):
             self._unwritten_best = None
-        if self._unwritten_last is not None and written(
-            self._last, self._unwritten_last, previous=self._last.with_name(PREVIOUS_CHECKPOINT)
+        if (
+            self._unwritten_best is None
+            and self._unwritten_last is not None
+            and written(self._last, self._unwritten_last, previous=self._last.with_name(PREVIOUS_CHECKPOINT))
         ):
             self._unwritten_last = None
 

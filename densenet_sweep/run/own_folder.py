@@ -21,6 +21,9 @@ _LOCK = ".in_use"
 # The locks that this process holds, by folder, as open files.
 _held: dict[Path, int] = {}
 
+# The folder that this process claimed last.
+_last: list[Path] = []
+
 
 class OwnFolder(Callback):
     """Claims the folder of a single run before Hydra writes into it."""
@@ -47,6 +50,7 @@ def claim(folder: Path) -> None:
     import fcntl  # Linux and macOS have it; the command refuses Windows
 
     folder = folder.absolute()
+    _last[:] = [folder]
     if folder in _held:
         return
     folder.mkdir(parents=True, exist_ok=True)
@@ -69,6 +73,12 @@ def claim(folder: Path) -> None:
     os.ftruncate(lock, 0)
     os.pwrite(lock, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
     _held[folder] = lock
+
+
+def last_claimed() -> Path:
+    """Return the folder that this process claimed last: that of the single run which it has trained."""
+    [folder] = _last
+    return folder
 
 
 def release() -> None:

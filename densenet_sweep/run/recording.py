@@ -23,7 +23,7 @@ from densenet_sweep.config.metrics import on_test
 from densenet_sweep.data import labels
 from densenet_sweep.data.images import Images
 from densenet_sweep.run import naming
-from densenet_sweep.run.artifacts import BEST_WEIGHTS, CHECKPOINT, PREVIOUS_CHECKPOINT
+from densenet_sweep.run.artifacts import BEST_WEIGHTS, PREVIOUS_CHECKPOINT
 from densenet_sweep.run.carried import NONE, Carried
 from densenet_sweep.run.progress import log_if_slow
 from densenet_sweep.tracking.provenance import provenance_tags
@@ -147,14 +147,14 @@ def recorded(
         reason = scrubbed(one_line(error))
         raise
     finally:
-        if state in ("complete", "pruned"):
-            of_a_sweep = trial.number is not None and not job.final
-            record.artifacts(job.output_dir / "artifacts", without=(BEST_WEIGHTS,) if of_a_sweep else ())
-            (job.output_dir / PREVIOUS_CHECKPOINT).unlink(missing_ok=True)
-            if trial.number is not None:  # a finished trial is never continued, and a study has many
-                (job.output_dir / CHECKPOINT).unlink(missing_ok=True)
-        if state != "lost":  # otherwise another worker owns the run by now
-            record.finish(state, reason)
+        try:
+            if state in ("complete", "pruned"):
+                of_a_sweep = trial.number is not None and not job.final
+                record.artifacts(job.output_dir / "artifacts", without=(BEST_WEIGHTS,) if of_a_sweep else ())
+                (job.output_dir / PREVIOUS_CHECKPOINT).unlink(missing_ok=True)
+        finally:
+            if state != "lost":  # otherwise another worker owns the run by now
+                record.finish(state, reason)
 
 
 def _default_name(job: Job) -> str:

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from hydra_async_sweeper import AT_RUNGS, NUM_STEPS, RUNG_SECONDS, RUNGS, SECONDS, Trial, TrialPruned
 
-from densenet_sweep.config.metrics import DEVIATION, OF_OUTPUTS
+from densenet_sweep.config.metrics import DEVIATION, OF_OUTPUTS, best_epoch
 from densenet_sweep.counts import counted
 from densenet_sweep.run import bootstrap, of_classes, thresholds
-from densenet_sweep.run.epoch_metrics import is_best, line_of, metrics_of, of_split
+from densenet_sweep.run.epoch_metrics import line_of, metrics_of, of_split
 from densenet_sweep.run.folder import RunFolder
 from densenet_sweep.run.recording import RUN_ID
 from densenet_sweep.tracking.record import Record
@@ -146,7 +146,8 @@ class TrainingRun:
         if epoch.is_last and epoch.validation is not None:
             of_images, _ = self._uncertainty(epoch.validation, self._reported, self._valid_groups_N)
             of_images |= self._of_classes("valid", epoch.validation)
-        best = epoch.validation if is_best(metrics, self.history, self._reported) else None
+        is_best = best_epoch([*self.history, metrics], self._reported) == len(self.history)
+        best = epoch.validation if is_best else None
         # Rung results follow the first epoch's metrics: MLflow compares runs by the metric recorded first.
         of_rungs = {} if self.history else self._of_rungs()
         self.history.append({"epoch": number, **metrics})

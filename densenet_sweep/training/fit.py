@@ -27,7 +27,7 @@ Batches = Iterable[tuple[Tensor, Tensor]]
 TrainBatches = Iterable[tuple[Tensor, ...]]
 
 # How often the loss is checked inside an epoch: rarely on a GPU, where each check makes the host wait.
-_STEPS_BETWEEN_LOSS_CHECKS = {"cpu": 32, "cuda": 512}
+_STEPS_BETWEEN_CHECKS_ON_CPU, _STEPS_BETWEEN_CHECKS_ON_GPU = 32, 512
 
 
 class DivergedError(ArithmeticError):
@@ -108,6 +108,7 @@ def fit(
         DivergedError: the training loss became infinite or not a number.
     """
     device = next(network.parameters()).device
+    steps_between_checks = _STEPS_BETWEEN_CHECKS_ON_CPU if device.type == "cpu" else _STEPS_BETWEEN_CHECKS_ON_GPU
     spent = seconds_before
     # The peak is kept in the group itself, as torch's own schedulers do: it then survives a checkpoint.
     for group in optimizer.param_groups:
@@ -152,7 +153,7 @@ def fit(
                 # Shares of classes, of mixed images, are floats; several labels an image are whole numbers.
                 num_correct += is_right(logits_BK, labels.argmax(dim=1) if labels.is_floating_point() else labels).sum()
             num_images += len(labels)
-            if step % _STEPS_BETWEEN_LOSS_CHECKS[device.type] == 0:
+            if step % steps_between_checks == 0:
                 _check_finite(loss_sum, index, step)
         _check_finite(loss_sum, index, num_batches - 1)
         trained = time.perf_counter()

@@ -20,6 +20,7 @@ from hydra_async_sweeper.study.passwords import advice_on_storage, check_passwor
 from hydra_async_sweeper.study.rank_correlation import FEWEST as FEWEST_FOR_A_CORRELATION
 from hydra_async_sweeper.study.rank_correlation import RankCorrelation, rank_correlation
 from hydra_async_sweeper.study.searches import SEARCHES
+from hydra_async_sweeper.study.storage import STUDY_FILES, storage_file
 from hydra_async_sweeper.study.study_file import DESCRIPTION, FoundStudy
 from hydra_async_sweeper.study.study_file import read as read_study_file
 from hydra_async_sweeper.study.study_file import stored as stored_study
@@ -63,6 +64,7 @@ __all__ = [
     "RUNG_SECONDS",
     "SEARCHES",
     "SECONDS",
+    "STUDY_FILES",
     "WARM_START",
     "Composer",
     "Forecast",
@@ -97,6 +99,7 @@ __all__ = [
     "scrubbed",
     "set_stored",
     "short_spins",
+    "storage_file",
     "stored_study",
     "with_config_dir",
 ]

@@ -20,7 +20,8 @@ def _folder(tmp_path, monkeypatch):
 
 
 def test_a_run_is_trained_and_its_network_classifies_arrays():
-    run = densenet_sweep.train(TINY)
+    run = densenet_sweep.train([*TINY, "hydra.run.dir='my runs/${seed}'"])
+    assert run.folder == Path("my runs/0").absolute()
     assert [epoch["epoch"] for epoch in run.epochs] == [1, 2]
     assert run.metrics["valid_accuracy"] == run.epochs[-1]["valid_accuracy"]
     images_NHW = (load_digits().images[:5] * 255 / 16).astype("uint8")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 JOURNAL = "study.journal"
 SQLITE = "study.db"
+STUDY_FILES = (JOURNAL, SQLITE)
 
 # How to continue when the file of a study is lost or damaged.
 WAYS_ON = "put a copy of it in its place, or move its folder away to begin anew"

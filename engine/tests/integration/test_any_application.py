@@ -120,7 +120,7 @@ def test_a_lost_study_is_missed_whatever_the_folders_of_its_trials_are_called(ap
     typed = ("x=0.5,0.25", "hydra.sweep.subdir=run/${hydra.job.num}", "hydra/sweeper/sampler=grid")
     application.run(task, *typed)
     (application.folder / "sweep" / "study.journal").unlink()
-    with pytest.raises(SweepError, match=r"study\.journal: has gone, but .* describes a study whose trial 1 has a folder there"):
+    with pytest.raises(SweepError, match=r"study\.journal: has gone, but .* a study whose trial 1 has a folder there"):
         application.run(task, *typed)
 
 

@@ -67,6 +67,14 @@ def test_a_run_ends_with_its_result_and_what_to_do_next(capsys):
     ]
 
 
+def test_a_final_run_of_several_objectives_ends_with_the_test_result_of_the_first(capsys):
+    folder = finished("outputs/mine", history=[{"total_seconds": 61.5, "num_parameters": 71_254, "train_accuracy": 0.9}])
+    returned = JobReturn(status=JobStatus.COMPLETED, _return_value=0.875)
+    returned.hydra_cfg = OmegaConf.create({"hydra": {"runtime": {"output_dir": str(folder.absolute())}}})
+    ShowRuns().on_run_end(config=config(objective=["valid_accuracy", "num_parameters"]), job_return=returned)
+    assert "result    test accuracy 0.8750\n" in capsys.readouterr().out
+
+
 def test_a_final_run_ends_with_its_test_result(capsys):
     past = {"train_accuracy": 0.99, "total_seconds": 2.0, "num_parameters": 10}
     text = shown_run(finished("outputs/mine", history=[past]), 0.9638, capsys)

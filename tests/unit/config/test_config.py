@@ -131,6 +131,7 @@ def test_the_command_line_wins_over_experiment_and_sweep():
         (["data.augment.crop_area=0"], "data.augment.crop_area=0: a number at least 0.01 and at most 1 is accepted"),
         (["data.augment.mixup=nan"], "data.augment.mixup=nan: a number at least 0 and at most 100 is accepted"),
         (["data.augment.hue=0.1"], "data.augment.hue=0.1 needs colours, data.num_channels=3, which is 1"),
+        (["data=npz", "data.root=a.npz", "data.num_channels=2"], "data.num_channels=2: 1 (grey) or 3 (colour) is accepted"),
         (["architecture.growth_rate=0"], "architecture.growth_rate=0: a whole number of at least 1"),
         (["architecture.compression=0"], "architecture.compression=0: a number above 0 and at most 1"),
         (["architecture.drop_rate=1"], "architecture.drop_rate=1: a number at least 0 and below 1"),

@@ -1,9 +1,10 @@
+import math
 from pathlib import Path
 
 import pytest
 import torch
 
-from densenet_sweep.config.metrics import METRICS, OBJECTIVES, direction_of, full_name, of_kind, on_test
+from densenet_sweep.config.metrics import METRICS, OBJECTIVES, best_epoch, direction_of, full_name, of_kind, on_test
 from densenet_sweep.mlflow_ui import views
 from densenet_sweep.report.pictures.subject import Objective
 from densenet_sweep.results.logged_metric import is_larger_better
@@ -87,3 +88,11 @@ def test_an_epoch_before_the_last_computes_the_objective_alone():
 )
 def test_a_metric_of_the_validation_split_may_be_named_without_it(typed, full, tested, direction):
     assert (full_name(typed), on_test(typed), direction_of(typed)) == (full, tested, direction)
+
+
+@pytest.mark.parametrize(
+    ("values", "best"), [([0.5, 0.7, 0.7], 1), ([math.nan, 0.5, 0.4], 1), ([0.5, math.nan], 0), ([math.nan, math.nan], 0)]
+)
+def test_the_best_epoch_is_the_first_of_equal_ones_and_none_without_a_number(values, best):
+    assert best_epoch([{"valid_auroc": value} for value in values], "valid_auroc") == best
+    assert best_epoch([{"valid_loss": -value} for value in values], "valid_loss") == best

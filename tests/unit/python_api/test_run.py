@@ -6,6 +6,7 @@ import pytest
 
 import densenet_sweep
 from densenet_sweep.python_api import command
+from densenet_sweep.run import own_folder
 from densenet_sweep.training import checkpoint
 
 
@@ -14,6 +15,8 @@ def test_a_cross_validation_has_folds_and_their_means(tmp_path, monkeypatch):
 
     def run(arguments):
         folder = Path(arguments[-1].partition("=")[2])
+        own_folder.claim(folder)
+        own_folder.release()
         checkpoint.save(folder / "last.pt", {"run_id": None, "folds": folds, "classes_of_folds": [None, None]})
 
     monkeypatch.setattr(command, "run", run)

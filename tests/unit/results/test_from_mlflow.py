@@ -126,3 +126,9 @@ def test_folds_that_have_ended():
     trial = run({"trial.number": 0, "trial.state": "pruned"}, {"valid_accuracy": 0.6, **means}, params, step=2)
     [read] = read_study(parent(lr=SEARCHED["lr"]), [trial], "why").trials
     assert (read.fold_values, read.values, read.epochs, read.reports) == ((0.5, 0.7), (0.6,), 3, {1: 0.5, 2: 0.7})
+
+
+def test_a_range_that_cannot_be_read_and_that_no_trial_has_tried_is_empty():
+    first = run({"trial.number": 0, "trial.state": "failed"}, {}, {"x": 1})
+    study = read_study(parent(x="choice(1,2)", architecture="glob(*)"), [first], "it has gone")
+    assert study.trials[0].params == {"x": 1.0}

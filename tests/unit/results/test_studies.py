@@ -105,3 +105,13 @@ def test_a_trial_is_named_by_its_study_and_number(tmp_path, monkeypatch):
     ):
         with pytest.raises(ValueError, match=message):
             studies.run_of_trial(name)
+
+
+def test_files_that_come_and_go_beside_a_study_do_not_matter(outputs):
+    folder = outputs / "sweeps" / "growth"
+    (folder / "study.journal.lock").symlink_to("its-holder")  # as Optuna makes it; nothing is there
+    before = studies.changes(folder)
+    assert set(before) == {"study.yaml"}
+    assert [study.name for study in studies.found(outputs)] == ["depth", "growth"]
+    (folder / "study.journal").touch()
+    assert studies.changes(folder) != before

@@ -135,3 +135,18 @@ def test_weights_that_found_the_disk_full_are_written_later(folder, monkeypatch,
         folder.keep([], history(2), "run")
     assert written(folder) == (2, 1)
     assert "best.pt: not written (No space left on device); training continues without it" in caplog.text
+
+
+def test_no_checkpoint_names_weights_that_found_the_disk_full(folder, monkeypatch):
+    save = checkpoint.save
+
+    def full_for_weights(path, *arguments, **options):
+        if path.name == "best.pt":
+            raise OSError(28, "No space left on device")
+        save(path, *arguments, **options)
+
+    with folder.writing(held):
+        folder.keep([], history(1), "run", best=VALIDATION)
+        monkeypatch.setattr(checkpoint, "save", full_for_weights)
+        folder.keep([], history(2), "run", best=VALIDATION)
+    assert written(folder) == (1, 1)  # continued from here, the second epoch's weights are found again

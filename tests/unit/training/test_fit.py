@@ -12,7 +12,7 @@ from densenet_sweep.training import losses as training_losses
 from densenet_sweep.training import malloc, optimizers, schedules
 from densenet_sweep.training.ema import WeightAverage
 from densenet_sweep.training.evaluation import evaluate
-from densenet_sweep.training.fit import _STEPS_BETWEEN_LOSS_CHECKS, DivergedError, Epoch, fit
+from densenet_sweep.training.fit import DivergedError, Epoch, fit
 
 NUM_BATCHES = 4
 
@@ -213,7 +213,7 @@ class Reads(TorchDispatchMode):
 
 
 def test_no_step_and_no_batch_makes_the_host_wait(monkeypatch):
-    monkeypatch.setitem(_STEPS_BETWEEN_LOSS_CHECKS, "cpu", 10**6)
+    monkeypatch.setattr("densenet_sweep.training.fit._STEPS_BETWEEN_CHECKS_ON_CPU", 10**6)
     counts = []
     for num_batches in (2, 12):
         pairs = list(train_batches(0))[:1] * num_batches
