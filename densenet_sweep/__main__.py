@@ -76,7 +76,7 @@ def main() -> None:
             sys.exit(1)
         if wants_traceback:
             raise
-        if completion.is_asked(sys.argv[1:]):  # a message would appear in the line being typed
+        if completion.is_completion(sys.argv[1:]):  # a message would appear in the line being typed
             sys.exit(1)
         print(f"densenet-sweep: error: {scrubbed(errors.one_line(error))}", file=sys.stderr)
         sys.exit(1)
@@ -158,7 +158,7 @@ def dispatch(arguments: Sequence[str]) -> None:
     if "--version" in arguments:
         print("\n".join(versions.lines()))
         return
-    if completion.is_asked(arguments):
+    if completion.is_completion(arguments):
         print("\n".join(completion.own_words(SUBCOMMANDS)), flush=True)
     if first in SUBCOMMANDS:
         module = importlib.import_module(f"densenet_sweep.commands.{first}")

@@ -1,1 +1,1 @@
-"""The Hydra callbacks of a sweep, one file each; `conf/config.yaml` lists them in the order in which they are called."""
+"""The Hydra callbacks of a sweep and of single runs, and what they share; `conf/config.yaml` lists them."""

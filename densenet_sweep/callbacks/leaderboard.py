@@ -47,7 +47,7 @@ class ViewedSweepRun(SweepRun):
         self, client: "MlflowClient", experiment: str, config: DictConfig, study_name: str, sweep_dir: str, parent: str
     ) -> None:
         """Complete MLflow from the study, and log for which trials."""
-        from densenet_sweep.callbacks.completion import complete
+        from densenet_sweep.callbacks.complete_runs import complete
         from densenet_sweep.confirm import finalists
         from densenet_sweep.results.from_optuna import read_study
         from densenet_sweep.tracking.store import cause

@@ -1,6 +1,5 @@
 """The parent run of a sweep in MLflow, maintained by a Hydra callback that receives the engine's events."""
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from hydra_async_sweeper.application import is_search
+from hydra_async_sweeper.events import Outcome
 from hydra_async_sweeper.readable import numbered, shown_path
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 _LOSS = "the sweep continues, and what is missing there is sent when it is back"
 
-# Matches the engine's reason if an exception or failed trials ended the sweep.
-_FAILED = re.compile(r"^\w+: |trials? failed")
+# The status of a sweep's run by its outcome; see `hydra_async_sweeper.events`.
+_STATUS: Mapping[str, str] = {"finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 
 
 class SweepRun(Callback):
@@ -93,6 +93,7 @@ class SweepRun(Callback):
         study_name: str,
         sweep_dir: str,
         reason: str,
+        outcome: Outcome,
         states: Mapping[int, tuple[str, str | None]],
         best: Sequence[int] = (),
         **_: Any,
@@ -110,12 +111,12 @@ class SweepRun(Callback):
                 parent = _open_parent(client, experiment, config, study_name, sweep_dir, self._command)
             self.complete(client, experiment, config, study_name, sweep_dir, parent)
             _close_left_open(client, experiment, study_name, states)
-            others = self.others_at_work(config, study_name, sweep_dir) if reason == "interrupted" else None
+            others = self.others_at_work(config, study_name, sweep_dir) if outcome == "interrupted" else None
             if others is not None:  # their command closes the parent run
                 client.log_batch(parent, tags=[RunTag(key, text) for key, text in others.items()])
                 return
             about = self.about_end(config, study_name, sweep_dir) or ""
-            _close_parent(client, experiment, config, study_name, sweep_dir, reason, states, best, parent, about)
+            _close_parent(client, experiment, config, study_name, sweep_dir, reason, outcome, states, best, parent, about)
             self.written(client, experiment, study_name, sweep_dir)
 
         waiting = left_behind.waiting(Path(sweep_dir), composition.trial_subdir(config))
@@ -260,6 +261,7 @@ def _close_parent(
     study_name: str,
     sweep_dir: str,
     reason: str,
+    outcome: Outcome,
     states: Mapping[int, tuple[str, str | None]],
     best: Sequence[int],
     parent: str,
@@ -290,8 +292,7 @@ def _close_parent(
     note = _note(config, study_name, command, run_note.ending(reason, states, about_best, artifacts))
     tags = {key: text[:TAG_LENGTH] for key, text in tags.items()} | {NOTE: note}
     client.log_batch(parent, tags=[RunTag(key, text) for key, text in tags.items()])
-    status = "KILLED" if reason == "interrupted" else "FAILED" if _FAILED.search(reason) else "FINISHED"
-    client.set_terminated(parent, status=status)
+    client.set_terminated(parent, status=_STATUS[outcome])
 
 
 def _run_of(client: "MlflowClient", experiment: str, parent: str, number: int) -> "Run | None":

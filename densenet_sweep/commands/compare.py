@@ -73,8 +73,8 @@ def _check_live(parsed: argparse.Namespace) -> None:
 
 
 def _compare(parsed: argparse.Namespace, names: Sequence[str], overrides: Sequence[str]) -> None:
-    asked_for: list[str | None] = [*dict.fromkeys(names)] or [None]
-    found = [find(name, overrides) for name in asked_for]
+    wanted: list[str | None] = [*dict.fromkeys(names)] or [None]
+    found = [find(name, overrides) for name in wanted]
     if parsed.live:
         _serve(parsed, found, overrides)
         return

@@ -11,7 +11,7 @@ _OF_A_STUDY = ("clean", "compare", "confirm", "export", "predict", "status", "ui
 _OF_A_RUN = ("confirm", "describe", "final", "rerun")
 
 
-def is_asked(arguments: Sequence[str]) -> bool:
+def is_completion(arguments: Sequence[str]) -> bool:
     """Return whether a shell requests completions for the line in `$COMP_LINE`."""
     return bool({"-sc", "--shell-completion"} & set(arguments)) and any(word.startswith("query=") for word in arguments)
 

@@ -157,7 +157,7 @@ class FoldedRun:
         prefix = "" if self._trial.number is None else f"trial {self._trial.number} "
         value, mean = metrics[reported], means(self.results)[reported]
         log.info("%sfold %d/%d  %s %.4f, mean so far %.4f", prefix, number, self._num_folds, reported, value, mean)
-        self._tell(number)
+        self._report_fold(number)
         if number < self._num_folds and self._trial.should_prune():
             raise TrialPruned(f"after fold {number} of {self._num_folds}")
 
@@ -167,13 +167,13 @@ class FoldedRun:
             log.info("continuing after fold %d of %d", len(self.results), self._num_folds)
         self._trial.restart(len(self.results))
         for number in range(1, len(self.results) + 1):
-            self._tell(number)
+            self._report_fold(number)
         self._trial.annotate(NUM_STEPS, self._num_folds)
         self._trial.annotate("num_valid", self._num_images)
         if len(self.results) == self._num_folds:
             self._open(int(self.results[0]["num_parameters"]))
 
-    def _tell(self, number: int) -> None:
+    def _report_fold(self, number: int) -> None:
         """Report one fold to the trial, and the values of all up to it."""
         values = [result[self._objectives[0]] for result in self.results[:number]]
         self._trial.annotate(FOLD_VALUES, values)

@@ -1,6 +1,6 @@
 """The composition root of one training run: assemble the parts, consume the epochs, return the objective.
 
-The only place that turns the config into objects. It reads like a recipe; each step lives elsewhere.
+It reads like a recipe; each step lives elsewhere, and `run/build.py` turns the sections of the config into objects.
 """
 
 import functools

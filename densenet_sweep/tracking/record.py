@@ -12,7 +12,7 @@ State = Literal["complete", "pruned", "failed", "interrupted"]
 class DataUsed:
     """A data set as a run used it.
 
-    Args:
+    Attributes:
         name: of the data set.
         context: what it was used for, such as `training`.
         digest: of its images.

@@ -23,7 +23,7 @@ _LINE_LENGTH = 100
 class Description:
     """The description of one training run, without its id and its outcome.
 
-    Args:
+    Attributes:
         subject: what the run is, a sentence.
         overrides: complete; they train the same configuration anywhere.
         elsewhere: a sentence that introduces the command with these overrides.

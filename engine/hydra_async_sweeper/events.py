@@ -18,21 +18,24 @@ Each event calls the method of that name on every callback in `hydra.callbacks` 
   pruned or failed), also one whose worker died; and when a dead worker's trial goes back into the queue (interrupted);
 - `on_queue_empty(config, study_name, sweep_dir)`: in a worker of a sweep with `repeats`, within its budget, when all that was
   enqueued has ended; the configurations that it returns, as those of `enqueue`, are run, unless the study has them already;
-- `on_study_end(config, study_name, sweep_dir, reason, states, best, folders)`: when the workers have stopped; `reason` says
-  why, and `states` maps the number of each trial that is not running to its state and reason.
+- `on_study_end(config, study_name, sweep_dir, reason, outcome, states, best, folders)`: when the workers have stopped; `reason`
+  says why, `outcome` is finished, failed (too many trials, or the sweep itself) or interrupted, and `states` maps the number of
+  each trial that is not running to its state and reason.
 
 `best` lists the numbers of the complete trials, best first; it is empty for repetitions. A trial's folder below
 `sweep_dir` is its number; `folders` has those that `hydra.sweep.subdir` names otherwise.
 """
 
 import logging
-from typing import Any
+from typing import Any, Literal
 
 from hydra.types import HydraContext
 
 from hydra_async_sweeper.errors import SweepError
 
 log = logging.getLogger("hydra_async_sweeper")
+
+Outcome = Literal["finished", "failed", "interrupted"]
 
 
 def consult(context: HydraContext, event: str, **arguments: Any) -> None:

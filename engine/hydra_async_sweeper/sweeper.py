@@ -21,7 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from hydra_async_sweeper import best_config
 from hydra_async_sweeper.best_report import report_best
 from hydra_async_sweeper.errors import SweepError
-from hydra_async_sweeper.events import collect, consult, emit
+from hydra_async_sweeper.events import Outcome, collect, consult, emit
 from hydra_async_sweeper.launchers import launching
 from hydra_async_sweeper.options import check_options, stop_when
 from hydra_async_sweeper.peer.options import translated
@@ -173,15 +173,17 @@ def sweep(
         except BaseException as error:
             is_interrupted = isinstance(error, KeyboardInterrupt)
             why = "interrupted" if is_interrupted else passwords.scrubbed(f"{type(error).__name__}: {error}")
-            _emit_end(context, study, why, event_arguments)
+            _emit_end(context, study, why, "interrupted" if is_interrupted else "failed", event_arguments)
             if is_interrupted:
                 log.warning("interrupted; continue with:\n  %s", command)
             raise
+    failure = settings.budget.failure(study)
+    reason = failure or reason
     log.info("the sweep has ended: %s", reason)
     result = report_best(study, context, composer, space, sweep_dir, options)
-    _emit_end(context, study, reason, event_arguments)
-    if "failed (hydra.sweeper.max_failure_rate" in reason:
-        raise SweepError(f"{reason}; the last one: {_last_failure(study)}")
+    _emit_end(context, study, reason, "finished" if failure is None else "failed", event_arguments)
+    if failure is not None:
+        raise SweepError(f"{failure}; the last one: {_last_failure(study)}")
     return result
 
 
@@ -319,9 +321,14 @@ def _settings(
     )
 
 
-def _emit_end(context: HydraContext, study: "optuna.Study", reason: str, arguments: Mapping[str, Any]) -> None:
-    folders = trial_folder.named(study)
-    emit(context, "on_study_end", reason=reason, states=_states(study), best=best_first(study), folders=folders, **arguments)
+def _emit_end(
+    context: HydraContext, study: "optuna.Study", reason: str, outcome: Outcome, arguments: Mapping[str, Any]
+) -> None:
+    emit(
+        context, "on_study_end",
+        reason=reason, outcome=outcome, states=_states(study), best=best_first(study), folders=trial_folder.named(study),
+        **arguments,
+    )  # fmt: skip
 
 
 def _states(study: "optuna.Study") -> dict[int, tuple[str, str | None]]:

@@ -40,9 +40,9 @@ class Flaky:
 
 @pytest.fixture
 def flaky(open_mlflow, client, tmp_path) -> Callable[..., tuple[mlflow_record.MlflowRecord, Flaky]]:
-    def opened(*, required: bool) -> tuple[mlflow_record.MlflowRecord, Flaky]:
+    def opened(*, required: bool, **changes: Any) -> tuple[mlflow_record.MlflowRecord, Flaky]:
         away = Flaky(client)
-        record = open_mlflow(required=required, folder=tmp_path / "run")
+        record = open_mlflow(required=required, folder=tmp_path / "run", **changes)
         record._store._client = away
         record._store.uri = "http://away"
         return record, away
@@ -197,7 +197,7 @@ def left_in_its_folder(flaky: Any, caplog: pytest.LogCaptureFixture, folder: Pat
 
 def send_left(client: MlflowClient, settings: dict[str, Any], folder: Path) -> None:
     number = store.experiment_id(client, settings["uri"], "tests", settings["artifact_location"])
-    left_behind.send_trials(client, number, settings["uri"], "tests", folder, {})
+    left_behind.send_trials(client, number, settings["uri"], "tests", folder, "${hydra.job.num}", {})
 
 
 def test_what_could_not_be_sent_is_kept_and_sent_by_another(flaky, client, caplog, tmp_path, settings):
@@ -217,19 +217,21 @@ def test_an_outbox_for_another_store_is_left_alone(flaky, client, caplog, tmp_pa
     left_in_its_folder(flaky, caplog, tmp_path / "run")
     number = store.experiment_id(client, settings["uri"], "tests", settings["artifact_location"])
     for uri, experiment in (("http://another", "tests"), (settings["uri"], "another")):
-        left_behind.send_trials(client, number, uri, experiment, tmp_path, {})
+        left_behind.send_trials(client, number, uri, experiment, tmp_path, "${hydra.job.num}", {})
     assert (tmp_path / "run" / "mlflow_outbox.json").is_file()
 
 
 def test_a_run_whose_process_was_killed_is_sent_with_what_the_study_says_of_it(flaky, client, tmp_path, settings):
-    record, away = flaky(required=False)
+    record, away = flaky(required=False, tags={"trial.number": "3"})
     away.is_away = True
     record.epoch({"loss": 2.0}, step=1)
     (tmp_path / "run").rename(tmp_path / "3")
     send_left(client, settings, tmp_path)
     assert (tmp_path / "3" / "mlflow_outbox.json").is_file()  # whoever continues the trial sends it
     number = store.experiment_id(client, settings["uri"], "tests", settings["artifact_location"])
-    left_behind.send_trials(client, number, settings["uri"], "tests", tmp_path, {3: ("failed", "its worker died 3 times")})
+    dead = {3: ("failed", "its worker died 3 times")}
+    assert left_behind.waiting(tmp_path, "${hydra.job.num}") == [3]
+    left_behind.send_trials(client, number, settings["uri"], "tests", tmp_path, "${hydra.job.num}", dead)
     run = client.get_run(record.run_id)
     assert (run.info.status, run.data.tags["trial.reason"]) == ("FAILED", "its worker died 3 times")
     assert run.data.metrics == {"loss": 2.0}

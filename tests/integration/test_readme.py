@@ -180,27 +180,28 @@ def test_options_and_functions_of_ones_own_work_as_they_are_printed(tmp_path, mo
 
 
 @pytest.mark.parametrize(
-    "line",
+    ("line", "named"),
     [
-        "compare wide --metric valid_acuracy",
-        "compare wide --metrik valid_accuracy",
-        "compare wide --format xls",
-        "compare wiide",
-        "confirm --top three",
-        "confirm quickstart-fashion_mnist_14px epoch=30",
-        "export champion champion.onnx",
-        "status wide --wach",
-        "-m optimizer=sgd,adam",
-        "-m optimizer=sgd seed=0,one",
-        "--multi-run optimizer=sgd",
-        "sweep=growth_depth_lr 'architecture.growth_rat=choice(12,24)'",
-        "sweep=growth_depth_lr hydra/sweeper/pruner=mediam",
-        "describe architecture=densenet_bc100",
+        ("compare wide --metric valid_acuracy", "valid_acuracy"),
+        ("compare wide --metrik valid_accuracy", "--metrik"),
+        ("compare wide --format xls", "xls"),
+        ("compare wiide", "wiide"),
+        ("confirm --top three", "three"),
+        ("confirm quickstart-fashion_mnist_14px epoch=30", "epoch"),
+        ("export champion champion.onnx", "--to"),
+        ("status wide --wach", "--wach"),
+        ("-m optimizer=sgd,adam", "adam"),
+        ("-m optimizer=sgd seed=0,one", "one"),
+        ("--multi-run optimizer=sgd", "--multi-run"),
+        ("sweep=growth_depth_lr 'architecture.growth_rat=choice(12,24)'", "growth_rat"),
+        ("sweep=growth_depth_lr hydra/sweeper/pruner=mediam", "mediam"),
+        ("describe architecture=densenet_bc100", "densenet_bc100"),
     ],
 )
-def test_a_command_with_a_mistake_is_found(line):
-    with pytest.raises((Exception, SystemExit)):
+def test_a_command_with_a_mistake_is_found(line, named, capsys):
+    with pytest.raises((Exception, SystemExit)) as caught:
         check(shlex.split(line))
+    assert named in f"{caught.value} {capsys.readouterr().err}"
 
 
 def test_pictures_are_in_the_tree_and_small():

@@ -29,3 +29,7 @@ def recorded(folder: Path) -> list:
 
     client = MlflowClient(tracking_uri=f"sqlite:///{folder}/mlruns/mlflow.db")
     return list(client.search_runs([experiment.experiment_id for experiment in client.search_experiments()]))
+
+
+# Names the folders of a sweep's trials, in a config without the rest of Hydra's part.
+SUBDIR = {"subdir": "${hydra.job.num}"}

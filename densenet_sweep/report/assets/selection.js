@@ -9,17 +9,17 @@ class Selection {
 
   toggle(id) {
     if (!this.selected.delete(id)) this.selected.add(id);
-    this.tell();
+    this.notify();
   }
 
   clear() {
     this.selected.clear();
-    this.tell();
+    this.notify();
   }
 
   choose(picture, ids) {
     if (ids) this.ranges.set(picture, ids); else this.ranges.delete(picture);
-    this.tell(true);
+    this.notify(true);
   }
 
   lets(id) {
@@ -27,7 +27,7 @@ class Selection {
     return true;
   }
 
-  tell(areRanges = false) {
+  notify(areRanges = false) {
     for (const listener of this.listeners) listener(areRanges);
   }
 }

@@ -69,7 +69,7 @@ def storage_url(storage: Any) -> str | None:
     target = str(storage.get("_target_")) if isinstance(storage, Mapping) else str(storage)
     name = target.rpartition(".")[2]
     if isinstance(storage, Mapping) and name == "RDBStorage" and "url" in storage:
-        _say_left_out(storage, ("url",))
+        _log_left_out(storage, ("url",))
         return str(storage["url"])
     if isinstance(storage, Mapping) and name == "GrpcStorageProxy":
         return f"grpc://{storage.get('host', 'localhost')}:{storage.get('port', 13000)}"
@@ -82,7 +82,7 @@ def storage_url(storage: Any) -> str | None:
     raise SweepError(f"hydra.sweeper.storage: {target} cannot be shared by workers; {accepted} is accepted")
 
 
-def _say_left_out(storage: Mapping[str, Any], used: Sequence[str]) -> None:
+def _log_left_out(storage: Mapping[str, Any], used: Sequence[str]) -> None:
     left_out = [key for key, value in storage.items() if key not in (*used, "_target_") and value is not None]
     if left_out:
         log.info("hydra.sweeper.storage: %s left out; leases and retries are ours", ", ".join(left_out))

@@ -1,4 +1,4 @@
-"""The pruner `auto`, what the sampler beside it gets, and what it tells the user."""
+"""The pruner `auto`, what the sampler beside it gets, and its remark to the user."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any

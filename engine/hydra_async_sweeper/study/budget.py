@@ -50,12 +50,11 @@ class Budget:
             study: as it stands.
             started: when this sweep began, by `time.time`.
         """
+        failure = self.failure(study)
+        if failure is not None:
+            return failure
         state = state_of(study)
         counts = state.index(Counts)
-        ended = counts.finished + counts.failed
-        if counts.failed > self.max_failure_rate * max(ended, _FEWEST_FOR_A_RATE):
-            share = f"{counts.failed} of {counted(ended, 'trial')}"
-            return f"{share} failed (hydra.sweeper.max_failure_rate={self.max_failure_rate:g})"
         if self._limits_failures and counts.failed >= self.n_trials:
             many = f"as many as may finish (hydra.sweeper.n_trials={self.n_trials})"
             return f"{counted(counts.failed, 'trial')} failed, {many}"
@@ -74,6 +73,15 @@ class Budget:
         if self.stop_when is not None:
             return self.stop_when.reason(state.index(Draws, study.direction.name))
         return None
+
+    def failure(self, study: "optuna.Study") -> str | None:
+        """Return that more trials have failed than the sweep accepts, or None."""
+        counts = state_of(study).index(Counts)
+        ended = counts.finished + counts.failed
+        if counts.failed <= self.max_failure_rate * max(ended, _FEWEST_FOR_A_RATE):
+            return None
+        share = f"{counts.failed} of {counted(ended, 'trial')}"
+        return f"{share} failed (hydra.sweeper.max_failure_rate={self.max_failure_rate:g})"
 
     def num_left(self, study: "optuna.Study") -> int:
         """Return how many further trials may be begun beside those that are running."""

@@ -27,8 +27,8 @@ class PromotionPruner(BestSharePruner):
     """After a rung a trial stops, and is promoted once it is among the best `1 / reduction_factor` judged there.
 
     Asynchronous successive halving as it was published (Li et al., "A System for Massively Parallel Hyperparameter Tuning",
-    MLSys 2020, Algorithm 2). `BestSharePruner` decides at once and for good, so each of the first trials continues that is the
-    incumbent; here none does before `reduction_factor` have been judged, except enqueued configurations
+    MLSys 2020, Algorithm 2). `BestSharePruner` decides at once and for good, so each early trial that is the best so
+    far continues; here none does before `reduction_factor` have been judged, except enqueued configurations
     (`hydra.sweeper.enqueue`).
     After later rungs, which few trials reach, the incumbent continues at once.
 

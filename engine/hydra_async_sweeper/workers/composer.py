@@ -54,7 +54,7 @@ class Composer:
             self._composed[options] = self._kept(composed)
         config: DictConfig = pickle.loads(self._composed[options])
         apply_values([it for it in parsed if not self._chooses_an_option(it)], config)
-        self._say_what_was_typed(config, parsed)
+        self._log_typed(config, parsed)
         return config
 
     def _kept(self, composed: DictConfig) -> bytes:
@@ -67,7 +67,7 @@ class Composer:
             self._is_group[key] = is_group(self._config_loader, key)
         return self._is_group[key]
 
-    def _say_what_was_typed(self, config: DictConfig, searched: Sequence[Override]) -> None:
+    def _log_typed(self, config: DictConfig, searched: Sequence[Override]) -> None:
         """Fill in Hydra's own record of the overrides, in the order in which they were given."""
         task = [*self._fixed_overrides, *(override for override in searched if not override.is_hydra_override())]
         with read_write(config.hydra), open_dict(config.hydra):

@@ -42,15 +42,15 @@ class Interruption:
     SIGTERM as soon as it is requeued, and may send one more than once. Only a signal that comes seconds later does.
 
     Attributes:
-        is_asked_for: the process must end as soon as it can.
+        is_requested: the process must end as soon as it can.
         raised: the exception of another library's signal handler, as opposed to a task that exits by itself.
     """
 
     def __init__(self) -> None:
-        self.is_asked_for = False
+        self.is_requested = False
         self.raised: BaseException | None = None
         self._is_in_task = False
-        self._asked_at = -math.inf
+        self._requested_at = -math.inf
         self._deaf_until = -math.inf  # in the time of `time.monotonic`
         self._overtime: float | None = None
 
@@ -90,7 +90,7 @@ class Interruption:
 
     def check(self) -> None:
         """Raise `KeyboardInterrupt` if a stop was requested; the process then leaves, as at a second Ctrl-C."""
-        if self.is_asked_for:
+        if self.is_requested:
             self._leave()
 
     def _leave(self) -> NoReturn:
@@ -100,16 +100,16 @@ class Interruption:
     def _on_signal(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature of a handler
         now = time.monotonic()
         if now < self._deaf_until:
-            self.is_asked_for = self.is_asked_for or self._overtime is None
+            self.is_requested = self.is_requested or self._overtime is None
             return
         if number == signal.SIGINT and self._overtime is not None:
             seconds, self._overtime = self._overtime, None
             raise TrialOvertime(seconds)
-        if self.is_asked_for:
-            if now < self._asked_at + SAME_REQUEST_SECONDS:
+        if self.is_requested:
+            if now < self._requested_at + SAME_REQUEST_SECONDS:
                 return
             self._leave()
-        self.is_asked_for, self._asked_at = True, now
+        self.is_requested, self._requested_at = True, now
         log.warning("stopping after this step; Ctrl-C again stops at once")
 
     def _around(self, handler: Callable[[int, FrameType | None], Any]) -> Callable[[int, FrameType | None], None]:
@@ -122,7 +122,7 @@ class Interruption:
             try:
                 handler(number, frame)
             except BaseException as raised:
-                self.is_asked_for, self.raised = True, raised
+                self.is_requested, self.raised = True, raised
                 raise
             self._deaf_until = before
 

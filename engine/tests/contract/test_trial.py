@@ -137,7 +137,7 @@ def test_a_pruner_judges_one_objective(pruner, directions, is_judged):
 
 
 def test_who_is_asked_to_stop_keeps_the_report_first(in_a_study):
-    in_a_study.interruption.is_asked_for = True
+    in_a_study.interruption.is_requested = True
     with pytest.raises(KeyboardInterrupt):
         in_a_study.trial.report(0.5, 1)
     assert in_a_study.study.trials[0].intermediate_values == {1: 0.5}

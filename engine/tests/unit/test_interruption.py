@@ -41,7 +41,7 @@ def test_what_a_schedulers_handler_raises_is_an_interruption(handled):
     with Interruption().watched() as interruption:
         with pytest.raises(type(handled)):
             os.kill(os.getpid(), signal.SIGUSR2)
-        assert interruption.is_asked_for
+        assert interruption.is_requested
         assert interruption.raised is handled
 
 
@@ -64,7 +64,7 @@ def test_no_signal_interrupts_a_schedulers_handler():
     before = signal.signal(signal.SIGUSR2, handler)
     with Interruption().watched() as interruption:
         os.kill(os.getpid(), signal.SIGUSR2)
-        assert interruption.is_asked_for
+        assert interruption.is_requested
         assert interruption.raised is None
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGTERM)
@@ -75,7 +75,7 @@ def test_an_exit_of_the_task_is_none():
     with Interruption().watched() as interruption:
         with pytest.raises(SystemExit):
             sys.exit(1)
-        assert not interruption.is_asked_for
+        assert not interruption.is_requested
         assert interruption.raised is None
 
 
@@ -84,7 +84,7 @@ def test_the_first_signal_asks_and_the_second_stops(number):
     before = signal.getsignal(number)
     with Interruption().watched() as interruption:
         os.kill(os.getpid(), number)
-        assert interruption.is_asked_for
+        assert interruption.is_requested
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), number)
         os.kill(os.getpid(), number)  # at once, while the process leaves
@@ -118,4 +118,4 @@ def test_signals_at_one_moment_are_one_request(now):
     with Interruption().watched() as interruption:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGINT):
             os.kill(os.getpid(), number)
-        assert interruption.is_asked_for
+        assert interruption.is_requested

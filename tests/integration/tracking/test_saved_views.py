@@ -11,6 +11,7 @@ from hydra.utils import instantiate
 from hydra_async_sweeper.study.storage import open_storage
 from mlflow import MlflowClient
 from omegaconf import DictConfig, OmegaConf
+from small_runs import SUBDIR
 
 from densenet_sweep.callbacks.leaderboard import PrintLeaderboard, ViewedSweepRun
 from densenet_sweep.confirm import finalists
@@ -28,6 +29,7 @@ def config(tracking: dict[str, Any]) -> DictConfig:
             "tracking": tracking,
             "objective": "valid_accuracy",
             "hydra": {
+                "sweep": SUBDIR,
                 "sweeper": {
                     "params": {"architecture.depth": "choice(10,16)", "optimizer.lr": "tag(log,interval(0.01,1))"},
                     "n_trials": 3,
@@ -149,7 +151,8 @@ def test_a_view_that_was_changed_stays_so(client, experiment):
 def test_ours_follow_what_is_searched(config, client, experiment, tmp_path):
     parent = client.search_runs([experiment])[0].info.run_id
     client.log_param(parent, "seed", "choice(1,2)")
-    ViewedSweepRun().on_study_end(config=config, study_name=STUDY, sweep_dir=str(tmp_path), reason="done", states={})
+    ended = {"study_name": STUDY, "sweep_dir": str(tmp_path), "reason": "done", "outcome": "finished", "states": {}}
+    ViewedSweepRun().on_study_end(config=config, **ended)
     assert "params.`seed`" in state(client, experiment, "Leaderboard")["selectedColumns"]
 
 
@@ -180,7 +183,13 @@ def test_a_confirmation_is_seen_in_the_views_of_its_study(config, client, experi
     )
     assert menu(client, experiment) == MENU
     begun(tracking, {"seed": 3}, confirms=STUDY, **{"confirms.trial": "2"}).finish("complete", None)
-    ended = {"study_name": "its confirmation", "sweep_dir": str(tmp_path), "reason": "done", "states": {}}
+    ended = {
+        "study_name": "its confirmation",
+        "sweep_dir": str(tmp_path),
+        "reason": "done",
+        "outcome": "finished",
+        "states": {},
+    }
     ViewedSweepRun().on_study_end(config=config, **ended)
     assert menu(client, experiment)[-2] == f"Finalists: {STUDY}"
     client.set_tag(client.search_runs([experiment], "tags.`study` = 'its confirmation'")[0].info.run_id, "confirms", STUDY)

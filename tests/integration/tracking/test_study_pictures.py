@@ -15,6 +15,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from omegaconf import DictConfig, OmegaConf
 from optuna.trial import TrialState, create_trial
+from small_runs import SUBDIR
 
 from densenet_sweep.callbacks.store_pictures import StorePictures
 from densenet_sweep.callbacks.sweep_run import SweepRun
@@ -80,7 +81,7 @@ def test_a_sweep_with_complete_pruned_and_failed_trials(command, tmp_path, monke
 def config(tracking: dict[str, Any]) -> DictConfig:
     sweeper = {"params": {"x": "interval(0,1)"}, "n_trials": 3, "direction": "maximize", "storage": None}
     return OmegaConf.create(
-        {"tracking": tracking, "objective": "value", "hydra": {"sweeper": sweeper, "overrides": {"task": []}}}
+        {"tracking": tracking, "objective": "value", "hydra": {"sweeper": sweeper, "overrides": {"task": []}, "sweep": SUBDIR}}
     )
 
 

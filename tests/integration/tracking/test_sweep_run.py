@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from hydra.utils import instantiate
 from hydra_async_sweeper.errors import SweepError
+from hydra_async_sweeper.events import Outcome
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from omegaconf import DictConfig, OmegaConf
+from small_runs import SUBDIR
 
 from densenet_sweep.callbacks.sweep_run import SweepRun
 from densenet_sweep.tracking import outbox, run, run_note, store
@@ -26,6 +28,7 @@ def config(tracking: dict[str, Any]) -> DictConfig:
             "tracking": tracking,
             "objective": "valid_accuracy",
             "hydra": {
+                "sweep": SUBDIR,
                 "sweeper": {"params": {"optimizer.lr": "tag(log,interval(0.01,1))"}, "n_trials": 3, "direction": "maximize"},
                 "overrides": {"task": ["data=digits", "epochs=2"]},
             },
@@ -60,9 +63,16 @@ def opened(config: DictConfig, folder: Path, study: str = STUDY) -> SweepRun:
 
 
 def ended(
-    callback: SweepRun, config: DictConfig, folder: Path, reason: str, states: Any = None, best: Sequence[int] = ()
+    callback: SweepRun,
+    config: DictConfig,
+    folder: Path,
+    reason: str,
+    outcome: Outcome = "finished",
+    *,
+    states: Any = None,
+    best: Sequence[int] = (),
 ) -> None:
-    event_arguments = {"sweep_dir": str(folder), "reason": reason, "states": states or {}, "best": best}
+    event_arguments = {"sweep_dir": str(folder), "reason": reason, "outcome": outcome, "states": states or {}, "best": best}
     callback.on_study_end(config=config, study_name=STUDY, **event_arguments)
 
 
@@ -83,7 +93,7 @@ def test_the_parent_says_what_is_swept(config, client, tmp_path):
 
 def test_no_password_that_was_typed_is_kept(config, client, tmp_path):
     config.hydra.overrides.task.append("tracking.uri=http://me:hunter2@host")
-    ended(opened(config, tmp_path), config, tmp_path, "ConnectionError: http://me:hunter2@host")
+    ended(opened(config, tmp_path), config, tmp_path, "ConnectionError: http://me:hunter2@host", "failed")
     assert "hunter2" not in str(runs(client)[0].data.tags)
 
 
@@ -112,7 +122,7 @@ def test_what_was_typed_is_kept_unresolved(config, client, tmp_path, monkeypatch
 
 
 def test_a_continued_study_keeps_its_parent(config, client, tmp_path):
-    ended(opened(config, tmp_path), config, tmp_path, "interrupted")
+    ended(opened(config, tmp_path), config, tmp_path, "interrupted", "interrupted")
     (parent,) = runs(client)
     assert parent.info.status == "KILLED"
     assert parent.data.tags["sweep.ended"] == "interrupted"
@@ -127,16 +137,16 @@ def test_a_continued_study_keeps_its_parent(config, client, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("reason", "status"),
+    ("reason", "outcome", "status"),
     [
-        ("3 of 3 trials are finished", "FINISHED"),
-        ("interrupted", "KILLED"),
-        ("3 of 5 trials failed (hydra.sweeper.max_failure_rate=0.5)", "FAILED"),
-        ("TerminatedWorkerError: a worker process was killed", "FAILED"),
+        ("3 of 3 trials are finished", "finished", "FINISHED"),
+        ("12 trials failed, as many as may finish", "finished", "FINISHED"),
+        ("interrupted", "interrupted", "KILLED"),
+        ("3 of 5 trials failed (hydra.sweeper.max_failure_rate=0.5)", "failed", "FAILED"),
     ],
 )
-def test_the_end_of_a_sweep(config, client, tmp_path, reason, status):
-    ended(opened(config, tmp_path), config, tmp_path, reason)
+def test_the_end_of_a_sweep(config, client, tmp_path, reason, outcome, status):
+    ended(opened(config, tmp_path), config, tmp_path, reason, outcome)
     (parent,) = runs(client)
     assert parent.info.status == status
     assert parent.data.tags["sweep.ended"] == reason
@@ -165,7 +175,7 @@ def test_the_end_closes_what_nobody_could_close_before(config, client, tmp_path)
     callback = opened(config, tmp_path)
     records = [begun(config, number) for number in range(4)]
     states = {0: ("complete", None), 1: ("pruned", "after epoch 1 of 2"), 2: ("interrupted", None)}
-    ended(callback, config, tmp_path, "done", states)
+    ended(callback, config, tmp_path, "done", states=states)
     found = [client.get_run(record.run_id) for record in records]
     assert [run.info.status for run in found] == ["FINISHED", "KILLED", "KILLED", "RUNNING"]  # somebody else runs the last one
     assert found[1].data.tags["trial.reason"] == "after epoch 1 of 2"
@@ -216,7 +226,7 @@ def test_the_parent_names_the_best_complete_trial(config, client, tmp_path):
     (tmp_path / "experiment").mkdir()
     (tmp_path / "experiment" / "best.yaml").write_text("epochs: 2\n")
     states = {0: ("complete", None), 1: ("complete", None), 2: ("pruned", None), 3: ("failed", "nan")}
-    ended(callback, config, tmp_path, "4 of 4 trials are finished", states, [1, 0])
+    ended(callback, config, tmp_path, "4 of 4 trials are finished", states=states, best=[1, 0])
     (parent,) = runs(client)
     assert (parent.data.tags["best.trial"], parent.data.tags["best.value"]) == ("1", "0.75")
     assert [file.path for file in client.list_artifacts(parent.info.run_id)] == ["best.yaml"]
@@ -297,7 +307,8 @@ def test_what_a_trial_could_not_send_is_sent_when_another_ends_with_its_metrics(
 def test_what_waits_for_a_store_that_is_away_at_the_end_is_named(config, tmp_path, caplog):
     for number in (3, 12):
         (tmp_path / str(number)).mkdir()
-        (tmp_path / str(number) / outbox.FILE).write_text("{}")
+        kept = outbox.Outbox("http://127.0.0.1:9", "tests", "a key", STUDY, "a trial", {}, {"trial.number": str(number)})
+        kept.save(tmp_path / str(number))
     config.tracking.uri = "http://127.0.0.1:9"
     ended(SweepRun(), config, tmp_path, "done")
     assert caplog.messages[-1] == (

@@ -7,12 +7,14 @@ from typing import Any
 
 import optuna
 import pytest
+from hydra_async_sweeper.events import Outcome
 from hydra_async_sweeper.study.storage import open_storage
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from omegaconf import DictConfig, OmegaConf
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState, create_trial
+from small_runs import SUBDIR
 
 from densenet_sweep.callbacks.leaderboard import ViewedSweepRun
 from densenet_sweep.config.schema import MlflowConfig
@@ -26,7 +28,11 @@ STARTED = datetime.datetime(2026, 1, 2, 3, 4, 5)
 def config(tracking: dict[str, Any]) -> DictConfig:
     sweeper = {"params": {"x": "interval(0,1)"}, "n_trials": 4, "direction": "maximize", "storage": None}
     return OmegaConf.create(
-        {"tracking": tracking, "objective": "valid_accuracy", "hydra": {"sweeper": sweeper, "overrides": {"task": []}}}
+        {
+            "tracking": tracking,
+            "objective": "valid_accuracy",
+            "hydra": {"sweeper": sweeper, "overrides": {"task": []}, "sweep": SUBDIR},
+        }
     )
 
 
@@ -65,9 +71,11 @@ def record(config: DictConfig, number: int, *values: float, end: str | None = No
     return str(opened.run_id)
 
 
-def end_sweep(config: DictConfig, folder: Path, reason: str = "4 of 4 trials are finished") -> None:
+def end_sweep(
+    config: DictConfig, folder: Path, reason: str = "4 of 4 trials are finished", outcome: Outcome = "finished"
+) -> None:
     event_arguments: dict[str, Any] = {"config": config, "study_name": "mine", "sweep_dir": str(folder)}
-    ViewedSweepRun().on_study_end(**event_arguments, reason=reason, states={}, best=[])
+    ViewedSweepRun().on_study_end(**event_arguments, reason=reason, outcome=outcome, states={}, best=[])
 
 
 def runs(client: MlflowClient) -> dict[str, Run]:
@@ -152,11 +160,11 @@ def test_an_interrupted_command_leaves_the_parent_to_another_that_works(config, 
     callback = ViewedSweepRun()
     event_arguments: dict[str, Any] = {"config": config, "study_name": "mine", "sweep_dir": str(tmp_path)}
     callback.on_study_open(**event_arguments, command="densenet-sweep sweep=mine")
-    callback.on_study_end(**event_arguments, reason="interrupted", states={})
+    callback.on_study_end(**event_arguments, reason="interrupted", outcome="interrupted", states={})
     parent = runs(client)["parent"]
     assert parent.info.status == status
     assert (parent.data.tags["host"] == "another") == (status == "RUNNING")
-    callback.on_study_end(**event_arguments, reason="4 of 4 trials are finished", states={})
+    callback.on_study_end(**event_arguments, reason="4 of 4 trials are finished", outcome="finished", states={})
     assert runs(client)["parent"].info.status == "FINISHED"
 
 
