@@ -15,7 +15,8 @@ from types import FrameType
 import psutil
 from omegaconf import DictConfig
 
-from hydra_async_sweeper.workers.interruption import AGAIN_SECONDS, SAME_REQUEST_SECONDS
+from hydra_async_sweeper.signal_handlers import SAME_REQUEST_SECONDS, installed
+from hydra_async_sweeper.workers.interruption import AGAIN_SECONDS
 from hydra_async_sweeper.workers.worker import Worker
 
 # How long the workers may take to leave at the second Ctrl-C.
@@ -76,17 +77,15 @@ def interruptible() -> Iterator[None]:
         else:
             threading.Thread(target=stop, args=[workers], name="worker-end", daemon=True).start()
 
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        with installed(dict.fromkeys((signal.SIGINT, signal.SIGTERM), on_signal)):
+            yield
     except Exception as error:  # joblib's, of a process that was killed
         if requests:
             raise KeyboardInterrupt from error
         raise
     finally:
         is_over.set()
-        for number, handler in before.items():
-            signal.signal(number, handler)
     if requests:
         raise KeyboardInterrupt
 

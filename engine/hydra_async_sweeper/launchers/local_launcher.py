@@ -35,8 +35,9 @@ from hydra_async_sweeper.launchers.gpus import visible_gpus
 from hydra_async_sweeper.openmp import short_spins
 from hydra_async_sweeper.options import MOST_WORKERS
 from hydra_async_sweeper.script import Script, script
+from hydra_async_sweeper.signal_handlers import SAME_REQUEST_SECONDS, installed
 from hydra_async_sweeper.workers import trial_clock
-from hydra_async_sweeper.workers.interruption import AGAIN_SECONDS, SAME_REQUEST_SECONDS
+from hydra_async_sweeper.workers.interruption import AGAIN_SECONDS
 from hydra_async_sweeper.workers.lease import mark_overtime
 from hydra_async_sweeper.workers.process_identity import is_gone, machine, process_start
 from hydra_async_sweeper.workers.worker import Worker
@@ -107,24 +108,23 @@ class _Launch:
     def run(self) -> list[JobReturn]:
         self.pending.extend((index, 0) for index in range(len(self.jobs)))
         free = deque(range(len(self.slots)))
-        before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            while self.running or (self.pending and not self.is_interrupted):
-                while self.pending and free and not self.is_interrupted:
-                    self.running.append(self._start(free.popleft(), *self.pending.popleft()))
-                for ended in self._ended():
-                    self.running.remove(ended)
-                    if not (ended.lacked_memory and self._withdraws_slot()):
-                        free.append(ended.slot)
-                    self._collect(ended)
-                self._end_overdue()
-                time.sleep(_POLL_SECONDS)
-        finally:
-            for number in before:  # no further Ctrl-C leaves a process behind; it takes seconds at most
-                signal.signal(number, signal.SIG_IGN)
-            self._end_now()
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        with installed(dict.fromkeys(numbers, self._on_signal)):
+            try:
+                while self.running or (self.pending and not self.is_interrupted):
+                    while self.pending and free and not self.is_interrupted:
+                        self.running.append(self._start(free.popleft(), *self.pending.popleft()))
+                    for ended in self._ended():
+                        self.running.remove(ended)
+                        if not (ended.lacked_memory and self._withdraws_slot()):
+                            free.append(ended.slot)
+                        self._collect(ended)
+                    self._end_overdue()
+                    time.sleep(_POLL_SECONDS)
+            finally:
+                for number in numbers:  # no further Ctrl-C leaves a process behind; it takes seconds at most
+                    signal.signal(number, signal.SIG_IGN)
+                self._end_now()
         if self.is_interrupted:
             raise KeyboardInterrupt
         return [self.returns[index] for index in range(len(self.jobs))]

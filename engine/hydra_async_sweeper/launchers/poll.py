@@ -14,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from hydra_async_sweeper.signal_handlers import installed
 from hydra_async_sweeper.study.budget import Budget
 from hydra_async_sweeper.workers import trial_log
 from hydra_async_sweeper.workers.lease import Silence, is_dead
@@ -88,15 +89,14 @@ def watched(
                 return
 
     main: Any = threading.main_thread()
-    before = signal.signal(signal.SIGUSR1, leave)
     thread = threading.Thread(target=watch, name="sweep-watch", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join(_END_SECONDS)
-        signal.signal(signal.SIGUSR1, before)
+    with installed({signal.SIGUSR1: leave}):
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join(_END_SECONDS)
 
 
 def _announce(

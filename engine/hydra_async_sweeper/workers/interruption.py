@@ -10,12 +10,15 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, NoReturn
 
+from hydra.core.utils import JobReturn
+
+from hydra_async_sweeper.errors import SweepError
+from hydra_async_sweeper.hydra_private import returned_by
+from hydra_async_sweeper.signal_handlers import SAME_REQUEST_SECONDS, installed
+from hydra_async_sweeper.trial import TrialPruned
+
 log = logging.getLogger("hydra_async_sweeper")
 
-
-# Signals that follow the first within so many seconds are the same request: `timeout` and Slurm send two, and joblib's workers
-# receive the terminal's and the one that their sweep passes on.
-SAME_REQUEST_SECONDS = 0.2
 
 # The second request is repeated after so many seconds: a busy worker may have taken it for a part of the first.
 AGAIN_SECONDS = 0.5
@@ -65,12 +68,8 @@ class Interruption:
             handler = signal.getsignal(number)
             if callable(handler):
                 ours[number] = self._around(handler)
-        before = {number: signal.signal(number, handler) for number, handler in ours.items()}
-        try:
+        with installed(ours):
             yield self
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     @contextmanager
     def in_task(self) -> Iterator[None]:
@@ -92,6 +91,21 @@ class Interruption:
         """Raise `KeyboardInterrupt` if a stop was requested; the process then leaves, as at a second Ctrl-C."""
         if self.is_requested:
             self._leave()
+
+    def check_returned(self, returned: JobReturn) -> None:
+        """Raise what interrupted the task of a job that has returned, if anything did.
+
+        An error after a request to stop is a consequence of it: the signal may have ended processes that the task needs.
+
+        Raises:
+            BaseException: `raised`, which Hydra has taken for the task's own.
+            KeyboardInterrupt: the task failed after a request to stop.
+        """
+        if self.raised is not None:
+            raise self.raised
+        error = returned_by(returned)
+        if isinstance(error, Exception) and not isinstance(error, TrialPruned | SweepError):
+            self.check()
 
     def _leave(self) -> NoReturn:
         self._deaf_until = max(self._deaf_until, time.monotonic() + _LEAVING_SECONDS)

@@ -239,8 +239,7 @@ class Worker:
             overrides = self.space.overrides(values)[len(self.space.fixed) :]
             with interruption.in_task(), trial_clock.running():
                 returned = refused or self._job(study, trial, composer, overrides, handle)
-            if interruption.raised is not None:  # Hydra has taken it for the task's own
-                raise interruption.raised
+            interruption.check_returned(returned)
         except BaseException as left:
             if isinstance(left, KeyboardInterrupt) or interruption.raised is not None:
                 raise

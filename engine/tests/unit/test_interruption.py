@@ -4,6 +4,8 @@ import sys
 import time
 
 import pytest
+from hydra.core.utils import JobReturn, JobStatus
+from hydra_async_sweeper import TrialPruned
 from hydra_async_sweeper.workers.interruption import Interruption
 
 
@@ -119,3 +121,14 @@ def test_signals_at_one_moment_are_one_request(now):
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGINT):
             os.kill(os.getpid(), number)
         assert interruption.is_requested
+
+
+def test_an_error_after_a_request_to_stop_is_a_consequence_of_it():
+    lost = JobReturn(status=JobStatus.FAILED, _return_value=RuntimeError("DataLoader worker exited unexpectedly"))
+    pruned = JobReturn(status=JobStatus.FAILED, _return_value=TrialPruned())
+    with Interruption().watched() as interruption:
+        interruption.check_returned(lost)
+        os.kill(os.getpid(), signal.SIGTERM)
+        interruption.check_returned(pruned)
+        with pytest.raises(KeyboardInterrupt):
+            interruption.check_returned(lost)
