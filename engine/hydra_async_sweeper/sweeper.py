@@ -27,8 +27,8 @@ from hydra_async_sweeper.options import check_options, stop_when
 from hydra_async_sweeper.peer.options import translated
 from hydra_async_sweeper.program import command as typed_command
 from hydra_async_sweeper.readable import counted, one_line
-from hydra_async_sweeper.script import script
 from hydra_async_sweeper.section import check_resolved
+from hydra_async_sweeper.sendable import check_sendable
 from hydra_async_sweeper.space import conditions
 from hydra_async_sweeper.space import search_space as spaces
 from hydra_async_sweeper.study import (
@@ -109,6 +109,8 @@ def sweep(
     launcher = Plugins.instance().instantiate_launcher(
         hydra_context=context, task_function=task_function, config=launching.adapted(config)
     )
+    if launching.sends(launcher):
+        check_sendable(task_function, context, config)
     has_own = options["custom_search_space"] is not None
     entries = [enqueue.checked(entry, space, takes_others=has_own) for entry in options["enqueue"] or []]
     first = [values for values in entries if values is not None]
@@ -163,9 +165,7 @@ def sweep(
             emit(context, "on_study_open", command=command, **event_arguments)
 
         settings = _settings(options, study.study_name, sweep_dir, base, ends)
-        worker = Worker(
-            task_function=task_function, context=context, config=config, space=space, settings=settings, script=script()
-        )
+        worker = Worker(task_function=task_function, context=context, config=config, space=space, settings=settings)
         reason = settings.budget.reason_to_stop(study, settings.started)
         try:
             if reason is None:

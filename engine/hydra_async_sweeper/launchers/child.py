@@ -1,6 +1,7 @@
 """A process of the local launcher: it runs one job, and may be started before the job is known; `local_process` is its program.
 
-Parent and child talk through files whose names begin alike: what is imported first, the job, and what it returned.
+Parent and child talk through files whose names begin alike: what is imported first, the job with its script, and what
+it returned.
 """
 
 import os
@@ -16,6 +17,7 @@ from typing import Any
 import cloudpickle
 from hydra.core.utils import JobReturn
 
+from hydra_async_sweeper import script
 from hydra_async_sweeper.launchers.child_output import Relay, streams
 from hydra_async_sweeper.workers import trial_clock
 
@@ -37,7 +39,7 @@ class Child:
         """Hand over the job that it waits for; if that cannot be pickled, the process ends."""
         try:
             _write_begin(self.stem)  # the path may have changed
-            write(self.stem.with_suffix(".job"), job)
+            _write(self.stem.with_suffix(".job"), script.dumps(job))
         except BaseException:
             self.end()
             raise
@@ -85,6 +87,10 @@ def _write_begin(stem: Path, modules: Sequence[str] = ()) -> None:
 
 def write(path: Path, content: Any) -> None:
     """Write a pickle that is there in full or not at all."""
+    _write(path, cloudpickle.dumps(content))
+
+
+def _write(path: Path, pickled: bytes) -> None:
     part = path.with_suffix(f"{path.suffix}-part")
-    part.write_bytes(cloudpickle.dumps(content))
+    part.write_bytes(pickled)
     part.replace(path)

@@ -17,6 +17,7 @@ from hydra_async_sweeper.hydra_private import returned_by
 from hydra_async_sweeper.launchers import joblib_workers
 from hydra_async_sweeper.launchers.poll import SweepEnded, watched
 from hydra_async_sweeper.readable import counted
+from hydra_async_sweeper.script import WithScript, script
 from hydra_async_sweeper.terminal import live_table
 from hydra_async_sweeper.workers.worker import Worker
 
@@ -30,6 +31,11 @@ log = logging.getLogger("hydra_async_sweeper")
 # other ways; in all other cases into files.
 _PRINT_HERE = ("hydra._internal.core_plugins.basic_launcher", "hydra_plugins.hydra_async_sweeper")
 _RELAYED = ("hydra_plugins.hydra_joblib_launcher",)
+# Those that pickle what other processes run; a third party's may run it in this one.
+_SEND = (
+    *("hydra_plugins.hydra_async_sweeper", "hydra_plugins.hydra_joblib_launcher"),
+    *("hydra_plugins.hydra_ray_launcher", "hydra_plugins.hydra_submitit_launcher"),
+)
 # The method of a launcher that starts processes before their jobs are known.
 _EARLY = "early_processes"
 # Its method that leaves as many slots as there is memory for.
@@ -72,9 +78,10 @@ def _launch_once(worker: Worker, config: DictConfig, launcher: "Launcher", n_job
     quiet = copy.copy(worker.context.callbacks)
     quiet.callbacks = []
     module = type(launcher).__module__
+    task_function: Any = joblib_workers.Returning(worker) if module.startswith(_RELAYED) else worker
     given: dict[str, Any] = {
         "hydra_context": replace(worker.context, callbacks=quiet),
-        "task_function": joblib_workers.Returning(worker) if module.startswith(_RELAYED) else worker,
+        "task_function": task_function if module.startswith(_PRINT_HERE) else WithScript(task_function, script()),
         "config": adapted(config),
     }
     if hasattr(launcher, _EARLY):
@@ -129,6 +136,11 @@ def keep_to_memory(launcher: "Launcher", bytes_of_workers: Sequence[int]) -> Non
     keep = getattr(launcher, _MEMORY, None)
     if keep is not None and bytes_of_workers:
         keep(max(bytes_of_workers))
+
+
+def sends(launcher: "Launcher") -> bool:
+    """Return whether a launcher certainly pickles what its workers run."""
+    return type(launcher).__module__.startswith(_SEND)
 
 
 def room(launcher: "Launcher", n_jobs: int | None) -> int:

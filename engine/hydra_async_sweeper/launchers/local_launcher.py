@@ -35,6 +35,7 @@ from hydra_async_sweeper.launchers.gpus import visible_gpus
 from hydra_async_sweeper.openmp import short_spins
 from hydra_async_sweeper.options import MOST_WORKERS
 from hydra_async_sweeper.script import Script, script
+from hydra_async_sweeper.sendable import check_sendable
 from hydra_async_sweeper.signal_handlers import SAME_REQUEST_SECONDS, installed
 from hydra_async_sweeper.workers import trial_clock
 from hydra_async_sweeper.workers.interruption import AGAIN_SECONDS
@@ -238,7 +239,10 @@ def launch(
 
     Raises:
         KeyboardInterrupt: the user stopped; the jobs have ended.
+        SweepError: a job cannot be sent to a process.
     """
+    if not isinstance(task_function, Worker):  # of a sweep, which has checked it
+        check_sendable(task_function, context, config)
     Path(str(config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
     shared = (Singleton.get_state(), script())
     jobs = [

@@ -15,8 +15,10 @@ from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, run_job, setup_globals
 from omegaconf import open_dict, read_write
 
+from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.hydra_private import failed, returned_by
 from hydra_async_sweeper.launchers.child import write
+from hydra_async_sweeper.readable import one_line
 
 if TYPE_CHECKING:
     from hydra_async_sweeper.launchers.local_launcher import Job
@@ -41,7 +43,16 @@ def main() -> None:
     while not payload.exists():
         time.sleep(_WAITING_SECONDS)
     sys.path[:], _ = _read(begin)
-    returned = _run(_read(payload))
+    try:
+        job: Job = _read(payload)
+        job.script.replace_main()
+        setup_globals()
+        Singleton.set_state(job.singletons)
+        job.script.register()
+    except (Exception, SystemExit) as error:  # a module's own; another process would fare no better
+        returned = failed(SweepError(f"hydra/launcher=local: a process cannot load its job: {one_line(error)}"))
+    else:
+        returned = _run(job)
     try:
         write(result, returned)
     except Exception:  # the error cannot be pickled; its text can
@@ -56,9 +67,6 @@ def _read(path: Path) -> Any:
 
 
 def _run(job: "Job") -> JobReturn:
-    setup_globals()
-    Singleton.set_state(job.singletons)
-    job.script.register()
     try:
         config = job.context.config_loader.load_sweep_config(job.config, list(job.overrides))
     except Exception as error:

@@ -25,7 +25,6 @@ from hydra_async_sweeper.events import collect, emit
 from hydra_async_sweeper.hydra_private import failed, returned_by
 from hydra_async_sweeper.optuna_private import id_of, next_waiting, storage_of
 from hydra_async_sweeper.readable import short_params
-from hydra_async_sweeper.script import Script
 from hydra_async_sweeper.space.search_space import Space
 from hydra_async_sweeper.study import build, trial_folder
 from hydra_async_sweeper.study.budget import Budget, num_finished
@@ -91,7 +90,6 @@ class Worker:
     config: DictConfig
     space: Space
     settings: Settings
-    script: Script | None = None
 
     def __call__(self, _: DictConfig) -> str:
         """Pull and run trials; return why there are no more. Hydra's job number tells the workers apart.
@@ -102,8 +100,6 @@ class Worker:
         """
         import optuna
 
-        if self.script is not None:
-            self.script.register()
         settings = self.settings
         storage = wait_for_storage(settings.storage, settings.sweep_dir)
         composer = Composer(self.context.config_loader, self.config, self.space.fixed)

@@ -46,6 +46,35 @@ def test_a_sweep_runs_on_several_workers(toy):
     assert len({line[0] for line in toy.ran()}) == len(toy.ran()) == 8
 
 
+UNLOADABLE = """import sys, types
+ghost = sys.modules["ghost"] = types.ModuleType("ghost")
+exec("def width(config): return config.model.width", vars(ghost))
+width = ghost.width
+"""
+
+
+def test_a_job_that_its_process_cannot_load_says_why_and_is_not_started_again(toy):
+    source = (toy.folder / toy.script).read_text().replace("+ config.model.width", "+ width(config)")
+    (toy.folder / toy.script).write_text(UNLOADABLE + source)
+    code, output = toy.run(LOCAL, "hydra.launcher.num_workers=1")
+    assert code == 1
+    assert output.count("local: a process cannot load its job: ModuleNotFoundError: No module named 'ghost'") == 1
+    assert "Traceback" not in output
+
+
+def test_a_script_that_cannot_be_sent_is_refused_before_anything_is_written(toy):
+    source = (toy.folder / toy.script).read_text().replace("+ config.model.width", "+ LOCK.locked()")
+    (toy.folder / toy.script).write_text("import threading\nLOCK = threading.Lock()\n" + source)
+    before = sorted(toy.folder.iterdir())
+    ran = toy.run(LOCAL)
+    assert sorted(toy.folder.iterdir()) == before
+    (toy.folder / "conf" / "config.yaml").write_text(PLAIN)
+    for code, output in (ran, toy.run("-m", LOCAL, "x=1,2", "hydra.sweep.dir=grid")):
+        assert code == 1
+        assert "hydra/launcher=local: main uses LOCK, a _thread.lock, which cannot be sent to another process" in output
+        assert "Traceback" not in output
+
+
 EARLY = """
 import time
 from pathlib import Path
