@@ -1,5 +1,6 @@
 """A trial's config beside the application's own: leaves, chosen options, defaults."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -32,6 +33,17 @@ def flat_job_config(config: DictConfig, *, resolve: bool = True) -> dict[str, An
             container = OmegaConf.to_container(job, resolve=True, enum_to_str=True)
     assert isinstance(container, dict)
     return _flat(container)
+
+
+def is_same(value: Any, other: Any) -> bool:
+    """Return whether two values of a config are equal, where a NaN equals a NaN."""
+    if isinstance(value, float) and isinstance(other, float) and math.isnan(value):
+        return math.isnan(other)
+    if isinstance(value, list) and isinstance(other, list):
+        return len(value) == len(other) and all(map(is_same, value, other))
+    if isinstance(value, Mapping) and isinstance(other, Mapping):
+        return value.keys() == other.keys() and all(is_same(value[key], other[key]) for key in value)
+    return bool(value == other)
 
 
 def typed_overrides(config: DictConfig, kind: str) -> list[str]:

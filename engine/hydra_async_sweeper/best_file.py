@@ -22,6 +22,7 @@ from hydra_async_sweeper.best_config import (
     default_config,
     flat_job_config,
     is_below,
+    is_same,
     option_overrides,
     sets_other_keys,
 )
@@ -91,7 +92,7 @@ class BestFile:
     def _changed_values(self, plain: DictConfig) -> dict[str, Any]:
         """Return the values that differ from those that the options give by themselves."""
         given = flat_job_config(plain, resolve=False)
-        changed = {key: value for key, value in self._leaves().items() if given.get(key, ABSENT) != value}
+        changed = {key: value for key, value in self._leaves().items() if not is_same(given.get(key, ABSENT), value)}
         return changed | dict(self.repetition)
 
     def _leaves(self) -> dict[str, Any]:
@@ -102,7 +103,9 @@ class BestFile:
         """Return the overrides without which `command` does not give the trial's config."""
         again = composed(with_folder(self.config_loader, sweep_dir), self.config, command)
         given, wanted = flat_job_config(again, resolve=False), self._leaves() | dict(self.repetition)
-        values = [f"++{key}={override_text(value)}" for key, value in wanted.items() if given.get(key, ABSENT) != value]
+        values = [
+            f"++{key}={override_text(value)}" for key, value in wanted.items() if not is_same(given.get(key, ABSENT), value)
+        ]
         known = flat_job_config(self.config, resolve=False)
         superfluous = [key for key in given if key not in known and not is_below(key, [*self.ignored, *self.repetition])]
         sections = [key for key in superfluous if not any(is_below(it, [key]) for it in known)]

@@ -7,6 +7,8 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from hydra_async_sweeper.best_config import is_same
+
 # The present path of a function or class, by the path in a stored `_target_`.
 MOVED_TARGETS: dict[str, str] = {
     f"densenet_sweep.sweep.{module}.{name}": f"hydra_async_sweeper.study.{module}.{name}"
@@ -44,7 +46,7 @@ def first_difference(
         stored = {**{key: value for key, value in defaults().items() if key in present}, **stored}
     for key in sorted(stored.keys() | present.keys()):
         old, new = stored.get(key, NOTHING), present.get(key, NOTHING)
-        if old != new:
+        if not is_same(old, new):
             return key, old, new
     return None
 

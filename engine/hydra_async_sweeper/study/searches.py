@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from hydra_async_sweeper.best_config import is_same
 from hydra_async_sweeper.study.passwords import redacted
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def record(study: "optuna.Study", options: Mapping[str, Any], defaults: Mapping[
     kept = {name: options[name] for name in _OPTIONS if options.get(name) is not None}
     entry = _plain({**kept, "defaults": dict(defaults), "optuna": optuna.__version__})
     before: list[dict[str, Any]] = study.user_attrs.get(SEARCHES, [])
-    if before and all(before[-1].get(key) == entry.get(key) for key in {*before[-1], *entry} - {"since_trial", "date"}):
+    if before and all(is_same(before[-1].get(key), entry.get(key)) for key in {*before[-1], *entry} - {"since_trial", "date"}):
         return
     num_begun = sum(trial.state.name != "WAITING" for trial in study.get_trials(deepcopy=False))
     date = datetime.datetime.now().isoformat(timespec="seconds")

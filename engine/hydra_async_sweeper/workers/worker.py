@@ -19,7 +19,7 @@ from hydra.types import HydraContext, TaskFunction
 from hydra.utils import get_method
 from omegaconf import DictConfig, open_dict, read_write
 
-from hydra_async_sweeper.best_config import flat_job_config
+from hydra_async_sweeper.best_config import flat_job_config, is_same
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.events import collect, emit
 from hydra_async_sweeper.hydra_private import failed, returned_by
@@ -155,7 +155,7 @@ class Worker:
         """Refuse config files that were edited since the sweep began: the trials would not be comparable."""
         before, now = self.settings.base, flat_job_config(composer.compose([]), resolve=False)
         for key in sorted(before.keys() | now.keys()):
-            if before.get(key) != now.get(key):
+            if not is_same(before.get(key), now.get(key)):
                 raise SweepError(f"{key}: now {now.get(key)}, but {before.get(key)} when the sweep began; start it again")
 
     def _equip(

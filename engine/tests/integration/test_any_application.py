@@ -204,3 +204,12 @@ def test_a_trial_that_hangs_is_ended_with_its_reason(application):
     with pytest.raises(SweepError, match=r"it ran longer than hydra\.sweeper\.trial_timeout=0\.5 s 2 times \(hydra\.sw"):
         application.run(hangs, "x=interval(0,1)", *limits)
     assert [trial.state.name for trial in application.study().trials] == ["FAIL"]
+
+
+def test_a_config_may_hold_a_nan(application, task):
+    typed = ("x=interval(0,1)", "+fill=nan", "+fills=[nan,{a:nan}]")
+    application.run(task, *typed)
+    application.run(task, *typed, "hydra.sweeper.n_trials=4")
+    assert [trial.state.name for trial in application.study().trials] == ["COMPLETE"] * 4
+    assert len(application.study().user_attrs["searches"]) == 2  # for its number of trials
+    assert "++fill" not in (application.folder / "sweep" / "experiment" / "best.yaml").read_text()

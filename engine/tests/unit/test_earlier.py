@@ -1,3 +1,6 @@
+import json
+import math
+
 import pytest
 from hydra_async_sweeper.study import earlier
 from omegaconf import OmegaConf
@@ -29,6 +32,13 @@ def test_what_was_not_stored_counts_as_its_default(changes, difference):
 def test_a_stored_key_that_there_is_no_longer_is_a_difference():
     present = {**STORED, "optimizer._target_": "new.sgd"}
     assert earlier.first_difference({**STORED, "gone": 1}, present) == ("gone", 1, earlier.NOTHING)
+
+
+def test_a_nan_is_the_same_as_a_nan():
+    stored = {"fill": math.nan, "fills": [1.0, {"a": math.nan}]}
+    assert earlier.first_difference(stored, json.loads(json.dumps(stored))) is None
+    assert earlier.first_difference({"fill": math.nan}, {"fill": 1.0}) is not None
+    assert earlier.first_difference({"fill": [math.nan]}, {"fill": [math.nan, 1]}) is not None
 
 
 def test_defaults_are_asked_for_only_where_a_key_is_missing():
