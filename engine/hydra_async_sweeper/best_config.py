@@ -1,5 +1,6 @@
 """A trial's config beside the application's own: leaves, chosen options, defaults."""
 
+import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -33,6 +34,12 @@ def flat_job_config(config: DictConfig, *, resolve: bool = True) -> dict[str, An
             container = OmegaConf.to_container(job, resolve=True, enum_to_str=True)
     assert isinstance(container, dict)
     return _flat(container)
+
+
+def as_json(leaves: Mapping[str, Any]) -> dict[str, Any]:
+    """Return leaves as a study keeps them: bytes, which JSON lacks, are text as Python writes them."""
+    kept: dict[str, Any] = json.loads(json.dumps(leaves, default=repr))
+    return kept
 
 
 def is_same(value: Any, other: Any) -> bool:
@@ -160,7 +167,7 @@ def _flat(section: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value as YAML and JSON have it; a path, which a dataclass may hold, as text."""
+    """Return a value as YAML has it; a path, which a dataclass may hold, as text."""
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -4,7 +4,6 @@ The launcher (any of Hydra's) launches workers, not trials; the workers pull tri
 """
 
 import functools
-import json
 import logging
 import shutil
 import sys
@@ -228,8 +227,7 @@ def _reread_with(context: HydraContext, config: DictConfig) -> studies.Reread:
         except Exception:  # an option no longer exists: what it gave is unknown, so every present key is a difference
             return stored
         set_stored(plain, stored)
-        leaves: dict[str, Any] = json.loads(json.dumps(best_config.flat_job_config(plain)))
-        return leaves
+        return best_config.as_json(best_config.flat_job_config(plain))
 
     return reread
 

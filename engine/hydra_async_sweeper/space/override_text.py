@@ -22,6 +22,8 @@ def override_text(value: Any) -> str:
         return value.name
     if isinstance(value, Path):
         return _text(str(value))
+    if isinstance(value, bytes):
+        raise ValueError(f"{value!r}: an override holds no bytes")
     if isinstance(value, Mapping):
         return "{" + ",".join(f"{key}:{override_text(item)}" for key, item in value.items()) + "}"
     if isinstance(value, Sequence):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from hydra_async_sweeper.best_config import chosen_options, flat_job_config, is_below
+from hydra_async_sweeper.best_config import as_json, chosen_options, flat_job_config, is_below
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.space.override_text import choice_text
 from hydra_async_sweeper.space.search_space import Space
@@ -63,7 +63,7 @@ def define(
     kept = {key: value for key, value in leaves.items() if not is_below(key, ignored) and not is_below(key, searched)}
     kept = {key: redacted(value) if isinstance(value, str) else value for key, value in kept.items()}
     choices = {it: option for it, option in chosen_options(base, ignored).items() if not sets_other_keys(it, option)}
-    return Definition(list(directions), space.described(), json.loads(json.dumps(kept)), choices)
+    return Definition(list(directions), space.described(), as_json(kept), choices)
 
 
 def directions(given: str | Sequence[str]) -> list[str]:

@@ -1,5 +1,6 @@
 """What an earlier version stored, compared with the present config."""
 
+import ast
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
@@ -58,7 +59,9 @@ def set_stored(config: DictConfig, stored: Mapping[str, Any]) -> None:
     """
     for key, value in stored.items():
         with suppress(OmegaConfBaseException):
-            OmegaConf.update(config, key, _moved(key, value), force_add=False)
+            is_bytes = isinstance(OmegaConf.select(config, key), bytes) and isinstance(value, str)
+            kept = ast.literal_eval(value) if is_bytes else _moved(key, value)  # see `as_json`
+            OmegaConf.update(config, key, kept, force_add=False)
 
 
 def _moved(key: str, value: Any) -> Any:

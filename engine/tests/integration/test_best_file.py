@@ -9,6 +9,7 @@ import pytest
 import yaml
 from hydra.core.config_store import ConfigStore
 from hydra.experimental.callback import Callback
+from hydra_async_sweeper.errors import SweepError
 from omegaconf import OmegaConf
 
 
@@ -119,6 +120,9 @@ class Typed:
 
     kind: Kind = Kind.PLAIN
     path: Path = Path("here")
+    raw: bytes = b"\xff\n"
+    others: list[bytes] = dataclasses.field(default_factory=lambda: [b"a"])
+    kinds: dict[Kind, Kind] = dataclasses.field(default_factory=lambda: {Kind.PLAIN: Kind.BOLD})
     weights: dict[int, float] = dataclasses.field(default_factory=lambda: {0: 1.0})
 
 
@@ -126,7 +130,8 @@ def test_a_config_of_dataclasses_is_searched_continued_and_run_again(application
     ConfigStore.instance().store(group="style", name="typed", node=Typed)
     config = (application.folder / "conf" / "config.yaml").read_text()
     application.write("config.yaml", config.replace("defaults:\n", "defaults:\n  - style: typed\n"))
-    searched = ["x=interval(0,1)", "style.kind=BOLD", "style.path=there/a,there/b", "style.weights={0:2.0}"]
+    application.write("raw/short.yaml", "# @package _global_\nstyle: {raw: !!binary YWI=, others: [!!binary YWM=]}\n")
+    searched = ["x=interval(0,1)", "+raw=short", "style.kind=BOLD", "style.path=there/a,there/b", "style.weights={0:2.0}"]
     application.run(task, *searched)
     application.run(task, *searched, "hydra.sweeper.n_trials=4")
     assert len(task.configs) == 4
@@ -134,6 +139,10 @@ def test_a_config_of_dataclasses_is_searched_continued_and_run_again(application
     application.run(task, *typed_best(application))
     assert task.configs[-1] == winner
     assert (winner["style"]["kind"], winner["style"]["weights"]) == (Kind.BOLD, {0: 2.0})
+    assert (winner["style"]["raw"], best(application)["style"]["others"]) == (b"ab", [b"ac"])
+    application.write("raw/short.yaml", "# @package _global_\nstyle: {raw: !!binary YWM=, others: [!!binary YWM=]}\n")
+    with pytest.raises(SweepError, match=r"style\.raw: now b'ac', but the study sweep has b'ab'"):
+        application.run(task, *searched)
 
 
 def test_the_best_file_is_an_option_of_the_group_that_is_named(application, task):

@@ -2,6 +2,7 @@ import json
 import math
 
 import pytest
+from hydra_async_sweeper.best_config import as_json
 from hydra_async_sweeper.study import earlier
 from omegaconf import OmegaConf
 
@@ -32,6 +33,14 @@ def test_what_was_not_stored_counts_as_its_default(changes, difference):
 def test_a_stored_key_that_there_is_no_longer_is_a_difference():
     present = {**STORED, "optimizer._target_": "new.sgd"}
     assert earlier.first_difference({**STORED, "gone": 1}, present) == ("gone", 1, earlier.NOTHING)
+
+
+def test_bytes_are_kept_as_text():
+    kept = as_json({"raw": b"\xff", "all": [b"a", 1]})
+    assert kept == {"raw": "b'\\xff'", "all": ["b'a'", 1]}
+    composed = OmegaConf.create({"raw": b"other"})
+    earlier.set_stored(composed, kept)
+    assert composed.raw == b"\xff"
 
 
 def test_a_nan_is_the_same_as_a_nan():
