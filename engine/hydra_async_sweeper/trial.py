@@ -6,6 +6,8 @@ from contextvars import ContextVar
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
+from hydra_async_sweeper.scalars import reported
+
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
@@ -94,7 +96,13 @@ class Trial(Protocol):
         """Allow steps after `step` to be reported again: an earlier attempt saved only their reports."""
 
     def report(self, value: float, step: int) -> None:
-        """Record the objective's value after `step` steps, from 1; a step reported before is ignored."""
+        """Record the objective's value after `step` steps, from 1; a step reported before is ignored.
+
+        Scalars of NumPy and PyTorch are numbers, too, and a float may be a whole step.
+
+        Raises:
+            ValueError: no number, or no whole number of steps.
+        """
 
     def progress(self, done: float) -> None:
         """Note how many steps are done, the present one in part, for the tables; costs nothing, and may appear late."""
@@ -142,7 +150,8 @@ class NullTrial:
         """Do nothing."""
 
     def report(self, value: float, step: int) -> None:
-        """Do nothing."""
+        """Refuse what a sweep would refuse."""
+        reported(value, step)
 
     def progress(self, done: float) -> None:
         """Do nothing."""

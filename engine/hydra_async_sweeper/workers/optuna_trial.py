@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.optuna_private import id_of, storage_of, study_id_of
+from hydra_async_sweeper.scalars import reported
 from hydra_async_sweeper.study.exclusive import exclusive
 from hydra_async_sweeper.trial import HELD_TO, NOT_COPIED, PROMOTED, RUNGS, TrialLost, passed_step
 from hydra_async_sweeper.workers.interruption import Interruption
@@ -83,12 +84,14 @@ class RunningTrial:
         Raises:
             TrialLost: another worker has taken the trial over.
             KeyboardInterrupt: the user asked to stop; the trial stays in the queue.
+            ValueError: no number, or no whole step.
         """
         self.check_lease()
-        if step not in self._reported:
-            self._reported.add(step)
+        number, whole_step = reported(value, step)
+        if whole_step not in self._reported:
+            self._reported.add(whole_step)
             # Bypasses `Trial.report`, which refuses several objectives; reports are shown even where they cannot prune.
-            storage_of(self._study).set_trial_intermediate_value(id_of(self._trial), step, float(value))
+            storage_of(self._study).set_trial_intermediate_value(id_of(self._trial), whole_step, number)
         self.check_interruption()
 
     def progress(self, done: float) -> None:

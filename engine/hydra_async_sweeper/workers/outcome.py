@@ -9,6 +9,7 @@ from hydra.core.utils import JobReturn, JobStatus
 
 from hydra_async_sweeper.hydra_private import returned_by
 from hydra_async_sweeper.readable import counted, first_line, one_line, unwrapped
+from hydra_async_sweeper.scalars import real
 from hydra_async_sweeper.study.passwords import scrubbed
 from hydra_async_sweeper.trial import TrialPruned
 
@@ -48,19 +49,10 @@ def _numbers(value: Any, num_objectives: int) -> list[float]:
         if getattr(value, "ndim", 0):  # NumPy and pandas warn where `float` takes an array of one number
             value = value.reshape(-1).tolist() if hasattr(value, "reshape") else list(value)
         if num_objectives == 1 and not isinstance(value, list | tuple):
-            return [_real(value)]
-        return [] if isinstance(value, str | bytes | Mapping) else [_real(item) for item in value]
+            return [real(value)]
+        return [] if isinstance(value, str | bytes | Mapping) else [real(item) for item in value]
     except Exception:  # of the value's own methods, or a warning that the user has made an error
         return []
-
-
-def _real(value: Any) -> float:
-    """Return `float(value)`; NumPy only warns where that drops an imaginary part, and PyTorch of a tensor with a gradient."""
-    from numpy import generic, iscomplexobj, ndarray
-
-    if isinstance(value, ndarray | generic) and iscomplexobj(value):
-        raise TypeError("a complex number")
-    return float(value.detach() if hasattr(value, "detach") else value)
 
 
 def _shown(value: Any) -> str:

@@ -1,8 +1,10 @@
 """What every trial promises to the task that runs for it: in a sweep (a study's), and outside of one (the null trial)."""
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy
 import optuna
 import pytest
 from hydra_async_sweeper import NUM_STEPS, current_trial
@@ -72,6 +74,30 @@ def test_whatever_a_task_tells_it_is_taken(any_trial):
     for step, value in ((1, 0.5), (2, float("nan")), (2, 0.7), (3, 1)):
         any_trial.report(value, step)
     assert isinstance(any_trial.should_prune(), bool)
+
+
+@pytest.mark.parametrize("kind", [int, float, numpy.int64, numpy.float32, numpy.array])
+def test_steps_and_values_are_numbers_of_any_kind(any_trial, kind, request):
+    any_trial.report(kind(1), step=kind(3))
+    any_trial.report(0.5, step=3)
+    if "running" in request.node.name:
+        reports = request.getfixturevalue("in_a_study").study.trials[0].intermediate_values
+        assert (reports, *map(type, [*reports, *reports.values()])) == ({3: 1.0}, int, float)
+
+
+@pytest.mark.parametrize(
+    ("value", "step", "message"),
+    [
+        (0.5, 0.5, "step=0.5: a whole number from 0 is accepted"),
+        (0.5, -1, "step=-1: a whole number from 0 is accepted"),
+        (0.5, "3", "step='3': a whole number from 0 is accepted"),
+        (0.5, math.nan, "step=nan: a whole number from 0 is accepted"),
+        (None, 1, "value=None: a number is accepted"),
+    ],
+)
+def test_what_is_no_number_is_refused_in_a_line(any_trial, value, step, message):
+    with pytest.raises(ValueError, match=f"^report: {message}$"):
+        any_trial.report(value, step)
 
 
 def test_it_is_the_current_one_inside_of_its_context_alone(any_trial):
