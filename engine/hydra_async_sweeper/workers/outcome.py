@@ -9,7 +9,7 @@ from hydra.core.utils import JobReturn, JobStatus
 
 from hydra_async_sweeper.hydra_private import returned_by
 from hydra_async_sweeper.readable import counted, first_line, one_line, unwrapped
-from hydra_async_sweeper.scalars import real
+from hydra_async_sweeper.scalars import real, shown
 from hydra_async_sweeper.study.passwords import scrubbed
 from hydra_async_sweeper.trial import TrialPruned
 
@@ -26,10 +26,9 @@ def outcome_of(returned: JobReturn, num_objectives: int) -> tuple[str, Any, str 
             return "COMPLETE", numbers[0] if num_objectives == 1 else numbers, None
         return "FAIL", None, f"returned {_shown(value)} instead of {counted(num_objectives, 'number')}"
     if isinstance(value, TrialPruned) or type(value).__name__ == "TrialPruned":
-        return "PRUNED", None, str(value)
-    try:
-        message = str(value)
-    except Exception:  # of the error's own method
+        return "PRUNED", None, _message(value)
+    message = _message(value)
+    if message is None:
         return "FAIL", None, type(value).__name__
     reason = _shortened(scrubbed(one_line(value)), _LONGEST_REASON)
     if type(value).__name__ == "OutOfMemoryError" or "out of memory" in message.lower():
@@ -38,6 +37,13 @@ def outcome_of(returned: JobReturn, num_objectives: int) -> tuple[str, Any, str 
         returned.return_value = value = None
         gc.collect()
     return "FAIL", None, reason
+
+
+def _message(error: Any) -> str | None:
+    try:
+        return str(error)
+    except Exception:  # of the error's own method
+        return None
 
 
 def _numbers(value: Any, num_objectives: int) -> list[float]:
@@ -56,7 +62,7 @@ def _numbers(value: Any, num_objectives: int) -> list[float]:
 
 
 def _shown(value: Any) -> str:
-    return _shortened(repr(value), _LONGEST_REASON // 2)
+    return _shortened(shown(value), _LONGEST_REASON // 2)
 
 
 def _shortened(text: str, longest: int) -> str:

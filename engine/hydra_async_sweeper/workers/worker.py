@@ -25,6 +25,7 @@ from hydra_async_sweeper.events import collect, emit
 from hydra_async_sweeper.hydra_private import failed, returned_by
 from hydra_async_sweeper.optuna_private import id_of, next_waiting, storage_of
 from hydra_async_sweeper.readable import short_params
+from hydra_async_sweeper.scalars import shown
 from hydra_async_sweeper.space.search_space import Space
 from hydra_async_sweeper.study import build, trial_folder
 from hydra_async_sweeper.study.budget import Budget, num_finished
@@ -275,7 +276,7 @@ class Worker:
         if isinstance(raised, TrialOvertime):
             cause = cause_of_overtime(raised.seconds)
         if isinstance(raised, SystemExit):
-            cause = f"its task called sys.exit({'' if raised.code is None else repr(raised.code)})"
+            cause = f"its task called sys.exit({'' if raised.code is None else shown(raised.code)})"
         log.warning("trial %d: %s", lease.number, cause)
         lease.end_attempt(cause, self.settings.max_retries, functools.partial(self._emit_end, study))
 

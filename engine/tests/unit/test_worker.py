@@ -114,6 +114,20 @@ def test_a_reason_is_short(text):
     assert reason.endswith(" ...")
 
 
+class Unreadable(TrialPruned):
+    def __repr__(self):
+        raise RuntimeError("no words")
+
+    __str__ = __repr__
+
+
+def test_what_cannot_be_shown_is_a_failed_trial():
+    assert outcome_of(returned(10**5000), 1) == ("FAIL", None, "returned <int> instead of 1 number")
+    job = JobReturn(status=JobStatus.COMPLETED, _return_value=Unreadable())
+    assert outcome_of(job, 1) == ("FAIL", None, "returned <Unreadable> instead of 1 number")
+    assert outcome_of(returned(Unreadable()), 1) == ("PRUNED", None, None)
+
+
 def test_memory_is_freed_after_it_ran_out():
     class Large:
         """Stands for the tensors in the frame that failed."""
