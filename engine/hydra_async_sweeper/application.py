@@ -13,7 +13,6 @@ from hydra_async_sweeper.space.domain import contains
 from hydra_async_sweeper.space.search_space import is_search
 from hydra_async_sweeper.space.search_space import read as read_space
 from hydra_async_sweeper.study.earlier import MOVED_TARGETS, first_difference, set_stored
-from hydra_async_sweeper.study.enqueue import WARM_START
 from hydra_async_sweeper.study.forecast import Forecast
 from hydra_async_sweeper.study.names import ACCEPTED, check_study_name, is_study_name
 from hydra_async_sweeper.study.passwords import advice_on_storage, check_password, redacted, refuse_written, scrubbed
@@ -24,21 +23,22 @@ from hydra_async_sweeper.study.storage import STUDY_FILES, storage_file
 from hydra_async_sweeper.study.study_file import DESCRIPTION, FoundStudy
 from hydra_async_sweeper.study.study_file import read as read_study_file
 from hydra_async_sweeper.study.study_file import stored as stored_study
-from hydra_async_sweeper.study.trial_folder import FOLDER
 from hydra_async_sweeper.study.trust import is_trusted
 from hydra_async_sweeper.trial import (
     AT_RUNGS,
     CAPTION,
+    FOLDER,
     HELD_TO,
+    LEASE,
     NUM_STEPS,
     PROMOTED,
     RUNG_SECONDS,
     RUNGS,
     SECONDS,
+    WARM_START,
     NullTrial,
     passed_step,
 )
-from hydra_async_sweeper.workers.claim import LEASE
 from hydra_async_sweeper.workers.composer import Composer
 from hydra_async_sweeper.workers.lease import BEGAN, DIED, EARLIER, RENEWED, Silence, is_of_dead_process
 from hydra_async_sweeper.workers.process_identity import is_gone, machine, process_start

@@ -51,7 +51,7 @@ from hydra_async_sweeper.study.exclusive import exclusive
 from hydra_async_sweeper.study.expected_gain import StopWhen
 from hydra_async_sweeper.study.names import check_study_name
 from hydra_async_sweeper.study.ranking import best_first
-from hydra_async_sweeper.trial import HELD_TO
+from hydra_async_sweeper.trial import HELD_TO, REASON
 from hydra_async_sweeper.workers.composer import Composer
 from hydra_async_sweeper.workers.worker import Settings, Worker
 
@@ -332,9 +332,9 @@ def _emit_end(
 def _states(study: "optuna.Study") -> dict[int, tuple[str, str | None]]:
     words = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "WAITING": "interrupted"}
     trials = [trial for trial in study.get_trials(deepcopy=False) if trial.state.name in words]
-    return {trial.number: (words[trial.state.name], trial.user_attrs.get("reason")) for trial in trials}
+    return {trial.number: (words[trial.state.name], trial.user_attrs.get(REASON)) for trial in trials}
 
 
 def _last_failure(study: "optuna.Study") -> str:
     failed = [trial for trial in study.get_trials(deepcopy=False) if trial.state.name == "FAIL"]
-    return str(failed[-1].user_attrs.get("reason", "no reason is known"))
+    return str(failed[-1].user_attrs.get(REASON, "no reason is known"))

@@ -25,6 +25,18 @@ PROMOTED = "promoted_from"
 # Of a trial that raised `TrialPruned` although `should_prune` had not returned True: it is never promoted after a milestone.
 STOPPED_ITSELF = "stopped_itself"
 
+# What else the engine keeps with a trial: its owner (see `workers.claim`); how many attempts at it have ended in a death;
+# how many trials of its study had finished before it; its folder below the sweep's, where that has another name than its
+# number; why it ended; and of a copy from another study, which counts in no budget, its origin, "name/number".
+LEASE = "lease"
+ATTEMPT = "attempt"
+FINISHED_BEFORE = "finished_before"
+FOLDER = "folder"
+REASON = "reason"
+WARM_START = "warm_start_from"
+
+_OWN = frozenset({PROMOTED, STOPPED_ITSELF, LEASE, ATTEMPT, FINISHED_BEFORE, FOLDER, REASON, WARM_START})
+
 # Values by override path that, beyond its config, repeat a complete trial exactly.
 REPETITION = "repetition"
 
@@ -45,6 +57,16 @@ class TrialPruned(Exception):  # noqa: N818 - Optuna's name for it
 
 class TrialLost(Exception):  # noqa: N818 - a state of affairs, not a mistake
     """Raised when another worker has taken the trial over; nothing more may be written for it."""
+
+
+def check_annotation(key: str) -> None:
+    """Refuse the key of an annotation that the engine keeps itself.
+
+    Raises:
+        ValueError: a line that names it.
+    """
+    if key in _OWN:
+        raise ValueError(f"annotate: key={key}: the engine's own; any but {', '.join(sorted(_OWN))} is accepted")
 
 
 class Trial(Protocol):
@@ -124,6 +146,10 @@ class Trial(Protocol):
         """Store a JSON value with the trial, under `key`; the engine uses the keys defined above, such as `NUM_STEPS`.
 
         A study that starts warm from this one copies it, unless `is_copied` is false: an id of this very run, for example.
+
+        Raises:
+            ValueError: the key is the engine's own: attempt, finished_before, folder, lease, promoted_from, reason,
+                stopped_itself or warm_start_from.
         """
 
 
@@ -166,8 +192,9 @@ class NullTrial:
     def hold_to(self, key: str, value: str, subject: str) -> None:
         """Do nothing."""
 
-    def annotate(self, key: str, value: object, *, is_copied: bool = True) -> None:
-        """Do nothing."""
+    def annotate(self, key: str, value: object, *, is_copied: bool = True) -> None:  # noqa: ARG002
+        """Refuse what a sweep would refuse."""
+        check_annotation(key)
 
 
 _current: ContextVar[Trial | None] = ContextVar("trial", default=None)

@@ -13,8 +13,7 @@ from hydra_async_sweeper.space.override_text import choice_text
 from hydra_async_sweeper.space.search_space import Space
 from hydra_async_sweeper.study.earlier import first_difference
 from hydra_async_sweeper.study.passwords import redacted
-from hydra_async_sweeper.trial import HELD_TO
-from hydra_async_sweeper.workers.claim import LEASE
+from hydra_async_sweeper.trial import HELD_TO, LEASE
 
 if TYPE_CHECKING:
     import optuna

@@ -2,11 +2,10 @@
 
 from typing import TYPE_CHECKING
 
+from hydra_async_sweeper.trial import FINISHED_BEFORE
+
 if TYPE_CHECKING:
     import optuna
-
-# Trial attribute: how many trials of its study had finished before it.
-FINISHED_BEFORE = "finished_before"
 
 # Sorts finished trials by their ends.
 End = tuple[int, float, int]

@@ -10,24 +10,28 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.readable import counted, did_you_mean
 from hydra_async_sweeper.space.search_space import Space
-from hydra_async_sweeper.study import earlier, study_file, trial_folder
-from hydra_async_sweeper.study.ends import FINISHED_BEFORE
+from hydra_async_sweeper.study import earlier, study_file
 from hydra_async_sweeper.study.exclusive import is_lock
-from hydra_async_sweeper.trial import NOT_COPIED, PROMOTED, promoted_numbers
-from hydra_async_sweeper.workers.claim import ATTEMPT, LEASE
+from hydra_async_sweeper.trial import (
+    ATTEMPT,
+    FINISHED_BEFORE,
+    FOLDER,
+    LEASE,
+    NOT_COPIED,
+    PROMOTED,
+    WARM_START,
+    promoted_numbers,
+)
 
 if TYPE_CHECKING:
     import optuna
 
 log = logging.getLogger("hydra_async_sweeper")
 
-# Attribute of a trial copied from another study, "name/number"; it counts in no budget.
-WARM_START = "warm_start_from"
-
 _MOST_NAMES = 10  # of studies in a message
 
 # The engine's attributes of a trial's run, which a copy does not have.
-_OF_THE_RUN = frozenset({LEASE, ATTEMPT, PROMOTED, FINISHED_BEFORE, trial_folder.FOLDER})
+_OF_THE_RUN = frozenset({LEASE, ATTEMPT, PROMOTED, FINISHED_BEFORE, FOLDER})
 
 
 def checked(values: Any, space: Space, *, takes_others: bool = False) -> dict[str, Any] | None:

@@ -19,7 +19,8 @@ from hydra_async_sweeper.optuna_private import attribute_code, restore, trial_id
 from hydra_async_sweeper.study import snapshot
 from hydra_async_sweeper.study.retry import is_full_disk, wait_out
 from hydra_async_sweeper.study.storage import WAYS_ON
-from hydra_async_sweeper.workers.claim import LEASE, is_due
+from hydra_async_sweeper.trial import LEASE
+from hydra_async_sweeper.workers.claim import is_due
 
 try:
     import fcntl

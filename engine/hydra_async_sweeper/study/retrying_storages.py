@@ -25,7 +25,8 @@ from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.optuna_private import CALLED_BY_THE_CACHE, limit_calls, trial_tables
 from hydra_async_sweeper.study.retry import wait_out
 from hydra_async_sweeper.study.storage import WAYS_ON
-from hydra_async_sweeper.workers.claim import LEASE, is_due
+from hydra_async_sweeper.trial import LEASE
+from hydra_async_sweeper.workers.claim import is_due
 
 # How long a command waits for another that writes to the same file.
 _SQLITE_SECONDS = 20.0

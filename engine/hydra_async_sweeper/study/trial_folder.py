@@ -12,12 +12,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from hydra_async_sweeper.optuna_private import storage_of
 from hydra_async_sweeper.study.exclusive import exclusive
+from hydra_async_sweeper.trial import FOLDER
 
 if TYPE_CHECKING:
     import optuna
-
-# Attribute of a trial: its folder, where that is not its number.
-FOLDER = "folder"
 
 # In the sweep's folder: a line of JSON for each trial whose folder is not its number, with both.
 _NAMED = ".trial_folders"

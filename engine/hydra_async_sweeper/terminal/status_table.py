@@ -24,8 +24,7 @@ from hydra_async_sweeper.readable import short_params
 from hydra_async_sweeper.study.enqueue import is_own
 from hydra_async_sweeper.study.rank_correlation import RankCorrelation, at_pruned_steps
 from hydra_async_sweeper.study.ranking import best_trial
-from hydra_async_sweeper.trial import CAPTION, NUM_STEPS, seconds_without_rungs
-from hydra_async_sweeper.workers.claim import ATTEMPT, LEASE
+from hydra_async_sweeper.trial import ATTEMPT, CAPTION, LEASE, NUM_STEPS, REASON, seconds_without_rungs
 from hydra_async_sweeper.workers.lease import DONE, Silence, is_of_dead_process
 
 if TYPE_CHECKING:
@@ -137,7 +136,7 @@ def _entry(trial: "FrozenTrial", silence: Silence | None) -> Entry:
         lease=kept.get(LEASE),
         is_silent=is_running and silence is not None and silence.seconds(trial) > _SILENT_SECONDS,
         is_own=is_own(trial),
-        reason=kept.get("reason"),
+        reason=kept.get(REASON),
         start=trial.datetime_start,
         end=trial.datetime_complete,
     )

@@ -9,11 +9,6 @@ is a storage of Optuna's own, the last writer wins.
 from collections.abc import Mapping
 from typing import Any
 
-LEASE = "lease"
-
-# How many attempts at a trial have ended in a death.
-ATTEMPT = "attempt"
-
 
 def mark(lease: Mapping[str, Any] | None) -> list[Any] | None:
     """Return the `replaces` entry of a lease that replaces this one: its token and how often it was written."""

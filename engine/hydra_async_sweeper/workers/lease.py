@@ -26,7 +26,8 @@ from hydra_async_sweeper.optuna_private import id_of, storage_of
 from hydra_async_sweeper.readable import counted
 from hydra_async_sweeper.study.retry import Outage
 from hydra_async_sweeper.study.state import state_of
-from hydra_async_sweeper.workers.claim import ATTEMPT, LEASE, mark
+from hydra_async_sweeper.trial import ATTEMPT, LEASE, REASON
+from hydra_async_sweeper.workers.claim import mark
 from hydra_async_sweeper.workers.process_identity import is_gone, machine, process_start
 
 if TYPE_CHECKING:
@@ -187,7 +188,7 @@ class Lease:
                 return
             times = "once" if self.attempt == 1 else counted(self.attempt, "time")
             reason = f"{cause} {times} (hydra.sweeper.max_retries={max_retries})"
-            self._storage.set_trial_user_attr(self._trial_id, "reason", reason)
+            self._storage.set_trial_user_attr(self._trial_id, REASON, reason)
             self._set_state("FAIL")
             on_end(self.number, "failed", reason)
         finally:

@@ -7,7 +7,7 @@ from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.optuna_private import id_of, storage_of, study_id_of
 from hydra_async_sweeper.scalars import reported
 from hydra_async_sweeper.study.exclusive import exclusive
-from hydra_async_sweeper.trial import HELD_TO, NOT_COPIED, PROMOTED, RUNGS, TrialLost, passed_step
+from hydra_async_sweeper.trial import HELD_TO, NOT_COPIED, PROMOTED, RUNGS, TrialLost, check_annotation, passed_step
 from hydra_async_sweeper.workers.interruption import Interruption
 from hydra_async_sweeper.workers.lease import Lease
 
@@ -132,7 +132,12 @@ class RunningTrial:
             )
 
     def annotate(self, key: str, value: object, *, is_copied: bool = True) -> None:
-        """Keep `value` among the trial's user attributes."""
+        """Keep `value` among the trial's user attributes.
+
+        Raises:
+            ValueError: the key is the engine's own.
+        """
+        check_annotation(key)
         self.check_lease()
         if not is_copied and f"{NOT_COPIED}{key}" not in self._study.user_attrs:
             self._study.set_user_attr(f"{NOT_COPIED}{key}", True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from hydra_async_sweeper.readable import shown_path
 from hydra_async_sweeper.study import trial_folder
 from hydra_async_sweeper.study.ranking import best_trial
+from hydra_async_sweeper.trial import REASON
 
 if TYPE_CHECKING:
     import optuna
@@ -16,7 +17,7 @@ log = logging.getLogger("hydra_async_sweeper")
 
 def end(study: "optuna.Study", trial: "optuna.trial.FrozenTrial", sweep_dir: Path) -> None:
     """Log one line: the state with value and incumbent, or with the reason and, for a failure, the trial's folder."""
-    reason = trial.user_attrs.get("reason", "")
+    reason = trial.user_attrs.get(REASON, "")
     if trial.state.name == "FAIL":
         log.warning(
             "trial %d failed: %s (%s)",

@@ -29,14 +29,13 @@ from hydra_async_sweeper.scalars import shown
 from hydra_async_sweeper.space.search_space import Space
 from hydra_async_sweeper.study import build, trial_folder
 from hydra_async_sweeper.study.budget import Budget, num_finished
-from hydra_async_sweeper.study.ends import FINISHED_BEFORE
 from hydra_async_sweeper.study.enqueue import begin, checked
 from hydra_async_sweeper.study.exclusive import exclusive
 from hydra_async_sweeper.study.ranking import best_first
 from hydra_async_sweeper.study.retry import is_full_disk, wait_out
 from hydra_async_sweeper.study.state import state_of
 from hydra_async_sweeper.study.storage import open_storage, wait_for_storage
-from hydra_async_sweeper.trial import STOPPED_ITSELF, TrialLost, running
+from hydra_async_sweeper.trial import FINISHED_BEFORE, REASON, STOPPED_ITSELF, TrialLost, running
 from hydra_async_sweeper.workers import trial_clock, trial_log
 from hydra_async_sweeper.workers.composer import Composer
 from hydra_async_sweeper.workers.interruption import Interruption, TrialOvertime
@@ -255,7 +254,7 @@ class Worker:
             if state == "PRUNED" and not handle.decision and isinstance(study.pruner, PromotionPruner):
                 trial.set_user_attr(STOPPED_ITSELF, True)
             if reason is not None:
-                trial.set_user_attr("reason", reason)
+                trial.set_user_attr(REASON, reason)
             trial.set_user_attr(FINISHED_BEFORE, num_finished(study))
             study.tell(trial, result, state=TrialState[state])
         except (TrialLost, UpdateFinishedTrialError) as lost:

@@ -100,6 +100,12 @@ def test_what_is_no_number_is_refused_in_a_line(any_trial, value, step, message)
         any_trial.report(value, step)
 
 
+@pytest.mark.parametrize("key", ["lease", "attempt", "warm_start_from", "promoted_from", "reason", "folder"])
+def test_the_engines_own_keys_are_refused(any_trial, key):
+    with pytest.raises(ValueError, match=f"^annotate: key={key}: the engine's own; any but attempt, .* is accepted$"):
+        any_trial.annotate(key, "checkpoint.pt")
+
+
 def test_it_is_the_current_one_inside_of_its_context_alone(any_trial):
     with running(any_trial):
         assert current_trial() is any_trial

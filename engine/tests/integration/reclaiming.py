@@ -15,7 +15,7 @@ from typing import Any
 
 import optuna
 from hydra_async_sweeper.study.storage import open_storage
-from hydra_async_sweeper.workers.claim import LEASE
+from hydra_async_sweeper.trial import LEASE
 from hydra_async_sweeper.workers.lease import Lease, Silence, reclaim_dead
 
 FORK = multiprocessing.get_context("fork")

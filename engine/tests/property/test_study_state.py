@@ -6,15 +6,13 @@ from collections.abc import Callable
 import optuna
 import pytest
 from hydra_async_sweeper.study.budget import Budget, num_finished
-from hydra_async_sweeper.study.ends import FINISHED_BEFORE
-from hydra_async_sweeper.study.enqueue import WARM_START
 from hydra_async_sweeper.study.expected_gain import Draws
 from hydra_async_sweeper.study.promotion import PromotionPruner, promotion_of
 from hydra_async_sweeper.study.pruners import BestSharePruner, TopKAfterOneEpochPruner
 from hydra_async_sweeper.study.ranking import best_first, best_trial
 from hydra_async_sweeper.study.state import state_of
 from hydra_async_sweeper.study.storage import open_storage
-from hydra_async_sweeper.trial import PROMOTED, RUNGS
+from hydra_async_sweeper.trial import FINISHED_BEFORE, PROMOTED, RUNGS, WARM_START
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from optuna.trial import FrozenTrial, TrialState, create_trial

@@ -6,7 +6,7 @@ from hydra_async_sweeper.study import searches
 from hydra_async_sweeper.study.auto_pruner import AutoPruner
 from hydra_async_sweeper.study.build import pruner
 from hydra_async_sweeper.study.default_pruner import section_of, section_of_continued
-from hydra_async_sweeper.study.enqueue import WARM_START
+from hydra_async_sweeper.trial import WARM_START
 from optuna.trial import TrialState, create_trial
 
 AUTO = {"_target_": "hydra_async_sweeper.study.auto_pruner.AutoPruner", "at_least": 5, "milestone_factor": 3}

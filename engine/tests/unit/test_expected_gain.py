@@ -5,10 +5,9 @@ import time
 import optuna
 import pytest
 from hydra_async_sweeper.study.budget import Budget
-from hydra_async_sweeper.study.ends import FINISHED_BEFORE
-from hydra_async_sweeper.study.enqueue import WARM_START
 from hydra_async_sweeper.study.expected_gain import Draws, StopWhen
 from hydra_async_sweeper.study.promotion import promotion_of
+from hydra_async_sweeper.trial import FINISHED_BEFORE, WARM_START
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 PRUNED = None

@@ -9,8 +9,8 @@ import optuna
 import pytest
 from hydra_async_sweeper.study.retry import Outage
 from hydra_async_sweeper.study.storage import open_storage
+from hydra_async_sweeper.trial import ATTEMPT, LEASE
 from hydra_async_sweeper.workers import process_identity
-from hydra_async_sweeper.workers.claim import ATTEMPT, LEASE
 from hydra_async_sweeper.workers.lease import Lease, Limit, Silence, mark_overtime, reclaim_dead
 from hydra_async_sweeper.workers.process_identity import machine
 

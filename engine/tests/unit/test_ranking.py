@@ -3,8 +3,8 @@
 import optuna
 import pytest
 from hydra_async_sweeper.best_config import REPEATS
-from hydra_async_sweeper.study.enqueue import WARM_START
 from hydra_async_sweeper.study.ranking import best_first
+from hydra_async_sweeper.trial import WARM_START
 
 
 def study(*directions: str, values: list[list[float] | None]) -> optuna.Study:
