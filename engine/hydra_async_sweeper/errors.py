@@ -10,5 +10,9 @@ class SweepError(CompactHydraException, ValueError):
     """
 
 
+class LostProcessError(CompactHydraException, RuntimeError):
+    """A job's process has ended without what the job returned."""
+
+
 class StorageAwayError(SweepError):
     """The study's storage does not answer, but may do so soon."""

@@ -21,6 +21,9 @@ from hydra_async_sweeper import script
 from hydra_async_sweeper.launchers.child_output import Relay, streams
 from hydra_async_sweeper.workers import trial_clock
 
+# The exit code of a process that could not write what its job returned, and has said why; another one would fare no better.
+UNWRITTEN = 117
+
 
 @dataclass
 class Child:

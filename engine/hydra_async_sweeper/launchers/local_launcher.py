@@ -28,12 +28,13 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from hydra_async_sweeper.control_groups import available_memory, num_cores
-from hydra_async_sweeper.errors import SweepError
+from hydra_async_sweeper.errors import LostProcessError, SweepError
 from hydra_async_sweeper.launchers import child, memory_kills
-from hydra_async_sweeper.launchers.child import Child
+from hydra_async_sweeper.launchers.child import UNWRITTEN, Child
 from hydra_async_sweeper.launchers.gpus import visible_gpus
 from hydra_async_sweeper.openmp import short_spins
 from hydra_async_sweeper.options import MOST_WORKERS
+from hydra_async_sweeper.readable import one_line
 from hydra_async_sweeper.script import Script, script
 from hydra_async_sweeper.sendable import check_sendable
 from hydra_async_sweeper.signal_handlers import SAME_REQUEST_SECONDS, installed
@@ -197,14 +198,15 @@ class _Launch:
                     self.returns[self.pending.popleft()[0]] = returned
         elif self.is_interrupted:
             return
-        elif isinstance(self.jobs[ended.index].task_function, Worker) and ended.num_deaths < self.max_restarts:
+        elif self._is_restarted(ended):
             self.pending.append((ended.index, ended.num_deaths + 1))
         else:
-            how = f"exit code {ended.process.returncode}"
-            if ended.process.returncode < 0:
-                how = signal.Signals(-ended.process.returncode).name + (", for lack of memory" if ended.lacked_memory else "")
-            error = RuntimeError(f"job {self.jobs[ended.index].index}: its process died ({how})")
+            error = LostProcessError(f"job {self.jobs[ended.index].index}: its process {_end_of(ended)}")
             self.returns[ended.index] = JobReturn(status=JobStatus.FAILED, _return_value=error)
+
+    def _is_restarted(self, ended: _Running) -> bool:
+        is_worker = isinstance(self.jobs[ended.index].task_function, Worker)
+        return is_worker and ended.num_deaths < self.max_restarts and ended.process.returncode != UNWRITTEN
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature of a handler
         now = time.monotonic()
@@ -214,6 +216,16 @@ class _Launch:
             raise KeyboardInterrupt  # the processes are killed on the way out
         self.is_interrupted, self.interrupted_at = True, now
         _interrupt(self.running)
+
+
+def _end_of(job: _Running) -> str:
+    """Return how a process ended, in words."""
+    code = job.process.returncode
+    if code == UNWRITTEN:
+        return "could not write what it returned"
+    if code < 0:
+        return f"died ({signal.Signals(-code).name}{', for lack of memory' if job.lacked_memory else ''})"
+    return f"died (exit code {code})"
 
 
 def _interrupt(jobs: Sequence[_Running]) -> None:
@@ -239,7 +251,7 @@ def launch(
 
     Raises:
         KeyboardInterrupt: the user stopped; the jobs have ended.
-        SweepError: a job cannot be sent to a process.
+        SweepError: a job cannot be sent to a process, or the temporary files by which that is done cannot be written.
     """
     if not isinstance(task_function, Worker):  # of a sweep, which has checked it
         check_sendable(task_function, context, config)
@@ -249,8 +261,11 @@ def launch(
         Job(task_function, context, config, tuple(overrides), initial_job_idx + index, *shared)
         for index, overrides in enumerate(job_overrides)
     ]
-    with own_folder() as folder:
-        return _Launch(jobs, slots, max_restarts, folder, early).run()
+    try:
+        with own_folder() as folder:
+            return _Launch(jobs, slots, max_restarts, folder, early).run()
+    except OSError as error:  # a job's own is among what the jobs return
+        raise SweepError(f"hydra/launcher=local: {one_line(error)}") from error
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from omegaconf import open_dict, read_write
 
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.hydra_private import failed, returned_by
-from hydra_async_sweeper.launchers.child import write
+from hydra_async_sweeper.launchers.child import UNWRITTEN, write
 from hydra_async_sweeper.readable import one_line
 
 if TYPE_CHECKING:
@@ -54,7 +54,17 @@ def main() -> None:
     else:
         returned = _run(job)
     try:
+        _write(result, returned)
+    except OSError as error:
+        sys.stderr.write(f"hydra/launcher=local: a process cannot write what its job returned: {error}\n")
+        sys.exit(UNWRITTEN)
+
+
+def _write(result: Path, returned: JobReturn) -> None:
+    try:
         write(result, returned)
+    except OSError:
+        raise
     except Exception:  # the error cannot be pickled; its text can
         value = returned_by(returned)
         returned.return_value = RuntimeError(f"{type(value).__name__}: {value}")

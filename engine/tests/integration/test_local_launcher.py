@@ -75,6 +75,37 @@ def test_a_script_that_cannot_be_sent_is_refused_before_anything_is_written(toy)
         assert "Traceback" not in output
 
 
+CLEANED = """
+import glob, os, shutil, tempfile
+for folder in glob.glob(os.path.join(tempfile.gettempdir(), "hydra-async-sweeper-*")):
+    shutil.rmtree(folder)
+"""
+
+
+@pytest.mark.parametrize("is_sweep", [True, False])
+def test_a_cleaned_folder_for_temporary_files_fails_no_trial(toy, is_sweep):
+    source = (toy.folder / toy.script).read_text()
+    cleaning = CLEANED.replace("\n", "\n    ")
+    (toy.folder / toy.script).write_text(
+        source.replace("    trial = current_trial()\n", f"    trial = current_trial()\n{cleaning}\n")
+    )
+    (toy.folder / "tmp").mkdir()
+    toy.environment["TMPDIR"] = str(toy.folder / "tmp")
+    if not is_sweep:
+        (toy.folder / "conf" / "config.yaml").write_text(PLAIN)
+    code, output = toy.run(*([] if is_sweep else ["-m", "x=1"]), LOCAL, "hydra.launcher.num_workers=1", "hydra.sweep.dir=sweep")
+    assert output.count("local: a process cannot write what its job returned: [Errno 2]") == 1, output
+    assert "Traceback" not in output
+    if is_sweep:
+        assert code == 0
+        assert output.count("hydra.sweeper.trial_timeout may not end a trial that hangs") == 1
+        assert toy.states() == ["COMPLETE"] * 6
+        assert not any(trial.user_attrs.get("attempt") for trial in toy.study().trials)
+    else:
+        assert code == 1
+        assert "job 0: its process could not write what it returned" in output
+
+
 EARLY = """
 import time
 from pathlib import Path
