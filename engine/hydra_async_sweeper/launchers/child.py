@@ -24,6 +24,9 @@ from hydra_async_sweeper.workers import trial_clock
 # The exit code of a process that could not write what its job returned, and has said why; another one would fare no better.
 UNWRITTEN = 117
 
+# That of a process whose task raised `KeyboardInterrupt` itself.
+INTERRUPTED = 118
+
 
 @dataclass
 class Child:

@@ -30,7 +30,7 @@ from omegaconf import DictConfig
 from hydra_async_sweeper.control_groups import available_memory, num_cores
 from hydra_async_sweeper.errors import LostProcessError, SweepError
 from hydra_async_sweeper.launchers import child, memory_kills
-from hydra_async_sweeper.launchers.child import UNWRITTEN, Child
+from hydra_async_sweeper.launchers.child import INTERRUPTED, UNWRITTEN, Child
 from hydra_async_sweeper.launchers.gpus import visible_gpus
 from hydra_async_sweeper.openmp import short_spins
 from hydra_async_sweeper.options import MOST_WORKERS
@@ -198,6 +198,9 @@ class _Launch:
                     self.returns[self.pending.popleft()[0]] = returned
         elif self.is_interrupted:
             return
+        elif ended.process.returncode == INTERRUPTED:
+            log.warning("job %d: its task raised KeyboardInterrupt, which counts as Ctrl-C", self.jobs[ended.index].index)
+            self._interrupt()
         elif self._is_restarted(ended):
             self.pending.append((ended.index, ended.num_deaths + 1))
         else:
@@ -214,7 +217,10 @@ class _Launch:
             if now < self.interrupted_at + SAME_REQUEST_SECONDS:
                 return
             raise KeyboardInterrupt  # the processes are killed on the way out
-        self.is_interrupted, self.interrupted_at = True, now
+        self._interrupt()
+
+    def _interrupt(self) -> None:
+        self.is_interrupted, self.interrupted_at = True, time.monotonic()
         _interrupt(self.running)
 
 

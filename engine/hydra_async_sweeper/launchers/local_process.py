@@ -17,8 +17,9 @@ from omegaconf import open_dict, read_write
 
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.hydra_private import failed, returned_by
-from hydra_async_sweeper.launchers.child import UNWRITTEN, write
+from hydra_async_sweeper.launchers.child import INTERRUPTED, UNWRITTEN, write
 from hydra_async_sweeper.readable import one_line
+from hydra_async_sweeper.workers.interruption import StopRequested
 
 if TYPE_CHECKING:
     from hydra_async_sweeper.launchers.local_launcher import Job
@@ -113,5 +114,9 @@ def _end_with(launcher: int) -> None:
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(KeyboardInterrupt):
+    try:
         main()
+    except StopRequested:
+        pass
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)

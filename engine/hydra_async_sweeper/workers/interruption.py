@@ -27,6 +27,10 @@ AGAIN_SECONDS = 0.5
 _LEAVING_SECONDS = 3.0
 
 
+class StopRequested(KeyboardInterrupt):
+    """Raised where a process leaves because it was asked to; a task that raises `KeyboardInterrupt` itself stops the sweep."""
+
+
 class TrialOvertime(BaseException):
     """Raised in a task that runs longer than `hydra.sweeper.trial_timeout`; it ends the attempt, not the worker."""
 
@@ -109,7 +113,7 @@ class Interruption:
 
     def _leave(self) -> NoReturn:
         self._deaf_until = max(self._deaf_until, time.monotonic() + _LEAVING_SECONDS)
-        raise KeyboardInterrupt
+        raise StopRequested
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature of a handler
         now = time.monotonic()

@@ -75,6 +75,22 @@ def test_a_script_that_cannot_be_sent_is_refused_before_anything_is_written(toy)
         assert "Traceback" not in output
 
 
+@pytest.mark.parametrize("is_sweep", [True, False])
+def test_a_task_that_raises_keyboard_interrupt_interrupts_the_sweep(toy, is_sweep):
+    source = (toy.folder / toy.script).read_text()
+    (toy.folder / toy.script).write_text(source.replace('RuntimeError("too much")', "KeyboardInterrupt"))
+    if not is_sweep:
+        (toy.folder / "conf" / "config.yaml").write_text(PLAIN)
+    typed = ["hydra.sweeper.n_trials=2"] if is_sweep else ["-m", "x=1,2", "hydra.sweep.dir=grid"]
+    code, output = toy.run(*typed, LOCAL, "hydra.launcher.num_workers=1", "fail_above=0")
+    assert code == -signal.SIGINT
+    assert output.count("its task raised KeyboardInterrupt, which counts as Ctrl-C") == 1
+    assert len(toy.ran()) == 1
+    if is_sweep:
+        assert "interrupted; continue with" in output
+        assert toy.states() == ["WAITING"]
+
+
 CLEANED = """
 import glob, os, shutil, tempfile
 for folder in glob.glob(os.path.join(tempfile.gettempdir(), "hydra-async-sweeper-*")):
