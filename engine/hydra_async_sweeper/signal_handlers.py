@@ -27,7 +27,8 @@ _forking = threading.local()
 @contextmanager
 def installed(handlers: _Handlers) -> Iterator[None]:
     """Handle signals by `handlers` inside the context, in this process alone; only a process's main thread can."""
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    # None stands for a handler that is not Python's, which cannot be set again.
+    before = {number: signal.signal(number, handler) or signal.SIG_DFL for number, handler in handlers.items()}
     entry = (handlers, before)
     _installed.append(entry)
     try:

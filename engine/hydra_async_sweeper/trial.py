@@ -66,7 +66,9 @@ def check_annotation(key: str) -> None:
         ValueError: a line that names it.
     """
     if key in _OWN:
-        raise ValueError(f"annotate: key={key}: the engine's own; any but {', '.join(sorted(_OWN))} is accepted")
+        raise ValueError(
+            f"annotate: key={key}: the engine's own, as are {', '.join(sorted(_OWN - {key}))}; any other is accepted"
+        )
 
 
 class Trial(Protocol):
