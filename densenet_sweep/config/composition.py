@@ -13,7 +13,7 @@ from hydra.conf import HydraConf
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, Quote, QuotedString
 from hydra_async_sweeper.application import refuse_written
 from omegaconf import MISSING, DictConfig, OmegaConf, open_dict, read_write
 
@@ -106,7 +106,7 @@ def refuse_typed_passwords(overrides: Sequence[str]) -> None:
 
 def quoted(text: str) -> str:
     """Return `text` as a quoted string of Hydra's grammar."""
-    return "'" + text.replace("'", "\\'") + "'"
+    return QuotedString(text, Quote.single).with_quotes()
 
 
 @contextmanager

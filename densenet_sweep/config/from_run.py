@@ -33,7 +33,7 @@ def as_overrides(
     overrides = run_config.overrides(options, values, ignored=ignored)
     foreign = run_config.foreign_targets(values)
     if foreign:
-        chosen = [f"{group}={option}" for group, option in options.items()]
+        chosen = run_config.overrides(options, {})
         composed = composition.compose([*chosen, *of_training(given)], config_dir=config_dir)
         for key, target in foreign.items():
             if OmegaConf.select(composed, key) != target:

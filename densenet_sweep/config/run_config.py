@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from hydra_async_sweeper.application import override_text
 
 from densenet_sweep.config.schema import Config, ConfigError
 from densenet_sweep.config.targets import is_ours
@@ -20,9 +21,6 @@ _LATER_GROUPS = {"loss"}
 
 # Keys that depend on the machine, not on the run.
 OF_THE_MACHINE = ("data.root", "data.download", "data.on_device")
-
-# Words that Hydra does not parse as strings.
-_NO_WORDS = ("true", "false", "null", "nan", "inf")
 
 # Sections that do not affect what is trained, may hold a password, or are only the user's to set.
 WHERE_IT_IS_WRITTEN = ("tracking", "storage", "trusted_targets", "reference")
@@ -129,14 +127,8 @@ def overrides(options: Mapping[str, str], values: Mapping[str, Any], *, ignored:
     Functions that are not ours are left out.
     """
     left_out = {*ignored, *foreign_targets(values)}
-    leaves = (f"{key}={_typed(value)}" for key, value in flat(values).items() if key not in left_out)
-    return [*(f"{group}={options[group]}" for group in GROUPS if group in options), *leaves]
-
-
-def _typed(value: Any) -> str:
-    """Return `value` in Hydra's grammar: a plain word if possible, else JSON for numbers, strings and lists of them."""
-    is_word = isinstance(value, str) and re.fullmatch(r"[A-Za-z]\w*", value) and value.lower() not in _NO_WORDS
-    return str(value) if is_word else json.dumps(value)
+    leaves = (f"{key}={override_text(value)}" for key, value in flat(values).items() if key not in left_out)
+    return [*(f"{group}={override_text(options[group])}" for group in GROUPS if group in options), *leaves]
 
 
 def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:

@@ -10,6 +10,7 @@ from hydra_async_sweeper.extras import package_needs
 from hydra_async_sweeper.openmp import short_spins
 from hydra_async_sweeper.program import with_config_dir
 from hydra_async_sweeper.space.domain import contains
+from hydra_async_sweeper.space.override_text import override_text
 from hydra_async_sweeper.space.search_space import is_search
 from hydra_async_sweeper.space.search_space import read as read_space
 from hydra_async_sweeper.study.earlier import MOVED_TARGETS, first_difference, set_stored
@@ -88,6 +89,7 @@ __all__ = [
     "machine",
     "memory_limit",
     "num_cores",
+    "override_text",
     "package_needs",
     "passed_step",
     "process_start",

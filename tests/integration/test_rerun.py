@@ -29,7 +29,7 @@ def test_the_same_numbers_come_out_on_a_cpu(command, client):
     [first] = runs(client)
     again = command("rerun", first.info.run_id)
     assert again.exit_code == 0, again.err
-    assert "optimizer.betas=[0.8, 0.9]" in again.out
+    assert "optimizer.betas=[0.8,0.9]" in again.out
     assert f"the same numbers as run {first.info.run_id}: valid_accuracy 0." in again.out
     assert torch.get_num_threads() == 1
     _, second = runs(client)

@@ -25,7 +25,7 @@ def override_text(value: Any) -> str:
     if isinstance(value, bytes):
         raise ValueError(f"{value!r}: an override holds no bytes")
     if isinstance(value, Mapping):
-        return "{" + ",".join(f"{key}:{override_text(item)}" for key, item in value.items()) + "}"
+        return "{" + ",".join(f"{element_text(key)}:{override_text(item)}" for key, item in value.items()) + "}"
     if isinstance(value, Sequence):
         return "[" + ",".join(map(override_text, value)) + "]"
     return element_text(value)
