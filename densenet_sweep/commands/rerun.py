@@ -65,7 +65,7 @@ def _stored(uri: str, run_id: str, given: Sequence[str], config_dir: str | None)
         run = the_run(client, uri, run_id)
         path = downloaded_config(client, run_id, folder)
         try:
-            stored = as_overrides(path, given, config_dir=config_dir, ignored=OF_THE_MACHINE)
+            stored = as_overrides(path, given, config_dir=config_dir, keeps_machine=False)
         except ConfigError as error:
             raise ValueError(str(error).replace(f"{path}:", f"{run_id}: its config.yaml:")) from None
     tags = run.data.tags

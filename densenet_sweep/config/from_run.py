@@ -15,7 +15,7 @@ from densenet_sweep.config.schema import Config, ConfigError
 
 
 def as_overrides(
-    path: Path, given: Sequence[str] = (), *, config_dir: str | None = None, ignored: Sequence[str] = ()
+    path: Path, given: Sequence[str] = (), *, config_dir: str | None = None, keeps_machine: bool = True
 ) -> list[str]:
     """Return the overrides that reproduce the config that was written to `path`; see `run_config.text`.
 
@@ -23,13 +23,14 @@ def as_overrides(
         path: of the file.
         given: the user's overrides, which will follow; only those of `of_training` are read.
         config_dir: a further folder of config files, as Hydra's `--config-dir`.
-        ignored: keys that are left out.
+        keeps_machine: keep what depends on the machine of the run, too; see `run_config.machine_keys`.
 
     Raises:
         ConfigError: the file is something else, says more than it may, or needs code that the user has not named.
         OSError: it cannot be read.
     """
     options, values = run_config.read(path)
+    ignored = () if keeps_machine else run_config.machine_keys(values["data"])
     overrides = run_config.overrides(options, values, ignored=ignored)
     foreign = run_config.foreign_targets(values)
     if foreign:

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 from hydra_async_sweeper.application import override_text
 
+from densenet_sweep.config.data_sections import DataConfig
 from densenet_sweep.config.schema import Config, ConfigError
 from densenet_sweep.config.targets import is_ours
 
@@ -19,7 +20,7 @@ GROUPS = ("architecture", "optimizer", "schedule", "loss", "data")
 # Those that a run of an earlier version lacks: its options are then the default ones.
 _LATER_GROUPS = {"loss"}
 
-# Keys that depend on the machine, not on the run.
+# Keys that may depend on the machine; see `machine_keys`.
 OF_THE_MACHINE = ("data.root", "data.download", "data.on_device")
 
 # Sections that do not affect what is trained, may hold a password, or are only the user's to set.
@@ -100,7 +101,7 @@ def read(path: Path) -> tuple[dict[str, str], dict[str, Any]]:
     except (yaml.YAMLError, UnicodeDecodeError, AttributeError, KeyError, TypeError):
         entries, content = {}, {}
     groups = set(GROUPS) - (_LATER_GROUPS - set(entries))
-    if set(entries) != groups or not groups <= set(content):
+    if set(entries) != groups or not all(isinstance(content.get(group), Mapping) for group in groups):
         raise ConfigError(f"{path}: is not the config.yaml of a run of this project")
     for group, option in entries.items():
         if not isinstance(option, str) or not _OPTION.fullmatch(option):
@@ -119,6 +120,16 @@ def foreign_targets(values: Mapping[str, Any]) -> dict[str, str]:
     """Return the functions in nested `values` that are not ours, by key; only the user may call them."""
     named = {key: str(value) for key, value in flat(values).items() if key in _TARGETS}
     return {key: target for key, target in named.items() if not is_ours(key.partition(".")[0], target)}
+
+
+def machine_keys(data: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the keys that depend on the machine, not on the run, by the section `data` of `shown`.
+
+    Of a named data set, which can be had anywhere, `data.root` is one of them. Nothing but `data.root` says where other
+    images are: those have a section with keys of its own, or a function of the user's.
+    """
+    is_named = not data.keys() - {it.name for it in fields(DataConfig) if it.name != "_target_"}
+    return OF_THE_MACHINE if is_named else tuple(key for key in OF_THE_MACHINE if key != "data.root")
 
 
 def overrides(options: Mapping[str, str], values: Mapping[str, Any], *, ignored: Sequence[str] = ()) -> list[str]:

@@ -17,7 +17,7 @@ from hydra_async_sweeper import Trial, TrialLost, TrialPruned, current_trial
 from hydra_async_sweeper.application import scrubbed
 
 from densenet_sweep.config import run_config
-from densenet_sweep.config.data_sections import DataConfig, PicturesConfig
+from densenet_sweep.config.data_sections import DataConfig
 from densenet_sweep.config.errors import one_line
 from densenet_sweep.config.metrics import on_test
 from densenet_sweep.data import labels
@@ -122,7 +122,7 @@ def recorded(
             key=key,
             may_exist=earlier is not None,
             folder=job.output_dir,
-            description=_description(values, data, objectives, job, trial),
+            description=_description(values, objectives, job, trial),
             numbers=numbers,
             inputs=lambda: [_data_used(data, job, context, used, class_names) for context, used in images.items()],
         )
@@ -183,10 +183,8 @@ def _parameters(values: Mapping[str, Any], job: Job, log_scaled: Collection[str]
     return {**chosen, **leaves, **{f"{key}.log10": round(math.log10(value), 4) for key, value in numbers.items()}}
 
 
-def _description(values: Mapping[str, Any], data: DataConfig, objectives: Sequence[str], job: Job, trial: Trial) -> Description:
+def _description(values: Mapping[str, Any], objectives: Sequence[str], job: Job, trial: Trial) -> Description:
     """Return the run's description for people; its command is complete, so that it depends on no config file."""
-    # Nothing but data.root says where a user's pictures are.
-    ignored = ("data.download", "data.on_device") if isinstance(data, PicturesConfig) else run_config.OF_THE_MACHINE
     subject = f"{_default_name(job)}, trained once."
     if trial.number is not None:
         subject = f"Trial {trial.number} of study `{trial.study_name}`: {_default_name(job)}, `{' '.join(job.overrides)}`"
@@ -196,7 +194,7 @@ def _description(values: Mapping[str, Any], data: DataConfig, objectives: Sequen
         subject = f"{_default_name(job)}, trained on the training and the validation images together, and tested once."
     return Description(
         subject=subject,
-        overrides=run_config.overrides(job.choices, values, ignored=ignored),
+        overrides=run_config.overrides(job.choices, values, ignored=run_config.machine_keys(values["data"])),
         elsewhere="The same configuration on the training images alone:" if job.final else "The same without this store:",
         store=[override for override in job.overrides if override.startswith("tracking.uri=")],
         objectives=[on_test(objectives[0])] if job.final else objectives,

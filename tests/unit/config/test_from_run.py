@@ -50,6 +50,32 @@ def test_a_run_keeps_its_loss(tmp_path):
     assert (loss._target_.rpartition(".")[2], loss.gamma, loss.class_weights) == ("focal", 1.5, "balanced")
 
 
+@pytest.mark.parametrize(
+    ("data", "overrides", "keeps_root"),
+    [
+        ("image_folder", ["data.root=split"], True),
+        ("image_table", ["data.table=t.csv", "data.root=split"], True),
+        ("npz", ["data.root=split"], True),
+        ("mnist", ["data.root=split"], False),
+        ("fashion_mnist_14px", ["data.root=split"], False),
+    ],
+)
+def test_only_of_a_named_data_set_the_root_belongs_to_the_machine(tmp_path, data, overrides, keeps_root):
+    path = tmp_path / "config.yaml"
+    values = run_config.shown(composition.typed(composition.compose([f"data={data}", *overrides])))
+    path.write_text(run_config.text({**CHOICES, "loss": "cross_entropy", "data": data}, values), encoding="utf-8")
+    again = from_run.as_overrides(path, keeps_machine=False)
+    assert ("data.root=split" in again) == keeps_root
+    assert not any(override.startswith("data.download=") for override in again)
+    assert "data.root=split" in from_run.as_overrides(path)
+
+
+def test_the_root_of_data_that_a_users_function_reads_is_kept():
+    named = run_config.shown(composition.typed(composition.compose(["data=digits"])))["data"]
+    assert "data.root" in run_config.machine_keys(named)
+    assert "data.root" not in run_config.machine_keys({**named, "_target_": "mine.pictures"})
+
+
 EVIL = {"_target_": "os.system", "command": "touch /tmp/owned"}
 
 
