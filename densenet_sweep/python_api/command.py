@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from hydra.core.global_hydra import GlobalHydra
 
 from densenet_sweep.config import errors
+from densenet_sweep.run import per_command
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Run `densenet-sweep` with these arguments.
+    """Run `densenet-sweep` with these arguments; images are read anew, as files or the working folder may have changed.
 
     Raises:
         ValueError: what the command would have printed, in one line.
@@ -19,6 +20,7 @@ def run(arguments: Sequence[str]) -> None:
     """
     from densenet_sweep.__main__ import dispatch
 
+    per_command.clear()
     with _as_typed(arguments):
         try:
             dispatch(arguments)

@@ -18,6 +18,7 @@ from densenet_sweep.data.images import Images, Source
 from densenet_sweep.data.split import check_classes, few_images, split, subset
 from densenet_sweep.data.streaming import stays_behind
 from densenet_sweep.run import build, class_metrics, progress
+from densenet_sweep.run.per_command import per_command
 
 log = logging.getLogger("densenet_sweep")
 
@@ -91,7 +92,7 @@ def check_tested(source: Source, objective: str) -> None:
 
 
 def read(data: DataConfig, device: torch.device, trusted: Sequence[str]) -> tuple[Source, Images, Images]:
-    """Return a data set, its training and its validation images; read once for all trials of a long-lived worker.
+    """Return a data set, its training and its validation images; read once for all trials of a command in a process.
 
     Raises:
         ValueError, OSError: it cannot be read or split.
@@ -113,6 +114,7 @@ def _call(data: DataConfig) -> str:
     return json.dumps({"_target_": data._target_, **data.source_arguments()}, sort_keys=True)
 
 
+@per_command
 @functools.lru_cache(maxsize=2)
 def _read(
     call: str, fraction: float, num_train: int | None, seed: int, device: torch.device, on_device: str | bool,
@@ -122,6 +124,7 @@ def _read(
     return source, *placed(source, fraction, num_train, seed, device, on_device)
 
 
+@per_command
 @functools.lru_cache(maxsize=1)
 def _read_folds(
     call: str, num_folds: int, num_train: int | None, seed: int, device: torch.device, on_device: str | bool,
