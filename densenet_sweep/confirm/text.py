@@ -36,6 +36,7 @@ def show(verdict: Verdict, console: Console) -> None:
 def sentences(verdict: Verdict) -> list[str]:
     """Return the conclusions from the table as sentences."""
     lines = [f"run {number} failed: {reason}" for number, reason in verdict.failures.items()]
+    lines += [verdict.remark] if verdict.remark else []
     if verdict.num_missing:
         verb = "is" if verdict.num_missing == 1 else "are"
         lines.append(f"{counted(verdict.num_missing, 'run')} {verb} still to come, so no champion is named.")

@@ -20,11 +20,15 @@ _FEWEST_RUNS = 2
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """One finalist with its runs: `trials` maps each seed to the confirmation's trial number."""
+    """One finalist with its runs: `trials` maps each seed to the confirmation's trial number.
+
+    `nums_tested` are the numbers of images that its runs were tested on: one, unless these have changed.
+    """
 
     finalist: Finalist
     runs: Repetitions
     trials: Mapping[int, int]
+    nums_tested: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +38,7 @@ class Verdict:
     `pairs` compares each with each other, by the numbers of their trials. `equals` are the indices that are not significantly
     worse than another, with the first. `champion` is the index of the smallest network of these, a better mean breaking ties;
     None until every run has ended. `num_missing` runs are still to come. `failures` are reasons by the confirmation's trial
-    number. `metric` is what the runs are compared by.
+    number. `metric` is what the runs are compared by. `remark` says what the comparison lacks.
     """
 
     finalists: Finalists
@@ -45,6 +49,7 @@ class Verdict:
     num_missing: int
     failures: Mapping[int, str]
     metric: str = "test_accuracy"
+    remark: str = ""
 
     @property
     def behind(self) -> dict[int, Pair]:
@@ -70,7 +75,10 @@ def reach(study: Study, folder: Path, finalists: Finalists) -> Verdict:
     if equals and not num_missing:
         champion = min(equals, key=lambda index: (results[index].finalist.num_parameters or 0, index))
     failures = {trial.number: trial.reason or "" for trial in study.in_state("failed")}
-    return Verdict(finalists, tuple(results), compared.pairs, equals, champion, num_missing, failures, _metric(study))
+    return Verdict(
+        finalists, tuple(results), compared.pairs, equals, champion, num_missing, failures, _metric(study),
+        remark=_remark(results) if finalists.test_fraction is None else "",
+    )  # fmt: skip
 
 
 def wanted(study: Study, folder: Path, finalists: Finalists) -> list[tuple[str, int]]:
@@ -79,6 +87,17 @@ def wanted(study: Study, folder: Path, finalists: Finalists) -> list[tuple[str, 
     There are none, either, where all runs were planned from the start.
     """
     return _not_begun(study, finalists, _compared(study, folder, finalists)[1])
+
+
+def _remark(results: Sequence[Result]) -> str:
+    """Return a sentence on runs of other test images, which a confirmation of an earlier version may have; else nothing."""
+    numbers = sorted({number for result in results for number in result.nums_tested})
+    if len(numbers) < 2:
+        return ""
+    return (
+        f"The runs were tested on different images, between {numbers[0]:,} and {numbers[-1]:,} of them, so not all are "
+        "compared image by image; another hydra.sweeper.study_name confirms on one test set."
+    )
 
 
 def _metric(study: Study) -> str:
@@ -138,7 +157,8 @@ def _result(finalist: Finalist, trials: Sequence[Trial], folder: Path, metric: s
         num_drawn=0 if resampled is None else int(resampled[0, 0]),
         seeds=tuple(int(trial.params["seed"]) for trial in trials),
     )
-    return Result(finalist, runs, {int(trial.params["seed"]): trial.number for trial in trials})
+    nums_tested = frozenset(trial.num_test for trial in trials if trial.num_test is not None)
+    return Result(finalist, runs, {int(trial.params["seed"]): trial.number for trial in trials}, nums_tested)
 
 
 def _resampled(artifacts: Path) -> np.ndarray:

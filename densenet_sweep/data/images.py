@@ -120,7 +120,10 @@ class Images:
 
 
 class HeldBack:
-    """Test images that are loaded by an explicit call, never by accident; `num_reads` counts the calls."""
+    """Test images that are loaded by an explicit call, never by accident; `num_reads` counts the calls.
+
+    Their `digest` says whether they are others than before, and nothing of a network, so it counts as no call.
+    """
 
     def __init__(self, load: Callable[[], Images]) -> None:
         self._load = load
@@ -130,6 +133,11 @@ class HeldBack:
         """Read them."""
         self.num_reads += 1
         return self._load()
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """That of the test images."""
+        return self._load().digest
 
 
 @dataclass(frozen=True, eq=False)

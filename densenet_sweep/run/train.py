@@ -26,10 +26,10 @@ from densenet_sweep.counts import counted
 from densenet_sweep.data import found
 from densenet_sweep.data.images import Images, Source
 from densenet_sweep.data.labels import is_multi_label
-from densenet_sweep.run import build, cost_limits, mistakes, reference, resume, splits, starting_weights
+from densenet_sweep.run import build, cost_limits, mistakes, reference, resume, same_images, splits, starting_weights
 from densenet_sweep.run.folder import RunFolder
 from densenet_sweep.run.folds import Fold, FoldedRun
-from densenet_sweep.run.identity import read_as, set_num_threads
+from densenet_sweep.run.identity import set_num_threads
 from densenet_sweep.run.network_training import NetworkTraining
 from densenet_sweep.run.recording import Job, recorded
 from densenet_sweep.run.reporting import TrainingRun
@@ -339,10 +339,7 @@ def _read_images(config: Config, device: torch.device, last: Mapping[str, Any], 
     """
     with resume.ending_the_sweep(current_trial(), job):
         images = splits.of_run(config.data, device, config.trusted_targets, config.objectives[0], is_final=job.final)
-    digest_is = f"data.root={config.data.root}: the digest of its images is"
-    resume.check_same_as_sweep(read_as(config.data), images.digest, digest_is, job)
-    current_trial().hold_to(read_as(config.data), images.digest, digest_is)
-    resume.check_same(last, "images", images.digest, digest_is, job)
+    same_images.check(config.data, images, last, job)
     check_task(
         config.loss, config.objectives, images.pairs[0][0].labels_N,
         num_classes=len(images.source.class_names), num_outputs=config.architecture.num_classes,

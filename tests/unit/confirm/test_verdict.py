@@ -213,3 +213,12 @@ def test_images_in_groups_are_compared_by_the_resamples_of_the_groups(tmp_path):
         np.savez(tmp_path / str(trial.number) / "artifacts" / "test_resampled.npz", values_R=trial.value + shared, num_drawn=40)
     paired = verdict.reach(read_study(study), tmp_path, FINALISTS).behind[1].difference
     assert paired.standard_error == pytest.approx(0.0035, abs=1e-4)  # that of the seeds
+
+
+def test_runs_of_other_test_images_are_named(tmp_path):
+    study = runs(trial_7=[0.96, 0.955])
+    assert "different images" not in words(verdict.reach(read_study(study), tmp_path, FINALISTS))
+    add(study, "trial_7", 1002, "COMPLETE", 0.957, num_test=9_000)  # as an earlier version let it be
+    found = verdict.reach(read_study(study), tmp_path, FINALISTS)
+    assert "The runs were tested on different images, between 9,000 and 10,000 of them, so not all are compared" in words(found)
+    assert verdict.reach(read_study(study), tmp_path, replace(FINALISTS, test_fraction=0.25)).remark == ""
