@@ -4,6 +4,7 @@ A folder has one folder of pictures a class; a table (CSV, Parquet, JSON lines) 
 the model's. A file that is no picture is reported and left out; the exit code is then 1.
 """
 
+import argparse
 import json
 import math
 import re
@@ -101,10 +102,11 @@ def main(arguments: list[str]) -> None:
     foreign = [word for word in parsed.overrides if not re.match(r"[+~]*(tracking[.=]|trusted_targets=)", word)]
     if foreign:
         raise ValueError(f"{foreign[0]}: one FOLDER or TABLE is accepted, and overrides of tracking and trusted_targets")
-    labelled = _labelled(parsed.pictures, parsed.path_column, parsed.label_column, parsed.split, parsed.label_separator)
+    _check_place(parsed.pictures, parsed.split)
     from densenet_sweep.models.opened import open_model
 
     model = open_model(parsed.model, parsed.overrides, "evaluate", config_dir=parsed.config_dir)
+    labelled = _labelled(parsed, model.signature.class_names)
     labels = _numbers(labelled, parsed.pictures, parsed.label_separator, model.signature)
     column = _group_column(labelled, parsed.group_column, model.signature.group_column)
     groups = None if column is None else labelled.column(column)
@@ -119,16 +121,35 @@ def main(arguments: list[str]) -> None:
         )
 
 
-def _labelled(place: str, path_column: str, label_column: str, split: str | None, separator: str) -> "Labelled":
-    """Return paths and labels."""
-    from densenet_sweep.data import image_folder, image_table
+def _check_place(place: str, split: str | None) -> None:
+    """Refuse, before the model is opened, what is neither folder nor table.
 
-    path = str(Path(place).expanduser())
+    Raises:
+        ValueError: a split of a folder.
+        FileNotFoundError: there is nothing of that name.
+    """
+    path = Path(place).expanduser()
+    if path.is_dir() and split is not None:
+        raise ValueError(f"--split {split}: is for tables; {place}/{split} may be the folder that you mean")
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such file")
+
+
+def _labelled(parsed: argparse.Namespace, class_names: Sequence[str]) -> "Labelled":
+    """Return paths and labels, for a model of these classes."""
+    from densenet_sweep.data import image_folder, image_table
+    from densenet_sweep.data.labels import as_name
+
+    path = str(Path(parsed.pictures).expanduser())
     if Path(path).is_dir():
-        if split is not None:
-            raise ValueError(f"--split {split}: is for tables; {place}/{split} may be the folder that you mean")
-        return image_table.Labelled(*image_folder.labelled_in(path))
-    return image_table.labelled_in(path, path_column=path_column, label_column=label_column, split=split, separator=separator)
+        return image_table.Labelled(*image_folder.labelled_in(path, [as_name(name) for name in class_names]))
+    return image_table.labelled_in(
+        path,
+        path_column=parsed.path_column,
+        label_column=parsed.label_column,
+        split=parsed.split,
+        separator=parsed.label_separator,
+    )
 
 
 def _group_column(labelled: "Labelled", given: str | None, of_training: str | None) -> str | None:

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -119,17 +119,17 @@ def _listed(root: Path) -> Listed:
     return Listed(root, classes, paths, labels, splits, skipped=skipped, remark=alike(classes), untested=untested)
 
 
-def labelled_in(root: str) -> tuple[list[str], list[str]]:
+def labelled_in(root: str, classes: Collection[str]) -> tuple[list[str], list[str]]:
     """Return the pictures below the class folders of `root`, and the class of each.
 
     Raises:
         FileNotFoundError: no pictures in class folders.
-        ValueError: `root` has folders of splits, or a link leads back.
+        ValueError: `root` has folders of splits, which none of the `classes` is called; or a link leads back.
         OSError: a folder cannot be read.
     """
     skipped: Counter[str] = Counter()
     folders = _folders(Path(root), skipped)
-    splits = [name for name in folders if name.lower() in SPLIT_NAMES]
+    splits = [name for name in folders if name.lower() in SPLIT_NAMES and name not in classes]
     if splits:
         raise ValueError(f"{root}: has folders of splits; one of {', '.join(f'{root}/{name}' for name in splits)} is accepted")
     pairs = [(path, name) for name, folder in folders.items() for path in pictures_in(Path(root) / folder, skipped)]

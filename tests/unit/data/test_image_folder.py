@@ -182,7 +182,7 @@ def test_names_that_look_the_same_are_one_class_in_all_splits_and_in_tables(tmp_
     source = image_folder(str(tmp_path), **ARGUMENTS)
     assert (source.class_names, source.remark) == (("b", "\u00e9"), "")
     assert [len(it) for it in (source.train, source.valid, source.load_test())] == [6, 6, 6]
-    assert set(labelled_in(str(tmp_path / "train"))[1]) == {"b", "\u00e9"}
+    assert set(labelled_in(str(tmp_path / "train"), ())[1]) == {"b", "\u00e9"}
     (tmp_path / "train" / "b").mkdir()
     with pytest.raises(ValueError, match=r"train: '(b|b )' differs from '(b|b )' in what cannot be seen; one folder b is"):
         image_folder(str(tmp_path), **ARGUMENTS)
@@ -208,3 +208,14 @@ def test_a_root_that_is_no_folder_of_classes_says_what_it_is(tmp_path):
     (tmp_path / "images" / "a").mkdir(parents=True)
     with pytest.raises(FileNotFoundError, match=r"has only one class folder, images; at least 2 are accepted"):
         image_folder(str(tmp_path), **ARGUMENTS)
+
+
+def test_class_folders_that_are_called_like_splits_are_classes_of_the_model(tmp_path):
+    for name in ("valid", "Test"):
+        (tmp_path / name).mkdir()
+        Image.new("L", (8, 8)).save(tmp_path / name / "0.png")
+    assert labelled_in(str(tmp_path), ("invalid", "valid", "Test"))[1] == ["Test", "valid"]
+    with pytest.raises(ValueError, match=r": has folders of splits; one of \S+/Test is accepted$"):
+        labelled_in(str(tmp_path), ("invalid", "valid"))
+    with pytest.raises(ValueError, match=r": has folders of splits; one of \S+/Test, \S+/valid is accepted$"):
+        labelled_in(str(tmp_path), ("cats", "dogs"))
