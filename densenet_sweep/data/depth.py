@@ -2,6 +2,7 @@
 
 import re
 import struct
+from typing import Any
 
 from PIL import ImageFile
 
@@ -9,6 +10,9 @@ from densenet_sweep.data import grey_values
 
 # JPEG 2000: the start of the codestream, and the marker of its sizes.
 _CODESTREAM = b"\xff\x4f\xff\x51"
+
+# Pillow's decoders whose second argument is the largest level.
+_WITH_LARGEST = ("ppm", "ppm_plain")
 
 
 def check(picture: ImageFile.ImageFile, content: bytes) -> None:
@@ -40,7 +44,8 @@ def stretch(picture: ImageFile.ImageFile, content: bytes) -> float:
     if picture.format == "JPEG2000" and picture.mode == "I;16":
         return 2.0 ** (16 - _of_jpeg2000(content))
     if picture.format == "PPM" and picture.mode == "I":
-        return 65535 / picture.tile[0].args[1]  # type: ignore[index, operator]
+        largest = [int(_arguments(tile)[1]) for tile in picture.tile if tile.codec_name in _WITH_LARGEST]
+        return 65535 / largest[0] if largest else 1.0  # all 16 bits need no such decoder
     return 1.0
 
 
@@ -50,12 +55,17 @@ def _bits(picture: ImageFile.ImageFile, content: bytes) -> int:
         return _of_jpeg2000(content)
     found: list[int] = [8, *getattr(picture, "tag_v2", {}).get(grey_values.BITS, ())]
     for tile in picture.tile:
-        arguments = tile.args if isinstance(tile.args, tuple) else (tile.args,)
+        arguments = _arguments(tile)
         if arguments and ";16" in str(arguments[0]):
             found.append(16)
-        if tile.codec_name in ("ppm", "ppm_plain"):  # the second argument is the largest level
+        if tile.codec_name in _WITH_LARGEST:
             found.append(int(arguments[1]).bit_length())
     return max(found)
+
+
+def _arguments(tile: "ImageFile._Tile") -> tuple[Any, ...]:
+    """Return the arguments of a tile's decoder; a single one may stand by itself."""
+    return tile.args if isinstance(tile.args, tuple) else (tile.args,)
 
 
 def _of_avif(content: bytes) -> int:

@@ -74,3 +74,12 @@ def test_libtiff_writes_nothing_to_the_terminal(capfd):
     with picture.quietly(), pytest.raises(ValueError, match="decoder error"):
         picture.decode("a.tif", content[:-4], HOW)
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("plain", [False, True])
+@pytest.mark.parametrize("largest", [300, 4095, 65535])
+def test_grey_values_of_a_pgm_are_those_of_the_file(largest, plain):
+    numbers = np.array([0, 1, largest // 2, largest])
+    pixels = " ".join(map(str, numbers)).encode() if plain else numbers.astype(">u2").tobytes()
+    content = b"%s\n2 2\n%d\n%s" % (b"P2" if plain else b"P5", largest, pixels)
+    assert values(content, "a.pgm") == [[0, 1], [largest // 2, largest]]
