@@ -310,7 +310,10 @@ def _fitted(picture: Image.Image, how: Reading) -> tuple[Image.Image, int, int]:
     left = top = 0
     if how.resize == "crop":
         scale = min(width / how.width, height / how.height)
-        cut_width, cut_height = min(width, round(how.width * scale)), min(height, round(how.height * scale))
+        # At least a row or a column of a very narrow picture.
+        cut_width, cut_height = (
+            min(side, max(1, round(wanted_side * scale))) for side, wanted_side in zip(picture.size, wanted, strict=True)
+        )
         x, y = round((width - cut_width) / 2), round((height - cut_height) / 2)
         picture = picture.crop((x, y, x + cut_width, y + cut_height))
     elif how.resize == "pad":

@@ -193,6 +193,12 @@ def test_height_and_width():
     assert np.array(levels(encoded(tall), as_reading(image_size=[2, 4], num_channels=1)))[0].tolist() == [[90] * 4, [120] * 4]
 
 
+@pytest.mark.parametrize(("image_size", "size"), [([2, 8], (1, 100)), ([8, 2], (100, 1))])
+def test_a_very_narrow_picture_is_not_black(image_size, size):
+    how = as_reading(image_size=image_size, num_channels=1)
+    assert set(np.array(levels(encoded(Image.new("L", size, 200)), how)).ravel()) == {200}
+
+
 def test_a_huge_picture_is_refused_by_our_limit_and_no_warning(monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
     content = encoded(Image.new("L", (8, 8)))
