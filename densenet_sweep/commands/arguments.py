@@ -11,6 +11,15 @@ from densenet_sweep.config.schema import ConfigError
 _IN_HOME = re.compile(r"(\+*data\.(?:root|table)=)(~(?:/.*)?)")
 
 
+# An override of what a model is read with; a file may be called tracking.png.
+_OF_A_MODEL = re.compile(r"[+~]*(tracking(\.\w+)*|trusted_targets)=")
+
+
+def is_of_a_model(word: str) -> bool:
+    """Return whether a word beside paths is an override of `tracking` or `trusted_targets`."""
+    return _OF_A_MODEL.match(word) is not None
+
+
 def with_home(words: Sequence[str]) -> list[str]:
     """Return `words` with `~` replaced in the places of data sets."""
     found = [(_IN_HOME.fullmatch(word), word) for word in words]

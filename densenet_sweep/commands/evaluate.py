@@ -7,7 +7,6 @@ the model's. A file that is no picture is reported and left out; the exit code i
 import argparse
 import json
 import math
-import re
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
@@ -19,6 +18,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from densenet_sweep.commands.arguments import is_of_a_model
 from densenet_sweep.config.command_line import Parser
 from densenet_sweep.config.metrics import OF_OUTPUTS
 from densenet_sweep.counts import counted
@@ -99,7 +99,7 @@ def main(arguments: list[str]) -> None:
     parsed = parser().parse_intermixed_args(arguments)
     if parsed.format not in _FORMATS:
         raise ValueError(f"--format {parsed.format}: one of {', '.join(_FORMATS)} is accepted")
-    foreign = [word for word in parsed.overrides if not re.match(r"[+~]*(tracking[.=]|trusted_targets=)", word)]
+    foreign = [word for word in parsed.overrides if not is_of_a_model(word)]
     if foreign:
         raise ValueError(f"{foreign[0]}: one FOLDER or TABLE is accepted, and overrides of tracking and trusted_targets")
     _check_place(parsed.pictures, parsed.split)

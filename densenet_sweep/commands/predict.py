@@ -8,7 +8,6 @@ the exit code is then 1.
 
 import csv
 import json
-import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -21,6 +20,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from densenet_sweep.commands.arguments import is_of_a_model
 from densenet_sweep.config.command_line import Parser
 from densenet_sweep.counts import counted
 from densenet_sweep.file_names import readable
@@ -76,7 +76,7 @@ def main(arguments: list[str]) -> None:
         raise ValueError(f"--top {parsed.top}: a whole number of at least 1 is accepted")
     if parsed.format not in _FORMATS:
         raise ValueError(f"--format {parsed.format}: one of {', '.join(_FORMATS)} is accepted")
-    overrides = [word for word in parsed.images if re.match(r"[+~]*(tracking[.=]|trusted_targets=)", word)]
+    overrides = [word for word in parsed.images if is_of_a_model(word)]
     words = [word for word in parsed.images if word not in overrides]
     if not words:
         raise ValueError("predict: no picture was given; at least one is accepted")
