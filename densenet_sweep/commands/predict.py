@@ -7,6 +7,7 @@ the exit code is then 1.
 """
 
 import csv
+import itertools
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -122,6 +123,7 @@ def _predictions(
     from densenet_sweep.data import picture_files
 
     module = None if explain is None else model.module()
+    files = {} if explain is None else explanation_files(Path(explain), paths)
     for batch in picture_files.batches(paths, model.signature.reading, _BATCH_SIZE, model.signature.found_range):
         for line in batch.bad:
             print(line, file=sys.stderr)
@@ -132,8 +134,8 @@ def _predictions(
         probabilities_BK = model.predict(levels_BCHW)
         sorted_BK = probabilities_BK.sort(descending=True, stable=True)
         good = [paths[place] for place in batch.places]
-        if module is not None and explain is not None:
-            _explain(Path(explain), good, module, levels_BCHW, sorted_BK.indices[:, 0])
+        if module is not None:
+            _explain([files[path] for path in good], module, levels_BCHW, sorted_BK.indices[:, 0])
         for path, indices, values, row in zip(
             good, sorted_BK.indices.tolist(), sorted_BK.values.tolist(), probabilities_BK.tolist(), strict=True
         ):
@@ -141,8 +143,29 @@ def _predictions(
             yield Prediction(readable(path), list(zip(names, values, strict=True)), model.signature.predicted(row))
 
 
-def _explain(folder: Path, paths: Sequence[str], module: "nn.Module", levels_BCHW: "Tensor", classes_B: "Tensor") -> None:
-    """Write the pictures with heat maps into `folder`, under the paths by which they were named."""
+def explanation_files(folder: Path, paths: Sequence[str]) -> dict[str, Path]:
+    """Return a file in `folder` for each path, under the path by which it was named as far as that leads down.
+
+    Of paths that differ in what is left out alone, as `a.png` and `../a.png`, the second is in a folder `2`, and so on.
+    """
+    files: dict[str, Path] = {}
+    used: set[str] = set()  # without capitals, which not every file system tells apart
+    folders: set[str] = set()
+    for path in paths:
+        inside = [part for part in Path(f"{path}.png").parts if part not in (Path(path).anchor, "..")]
+        for number in itertools.count(1):
+            file = Path(*([str(number)] if number > 1 else []), *inside)
+            key, above = str(file).casefold(), {str(parent).casefold() for parent in file.parents}
+            if key not in used and key not in folders and not above & used:
+                break
+        used.add(key)
+        folders |= above
+        files[path] = folder / file
+    return files
+
+
+def _explain(files: Sequence[Path], module: "nn.Module", levels_BCHW: "Tensor", classes_B: "Tensor") -> None:
+    """Write the pictures with heat maps to these files."""
     import torch
 
     from densenet_sweep.drawing.heat import overlay
@@ -150,11 +173,9 @@ def _explain(folder: Path, paths: Sequence[str], module: "nn.Module", levels_BCH
 
     parts = zip(torch.split(levels_BCHW, _EXPLAINED_AT_ONCE), torch.split(classes_B, _EXPLAINED_AT_ONCE), strict=True)
     heat_BHW = torch.cat([heat_maps(module, *part) for part in parts])
-    for path, levels_CHW, heat_HW in zip(paths, levels_BCHW.numpy(), heat_BHW.numpy(), strict=True):
-        inside = [part for part in Path(path).parts if part not in (Path(path).anchor, "..")]
-        file = folder.joinpath(*inside)
+    for file, levels_CHW, heat_HW in zip(files, levels_BCHW.numpy(), heat_BHW.numpy(), strict=True):
         file.parent.mkdir(parents=True, exist_ok=True)
-        overlay(levels_CHW, heat_HW, _SIDE).save(file.with_name(f"{file.name}.png"))
+        overlay(levels_CHW, heat_HW, _SIDE).save(file)
 
 
 @contextmanager
