@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from rich import box
 from rich.console import Console
 from rich.markup import escape
@@ -20,6 +21,7 @@ from rich.table import Table
 
 from densenet_sweep.commands.arguments import is_of_a_model
 from densenet_sweep.config.command_line import Parser
+from densenet_sweep.config.data_sections import expanded
 from densenet_sweep.config.metrics import OF_OUTPUTS
 from densenet_sweep.counts import counted
 from densenet_sweep.file_names import readable
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from densenet_sweep.models.opened import Opened
 
 _FORMATS = ("table", "json")
+_ROOT = "data.root="
 _BATCH_SIZE = 64
 _HEADINGS = {"name": "class", "num_images": "pictures", "auroc": "AUROC", "average_precision": "average precision", "f1": "F1"}
 
@@ -73,7 +76,13 @@ def parser() -> Parser:
         "model", metavar="MODEL", help="champion, models:/..., a study, STUDY/TRIAL, a run's id, or a file: .onnx, .pt2"
     )
     arguments.add_argument("pictures", metavar="FOLDER|TABLE", help="with class folders, or with columns for path and label")
-    arguments.add_argument("overrides", nargs="*", default=[], metavar="key=value", help="tracking.uri=..., as for a run")
+    arguments.add_argument(
+        "overrides",
+        nargs="*",
+        default=[],
+        metavar="key=value",
+        help="tracking.uri=..., as for a run; data.root=FOLDER, what paths in a table are relative to",
+    )
     arguments.add_argument("--path-column", default="path", metavar="NAME", help="of a table (path)")
     arguments.add_argument("--label-column", default="label", metavar="NAME", help="of a table (label)")
     arguments.add_argument(
@@ -99,14 +108,19 @@ def main(arguments: list[str]) -> None:
     parsed = parser().parse_intermixed_args(arguments)
     if parsed.format not in _FORMATS:
         raise ValueError(f"--format {parsed.format}: one of {', '.join(_FORMATS)} is accepted")
-    foreign = [word for word in parsed.overrides if not is_of_a_model(word)]
+    roots = [word for word in parsed.overrides if word.startswith(_ROOT)]
+    overrides = [word for word in parsed.overrides if word not in roots]
+    foreign = [word for word in overrides if not is_of_a_model(word)]
     if foreign:
-        raise ValueError(f"{foreign[0]}: one FOLDER or TABLE is accepted, and overrides of tracking and trusted_targets")
-    _check_place(parsed.pictures, parsed.split)
+        raise ValueError(
+            f"{foreign[0]}: one FOLDER or TABLE is accepted, and overrides of data.root, tracking and trusted_targets"
+        )
+    root = expanded(str(OverridesParser.create().parse_overrides(roots)[-1].value())) if roots else ""
+    _check_place(parsed.pictures, parsed.split, root)
     from densenet_sweep.models.opened import open_model
 
-    model = open_model(parsed.model, parsed.overrides, "evaluate", config_dir=parsed.config_dir)
-    labelled = _labelled(parsed, model.signature.class_names)
+    model = open_model(parsed.model, overrides, "evaluate", config_dir=parsed.config_dir)
+    labelled = _labelled(parsed, root, model)
     labels = _numbers(labelled, parsed.pictures, parsed.label_separator, model.signature)
     column = _group_column(labelled, parsed.group_column, model.signature.group_column)
     groups = None if column is None else labelled.column(column)
@@ -121,34 +135,40 @@ def main(arguments: list[str]) -> None:
         )
 
 
-def _check_place(place: str, split: str | None) -> None:
+def _check_place(place: str, split: str | None, root: str) -> None:
     """Refuse, before the model is opened, what is neither folder nor table.
 
     Raises:
-        ValueError: a split of a folder.
-        FileNotFoundError: there is nothing of that name.
+        ValueError: a split or a root of a folder.
+        FileNotFoundError: there is nothing of that name, or no such root.
     """
     path = Path(place).expanduser()
+    if path.is_dir() and root:
+        raise ValueError(f"{_ROOT}{root}: is for tables, whose paths are relative to it; {place} is a folder")
+    if root and not Path(root).is_dir():
+        raise FileNotFoundError(f"{_ROOT}{root}: no such folder")
     if path.is_dir() and split is not None:
         raise ValueError(f"--split {split}: is for tables; {place}/{split} may be the folder that you mean")
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file")
 
 
-def _labelled(parsed: argparse.Namespace, class_names: Sequence[str]) -> "Labelled":
-    """Return paths and labels, for a model of these classes."""
+def _labelled(parsed: argparse.Namespace, root: str, model: "Opened") -> "Labelled":
+    """Return paths and labels."""
     from densenet_sweep.data import image_folder, image_table
     from densenet_sweep.data.labels import as_name
 
     path = str(Path(parsed.pictures).expanduser())
     if Path(path).is_dir():
-        return image_table.Labelled(*image_folder.labelled_in(path, [as_name(name) for name in class_names]))
+        return image_table.Labelled(*image_folder.labelled_in(path, [as_name(name) for name in model.signature.class_names]))
     return image_table.labelled_in(
         path,
         path_column=parsed.path_column,
         label_column=parsed.label_column,
         split=parsed.split,
         separator=parsed.label_separator,
+        root=root,
+        root_of_training=model.root(),
     )
 
 

@@ -85,7 +85,8 @@ def image_table(
             refuse_empty(text[column], column, name, hint)
     if not len(rows):
         raise ValueError(f"{name}: has no rows")
-    base, paths = _found(text[path_column], root, None if file is None else file.parent, name)
+    bases = [*([Path(root)] if root else []), *([file.parent] if file is not None else [])]
+    base, paths = _found(text[path_column], bases or [Path()], name)
     class_names, of_pictures = _classes(text[label_column], separator)
     if len(class_names) < 2:
         value = f"one value, {class_names[0]}" if class_names else "no value"
@@ -196,13 +197,12 @@ def _split(value: str, name: str) -> str:
     return SPLIT_NAMES[value.lower()]
 
 
-def _found(given: Sequence[str], root: str, of_table: Path | None, name: str) -> tuple[Path, list[str]]:
-    """Return the folder that all paths are relative to, and the whole paths.
+def _found(given: Sequence[str], bases: Sequence[Path], name: str) -> tuple[Path, list[str]]:
+    """Return the first of the folders `bases` that all paths are relative to, and the whole paths.
 
     Raises:
         FileNotFoundError: pictures are in none of the folders.
     """
-    bases = [*([Path(root)] if root else []), *([of_table] if of_table is not None else [])] or [Path()]
     missing: dict[Path, list[str]] = {}
     for base in bases:
         paths = [_on_this_system(base, path) for path in given]
@@ -285,10 +285,14 @@ def labelled_in(
     split_column: str = _SPLIT,
     split: str | None = None,
     separator: str = labels.SEPARATOR,
+    root: str = "",
+    root_of_training: str = "",
 ) -> Labelled:
     """Return the pictures that a table lists, and their labels; for a `split`, those of the split.
 
-    The labels of a picture in a list, as JSON has them, are joined by `separator`.
+    The labels of a picture in a list, as JSON has them, are joined by `separator`. Paths are relative to `root`, if it is given
+    and has them, or else to the folder of the table, or else to `root_of_training`: a table beside its own pictures is never
+    taken for one of those of the training.
 
     Raises:
         FileNotFoundError: no such table, or pictures that are not there.
@@ -304,4 +308,5 @@ def labelled_in(
     if not paths:
         raise ValueError(f"{name}: has no rows" if split is None else f"{name}: has no rows of the split {split}")
     cells = texts(rows, label_column, name, separator)
-    return Labelled(_found(paths, "", Path(table).parent, name)[1], cells, rows, name)
+    bases = [*([Path(root)] if root else []), Path(table).parent, *([Path(root_of_training)] if root_of_training else [])]
+    return Labelled(_found(paths, bases, name)[1], cells, rows, name)

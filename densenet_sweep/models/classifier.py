@@ -142,10 +142,11 @@ class Classifier(nn.Module):
     """A network in evaluation mode and fp32 with its preprocessing, for any number of images of any height and width.
 
     The images are resized as in training, ignoring their aspect ratio: crop or pad them first. Where that is known, `contents`
-    are the hashes of the files that it was trained and validated on.
+    are the hashes of the files that it was trained and validated on, and `root` is `data.root` of its training.
     """
 
     contents: np.ndarray | None = None
+    root: str = ""
 
     mean_C: Tensor
     std_C: Tensor

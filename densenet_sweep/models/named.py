@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from densenet_sweep.checksum import check_archive
+from densenet_sweep.config.data_sections import expanded
 from densenet_sweep.config.errors import did_you_mean
 from densenet_sweep.config.tracking_uri import sqlite_file
 from densenet_sweep.models import trained
@@ -44,7 +45,8 @@ class NotKeptError(ValueError):
 class Model:
     """A model: its origin in words, and `module`, which maps images_BCHW of uint8 to probabilities_BK.
 
-    `contents` returns the hashes of the files that it was trained and validated on; None where that is not known.
+    `contents` returns the hashes of the files that it was trained and validated on; None where that is not known. `root`
+    returns `data.root` of its training; empty where that is not known.
     """
 
     origin: str
@@ -52,6 +54,7 @@ class Model:
     module: nn.Module
     export: Callable[[], torch.export.ExportedProgram]
     contents: Callable[[], np.ndarray | None]
+    root: Callable[[], str]
 
     def __call__(self, images_BCHW: Tensor) -> Tensor:
         """Return probabilities_BK for images_BCHW."""
@@ -147,7 +150,20 @@ def _registered(client: "MlflowClient", uri: str, name: str, whose: str = "") ->
         except ValueError as error:
             raise ValueError(f"{name}: what is kept at {location} is damaged ({error})") from None
         program = torch.export.load(weights)
-    return Model(f"{origin}{whose}", signature, program.module(), lambda: program, lambda: _contents(client, run_id))
+    return Model(
+        f"{origin}{whose}", signature, program.module(), lambda: program,
+        contents=lambda: _contents(client, run_id), root=lambda: _root(client, run_id),
+    )  # fmt: skip
+
+
+def _root(client: "MlflowClient", run_id: str | None) -> str:
+    """Return `data.root` of the run; empty where it is not known."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return "" if run_id is None else expanded(client.get_run(run_id).data.params.get("data.root", ""))
+    except MlflowException:  # deleted since
+        return ""
 
 
 def _contents(client: "MlflowClient", run_id: str | None) -> np.ndarray | None:
@@ -200,7 +216,9 @@ def _of_run(
 
 
 def _of_classifier(classifier: Classifier, origin: str) -> Model:
-    return Model(origin, classifier.signature, classifier, classifier.export, lambda: classifier.contents)
+    return Model(
+        origin, classifier.signature, classifier, classifier.export, lambda: classifier.contents, lambda: classifier.root
+    )
 
 
 def _best_of_study(name: str, uri: str, overrides: Sequence[str], config_dir: str | None) -> Model:

@@ -23,6 +23,7 @@ class Opened:
         predict: probabilities_BK of images_BCHW (uint8).
         module: returns the same as a module with gradients, or raises ValueError.
         contents: returns the hashes of the files that it was trained and validated on; None where that is not known.
+        root: returns `data.root` of its training; empty where that is not known.
     """
 
     origin: str
@@ -30,6 +31,7 @@ class Opened:
     predict: Predictor
     module: Callable[[], nn.Module]
     contents: Callable[[], np.ndarray | None]
+    root: Callable[[], str]
 
 
 def open_model(name: str, overrides: Sequence[str], command: str, *, config_dir: str | None = None) -> Opened:
@@ -37,6 +39,6 @@ def open_model(name: str, overrides: Sequence[str], command: str, *, config_dir:
     tracking = mlflow_config(overrides, f"{command} reads the model from MLflow, and")
     if exported.is_exported(name):
         signature, predictor = exported.read(Path(name))
-        return Opened(name, signature, predictor, lambda: exported.read_module(Path(name)), lambda: None)
+        return Opened(name, signature, predictor, lambda: exported.read_module(Path(name)), lambda: None, lambda: "")
     model = named.find(name, tracking.uri, overrides, config_dir=config_dir)
-    return Opened(model.origin, model.signature, model, lambda: model.module, model.contents)
+    return Opened(model.origin, model.signature, model, lambda: model.module, model.contents, model.root)

@@ -9,6 +9,7 @@ import torch
 from hydra_async_sweeper.readable import first_line
 
 from densenet_sweep.config import from_run
+from densenet_sweep.config.data_sections import expanded
 from densenet_sweep.models.classifier import Classifier, Signature
 from densenet_sweep.picture_size import MAX_PIXELS
 from densenet_sweep.run import train
@@ -67,6 +68,7 @@ def classifier(folder: Path, given: Sequence[str] = (), *, config_dir: str | Non
         network = Mirrored(network)
     made = Classifier(network, signature=signature, mean_C=mean_C, std_C=std_C)
     made.contents = contents(kept)
+    made.root = expanded(data.root)
     return made
 
 

@@ -20,7 +20,14 @@ from densenet_sweep.models.classifier import Classifier, Signature
 from densenet_sweep.tracking import store
 
 TINY = ["architecture.depth=10", "architecture.growth_rate=4", "epochs=1", "batch_size=8", "precision=fp32", "num_threads=1"]
-READ = ["data=image_table", "data.table=table.csv", "data.num_channels=1", "data.image_size=8", "tracking.system_metrics=false"]
+READ = [
+    "data=image_table",
+    "data.table=table.csv",
+    "data.root=.",
+    "data.num_channels=1",
+    "data.image_size=8",
+    "tracking.system_metrics=false",
+]
 
 
 @pytest.fixture
@@ -61,6 +68,12 @@ def test_it_gives_the_runs_own_numbers_and_tells_new_pictures_from_those_of_the_
     recalls = [it["recall"] for it in found["classes"]]
     assert sum(recalls) / 2 == pytest.approx(found["metrics"]["balanced_accuracy"]["value"])
 
+    (tmp_path / "lists").mkdir()
+    shutil.copy(tmp_path / "table.csv", tmp_path / "lists" / "new.csv")
+    for root in ([], ["data.root='.'"]):  # that of the training, and one that is given
+        typed = command("evaluate", run_id, "lists/new.csv", "--split", "test", "--format", "json", *root)
+        assert (typed.exit_code, json.loads(typed.out)["metrics"]) == (0, found["metrics"])
+
     typed = command("evaluate", run_id, "table.csv")
     assert "32 of 48 files are among those that the model was trained and validated on, such as 0.png" in " ".join(
         typed.out.split()
@@ -95,7 +108,12 @@ def test_it_gives_the_runs_own_numbers_and_tells_new_pictures_from_those_of_the_
         (["table.csv", "--label-column", "sort"], "table.csv: has no column sort; it has path, label, split"),
         (["table.csv", "--split", "third"], "table.csv: split third: one of train, training, "),
         (["none.csv"], "none.csv: no such file"),
-        (["new", "seed=1"], "seed=1: one FOLDER or TABLE is accepted, and overrides of tracking and trusted_targets"),
+        (
+            ["new", "seed=1"],
+            "seed=1: one FOLDER or TABLE is accepted, and overrides of data.root, tracking and trusted_targets",
+        ),
+        (["new", "data.root=new"], "data.root=new: is for tables, whose paths are relative to it; new is a folder"),
+        (["table.csv", "data.root=no"], "data.root=no: no such folder"),
     ):
         typed = command("evaluate", run_id, *arguments)
         assert typed.exit_code == 1, arguments

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from densenet_sweep.data import found
-from densenet_sweep.data.image_table import classes_by_value, image_table
+from densenet_sweep.data.image_table import classes_by_value, image_table, labelled_in
 from densenet_sweep.data.split import split
 
 ARGUMENTS = {"image_size": 4, "num_channels": 1, "test_fraction": 0.25, "split_seed": 0}
@@ -271,3 +271,19 @@ def test_numbers_to_be_estimated_are_no_classes(tmp_path):
         ValueError, match=r"^12 images of 12 classes cannot be split: each class needs at least 2; if the labels"
     ):
         image_table("", table=write(rows, tmp_path / "t.csv"), **ARGUMENTS)
+
+
+def test_a_table_to_evaluate_is_relative_to_a_root_to_itself_or_to_the_training(tmp_path):
+    of_training, elsewhere = tmp_path / "split", tmp_path / "elsewhere"
+    rows = pd.DataFrame({"path": ["0.png", "1.png"], "label": ["a", "b"]})
+    table = write(rows, tmp_path / "t.csv")
+    columns = {"path_column": "path", "label_column": "label"}
+    roots = {"root_of_training": str(of_training)}
+    with pytest.raises(FileNotFoundError, match=r"^\S+t.csv: 2 of 2 pictures not found"):
+        labelled_in(str(table), **columns, **roots)
+    for folder in (of_training, tmp_path, elsewhere):
+        folder.mkdir(exist_ok=True)
+        for name in rows["path"]:
+            Image.new("L", (8, 8)).save(folder / name)
+        given = {"root": str(elsewhere)} if folder == elsewhere else {}
+        assert labelled_in(str(table), **columns, **roots, **given).paths == [str(folder / name) for name in rows["path"]]
