@@ -14,6 +14,7 @@ from densenet_sweep.results.study import Study, Trial
 from densenet_sweep.tracking import outbox, run
 from densenet_sweep.tracking.mlflow_private import last_steps
 from densenet_sweep.tracking.outbox import End, Outbox
+from densenet_sweep.tracking.study_runs import StudyKey, matching
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,8 +42,7 @@ def complete(
     Raises:
         mlflow.exceptions.MlflowException, OSError: the store fails.
     """
-    query = f"tags.`study` = {run.quoted(study.name)} AND tags.`trial.number` LIKE '%'"
-    runs = sorted(run.every(client, experiment, query), key=lambda it: it.info.start_time)
+    runs = matching(client, experiment, StudyKey(study.name, study.id), f"tags.`{run.TRIAL_NUMBER}` LIKE '%'")[::-1]
     for child in runs:
         if child.data.tags.get(run.PARENT) != parent:
             client.set_tag(child.info.run_id, run.PARENT, parent)
@@ -108,7 +108,7 @@ def _missing(study: Study, trial: Trial, theirs: "Run | None", reported: str) ->
 def _begun(study: Study, trial: Trial, metrics: list[tuple[str, float, int, int]]) -> Outbox:
     """Return an outbox with all data of a trial that has no run."""
     objectives: Any = study.objectives[0] if study.has_one_objective else study.objectives
-    tags = {"study": study.name, run.TRIAL_NUMBER: str(trial.number), run.INCOMPLETE: _LACKS_ALL}
+    tags = {**StudyKey(study.name, study.id).tags, run.TRIAL_NUMBER: str(trial.number), run.INCOMPLETE: _LACKS_ALL}
     if trial.promoted_from is not None:
         tags["trial.promoted_from"] = str(trial.promoted_from)
     made = Outbox(

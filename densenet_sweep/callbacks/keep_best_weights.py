@@ -18,6 +18,7 @@ from omegaconf import DictConfig
 from densenet_sweep.counts import counted
 from densenet_sweep.run.artifacts import BEST_WEIGHTS, CHECKPOINTS
 from densenet_sweep.tracking.configured import in_store
+from densenet_sweep.tracking.study_runs import StudyKey, matching
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -46,6 +47,7 @@ class KeepBest(Callback):
         state: str,
         best: Sequence[int],
         folders: Mapping[int, str] = MappingProxyType({}),
+        study_id: str | None = None,
         **_: Any,
     ) -> None:
         """Delete the trial's weights, or those of the trials that it has displaced."""
@@ -58,7 +60,7 @@ class KeepBest(Callback):
             return
         files.delete(best[keep : keep + _AT_ONCE])
         if files.weights(number).is_file():
-            _settle(config, study_name, files, best[:keep], [number], can_wait=True)
+            _settle(config, StudyKey(study_name, study_id), files, best[:keep], [number], can_wait=True)
 
     def on_study_end(
         self,
@@ -68,6 +70,7 @@ class KeepBest(Callback):
         states: Mapping[int, tuple[str, str | None]],
         best: Sequence[int],
         folders: Mapping[int, str] = MappingProxyType({}),
+        study_id: str | None = None,
         **_: Any,
     ) -> None:
         """Settle what trials that ended at the same moment left, and log the study's size on disk."""
@@ -76,7 +79,7 @@ class KeepBest(Callback):
         files.delete_checkpoints(ended)
         files.delete(number for number in ended if number not in best[:keep])
         kept = [number for number in best[:keep] if files.weights(number).is_file()]
-        _settle(config, study_name, files, best[:keep], kept)
+        _settle(config, StudyKey(study_name, study_id), files, best[:keep], kept)
         which = "the best trial" if len(kept) == 1 else f"the {counted(len(kept), 'best trial')}"
         weights = f",\n  weights of {which} (tracking.keep_checkpoints={keep})" if kept else ""
         log.info("%s: %s%s", shown_path(files.sweep_dir), _size(files.sweep_dir), weights)
@@ -113,22 +116,18 @@ class _Files:
 
 
 def _settle(
-    config: DictConfig, study_name: str, files: _Files, best: Sequence[int], uploads: Sequence[int], *, can_wait: bool = False
+    config: DictConfig, study: StudyKey, files: _Files, best: Sequence[int], uploads: Sequence[int], *, can_wait: bool = False
 ) -> None:
     """Delete from MLflow the weights of all trials but the `best`, and upload those of `uploads` that it lacks."""
 
     def write(client: "MlflowClient", experiment: str) -> None:
-        from densenet_sweep.tracking.run import quoted
-
-        of_study = f"tags.`study` = {quoted(study_name)}"
-        there = client.search_runs([experiment], f"{of_study} AND tags.`{_TAG}` = '{_KEPT}'")
+        there = matching(client, experiment, study, f"tags.`{_TAG}` = '{_KEPT}'")
         for run in there:
             if int(run.data.tags["trial.number"]) not in best:
                 _delete_from_store(client, run.info.run_id, run.info.artifact_uri)
         have = {run.info.run_id for run in there}
         for number in uploads:
-            query = f"{of_study} AND tags.`trial.number` = '{number}'"
-            for run in client.search_runs([experiment], query, order_by=["start_time DESC"], max_results=1):
+            for run in matching(client, experiment, study, f"tags.`trial.number` = '{number}'")[:1]:
                 if run.info.run_id not in have or not _has_weights(client, run.info.run_id):
                     client.set_tag(run.info.run_id, _TAG, _KEPT)  # first: the deletion looks for it
                     client.log_artifact(run.info.run_id, str(files.weights(number)))

@@ -21,6 +21,7 @@ from densenet_sweep.confirm.finalists import VERDICT
 from densenet_sweep.counts import counted
 from densenet_sweep.results import next_commands
 from densenet_sweep.results.next_commands import command
+from densenet_sweep.tracking.study_runs import StudyKey
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -36,13 +37,13 @@ _NUM_EXAMPLES = 3
 class RegisterChampion(Callback):
     """Marks a confirmation's parent run in MLflow, prints the result, and keeps and registers the champion."""
 
-    def on_study_open(self, config: DictConfig, study_name: str, sweep_dir: str, **_: Any) -> None:
+    def on_study_open(self, config: DictConfig, study_name: str, sweep_dir: str, study_id: str | None = None, **_: Any) -> None:
         """Tag the parent run with the study that is confirmed, and say above the live table what "value" is."""
         folder = Path(sweep_dir)
         read = finalists.read(folder)
         if read is not None:
             caption.write(study_name, folder, config.hydra.sweeper.storage, caption.of_confirmation(read))
-            _annotate_parent(config, study_name, {"confirms": read.study})
+            _annotate_parent(config, StudyKey(study_name, study_id), {"confirms": read.study})
 
     def on_queue_empty(self, config: DictConfig, study_name: str, sweep_dir: str) -> list[dict[str, Any]]:
         """Return the runs that are still needed to decide, with the next seed."""
@@ -76,7 +77,7 @@ class RegisterChampion(Callback):
         found = verdict.reach(study, folder, read)
         confirmation.show(found, console)
         (folder / VERDICT).write_text(json.dumps(confirmation.as_object(found), indent=2), encoding="utf-8")
-        _record_result(config, study_name, found)
+        _record_result(config, StudyKey(study.name, study.id), found)
         if found.champion is None:
             return
         again = command("final", *with_config_dir(str(shown_path(folder))), "experiment=champion")
@@ -92,7 +93,7 @@ class RegisterChampion(Callback):
         next_commands.show(console, lines)
 
 
-def _record_result(config: DictConfig, study_name: str, found: "Verdict") -> None:
+def _record_result(config: DictConfig, study: StudyKey, found: "Verdict") -> None:
     """Log the means and deviations of the finalists, and the champion's, with the confirmation's run."""
     metrics: dict[str, float] = {}
     for result in found.results:
@@ -103,7 +104,7 @@ def _record_result(config: DictConfig, study_name: str, found: "Verdict") -> Non
         champion = found.results[found.champion]
         metrics = {found.metric: champion.runs.mean, f"{found.metric}_sd": champion.runs.deviation, **metrics}
         tags = {"champion.trial": str(champion.finalist.trial)}
-    _annotate_parent(config, study_name, tags, metrics)
+    _annotate_parent(config, study, tags, metrics)
 
 
 def _registered(config: DictConfig, study: "Study", folder: Path, found: "Verdict") -> bool:
@@ -148,7 +149,7 @@ def _registered(config: DictConfig, study: "Study", folder: Path, found: "Verdic
                 tags=tags,
                 description="\n\n".join(confirmation.sentences(found)),
             )
-            _keep_in_parent(config, study.name, folder)
+            _keep_in_parent(config, StudyKey(study.name, study.id), folder)
     except (ConnectionError, OSError, ValueError) as error:
         log.warning("the champion is not registered: %s", error)
         return False
@@ -165,7 +166,7 @@ def _of_the_user(config: DictConfig) -> tuple[list[str], str | None]:
 
 
 def _annotate_parent(
-    config: DictConfig, study_name: str, tags: Mapping[str, str], metrics: Mapping[str, float] = MappingProxyType({})
+    config: DictConfig, study: StudyKey, tags: Mapping[str, str], metrics: Mapping[str, float] = MappingProxyType({})
 ) -> None:
     """Set tags and metrics of the confirmation's parent run; a store that fails costs a warning, as everywhere in a sweep."""
     if "uri" not in config.tracking:
@@ -174,7 +175,7 @@ def _annotate_parent(
 
     try:
         with answering(str(config.tracking.uri)):
-            client, parent = _parent(config, study_name)
+            client, parent = _parent(config, study)
             if parent is not None:
                 for key, value in tags.items():
                     client.set_tag(parent, key, value)
@@ -184,20 +185,20 @@ def _annotate_parent(
         log.warning("%s; the confirmation's own run is not marked", error)
 
 
-def _keep_in_parent(config: DictConfig, study_name: str, folder: Path) -> None:
-    client, parent = _parent(config, study_name)
+def _keep_in_parent(config: DictConfig, study: StudyKey, folder: Path) -> None:
+    client, parent = _parent(config, study)
     if parent is not None:
         for path in (folder / VERDICT, folder / "experiment" / "champion.yaml"):
             client.log_artifact(parent, str(path))
 
 
-def _parent(config: DictConfig, study_name: str) -> "tuple[MlflowClient, str | None]":
-    from densenet_sweep.tracking.run import find_parent
+def _parent(config: DictConfig, study: StudyKey) -> "tuple[MlflowClient, str | None]":
     from densenet_sweep.tracking.store import connect
+    from densenet_sweep.tracking.study_runs import find_parent
 
     client = connect(str(config.tracking.uri))
     experiment = client.get_experiment_by_name(config.tracking.experiment)
-    return client, None if experiment is None else find_parent(client, experiment.experiment_id, study_name)
+    return client, None if experiment is None else find_parent(client, experiment.experiment_id, study)
 
 
 def _write_experiment(config: DictConfig, study: "Study", folder: Path, again: str, found: "Verdict") -> Path:

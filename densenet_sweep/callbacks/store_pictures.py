@@ -41,14 +41,16 @@ class StorePictures(Callback):
         from mlflow.exceptions import MlflowException
         from sqlalchemy.exc import SQLAlchemyError
 
-        from densenet_sweep.tracking.run import find_parent
         from densenet_sweep.tracking.store import cause, connect, redacted
+        from densenet_sweep.tracking.study_runs import StudyKey, find_parent
 
         uri = str(tracking["uri"])
         try:
             client = connect(uri)
             experiment = client.get_experiment_by_name(tracking["experiment"])
-            parent = None if experiment is None else find_parent(client, experiment.experiment_id, study_name)
+            parent = (
+                None if experiment is None else find_parent(client, experiment.experiment_id, StudyKey(study.name, study.id))
+            )
             if parent is not None:
                 _store(client, parent, study, Path(sweep_dir), uri)
         except (MlflowException, SQLAlchemyError, OSError, ValueError) as error:

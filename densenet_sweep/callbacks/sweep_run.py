@@ -1,5 +1,6 @@
 """The parent run of a sweep in MLflow, maintained by a Hydra callback that receives the engine's events."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,12 +18,20 @@ from densenet_sweep.tracking import left_behind, run_note
 from densenet_sweep.tracking.configured import in_store
 from densenet_sweep.tracking.run_note import NOTE
 from densenet_sweep.tracking.store import redacted
+from densenet_sweep.tracking.study_runs import StudyKey
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
+log = logging.getLogger("densenet_sweep")
+
 _LOSS = "the sweep continues, and what is missing there is sent when it is back"
+
+_SAME_NAME = (
+    "study %s: the MLflow experiment has another study of this name, whose folder is %s; their runs are kept apart, and "
+    "hydra.sweeper.study_name=NAME gives this one a name of its own"
+)
 
 # The status of a sweep's run by its outcome; see `hydra_async_sweeper.events`.
 _STATUS: Mapping[str, str] = {"finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
@@ -51,14 +60,16 @@ class SweepRun(Callback):
     def about_end(self, config: DictConfig, study_name: str, sweep_dir: str) -> str | None:
         """Return further Markdown for the description of an ended study; nothing here."""
 
-    def on_study_open(self, config: DictConfig, study_name: str, sweep_dir: str, command: str) -> None:
+    def on_study_open(
+        self, config: DictConfig, study_name: str, sweep_dir: str, command: str, study_id: str | None = None
+    ) -> None:
         """Open or reopen the study's parent run, and send what trials of an earlier start could not."""
 
         def write(client: "MlflowClient", experiment: str) -> None:
             from densenet_sweep.tracking.dead_runs import close_dead_runs
 
             close_dead_runs(client, experiment)
-            _open_parent(client, experiment, config, study_name, sweep_dir, command)
+            _open_parent(client, experiment, config, StudyKey(study_name, study_id), sweep_dir, command)
             _send_trials(client, experiment, config, sweep_dir, {})
             self.written(client, experiment, study_name, sweep_dir)
 
@@ -74,6 +85,7 @@ class SweepRun(Callback):
         reason: str | None,
         sweep_dir: str | None = None,
         best: Sequence[int] = (),
+        study_id: str | None = None,
         **_: Any,
     ) -> None:
         """Send what trials kept while the store was away, close the trial's runs whose processes died, log the best so far."""
@@ -81,9 +93,10 @@ class SweepRun(Callback):
         def write(client: "MlflowClient", experiment: str) -> None:
             if sweep_dir is not None:
                 _send_trials(client, experiment, config, sweep_dir, {} if state == "interrupted" else {number: (state, reason)})
-            _close_trial(client, experiment, study_name, number, state, reason)
+            study = StudyKey(study_name, study_id)
+            _close_trial(client, experiment, study, number, state, reason)
             if state == "complete" and isinstance(config.objective, str):
-                _log_best(client, experiment, objectives(config)[0], study_name, best)
+                _log_best(client, experiment, objectives(config)[0], study, best)
 
         in_store(config, write, loss=f"what it misses of trial {number} is sent when it is back", can_wait=True)
 
@@ -96,6 +109,7 @@ class SweepRun(Callback):
         outcome: Outcome,
         states: Mapping[int, tuple[str, str | None]],
         best: Sequence[int] = (),
+        study_id: str | None = None,
         **_: Any,
     ) -> None:
         """Complete the trials in MLflow, and close the parent run with the sweep's outcome."""
@@ -103,14 +117,15 @@ class SweepRun(Callback):
         def write(client: "MlflowClient", experiment: str) -> None:
             from mlflow.entities import RunTag
 
-            from densenet_sweep.tracking.run import only_parent
+            from densenet_sweep.tracking.study_runs import only_parent
 
             _send_trials(client, experiment, config, sweep_dir, states)
-            parent = only_parent(client, experiment, study_name)
+            study = StudyKey(study_name, study_id)
+            parent = only_parent(client, experiment, study)
             if parent is None:  # the store was away when the sweep began
-                parent = _open_parent(client, experiment, config, study_name, sweep_dir, self._command)
+                parent = _open_parent(client, experiment, config, study, sweep_dir, self._command)
             self.complete(client, experiment, config, study_name, sweep_dir, parent)
-            _close_left_open(client, experiment, study_name, states)
+            _close_left_open(client, experiment, study, states)
             others = self.others_at_work(config, study_name, sweep_dir) if outcome == "interrupted" else None
             if others is not None:  # their command closes the parent run
                 client.log_batch(parent, tags=[RunTag(key, text) for key, text in others.items()])
@@ -136,28 +151,31 @@ def _send_trials(
 
 
 def _open_parent(
-    client: "MlflowClient", experiment: str, config: DictConfig, study_name: str, sweep_dir: str, command: str
+    client: "MlflowClient", experiment: str, config: DictConfig, study: StudyKey, sweep_dir: str, command: str
 ) -> str:
     """Open the study's run, creating it if needed, and return its id."""
     from mlflow.entities import Param, RunTag
 
     from densenet_sweep.tracking.provenance import git_tags
-    from densenet_sweep.tracking.run import TAG_LENGTH, only_parent, process_tags
+    from densenet_sweep.tracking.run import TAG_LENGTH, process_tags
+    from densenet_sweep.tracking.study_runs import only_parent, parents_called
 
     # Unresolved: ${oc.env:PASSWORD} stays as typed.
     typed: Any = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
-    parent = only_parent(client, experiment, study_name)
+    parent = only_parent(client, experiment, study)
     params: dict[str, str] = {}
     if parent is None:
-        tags = {"study": study_name, "role": "study", "sweep.dir": sweep_dir, **_of_study(config), **git_tags()}
-        made = str(client.create_run(experiment, run_name=study_name, tags=tags).info.run_id)
-        parent = only_parent(client, experiment, study_name) or made
+        for other in parents_called(client, experiment, study.name)[:1]:
+            log.warning(_SAME_NAME, study.name, other.data.tags.get("sweep.dir", "an unknown folder"))
+        tags = {**study.tags, "role": "study", "sweep.dir": sweep_dir, **_of_study(config), **git_tags()}
+        made = str(client.create_run(experiment, run_name=study.name, tags=tags).info.run_id)
+        parent = only_parent(client, experiment, study) or made
         params = _searched(config.hydra.sweeper.params or {}, typed) if parent == made else {}
     now = {
         "overrides": redacted(" ".join(typed)),
         "n_trials": str(config.hydra.sweeper.n_trials),
         "command": redacted(command),
-        NOTE: _note(config, study_name, command),
+        NOTE: _note(config, study.name, command),
         **process_tags(),
     }
     client.log_batch(
@@ -220,35 +238,35 @@ def _searched(params: Mapping[str, Any], typed: Sequence[str]) -> dict[str, str]
     return searched
 
 
-def _close_trial(client: "MlflowClient", experiment: str, study_name: str, number: int, state: str, reason: str | None) -> None:
-    from densenet_sweep.tracking.run import close_run, quoted
+def _close_trial(client: "MlflowClient", experiment: str, study: StudyKey, number: int, state: str, reason: str | None) -> None:
+    from densenet_sweep.tracking.run import close_run
+    from densenet_sweep.tracking.study_runs import matching
 
-    query = f"tags.`study` = {quoted(study_name)} AND tags.`trial.number` = '{number}'"
-    for index, run in enumerate(client.search_runs([experiment], query, order_by=["start_time DESC"])):
+    for index, run in enumerate(matching(client, experiment, study, f"tags.`trial.number` = '{number}'")):
         if run.info.status == "RUNNING" and index == 0:
             close_run(client, run.info.run_id, state, reason)
         elif run.info.status == "RUNNING":
             close_run(client, run.info.run_id, "failed", "its process died; a later run is the trial's")
 
 
-def _log_best(client: "MlflowClient", experiment: str, objective: str, study_name: str, best: Sequence[int]) -> None:
+def _log_best(client: "MlflowClient", experiment: str, objective: str, study: StudyKey, best: Sequence[int]) -> None:
     """Log the best value so far with the study's run; a step is a complete trial. Repetitions have no best."""
-    from densenet_sweep.tracking.run import find_parent
+    from densenet_sweep.tracking.study_runs import find_parent
 
-    parent = find_parent(client, experiment, study_name) if best else None
+    parent = find_parent(client, experiment, study) if best else None
     run = None if parent is None else _run_of(client, experiment, parent, best[0])
     if parent is not None and run is not None and objective in run.data.metrics:
         client.log_metric(parent, f"best_{objective}", run.data.metrics[objective], step=len(best))
 
 
 def _close_left_open(
-    client: "MlflowClient", experiment: str, study_name: str, states: Mapping[int, tuple[str, str | None]]
+    client: "MlflowClient", experiment: str, study: StudyKey, states: Mapping[int, tuple[str, str | None]]
 ) -> None:
     """Close the runs of ended trials that could not be closed while the store was away."""
-    from densenet_sweep.tracking.run import close_run, quoted
+    from densenet_sweep.tracking.run import close_run
+    from densenet_sweep.tracking.study_runs import matching
 
-    query = f"attributes.status = 'RUNNING' AND tags.`study` = {quoted(study_name)}"
-    for run in client.search_runs([experiment], query):
+    for run in matching(client, experiment, study, "attributes.status = 'RUNNING'"):
         number = run.data.tags.get("trial.number", "")
         if number.isdigit() and int(number) in states:
             close_run(client, run.info.run_id, *states[int(number)])

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from hydra_async_sweeper.application import is_search
 
 from densenet_sweep.mlflow_ui import views
-from densenet_sweep.tracking.run import REPORT, find_parent, quoted
+from densenet_sweep.tracking.run import REPORT, quoted
+from densenet_sweep.tracking.study_runs import STUDY_ID_TAG, StudyKey, parents_called
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -41,10 +42,9 @@ def install(client: "MlflowClient", experiment: str, study: str | None) -> list[
 
 def _of_study(client: "MlflowClient", experiment: str, study: str | None) -> list[tuple[views.View, int]]:
     """Return the views of `study`, each with the time that sets its place in the menu; empty if the study has no run."""
-    parent = None if study is None else find_parent(client, experiment, study)
-    if study is None or parent is None:
+    run = None if study is None else _parent(client, experiment, study)
+    if study is None or run is None:
         return []
-    run = client.get_run(parent)
     shown = _shown(client, run, study)
     wanted = views.of_trials(shown)
     if client.search_runs([experiment], f"tags.`confirms` = {quoted(study)}", max_results=1):
@@ -81,19 +81,24 @@ def address(found: Sequence[views.View], experiment: str) -> str:
 
 def report(client: "MlflowClient", experiment: str, study: str | None) -> str | None:
     """Return the address within the UI of the report that is stored with the study's run, or None without one."""
-    parent = None if study is None else find_parent(client, experiment, study)
+    run = None if study is None else _parent(client, experiment, study)
     has_report = False
     with suppress(Exception):  # of a store of files that is not at hand; the views do without it
-        has_report = parent is not None and any(file.path == REPORT for file in client.list_artifacts(parent))
-    if not has_report:
+        has_report = run is not None and any(file.path == REPORT for file in client.list_artifacts(run.info.run_id))
+    if run is None or not has_report:
         return None
-    return f"#/experiments/{experiment}/runs/{parent}/artifacts/{REPORT}"
+    return f"#/experiments/{experiment}/runs/{run.info.run_id}/artifacts/{REPORT}"
 
 
 def site(uri: str) -> str:
     """Return the address of the server at `uri` for a browser, without credentials."""
     parts = urllib.parse.urlsplit(uri)
     return urllib.parse.urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/") + "/", "", ""))
+
+
+def _parent(client: "MlflowClient", experiment: str, study: str) -> "Run | None":
+    """Return the run of the sweep of `study`; of several studies of one name, of that begun last."""
+    return next(iter(parents_called(client, experiment, study)), None)
 
 
 def _shown(client: "MlflowClient", parent: "Run", study: str) -> views.Shown:
@@ -108,7 +113,7 @@ def _shown(client: "MlflowClient", parent: "Run", study: str) -> views.Shown:
         return logarithm if _LOG_SCALE.search(searched) and (logged is None or logarithm in logged) else key
 
     return views.Shown(
-        study=study,
+        study=StudyKey(study, parent.data.tags.get(STUDY_ID_TAG)),
         objectives={metric: direction == "maximize" for metric, direction in zip(metrics, directions, strict=False)},
         searched={key: drawn(key, text) for key, text in parent.data.params.items() if is_search(text)},
     )

@@ -14,6 +14,7 @@ from typing import Any
 
 from densenet_sweep.config.metrics import METRICS, direction_of, of_kind, on_test
 from densenet_sweep.tracking.run import quoted
+from densenet_sweep.tracking.study_runs import StudyKey
 
 # MLflow's sections for metrics without a chart in the view.
 _GENERATED = ("Model metrics", "System metrics")
@@ -32,6 +33,8 @@ _GROUPS = ("optimizer",)
 _LOADED = "100 until more load"
 # MLflow marks both with a red cross; what the column says is what happened.
 _CROSS = " (✗: pruned or failed)"
+# What the run of a trial has, and that of a sweep lacks.
+_HAS_PARENT = "tags.`mlflow.parentRunId` LIKE '%'"
 # The name of the view that a study's links open.
 LEADERBOARD = "Leaderboard"
 ALL_RUNS = "All runs"
@@ -45,7 +48,7 @@ class Shown:
     its logarithm if it was searched on a log scale.
     """
 
-    study: str
+    study: StudyKey
     objectives: Mapping[str, bool]
     searched: Mapping[str, str]
 
@@ -104,8 +107,8 @@ def of_trials(shown: Shown) -> list[View]:
         *(_parameter(group) for group in _GROUPS if group not in shown.searched),
         *(_metric(name) for name in _EFFORT if name not in shown.objectives),
     ]
-    page = _Page(_children("study", shown.study), _metric(objective), shown.objectives[objective], columns)
-    return [_view(shown.study, title, page, charts) for title, charts in sections.items()]
+    page = _Page(shown.study.query(_HAS_PARENT), _metric(objective), shown.objectives[objective], columns)
+    return [_view(shown.study.name, title, page, charts) for title, charts in sections.items()]
 
 
 def of_finalists(shown: Shown) -> View:
@@ -113,8 +116,13 @@ def of_finalists(shown: Shown) -> View:
     tested = on_test(next(iter(shown.objectives)))
     columns = [_metric(tested), *map(_parameter, shown.searched), _metric("num_parameters")]
     charts = [_bar(tested), _scatter("num_parameters", "METRIC", tested)]
-    page = _Page(_children("confirms", shown.study), _metric(tested), direction_of(tested) == "maximize", columns)
-    view = _view(shown.study, "Finalists", page, [_Section("Mean over the seeds", 2, 380, charts)])
+    page = _Page(
+        f"tags.`confirms` = {quoted(shown.study.name)} AND {_HAS_PARENT}",
+        _metric(tested),
+        direction_of(tested) == "maximize",
+        columns,
+    )
+    view = _view(shown.study.name, "Finalists", page, [_Section("Mean over the seeds", 2, 380, charts)])
     by_trial = {"aggregateFunction": "average", "groupByKeys": [{"mode": "tag", "groupByData": "confirms.trial"}]}
     widths = {**view.state["columnWidths"], _metric(tested): 180}  # the heading says that it is an average
     return replace(view, state={**view.state, "groupBy": by_trial, "columnWidths": widths}, is_drawn=False)
@@ -227,10 +235,6 @@ def _line(metric: str) -> dict[str, Any]:
         "useGlobalXaxisKey": True,
         "useGlobalLineSmoothing": True,
     }
-
-
-def _children(tag: str, study: str) -> str:
-    return f"tags.`{tag}` = {quoted(study)} AND tags.`mlflow.parentRunId` LIKE '%'"
 
 
 def _metric(name: str) -> str:

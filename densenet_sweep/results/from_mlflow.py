@@ -25,6 +25,7 @@ from densenet_sweep.results.from_optuna import objective_names, range_from, with
 from densenet_sweep.results.ranking import pareto_front
 from densenet_sweep.results.study import Direction, Range, State, Study, Trial
 from densenet_sweep.tracking.mlflow_private import last_step, last_steps
+from densenet_sweep.tracking.study_runs import STUDY_ID_TAG
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -69,6 +70,7 @@ def read_study(parent: "Run", runs: "Sequence[Run]", why: str) -> Study:
         space={key: found for key, text in searched.items() if (found := _written(key, text, list(by_number.values())))},
         conditions={key: when for key, text in searched.items() if (when := _condition(text))},
         note=" ".join([note, *_incomplete(parent, by_number)]),
+        id=parent.data.tags.get(STUDY_ID_TAG),
     )
 
 

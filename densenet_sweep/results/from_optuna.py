@@ -16,6 +16,7 @@ from hydra_async_sweeper.application import (
     RUNG_SECONDS,
     RUNGS,
     SECONDS,
+    STUDY_ID,
     WARM_START,
     passed_step,
 )
@@ -57,6 +58,7 @@ def read_study(study: "optuna.Study") -> Study:
         is_repeated=is_repeated,
         front=frozenset(trial.number for trial in study.best_trials) if has_front else frozenset(),
         images=study.user_attrs.get(HELD_TO, {}),
+        id=study.user_attrs.get(STUDY_ID),
         **kept_of_search(study.user_attrs),
     )
 

@@ -11,6 +11,7 @@ from densenet_sweep.config.schema import MlflowConfig
 from densenet_sweep.results.study import Study
 from densenet_sweep.tracking.access import answering, exists
 from densenet_sweep.tracking.store import connect, redacted
+from densenet_sweep.tracking.study_runs import StudyKey
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -22,6 +23,7 @@ _COSTS = re.compile(r"loss|error|seconds|time|bytes|mega|giga|memory|disk|num_|u
 # Runs read to list the logged metrics.
 _LOOKED_AT = 20
 _PAGE = 500
+_IS_TRIAL = "tags.`trial.number` LIKE '%'"
 
 
 @dataclass(frozen=True)
@@ -90,8 +92,9 @@ def _known_to_the_study(study: Study, name: str) -> dict[int, float]:
 
 def _ranked(client: "MlflowClient", experiment: str, study: Study, name: str, states: str, count: int) -> "list[Run]":
     """Return the best runs by the metric; the store sorts them, so that a large study is not read to show ten."""
+    key = StudyKey(study.name, study.id)
     order = "DESC" if is_larger_better(name) else "ASC"
-    query = f"{_of_trials(study)} AND tags.`trial.state` {states}"
+    query = key.query(_IS_TRIAL, f"tags.`trial.state` {states}")
     runs: list[Run] = []
     token = None
     while len(runs) < count:
@@ -102,7 +105,7 @@ def _ranked(client: "MlflowClient", experiment: str, study: Study, name: str, st
             max_results=min(_PAGE, count - len(runs) + 1),
             page_token=token,
         )
-        runs += page
+        runs += filter(key.has, page)
         token = page.token
         if not token or name not in page[-1].data.metrics:  # runs without the metric come last
             break
@@ -122,13 +125,8 @@ def _by_trial(study: Study, name: str, runs: "Sequence[Run]") -> dict[int, float
 
 
 def _logged(client: "MlflowClient", experiment: str, study: Study) -> list[str]:
-    runs: Any = client.search_runs([experiment], _of_trials(study), max_results=_LOOKED_AT)
-    names = sorted({name for run in runs for name in run.data.metrics})
+    key = StudyKey(study.name, study.id)
+    runs: Any = client.search_runs([experiment], key.query(_IS_TRIAL), max_results=_LOOKED_AT)
+    names = sorted({name for run in filter(key.has, runs) for name in run.data.metrics})
     system = [name for name in names if name.startswith("system/")]
     return [*(name for name in names if name not in system), *([f"{len(system)} of the form {system[0]}"] if system else [])]
-
-
-def _of_trials(study: Study) -> str:
-    from densenet_sweep.tracking.run import quoted
-
-    return f"tags.`study` = {quoted(study.name)} AND tags.`trial.number` LIKE '%'"

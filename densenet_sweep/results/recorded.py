@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hydra_async_sweeper.application import FoundStudy, storage_file
+from hydra_async_sweeper.application import STUDY_ID, FoundStudy, storage_file
 
 from densenet_sweep.config.schema import MlflowConfig
 from densenet_sweep.results import from_mlflow
 from densenet_sweep.results.study import Study
 from densenet_sweep.tracking.access import answering, exists, uncollected
 from densenet_sweep.tracking.store import connect
+from densenet_sweep.tracking.study_runs import STUDY_ID_TAG
 
 if TYPE_CHECKING:
     import optuna
@@ -65,14 +66,17 @@ class RecordedStudy:
         """Return the study from its storage.
 
         Raises:
-            Exception: it cannot be read from here.
+            Exception: it cannot be read from here, or another study of this name is there.
         """
         if self.storage is None:
             raise ValueError("its storage is not known")
         file = storage_file(self.storage, self.folder)
         if file is not None and not file.is_file():
             raise ValueError(f"{file} is not on this machine")
-        return FoundStudy(self.name, self.folder, self.storage).load()
+        study: optuna.Study = FoundStudy(self.name, self.folder, self.storage).load()
+        if study.user_attrs.get(STUDY_ID) != self.parent.data.tags.get(STUDY_ID_TAG):
+            raise ValueError("its storage holds another study of this name")
+        return study
 
 
 def recorded(tracking: MlflowConfig, name: str | None = None) -> list[RecordedStudy]:

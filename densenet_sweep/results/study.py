@@ -222,6 +222,7 @@ class Study:
         conditions: of the parameters that are searched beside certain values of others: these values, by parameter.
         searches: how it was searched, by start; empty for an older version's, and one read from MLflow.
         note: a sentence about where it was read from and what it lacks; None for a study read from its storage.
+        id: tells it from others of its name; None for a study of 0.1.
     """
 
     name: str
@@ -236,6 +237,7 @@ class Study:
     conditions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     searches: tuple[Search, ...] = ()
     note: str | None = None
+    id: str | None = None
 
     @property
     def has_folds(self) -> bool:

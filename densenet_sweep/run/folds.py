@@ -231,7 +231,7 @@ class _FoldTrial(NullTrial):
     def __init__(self, trial: Trial, seconds: float) -> None:
         """`seconds` is the time that the folds before took."""
         self.number = trial.number
-        self.study_name = trial.study_name
+        self.study_name, self.study_id = trial.study_name, trial.study_id
         self.log_scaled = trial.log_scaled
         self.searched = trial.searched
         self.annotations = trial.annotations

@@ -118,6 +118,7 @@ def recorded(
             parameters=_parameters(values, job, trial.log_scaled),
             tags=tags,
             study_name=trial.study_name,
+            study_id=trial.study_id,
             run_id=run_id or trial.annotations.get(RUN_ID),
             key=key,
             may_exist=earlier is not None,

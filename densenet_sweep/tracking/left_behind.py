@@ -9,7 +9,8 @@ from filelock import FileLock, Timeout
 
 from densenet_sweep.tracking import outbox
 from densenet_sweep.tracking.outbox import End, Outbox
-from densenet_sweep.tracking.run import TRIAL_NUMBER, find_parent
+from densenet_sweep.tracking.run import TRIAL_NUMBER
+from densenet_sweep.tracking.study_runs import find_parent
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -100,7 +101,7 @@ def _send_all(
 def _send(client: "MlflowClient", experiment_number: str, kept: Outbox, path: Path) -> None:
     name = kept.name
     try:
-        parent = None if kept.study_name is None else find_parent(client, experiment_number, kept.study_name)
+        parent = None if kept.study is None else find_parent(client, experiment_number, kept.study)
         kept.send(client, experiment_number, parent)
     except Exception as error:
         if not outbox.is_refused(error):

@@ -14,17 +14,18 @@ from densenet_sweep.tracking.dead_runs import close_dead_runs
 from densenet_sweep.tracking.null_record import NullRecord
 from densenet_sweep.tracking.outbox import End, Outbox
 from densenet_sweep.tracking.record import DataUsed, Record, State
-from densenet_sweep.tracking.run import find_parent, process_tags, shown
+from densenet_sweep.tracking.run import process_tags, shown
 from densenet_sweep.tracking.run_note import Description
 from densenet_sweep.tracking.store import absolute, cause, connect, experiment_id, redacted
+from densenet_sweep.tracking.study_runs import StudyKey, find_parent
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 log = logging.getLogger("densenet_sweep")
 
-# The runs of studies, by store, experiment and name.
-_parents: dict[tuple[str, str, str], str] = {}
+# The parents of studies, by store, experiment and study.
+_parents: dict[tuple[str, str, StudyKey], str] = {}
 
 # After a failed call, none is tried for _REST times its duration: an outage costs a tenth of the time. After an epoch's call,
 # none is made for _REST_OF_EPOCHS times its duration: short epochs share a call, and calls cost a hundredth of the time.
@@ -46,6 +47,7 @@ def open_record(
     run_id: str | None,
     key: str | None = None,
     may_exist: bool = False,
+    study_id: str | None = None,
     folder: Path | None = None,
     description: Description | None = None,
     numbers: Mapping[str, float] | None = None,
@@ -66,6 +68,7 @@ def open_record(
         run_id: of a run to continue.
         key: of the run, unique.
         may_exist: an earlier attempt may have begun the run under this key, with its id unknown.
+        study_id: tells the study from others of its name.
         folder: of the run, where unsent data is kept; None: nowhere.
         description: of the run, for its page.
         numbers: metrics known before the first epoch.
@@ -76,7 +79,8 @@ def open_record(
         ConnectionError: the store cannot be used, and is required.
     """
     check_uri(uri)
-    store = Store(uri, experiment, artifact_location, study_name)
+    study = None if study_name is None else StudyKey(study_name, study_id)
+    store = Store(uri, experiment, artifact_location, study)
     to_send = None if folder is None else outbox.read(folder)
     if to_send is None or (to_send.store, to_send.experiment) != (store.shown, experiment):
         key = key or uuid.uuid4().hex
@@ -87,7 +91,7 @@ def open_record(
             study_name,
             name,
             {path: shown(value) for path, value in parameters.items()},
-            {**tags, **({} if study_name is None else {"study": study_name})},
+            {**tags, **({} if study is None else study.tags)},
             None if description is None else description.text(key),
         )
         to_send.is_new = not may_exist
@@ -104,12 +108,12 @@ def open_record(
 class Store:
     """The store of a run, connected to on first use; a failed connection is retried."""
 
-    def __init__(self, uri: str, experiment: str, artifact_location: str, study_name: str | None) -> None:
+    def __init__(self, uri: str, experiment: str, artifact_location: str, study: StudyKey | None) -> None:
         self.uri = uri
         self.shown = outbox.shown_store(uri)
         self._experiment = experiment
         self._artifact_location = artifact_location
-        self._study_name = study_name
+        self._study = study
         self._client: MlflowClient | None = None
         self._number = ""
 
@@ -122,21 +126,21 @@ class Store:
         if self._client is None:
             client = connect(self.uri)
             self._number = experiment_id(client, self.uri, self._experiment, self._artifact_location)
-            if self._study_name is None:  # a sweep does so once, when it opens its study
+            if self._study is None:  # a sweep does so once, when it opens its study
                 close_dead_runs(client, self._number)
                 left_behind.send_single_runs(client, self._number, self.uri, self._experiment)
             self._client = client
         parent = None
-        if not to_send.is_open and self._study_name is not None:
-            parent = _parent(self._client, self._number, self._study_name)
+        if not to_send.is_open and self._study is not None:
+            parent = _parent(self._client, self._number, self._study)
         to_send.send(self._client, self._number, parent)
 
 
-def _parent(client: "MlflowClient", experiment_number: str, study_name: str) -> str | None:
+def _parent(client: "MlflowClient", experiment_number: str, study: StudyKey) -> str | None:
     """Return the id of the study's run, cached once it is found: all trials of a worker belong to one study."""
-    key = (str(client.tracking_uri), experiment_number, study_name)
+    key = (str(client.tracking_uri), experiment_number, study)
     if key not in _parents:
-        found = find_parent(client, experiment_number, study_name)
+        found = find_parent(client, experiment_number, study)
         if found is None:
             return None
         _parents[key] = found

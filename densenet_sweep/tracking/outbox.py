@@ -17,6 +17,7 @@ from densenet_sweep.tracking import run as runs
 from densenet_sweep.tracking.mlflow_private import last_steps
 from densenet_sweep.tracking.record import DataUsed
 from densenet_sweep.tracking.store import absolute, redacted
+from densenet_sweep.tracking.study_runs import STUDY_ID_TAG, StudyKey
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -93,6 +94,11 @@ class Outbox:
         self.make_inputs: Callable[[], Sequence[DataUsed]] | None = None
         self._steps: dict[str, int] = {}
         self._was_incomplete = False
+
+    @property
+    def study(self) -> StudyKey | None:
+        """The study that it belongs to."""
+        return None if self.study_name is None else StudyKey(self.study_name, self.tags.get(STUDY_ID_TAG))
 
     @property
     def is_empty(self) -> bool:

@@ -156,37 +156,12 @@ def process_tags() -> dict[str, str]:
     }
 
 
-def find_parent(client: "MlflowClient", experiment_number: str, study_name: str) -> str | None:
-    """Return the id of the parent run of a study, found by its tag, or nothing."""
-    found = _parents(client, experiment_number, study_name)
-    return found[0] if found else None
-
-
-def only_parent(client: "MlflowClient", experiment_number: str, study_name: str) -> str | None:
-    """Return the same, and remove duplicates from commands that opened a new study at the same moment.
-
-    MLflow has no create-if-absent. Every command looks again after creating a run, and all use the same order.
-    """
-    found = _parents(client, experiment_number, study_name)
-    for other in found[1:]:
-        for child in every(client, experiment_number, f"tags.`{PARENT}` = '{other}'"):
-            client.set_tag(child.info.run_id, PARENT, found[0])
-        client.delete_run(other)
-    return found[0] if found else None
-
-
-def _parents(client: "MlflowClient", experiment_number: str, study_name: str) -> list[str]:
-    query = f"tags.`study` = {quoted(study_name)} AND tags.`role` = 'study'"
-    found = client.search_runs([experiment_number], query, order_by=["start_time ASC"])
-    return [str(run.info.run_id) for run in sorted(found, key=lambda run: (run.info.start_time, run.info.run_id))]
-
-
-def every(client: "MlflowClient", experiment_number: str, query: str) -> "list[Run]":
+def every(client: "MlflowClient", experiment_number: str, query: str, order_by: list[str] | None = None) -> "list[Run]":
     """Return all runs of a search, page by page: a server's time limit allows one page, not all of them."""
     runs: list[Run] = []
     token: Any = None
     while True:
-        page = client.search_runs([experiment_number], query, max_results=_PAGE, page_token=token)
+        page = client.search_runs([experiment_number], query, max_results=_PAGE, order_by=order_by, page_token=token)
         runs += page
         token = page.token
         if not token:

@@ -12,15 +12,18 @@ Each event calls the method of that name on every callback in `hydra.callbacks` 
 - `on_sweep_start(config)`: after all checks, while the study is about to be opened; the modules whose names it returns are
   imported meanwhile by the workers of `hydra/launcher=local`, which start early for them. One that fails to import is left to
   the first trial;
-- `on_study_open(config, study_name, sweep_dir, command)`: once per start, after all checks and before any worker;
+- `on_study_open(config, study_name, study_id, sweep_dir, command)`: once per start, after all checks and before any worker;
   `command` is what was typed;
-- `on_trial_end(config, study_name, sweep_dir, number, state, reason, best, folders)`: after each trial (`state` is complete,
-  pruned or failed), also one whose worker died; and when a dead worker's trial goes back into the queue (interrupted);
+- `on_trial_end(config, study_name, study_id, sweep_dir, number, state, reason, best, folders)`: after each trial (`state` is
+  complete, pruned or failed), also one whose worker died; and when a dead worker's trial goes back into the queue
+  (interrupted);
 - `on_queue_empty(config, study_name, sweep_dir)`: in a worker of a sweep with `repeats`, within its budget, when all that was
   enqueued has ended; the configurations that it returns, as those of `enqueue`, are run, unless the study has them already;
-- `on_study_end(config, study_name, sweep_dir, reason, outcome, states, best, folders)`: when the workers have stopped; `reason`
-  says why, `outcome` is finished, failed (too many trials, or the sweep itself) or interrupted, and `states` maps the number of
-  each trial that is not running to its state and reason.
+- `on_study_end(config, study_name, study_id, sweep_dir, reason, outcome, states, best, folders)`: when the workers have
+  stopped; `reason` says why, `outcome` is finished, failed (too many trials, or the sweep itself) or interrupted, and `states`
+  maps the number of each trial that is not running to its state and reason.
+
+`study_id` tells the study from others of its name, in other storages; None for one of 0.1.
 
 `best` lists the numbers of the complete trials, best first; it is empty for repetitions. A trial's folder below
 `sweep_dir` is its number; `folders` has those that `hydra.sweep.subdir` names otherwise.

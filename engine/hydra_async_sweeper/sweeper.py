@@ -51,7 +51,7 @@ from hydra_async_sweeper.study.exclusive import exclusive
 from hydra_async_sweeper.study.expected_gain import StopWhen
 from hydra_async_sweeper.study.names import check_study_name
 from hydra_async_sweeper.study.ranking import best_first
-from hydra_async_sweeper.trial import HELD_TO, REASON
+from hydra_async_sweeper.trial import HELD_TO, REASON, STUDY_ID
 from hydra_async_sweeper.workers.composer import Composer
 from hydra_async_sweeper.workers.worker import Settings, Worker
 
@@ -160,7 +160,10 @@ def sweep(
             defaults = conditions.defaults(space.parameters, space.fixed, look_up)
             study = _opened(options, name, sweep_dir, definition, first, _reread_with(context, config), fit, defaults)
             study_file.write(sweep_dir, study, storage=options["storage"], n_trials=options["n_trials"], command=command)
-            event_arguments = {"config": config, "study_name": study.study_name, "sweep_dir": str(sweep_dir)}
+            event_arguments = {
+                "config": config, "study_name": study.study_name, "study_id": study.user_attrs.get(STUDY_ID),
+                "sweep_dir": str(sweep_dir),
+            }  # fmt: skip
             emit(context, "on_study_open", command=command, **event_arguments)
 
         settings = _settings(options, study.study_name, sweep_dir, base, ends)

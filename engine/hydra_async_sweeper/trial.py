@@ -43,6 +43,9 @@ REPETITION = "repetition"
 # Study attribute: what its trials have in common beyond the config, by key; see `Trial.hold_to`.
 HELD_TO = "held_to"
 
+# Study attribute: an id that no other study has, as names repeat between storages; a study of 0.1 has none.
+STUDY_ID = "study_id"
+
 # Begins the study attributes that name annotations which copies of its trials lack; see `Trial.annotate`.
 NOT_COPIED = "not_copied:"
 
@@ -81,6 +84,10 @@ class Trial(Protocol):
     @property
     def study_name(self) -> str | None:
         """The name of the study; None outside a sweep."""
+
+    @property
+    def study_id(self) -> str | None:
+        """The id of the study, which none of another storage has; None outside a sweep, and for a study of 0.1."""
 
     @property
     def log_scaled(self) -> frozenset[str]:
@@ -160,6 +167,7 @@ class NullTrial:
 
     number: int | None = None
     study_name: str | None = None
+    study_id: str | None = None
     log_scaled: frozenset[str] = frozenset()
     searched: frozenset[str] = frozenset()
     promoted_from: int | None = None

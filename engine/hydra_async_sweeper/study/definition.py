@@ -1,6 +1,7 @@
 """The study: created, or continued if its definition is the same."""
 
 import json
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from hydra_async_sweeper.space.override_text import choice_text
 from hydra_async_sweeper.space.search_space import Space
 from hydra_async_sweeper.study.earlier import first_difference
 from hydra_async_sweeper.study.passwords import redacted
-from hydra_async_sweeper.trial import HELD_TO, LEASE
+from hydra_async_sweeper.trial import HELD_TO, LEASE, STUDY_ID
 
 if TYPE_CHECKING:
     import optuna
@@ -112,6 +113,7 @@ def open_study(
     except KeyError:
         study = optuna.create_study(storage=storage, study_name=name, directions=wanted, load_if_exists=True)
     if "space" not in study.user_attrs and [it.name.lower() for it in study.directions] == definition.directions:
+        study.set_user_attr(STUDY_ID, uuid.uuid4().hex)  # before the space, by which the study is no longer new
         study.set_user_attr("space", definition.space)
         _keep_config(study, definition)
         return study

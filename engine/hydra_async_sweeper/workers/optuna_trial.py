@@ -7,7 +7,7 @@ from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.optuna_private import id_of, storage_of, study_id_of
 from hydra_async_sweeper.scalars import reported
 from hydra_async_sweeper.study.exclusive import exclusive
-from hydra_async_sweeper.trial import HELD_TO, NOT_COPIED, PROMOTED, RUNGS, TrialLost, check_annotation, passed_step
+from hydra_async_sweeper.trial import HELD_TO, NOT_COPIED, PROMOTED, RUNGS, STUDY_ID, TrialLost, check_annotation, passed_step
 from hydra_async_sweeper.workers.interruption import Interruption
 from hydra_async_sweeper.workers.lease import Lease
 
@@ -30,6 +30,7 @@ class RunningTrial:
         """`before` is the trial as it stood when this worker took it up."""
         self.number: int | None = trial.number
         self.study_name: str | None = study.study_name
+        self.study_id: str | None = study.user_attrs.get(STUDY_ID)
         self.log_scaled = frozenset(
             name for name, distribution in trial.distributions.items() if getattr(distribution, "log", False)
         )

@@ -35,7 +35,7 @@ from hydra_async_sweeper.study.ranking import best_first
 from hydra_async_sweeper.study.retry import is_full_disk, wait_out
 from hydra_async_sweeper.study.state import state_of
 from hydra_async_sweeper.study.storage import open_storage, wait_for_storage
-from hydra_async_sweeper.trial import FINISHED_BEFORE, REASON, STOPPED_ITSELF, TrialLost, running
+from hydra_async_sweeper.trial import FINISHED_BEFORE, REASON, STOPPED_ITSELF, STUDY_ID, TrialLost, running
 from hydra_async_sweeper.workers import trial_clock, trial_log
 from hydra_async_sweeper.workers.composer import Composer
 from hydra_async_sweeper.workers.interruption import Interruption, TrialOvertime
@@ -332,14 +332,8 @@ class Worker:
 
     def _emit_end(self, study: "optuna.Study", number: int, state: str, reason: str | None) -> None:
         emit(
-            self.context,
-            "on_trial_end",
-            config=self.config,
-            study_name=self.settings.study_name,
-            sweep_dir=str(self.settings.sweep_dir),
-            number=number,
-            state=state,
-            reason=reason,
-            best=best_first(study),
+            self.context, "on_trial_end",
+            config=self.config, study_name=study.study_name, study_id=study.user_attrs.get(STUDY_ID),
+            sweep_dir=str(self.settings.sweep_dir), number=number, state=state, reason=reason, best=best_first(study),
             folders=trial_folder.named(study),
-        )
+        )  # fmt: skip

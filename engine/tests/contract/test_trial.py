@@ -9,7 +9,7 @@ import optuna
 import pytest
 from hydra_async_sweeper import NUM_STEPS, current_trial
 from hydra_async_sweeper.study.enqueue import copies
-from hydra_async_sweeper.trial import NullTrial, Trial, TrialLost, running
+from hydra_async_sweeper.trial import STUDY_ID, NullTrial, Trial, TrialLost, running
 from hydra_async_sweeper.workers.interruption import Interruption
 from hydra_async_sweeper.workers.lease import Lease
 from hydra_async_sweeper.workers.optuna_trial import RunningTrial
@@ -28,6 +28,7 @@ class InAStudy:
 
     def __init__(self, pruner: optuna.pruners.BasePruner | None = None, directions: tuple[str, ...] = ("maximize",)) -> None:
         self.study = optuna.create_study(study_name="mine", directions=directions, pruner=pruner or AlwaysPrunes())
+        self.study.set_user_attr(STUDY_ID, "an id")
         asked_trial = self.study.ask(SPACE)
         lease = Lease.take(self.study, asked_trial._trial_id, 60.0)
         assert lease is not None
@@ -118,6 +119,7 @@ def test_it_is_the_current_one_inside_of_its_context_alone(any_trial):
 def test_the_null_trial_is_nobodys_and_never_pruned():
     trial = NullTrial()
     assert (trial.number, trial.study_name, trial.log_scaled, trial.is_judged) == (None, None, frozenset(), False)
+    assert trial.study_id is None
     trial.report(0.0, 1)
     assert not trial.should_prune()
     trial.annotate("num_parameters", 12)
@@ -130,6 +132,7 @@ def test_the_null_trial_is_nobodys_and_never_pruned():
 def test_it_knows_its_study_and_its_number(in_a_study):
     trial = in_a_study.trial
     assert (trial.number, trial.study_name, trial.log_scaled, trial.is_judged) == (0, "mine", {"optimizer.lr"}, True)
+    assert trial.study_id == "an id"
 
 
 def test_the_first_report_of_a_step_counts(in_a_study):

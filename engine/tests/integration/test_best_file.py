@@ -159,10 +159,17 @@ def test_the_best_file_is_an_option_of_the_group_that_is_named(application, task
 
 
 def test_whatever_goes_wrong_while_the_best_is_written_the_end_is_reported(application, task, monkeypatch, capsys):
-    ends = []
+    ends, ids = [], []
 
     class Listener(Callback):
-        def on_study_end(self, reason, **_):
+        def on_study_open(self, study_id, **_):
+            ids.append(study_id)
+
+        def on_trial_end(self, study_id, **_):
+            ids.append(study_id)
+
+        def on_study_end(self, reason, study_id, **_):
+            ids.append(study_id)
             ends.append(reason)
 
     monkeypatch.setattr("hydra_async_sweeper.best_file.BestFile.write", lambda *_: 1 / 0)
@@ -172,6 +179,9 @@ def test_whatever_goes_wrong_while_the_best_is_written_the_end_is_reported(appli
     application.run(task, "x=0.5,0.25", "hydra/job_logging=default", "hydra/sweeper/sampler=grid")
     assert "the best trial's config is not written: division by zero" in capsys.readouterr().out
     assert ends == ["the sampler has tried every combination"]
+    assert len(ids) == 4
+    assert None not in ids
+    assert len(set(ids)) == 1  # each event names the same study
 
 
 def test_the_peers_file_of_results_is_written(application, task):

@@ -7,6 +7,7 @@ from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.space import search_space as space
 from hydra_async_sweeper.study import definition as study
 from hydra_async_sweeper.study.storage import open_storage
+from hydra_async_sweeper.trial import STUDY_ID
 from omegaconf import OmegaConf
 
 SPACE = space.read({"width": "choice(1,2)", "lr": "tag(log,interval(0.1,1))"}, [], None)
@@ -28,6 +29,20 @@ def test_the_same_study_is_opened_again(tmp_path):
     first = opened(tmp_path)
     first.tell(first.ask(SPACE.distributions()), 0.5)
     assert len(opened(tmp_path).trials) == 1
+
+
+def test_it_keeps_its_id_and_another_of_its_name_has_another(tmp_path):
+    first = opened(tmp_path / "first").user_attrs[STUDY_ID]
+    assert opened(tmp_path / "first").user_attrs[STUDY_ID] == first
+    assert opened(tmp_path / "second").user_attrs[STUDY_ID] != first
+
+
+def test_a_study_of_an_earlier_version_gets_none(tmp_path):
+    older = optuna.create_study(study_name="mine", storage=open_storage(None, tmp_path), direction="maximize")
+    for key, value in opened(tmp_path / "present").user_attrs.items():
+        if key != STUDY_ID:
+            older.set_user_attr(key, value)
+    assert STUDY_ID not in opened(tmp_path).user_attrs
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,7 @@ def test_parent_and_children_hold_all_that_is_known(swept, tmp_path):
     assert [run.data.tags["trial.state"] for run in trials] == states
     assert [run.info.status for run in trials] == ["FINISHED", "KILLED", "FAILED", "FINISHED"]
     assert {run.data.tags["mlflow.parentRunId"] for run in trials} == {parent.info.run_id}
+    assert len({run.data.tags["study.id"] for run in runs}) == 1
 
     varying = {key for run in trials for key, value in run.data.params.items() if value != trials[0].data.params[key]}
     assert varying == {"optimizer.lr", "optimizer.lr.log10"}
