@@ -71,9 +71,9 @@ def _store(client: "MlflowClient", parent: str, study: "Study", sweep_dir: Path,
     drawn = draw(study)
     found = read_study_file(sweep_dir)
     known = provenance.read(client, study, uri)
-    wrong = mistakes.of_study(study, sweep_dir, mistakes.from_store(uri))
+    wrong = mistakes.of_study(known.study, sweep_dir, mistakes.from_store(uri))
     readings = of_study.readings(of_study.confirmations(study.name))
-    reported = report.Reported(study, found.command, known.tags, drawn, wrong=wrong, readings=readings, runs=known.runs)
+    reported = report.Reported(known.study, found.command, known.tags, drawn, wrong=wrong, readings=readings, runs=known.runs)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "run"  # MLflow copies its mode, and the temporary folder is closed to others
         (folder / FOLDER).mkdir(parents=True)

@@ -24,7 +24,7 @@ from densenet_sweep.config.data_sections import ImageTableConfig, expanded
 from densenet_sweep.confirm import finalists as finalist_files
 from densenet_sweep.confirm import leave_out
 from densenet_sweep.counts import counted
-from densenet_sweep.results.studies import AnyStudy, find, values_of
+from densenet_sweep.results.studies import AnyStudy, NamedTrial, find, values_of
 from densenet_sweep.tracking.access import answering, check_exists, mlflow_config
 from densenet_sweep.tracking.store import connect
 
@@ -162,14 +162,15 @@ def _write_config(
     """
     path = finalist_files.option_file(folder, finalist.option)
     path.parent.mkdir(parents=True, exist_ok=True)
-    kept = found.folder / str(finalist.trial) / "artifacts" / "config.yaml"
+    named = NamedTrial(study.name, study.trials[finalist.trial], found.folder)
+    kept = named.artifacts / "config.yaml"
     if kept.is_file():
         from_run.copy(kept, path, overrides, config_dir=config_dir, without=_NOT_OURS)
         return
-    run_id = study.trials[finalist.trial].run_id
+    uri = mlflow_config(overrides, f"{kept} has gone, so confirm").uri
+    run_id = named.run_id(uri)
     if run_id is None:
         raise ValueError(f"{kept}: has gone, and with it the config of trial {finalist.trial}")
-    uri = mlflow_config(overrides, f"{kept} has gone, so confirm").uri
     check_exists(uri)
     with answering(uri), tempfile.TemporaryDirectory() as temporary:
         source = downloaded_config(connect(uri), run_id, temporary)

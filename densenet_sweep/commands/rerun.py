@@ -1,4 +1,4 @@
-"""`densenet-sweep rerun RUN_ID|STUDY/TRIAL [key=value ...]`: train again what a run in MLflow was trained with."""
+"""`densenet-sweep rerun RUN_ID|STUDY/TRIAL [key=value ...]`: train a run in MLflow, or a trial, again."""
 
 import shlex
 import tempfile
@@ -48,13 +48,31 @@ def main(arguments: list[str]) -> Command:
         if override.is_sweep_override():
             raise ValueError(f"{override.input_line}: rerun trains one run, so one value is accepted")
     tracking = mlflow_config(parsed.overrides, "rerun reads the run from MLflow, and")
-    run_id = studies.run_of_trial(parsed.run, parsed.overrides) if "/" in parsed.run else parsed.run
-    stored, compared, is_final = _stored(tracking.uri, run_id, parsed.overrides, parsed.config_dir)
+    named = studies.named_trial(parsed.run, parsed.overrides) if "/" in parsed.run else None
+    run_id = parsed.run if named is None else named.run_id(tracking.uri)
+    if named is not None and run_id is None:
+        stored, compared, is_final = _in_folder(parsed.run, named, parsed.overrides, parsed.config_dir), list[str](), False
+    else:
+        stored, compared, is_final = _stored(tracking.uri, str(run_id), parsed.overrides, parsed.config_dir)
     is_repetition = all(override.lstrip("+~").startswith(_NO_DIFFERENCE) for override in parsed.overrides)
     folder = () if parsed.config_dir is None else ("--config-dir", parsed.config_dir)
     overrides = [*stored, *(compared if is_repetition else []), *parsed.overrides, *folder]
     says = f"training run {parsed.run} again:\n  densenet-sweep {shlex.join(overrides)}"
     return Command(overrides, final=is_final, says=says)
+
+
+def _in_folder(name: str, named: studies.NamedTrial, given: Sequence[str], config_dir: str | None) -> list[str]:
+    """Return the overrides that train a trial without a run again, from the config in its folder.
+
+    Raises:
+        ValueError: it is not there, or says more than it may.
+    """
+    path = named.artifacts / "config.yaml"
+    if not path.is_file():
+        raise ValueError(
+            f"{name}: has no run in MLflow, and {path} does not exist; only a trial that came to its end leaves one"
+        )
+    return as_overrides(path, given, config_dir=config_dir, ignored=OF_THE_MACHINE)
 
 
 def _stored(uri: str, run_id: str, given: Sequence[str], config_dir: str | None) -> tuple[list[str], list[str], bool]:

@@ -23,7 +23,7 @@ from densenet_sweep.models.registry import CHAMPION, REGISTERED_NAME
 from densenet_sweep.results import ranking, studies
 from densenet_sweep.tracking.access import answering, exists, the_run
 from densenet_sweep.tracking.quiet import quietly
-from densenet_sweep.tracking.run import of_trial, quoted
+from densenet_sweep.tracking.run import quoted
 from densenet_sweep.tracking.store import cause, connect, redacted
 from densenet_sweep.training import checkpoint
 from densenet_sweep.training.checkpoint import CheckpointError
@@ -78,7 +78,11 @@ def find(name: str, uri: str, overrides: Sequence[str] = (), *, config_dir: str 
         ConnectionError: the store cannot be used.
     """
     if _TRIAL.fullmatch(name) and not name.startswith("models:/"):
-        name = studies.run_of_trial(name, overrides)
+        named = studies.named_trial(name, overrides)
+        model = _of_trial(named, uri, overrides, config_dir)
+        if model is None:
+            raise ValueError(f"{name}: its weights are kept neither in {named.artifacts} nor in MLflow")
+        return model
     if name == CHAMPION:
         name = f"models:/{REGISTERED_NAME}@{CHAMPION}"
     database = sqlite_file(uri)
@@ -232,24 +236,31 @@ def _best_of_study(name: str, uri: str, overrides: Sequence[str], config_dir: st
     if not numbers:
         raise ValueError(f"{name}: this study has no complete trial yet; densenet-sweep status {name} shows how far it is")
     for number in numbers:
-        origin = f"trial {number} of study {name}"
-        trial = study.trials[number]
-        folder = trial.folder_in(found.folder) / "artifacts"
-        if any((folder / weights).is_file() for weights in trained.WEIGHTS):
-            try:
-                return _of_classifier(trained.classifier(folder, overrides, config_dir=config_dir), origin)
-            except CheckpointError as error:
-                log.warning("%s; the copy in MLflow is taken, or else the next best trial", error)
-        if not exists(uri):  # connecting would create the file
+        try:
+            model = _of_trial(studies.NamedTrial(name, study.trials[number], found.folder), uri, overrides, config_dir)
+        except NotKeptError:
             continue
-        with _store(uri) as client:
-            run_id = of_trial(client, trial.run_id, trial.record_key)
-            if run_id is None:
-                continue
-            try:
-                return _of_run(client, uri, run_id, origin, overrides, config_dir)
-            except NotKeptError:
-                continue
+        if model is not None:
+            return model
     raise ValueError(
         f"{name}: no complete trial of this study keeps its weights; densenet-sweep confirm {name} trains the best"
     )
+
+
+def _of_trial(named: studies.NamedTrial, uri: str, overrides: Sequence[str], config_dir: str | None) -> Model | None:
+    """Return the model of a trial, from its folder or else from MLflow; None if it has neither.
+
+    Raises:
+        NotKeptError: its run in MLflow keeps no network.
+    """
+    origin = f"trial {named.trial.number} of study {named.study}"
+    if any((named.artifacts / weights).is_file() for weights in trained.WEIGHTS):
+        try:
+            return _of_classifier(trained.classifier(named.artifacts, overrides, config_dir=config_dir), origin)
+        except CheckpointError as error:
+            log.warning("%s; a copy in MLflow is taken, if there is one", error)
+    run_id = named.run_id(uri) if exists(uri) else None  # connecting would create the file
+    if run_id is None:
+        return None
+    with _store(uri) as client:
+        return _of_run(client, uri, run_id, origin, overrides, config_dir)

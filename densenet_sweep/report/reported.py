@@ -55,10 +55,10 @@ def reported(
         known = provenance.known(study, overrides)
         confirmations = of_study.confirmations(study.name)
         verdicts = of_study.verdicts(confirmations)
-        wrong = mistakes.all_of(study, verdicts, known.uri)
+        wrong = mistakes.all_of(known.study, verdicts, known.uri)
         found.append(
             Reported(
-                study,
+                known.study,
                 command,
                 known.tags,
                 metric=metric,

@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from densenet_sweep.config.schema import ConfigError
 from densenet_sweep.config.tracking_uri import is_server, sqlite_file
 from densenet_sweep.results.study import Study
 from densenet_sweep.tracking.access import answering, mlflow_config
+from densenet_sweep.tracking.run import KEY
 from densenet_sweep.tracking.store import connect, redacted
+from densenet_sweep.tracking.study_runs import StudyKey, matching
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -23,33 +25,50 @@ class Provenance:
     """What MLflow knows about a study's trials.
 
     Attributes:
+        study: with the ids of all their runs, also of those that the store received late.
         tags: of the run of the last trial that has one.
         runs: the address of the runs, to which a run's id is added; None without a run. That of a store without a server is
             where `densenet-sweep ui` shows it.
         uri: of the store; None if none answers.
     """
 
+    study: Study
     tags: Mapping[str, str] = field(default_factory=dict)
     runs: str | None = None
     uri: str | None = None
+
+
+def with_late_runs(client: "MlflowClient", study: Study) -> Study:
+    """Return the study with the ids of the runs that the store received late, which it does not have itself."""
+    if all(trial.run_id is not None or trial.record_key is None for trial in study.trials):
+        return study
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    found = [run for it in experiments for run in matching(client, it, StudyKey(study.name, study.id))]
+    ids = {run.data.tags.get(KEY): run.info.run_id for run in found}
+    trials = tuple(
+        trial if trial.run_id is not None or trial.record_key is None else replace(trial, run_id=ids.get(trial.record_key))
+        for trial in study.trials
+    )
+    return replace(study, trials=trials)
 
 
 def read(client: "MlflowClient", study: Study, uri: str) -> Provenance:
     """Return what the store at `uri` knows about the study's last trial that has a run."""
     from mlflow.exceptions import MlflowException
 
+    study = with_late_runs(client, study)
     for trial in reversed(study.trials):
         if trial.run_id is None:
             continue
         try:
             run = client.get_run(trial.run_id)
             site = f"{redacted(uri).rstrip('/')}/" if is_server(uri) else _LOCAL_SITE
-            return Provenance(dict(run.data.tags), f"{site}#/experiments/{run.info.experiment_id}/runs/", uri)
+            return Provenance(study, dict(run.data.tags), f"{site}#/experiments/{run.info.experiment_id}/runs/", uri)
         except MlflowException as error:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
             break
-    return Provenance(uri=uri)
+    return Provenance(study, uri=uri)
 
 
 def known(study: Study, overrides: Sequence[str] = ()) -> Provenance:
@@ -60,4 +79,4 @@ def known(study: Study, overrides: Sequence[str] = ()) -> Provenance:
         if database is None or database.is_file():  # connecting would create the file
             with answering(tracking.uri):
                 return read(connect(tracking.uri), study, tracking.uri)
-    return Provenance()
+    return Provenance(study)

@@ -5,6 +5,7 @@ import logging
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from hydra_async_sweeper.application import (
@@ -21,20 +22,22 @@ from densenet_sweep.config.schema import MlflowConfig
 from densenet_sweep.counts import counted
 from densenet_sweep.results.from_optuna import read_study
 from densenet_sweep.results.recorded import RecordedStudy, recorded, what_run
-from densenet_sweep.results.study import Study
-from densenet_sweep.tracking.access import tracking_config
-from densenet_sweep.tracking.store import redacted
+from densenet_sweep.results.study import Study, Trial
+from densenet_sweep.tracking.access import answering, exists, tracking_config
+from densenet_sweep.tracking.run import of_trial
+from densenet_sweep.tracking.store import connect, redacted
 
 __all__ = [
     "AnyStudy",
     "FoundStudy",
+    "NamedTrial",
     "changes",
     "find",
     "found",
     "in_folder",
+    "named_trial",
     "note_opened",
     "noting_opened",
-    "run_of_trial",
     "stored_study",
     "values_of",
 ]
@@ -49,6 +52,31 @@ AnyStudy = FoundStudy | RecordedStudy
 
 # See `noting_opened`.
 _opened: list[Path] = []
+
+
+@dataclass(frozen=True)
+class NamedTrial:
+    """A trial of the study `study`, whose sweep has the folder `sweep_dir`, perhaps on another machine."""
+
+    study: str
+    trial: Trial
+    sweep_dir: Path
+
+    @property
+    def artifacts(self) -> Path:
+        """The folder of its results; it need not exist."""
+        return self.trial.folder_in(self.sweep_dir) / "artifacts"
+
+    def run_id(self, uri: str) -> str | None:
+        """Return the id of its run in the MLflow store at `uri`; None if it has none there.
+
+        Raises:
+            ConnectionError: the store cannot be used.
+        """
+        if self.trial.run_id is not None or not exists(uri):
+            return self.trial.run_id
+        with answering(uri):
+            return of_trial(connect(uri), None, self.trial.record_key)
 
 
 def found(outputs: Path = OUTPUTS) -> list[FoundStudy]:
@@ -129,27 +157,26 @@ def values_of(study: AnyStudy) -> Study:
     return loaded if isinstance(loaded, Study) else read_study(loaded)
 
 
-def run_of_trial(name: str, overrides: Sequence[str] = ()) -> str:
-    """Return the id of the run in MLflow of `STUDY/NUMBER`, a trial as the leaderboard numbers it.
+def named_trial(name: str, overrides: Sequence[str] = ()) -> NamedTrial:
+    """Return the trial `STUDY/NUMBER`, as the leaderboard numbers it.
 
     Args:
         name: of the trial.
         overrides: `tracking.uri=...` names another MLflow store.
 
     Raises:
-        ValueError: no such study or trial, or none with a run.
+        ValueError: no such study or trial.
         ConnectionError: the study is not below `outputs`, and MLflow's store cannot be used.
     """
     study_name, _, number = name.rpartition("/")
-    study = values_of(find(study_name, overrides))
+    found = find(study_name, overrides)
+    study = values_of(found)
     trial = next((it for it in study.trials if str(it.number) == number), None)
     if trial is None:
         raise ValueError(
             f"{name}: the study {study.name} has no trial {number}; it has {counted(len(study.trials), 'trial')}, from 0"
         )
-    if trial.run_id is None:
-        raise ValueError(f"{name}: trial {number} has no run in MLflow")
-    return trial.run_id
+    return NamedTrial(study.name, trial, found.folder)
 
 
 def _what_run(tracking: MlflowConfig, name: str) -> str | None:

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import pytest
 import torch
 
 from densenet_sweep.config import composition, run_config
+from densenet_sweep.models import named
 from densenet_sweep.tracking import store
 
 RUN = (
@@ -76,6 +78,36 @@ def test_what_cannot_be_trained_again_is_said_in_one_line(command, client):
         assert typed.exit_code == 1
         assert typed.err.startswith(f"densenet-sweep: error: {message}"), typed.err
         assert typed.err.count("\n") == 1
+
+
+def test_a_trial_that_was_not_recorded_is_found_in_its_folder(command):
+    tiny = ("data=digits", "architecture.depth=10", "architecture.growth_rate=4", "optimizer.lr=choice(0.1)", "epochs=1")
+    sweep = (
+        "sweep=growth_depth_lr",
+        *tiny,
+        "data.num_train=200",
+        "device=cpu",
+        "hydra/launcher=basic",
+        "hydra/sweeper/pruner=none",
+    )
+    settings = ("hydra.sweeper.study_name=notrack", "hydra.sweeper.n_trials=1", "hydra.sweeper.enqueue=null")
+    typed = command(*sweep, *settings, "tracking=none")
+    assert typed.exit_code == 0, typed.err
+    again = command("rerun", "notrack/0")
+    assert again.exit_code == 0, again.err
+    assert "optimizer.lr=0.1" in again.out
+    assert named.find("notrack/0", "sqlite:///mlruns/mlflow.db").origin == "trial 0 of study notrack"
+    artifacts = Path("outputs/sweeps/notrack/0/artifacts")
+    (artifacts / "config.yaml").unlink()
+    for path in artifacts.glob("best.pt"):
+        path.unlink()
+    typed = command("rerun", "notrack/0")
+    assert typed.err == (
+        f"densenet-sweep: error: notrack/0: has no run in MLflow, and {artifacts / 'config.yaml'} does not exist; only a trial "
+        "that came to its end leaves one\n"
+    )
+    with pytest.raises(ValueError, match=f"^notrack/0: its weights are kept neither in {artifacts} nor in MLflow$"):
+        named.find("notrack/0", "sqlite:///mlruns/mlflow.db")
 
 
 OWN = """

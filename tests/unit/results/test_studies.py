@@ -97,14 +97,17 @@ def test_a_trial_is_named_by_its_study_and_number(tmp_path, monkeypatch):
     study = optuna.create_study(study_name="mine", storage=open_storage(None, folder))
     for attributes in ({"mlflow_run_id": "a" * 32}, {}):
         study.add_trial(optuna.create_trial(value=1.0, user_attrs=attributes))
-    assert studies.run_of_trial("mine/0") == "a" * 32
+    uri = f"sqlite:///{tmp_path}/none.db"
+    assert studies.named_trial("mine/0").run_id(uri) == "a" * 32
+    assert studies.named_trial("mine/1").run_id(uri) is None
+    assert not (tmp_path / "none.db").exists()
+    assert studies.named_trial("mine/1").artifacts == Path("outputs/sweeps/mine/1/artifacts")
     for name, message in (
-        ("mine/1", "^mine/1: trial 1 has no run in MLflow$"),
         ("mine/2", "^mine/2: the study mine has no trial 2; it has 2 trials, from 0$"),
         ("mine/best", "^mine/best: the study mine has no trial best; it has 2 trials"),
     ):
         with pytest.raises(ValueError, match=message):
-            studies.run_of_trial(name)
+            studies.named_trial(name)
 
 
 def test_files_that_come_and_go_beside_a_study_do_not_matter(outputs):
