@@ -23,7 +23,7 @@ from densenet_sweep.config.hydra_private import is_grid
 from densenet_sweep.config.metrics import METRICS, best_epoch, direction_of, on_test
 from densenet_sweep.counts import counted
 from densenet_sweep.results import next_commands
-from densenet_sweep.results.formatting import cell, duration, short_names, value
+from densenet_sweep.results.formatting import cell, duration, headings, value
 from densenet_sweep.results.leaderboard import fits, wide_console
 from densenet_sweep.results.next_commands import command, own_folder
 from densenet_sweep.run.artifacts import CHECKPOINT
@@ -156,7 +156,8 @@ def _table(
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     losses = ["valid_loss"] if "valid_loss" not in names and all("valid_loss" in run.metrics for run in runs) else []
     ids = ["run"] if has_ids and any(run.run_id for run in runs) else []
-    for heading in ("job", *short_names(varied), *names, *losses, "weights", "seconds", *ids):
+    searched, own = headings(varied, ("job", *names, *losses, "weights", "seconds", *ids))
+    for heading in (own[0], *searched, *own[1:]):
         table.add_column(escape(heading.replace("_", "\n")), justify="right", vertical="bottom", overflow="fold")
     for run in runs:
         cells = (

@@ -12,7 +12,7 @@ from densenet_sweep.confirm.pairs import Pair
 from densenet_sweep.confirm.statistics import LEVEL
 from densenet_sweep.confirm.verdict import Result, Verdict
 from densenet_sweep.counts import counted
-from densenet_sweep.results.formatting import cell, short_names, value
+from densenet_sweep.results.formatting import cell, headings, value
 from densenet_sweep.results.leaderboard import fits
 
 # The title of the second table.
@@ -141,8 +141,8 @@ def rows(verdict: Verdict) -> tuple[list[str], list[list[str]]]:
     """Return the headings of the table, and the cells of each finalist in the order of `verdict.results`."""
     searched = sorted({name for result in verdict.results for name in result.finalist.params})
     said = f"sweep's {verdict.finalists.objective}"
-    headings = ["trial", *short_names(searched), "weights", "mean", "sd", "± 95 %", "behind", "p", said]
-    return headings, [_cells(verdict, index, searched) for index in range(len(verdict.results))]
+    names, own = headings(searched, ["trial", "weights", "mean", "sd", "± 95 %", "behind", "p", said])
+    return [own[0], *names, *own[1:]], [_cells(verdict, index, searched) for index in range(len(verdict.results))]
 
 
 def rows_of_pairs(verdict: Verdict) -> tuple[list[str], list[list[str]]]:

@@ -11,7 +11,7 @@ from densenet_sweep.python_api import command
 from densenet_sweep.python_api.model import Model, load_model
 from densenet_sweep.python_api.table import with_table
 from densenet_sweep.results import ranking
-from densenet_sweep.results.formatting import cell, value
+from densenet_sweep.results.formatting import beside, cell, value
 from densenet_sweep.results.study import Study as Results
 from densenet_sweep.results.study import Trial
 
@@ -56,26 +56,36 @@ class Study:
         return None if best is None else self.results.trials[best]
 
     def dataframe(self) -> "pd.DataFrame":
-        """Return a row for each trial, indexed by number: state, objectives, searched parameters, costs and times."""
+        """Return a row for each trial, indexed by number: state, objectives, searched parameters, costs and times.
+
+        A column that has the name of a searched parameter is called otherwise: `trial.epochs`, say.
+        """
         import pandas as pd
 
+        searched = self.results.parameters
+
+        def named(own: Mapping[str, object]) -> dict[str, object]:
+            return {beside(name, searched): it for name, it in own.items()}
+
         rows = [
-            {
-                "number": trial.number,
-                "state": trial.state,
-                **dict(zip(self.results.objectives, trial.values, strict=False)),
-                **{name: trial.params.get(name) for name in self.results.parameters},
-                "num_parameters": trial.num_parameters,
-                "epochs": trial.epochs,
-                "seconds": trial.seconds,
-                "start": trial.start,
-                "end": trial.end,
-                "run_id": trial.run_id,
-                "reason": trial.reason,
-            }
+            named(
+                {"number": trial.number, "state": trial.state, **dict(zip(self.results.objectives, trial.values, strict=False))}
+            )
+            | {name: trial.params.get(name) for name in searched}
+            | named(
+                {
+                    "num_parameters": trial.num_parameters,
+                    "epochs": trial.epochs,
+                    "seconds": trial.seconds,
+                    "start": trial.start,
+                    "end": trial.end,
+                    "run_id": trial.run_id,
+                    "reason": trial.reason,
+                }
+            )
             for trial in self.trials
         ]
-        return pd.DataFrame(rows).set_index("number") if rows else pd.DataFrame()
+        return pd.DataFrame(rows).set_index(beside("number", searched)) if rows else pd.DataFrame()
 
     def best_model(self) -> Model:
         """Return the champion if `confirm` has named one, or else the best trial whose weights are kept.
@@ -110,7 +120,11 @@ class Study:
 
         rows = ranking.rows(self.results)[:_SHOWN]
         parameters = self.results.parameters
-        headings = ["trial", *self.results.objectives, *parameters, "weights", "epochs", "seconds", "state"]
+        first, last = (
+            [beside(it, parameters) for it in own]
+            for own in (("trial", *self.results.objectives), ("weights", "epochs", "seconds", "state"))
+        )
+        headings = [*first, *parameters, *last]
         cells = [
             [str(row.number), *(value(it) for it in row.values), *[""] * (len(self.results.objectives) - len(row.values))]
             + [cell(row.params.get(name)) for name in parameters]

@@ -25,7 +25,7 @@ from densenet_sweep.report import how_found, paper, table
 from densenet_sweep.report.pictures import Drawn, draw, drawn_once, overlaid, subject, timeline
 from densenet_sweep.report.reported import Reported, reported
 from densenet_sweep.results import analysis, noise, ranking
-from densenet_sweep.results.formatting import cell, short_names, value
+from densenet_sweep.results.formatting import cell, headings, value
 from densenet_sweep.results.study import Trial
 from densenet_sweep.tracking.store import redacted
 
@@ -139,6 +139,8 @@ def _section(index: int, reported: Reported, top: int, *, stills: bool) -> dict[
     objectives = study.objectives
     parameters = study.parameters
     ranked_by = [] if metric is None or metric.is_shown_by(study) else [metric.name]
+    before = ("trial", *objectives, *ranked_by)
+    searched, own = headings(parameters, (*before, "weights", "epochs", "seconds", "state"))
     return {
         "id": f"study-{index}",
         "name": study.name,
@@ -150,7 +152,7 @@ def _section(index: int, reported: Reported, top: int, *, stills: bool) -> dict[
         "objective": ", ".join(objectives),
         "sentences": [*analysis.sentences(study), *filter(None, [study.note])],
         "ranked": "" if metric is None else f"Ranked by {metric.name}, {metric.order}.",
-        "headings": ["trial", *objectives, *ranked_by, *short_names(parameters), "weights", "epochs", "seconds", "state"],
+        "headings": [*own[: len(before)], *searched, *own[len(before) :]],
         "keys": ["", *[""] * len(objectives), *ranked_by, *parameters, "", "", "", ""],
         "rows": [_cells(row, len(objectives), parameters, has_metric=bool(ranked_by)) for row in rows[:_MOST_ROWS]],
         "top": top,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from densenet_sweep.results import fidelity, noise, ranking
-from densenet_sweep.results.formatting import cell, short_names, value
+from densenet_sweep.results.formatting import cell, headings, value
 from densenet_sweep.results.study import Study, Trial
 
 if TYPE_CHECKING:
@@ -48,10 +48,11 @@ def data(study: Study, metric: "Metric | None", runs: str | None, top: int) -> d
         named = f"rung {early.step}" if early.is_rung else f"epoch {early.step}"
         found = [by_number[number].reports.get(early.step) for number in numbers]
         add(named, "number", found, ["" if it is None else value(it) for it in found], f"{study.objectives[0]} {early.words}")
-    for name, short in zip(study.parameters, short_names(study.parameters), strict=True):
+    first = len(columns)
+    for name in study.parameters:
         found = [row.params.get(name) for row in rows]
         kind, found = _kind(found)
-        add(short, kind, found, [cell(row.params.get(name)) for row in rows], name)
+        add(name, kind, found, [cell(row.params.get(name)) for row in rows], name)
     for label, counts in (
         ("weights", [row.num_parameters for row in rows]),
         (f"{study.step}s", [row.epochs for row in rows]),
@@ -64,6 +65,11 @@ def data(study: Study, metric: "Metric | None", runs: str | None, top: int) -> d
     if runs is not None:
         links = [_link(by_number[number], runs) for number in numbers]
         add("MLflow", "link", links, ["run" if link else "" for link in links])
+    of_searched = slice(first, first + len(study.parameters))
+    ours = columns[: of_searched.start] + columns[of_searched.stop :]
+    labels = headings(study.parameters, [it["label"] for it in ours])
+    for column, label in zip([*columns[of_searched], *ours], [*labels[0], *labels[1]], strict=True):
+        column["label"] = label
     return {
         "columns": columns,
         "top": top,

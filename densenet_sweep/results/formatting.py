@@ -1,6 +1,6 @@
 """Names and numbers as the tables show them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from densenet_sweep.counts import counted
@@ -10,6 +10,20 @@ def short_names(names: Sequence[str]) -> list[str]:
     """Return the last part of each override path if these are unique, else the whole paths."""
     last = [name.rpartition(".")[2] for name in names]
     return last if len(set(last)) == len(last) else list(names)
+
+
+def headings(searched: Sequence[str], own: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the headings of the searched parameters and of a table's own columns, no two of them alike.
+
+    A parameter whose last part is that of a column has its whole path, and the column of a parameter of one part another name.
+    """
+    short = [name if last in own else last for name, last in zip(searched, short_names(searched), strict=True)]
+    return short, [beside(name, searched) for name in own]
+
+
+def beside(own: str, searched: Collection[str]) -> str:
+    """Return the name of a column of ours beside those of the searched parameters, which keep theirs."""
+    return beside(f"trial.{own}", searched) if own in searched else own
 
 
 def value(number: float) -> str:

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from densenet_sweep.counts import counted
 from densenet_sweep.results import analysis, ranking
-from densenet_sweep.results.formatting import cell, short_names, value
+from densenet_sweep.results.formatting import cell, headings, value
 from densenet_sweep.results.study import Study, Trial
 
 if TYPE_CHECKING:
@@ -107,10 +107,12 @@ def _table(study: Study, rows: list[ranking.Row], metric: "Metric | None", cut: 
     ranked_by = [] if metric is None or metric.is_shown_by(study) else [metric.name]
     errors = ["± se"] if study.has_folds and study.has_one_objective else []
     of_trial = ("weights", f"{study.step}s", "seconds", "state")
-    for heading in ("trial", *objectives, *errors, *ranked_by, *short_names(parameters), *of_trial):
+    before = ("trial", *objectives, *errors, *ranked_by)
+    searched, own = headings(parameters, (*before, *of_trial))
+    for heading in (*own[: len(before)], *searched, *own[len(before) :]):
         # A heading broken at its underscores is hardly wider than its numbers, so the table fits into 80 columns. If it does
         # not, the searched parameters are folded; the rest stays readable.
-        is_searched = heading in short_names(parameters)
+        is_searched = heading in searched
         table.add_column(
             escape(heading.replace("_", "\n")),
             justify="left" if heading == "state" else "right",

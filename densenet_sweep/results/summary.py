@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from densenet_sweep.results import noise, ranking
-from densenet_sweep.results.formatting import cell, duration, short_names, value
+from densenet_sweep.results.formatting import cell, duration, headings, value
 from densenet_sweep.results.study import Study
 
 # Studies per table; at 80 columns a fourth still has room for its name.
@@ -88,9 +88,10 @@ def _table(studies: Sequence[Study]) -> Table:
         table.add_row(f"best {name}", *("" if name not in each else value(each[name]) for each in values), style="bold")
     table.add_row("of trial", *("" if one.best is None else str(one.best) for one in summaries))
     searched = sorted({name for one in summaries for name in one.params})
-    for name, short in zip(searched, short_names(searched), strict=True):
+    shown, (weights,) = headings(searched, ["weights"])
+    for name, short in zip(searched, shown, strict=True):
         table.add_row(escape(short), *(escape(cell(one.params.get(name))) for one in summaries))
-    table.add_row("weights", *(cell(one.num_parameters) for one in summaries))
+    table.add_row(weights, *(cell(one.num_parameters) for one in summaries))
     table.add_section()
     table.add_row("a complete trial, median", *(duration(one.median_seconds) for one in summaries))
     table.add_row("all training", *(duration(one.total_seconds) for one in summaries))
