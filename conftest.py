@@ -16,6 +16,9 @@ pytest_plugins = ["simulated_hosts"]
 
 torch.set_num_threads(1)
 
+# Tests talk to servers of their own, which a proxy of the machine does not reach.
+os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
+
 
 @pytest.fixture(autouse=True)
 def _clean_hydra() -> Iterator[None]:

@@ -23,6 +23,8 @@ from densenet_sweep.tracking.store import artifact_uri, connect, redacted
 
 _HOST = "127.0.0.1"
 _GRACE_SECONDS = 5.0
+# A new database on a slow disk takes most of a minute.
+_START_SECONDS = 300.0
 
 
 def parser() -> Parser:
@@ -40,7 +42,7 @@ def main(arguments: list[str]) -> None:
 
     Raises:
         ValueError, ConnectionError: no store, no such study, or no free port.
-        RuntimeError: the server ended by itself.
+        RuntimeError: the server ended by itself, or does not answer.
     """
     parsed = parser().parse_intermixed_args(arguments)
     names, overrides = separated(parsed.words)
@@ -122,10 +124,18 @@ def _start(tracking: MlflowConfig, port: int, errors: IO[str]) -> "subprocess.Po
 
 
 def _wait_until_up(server: "subprocess.Popen[str]", port: int) -> None:
-    """Return as soon as the server answers, or has ended."""
+    """Return as soon as the server answers, or has ended.
+
+    Raises:
+        RuntimeError: it runs and does not answer.
+    """
+    directly = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # `http_proxy` would take even this address
+    until = time.monotonic() + _START_SECONDS
     while server.poll() is None:
-        with suppress(OSError), urllib.request.urlopen(f"http://{_HOST}:{port}/health", timeout=1):
+        with suppress(OSError), directly.open(f"http://{_HOST}:{port}/health", timeout=1):
             return
+        if time.monotonic() > until:
+            raise RuntimeError(f"the MLflow server does not answer at http://{_HOST}:{port}/ after {_START_SECONDS:.0f} s")
         time.sleep(0.1)
 
 

@@ -70,6 +70,39 @@ def test_two_studies_are_one_too_many(command):
     assert (typed.exit_code, typed.err) == (1, "densenet-sweep: error: one two: the name of one study is accepted\n")
 
 
+class Alive:
+    """A process that does not end."""
+
+    def poll(self) -> None:
+        return None
+
+
+def answer_health(listener: socket.socket) -> None:
+    connection, _ = listener.accept()
+    with connection:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nOK")
+
+
+def test_a_proxy_is_not_asked_for_the_server_on_this_machine(monkeypatch, free_port):
+    monkeypatch.setattr(ui, "_START_SECONDS", 10.0)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        threading.Thread(target=answer_health, args=(listener,), daemon=True).start()
+        ui._wait_until_up(Alive(), listener.getsockname()[1])
+
+
+def test_a_server_that_runs_and_does_not_answer_is_not_waited_for_without_end(monkeypatch, free_port):
+    monkeypatch.setattr(ui, "_START_SECONDS", 0.0)
+    port = free_port()
+    with pytest.raises(RuntimeError, match=rf"^the MLflow server does not answer at http://127\.0\.0\.1:{port}/ after 0 s$"):
+        ui._wait_until_up(Alive(), port)
+
+
 @pytest.fixture
 def bad_server(monkeypatch):
     """Start a server that gives an answer to all that it is asked, or none."""
