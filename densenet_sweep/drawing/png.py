@@ -24,6 +24,9 @@ _GAP = 0.05
 # Inches of the numbers and the label beside a plain panel, and below it.
 _LABEL_WIDTH = 0.74
 _LABEL_HEIGHT = 0.42
+# Inches of an entry of the legend: its key with the space around it, and each letter.
+_KEY_WIDTH = 0.5
+_LETTER_WIDTH = 0.09
 # Larger numbers are too long for that; numbers that differ by a smaller share have too many digits.
 _LONG_NUMBER = 1000.0
 _FINE_STEP = 0.002
@@ -119,9 +122,13 @@ class _Heading:
         self._title = textwrap.wrap(picture.title, int(width * 8.5))
         self._note = textwrap.wrap(picture.note, int(width * 12.5))
         self._marks = list(picture.legend())
-        length = sum(0.5 + 0.09 * len(mark.name) for mark in self._marks)
-        self._num_rows = math.ceil(length / (width - 2 * _PAD))
-        self._heights = (0.26 * len(self._title), 0.17 * len(self._note), 0.22 * self._num_rows)
+        room = width - 2 * _PAD
+        self._names = [shortened(mark.name, int((room - _KEY_WIDTH) / _LETTER_WIDTH)) for mark in self._marks]
+        widths = [_KEY_WIDTH + _LETTER_WIDTH * len(name) for name in self._names]
+        # Where one row does not take all, the columns are as wide as the longest name.
+        self._num_columns = len(widths) if sum(widths) <= room else int(room / max(widths))
+        num_rows = math.ceil(len(widths) / max(self._num_columns, 1))
+        self._heights = (0.26 * len(self._title), 0.17 * len(self._note), 0.22 * num_rows)
         self.height = _PAD + sum(height + _GAP for height in self._heights if height)
 
     def write(self, figure: Any) -> None:
@@ -139,9 +146,9 @@ class _Heading:
                 top -= (height + _GAP) * inch
         if self._marks:
             legend = figure.legend(
-                handles=[Line2D([], [], label=mark.name, **_key(mark)) for mark in self._marks],
+                handles=[Line2D([], [], label=name, **_key(mark)) for name, mark in zip(self._names, self._marks, strict=True)],
                 loc="upper left", bbox_to_anchor=(left, top), frameon=False, fontsize=9, borderpad=0.0, borderaxespad=0.0,
-                ncols=math.ceil(len(self._marks) / self._num_rows), handletextpad=0.5, columnspacing=1.4,
+                ncols=self._num_columns, handletextpad=0.5, columnspacing=1.4,
             )  # fmt: skip
             legend.set_in_layout(False)
             for text in legend.get_texts():

@@ -141,12 +141,13 @@ class Panel:
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture; `name` is its file's, `title` says what it is about, `note` how to read it."""
+    """One picture; `name` is its file's, `title` is its subject, `note` is how to read it, `hint` what a page lets one do."""
 
     name: str
     title: str
     note: str
     panels: tuple[Panel, ...]
+    hint: str = ""
 
     def legend(self) -> Iterator[Points | Line | Curves | Band]:
         """Yield one mark of each name, the topmost first."""

@@ -312,7 +312,7 @@ def _picture(index: int, drawn: Drawn) -> dict[str, Any]:
     return {
         "name": picture.name,
         "title": picture.title,
-        "note": picture.note,
+        "note": f"{picture.note} {picture.hint}".rstrip(),
         "legend": [{"name": mark.name, "colour": mark.colour, "symbol": _symbol(mark)} for mark in picture.legend()],
         "panels": panels,
         "is_wide": len(panels) > 1 or any(isinstance(it.marks[0], Parallel) or it.y.is_rows for it in picture.panels),

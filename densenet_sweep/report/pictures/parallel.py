@@ -39,6 +39,8 @@ def parallel(subject: Subject) -> Picture | None:
     )
     what = "each parameter that varied" if len(shown) == len(names) else f"{len(shown)} of {counted(len(names), 'parameter')}"
     title = f"{objective.words.capitalize()} {subject.fidelity} over {what}"
-    note = f"{subject.of_complete()} A line is a trial; the better half is blue. Drag along an axis to choose a range."
+    note = f"{subject.of_complete()} A line is a trial; the better half is blue."
     panel = Panel(Axis(""), Axis(""), (lines,))
-    return Picture("parallel", f"{title}{shown_of(len(order), len(trials))}", note, (panel,))
+    return Picture(
+        "parallel", f"{title}{shown_of(len(order), len(trials))}", note, (panel,), "Drag along an axis to choose a range."
+    )

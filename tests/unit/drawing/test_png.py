@@ -53,6 +53,14 @@ def test_bars_and_a_surface_with_a_hole():
     assert pixels(picture(Panel(Axis("x"), Axis("y"), (surface,)))).size
 
 
+def test_the_legend_stays_in_the_picture_however_long_its_names_are():
+    names = ["a" * 8, *(f"{letter * 30}, pretrained" for letter in "WMbcd"), "x" * 300]
+    for number in range(1, len(names) + 1):
+        panel = Panel(Axis("x"), Axis("y"), tuple(Points([1], [1], theme.BLUE, name) for name in names[-number:]))
+        image = pixels(picture(panel))[..., :3]
+        assert (image[:, -4:] == 1.0).all(), number
+
+
 def test_nothing_touches_the_edge_however_long_the_title():
     image = pixels(picture(*[PANEL] * 7, title="a long title " * 12, note="a note $that looks like a formula^ " * 12))[..., :3]
     for edge in (image[:4], image[-4:], image[:, :4], image[:, -4:]):

@@ -81,6 +81,7 @@ def test_one_study(swept):
         "26 complete, 12 pruned, 2 failed",
         "Importance (PED-ANOVA, 26 complete trials)",
         "30 more trials",
+        "the better half is blue. Drag along an axis to choose a range.",
         "Validation accuracy after epoch 1 over growth rate and depth",
         "Validation accuracy at the end of training over growth rate and depth",
     ):

@@ -460,6 +460,8 @@ def test_noise_does_not_fill_the_axis():
 
 def test_parallel_coordinates_have_the_best_on_top_and_gaps_where_a_parameter_is_missing(swept):
     study = swept(40)
+    assert "Drag" not in made(parallel.parallel(read(study))).note  # which a file has, too
+    assert made(parallel.parallel(read(study))).hint == "Drag along an axis to choose a range."
     (lines,) = marks(made(parallel.parallel(read(study))), Parallel)
     assert lines.ids[-1] == study.best_trial.number
     assert (lines.shades[0], lines.shades[-1]) == (0.0, 1.0)
