@@ -72,7 +72,7 @@ def _in_folder(name: str, named: studies.NamedTrial, given: Sequence[str], confi
         raise ValueError(
             f"{name}: has no run in MLflow, and {path} does not exist; only a trial that came to its end leaves one"
         )
-    return as_overrides(path, given, config_dir=config_dir, ignored=OF_THE_MACHINE)
+    return as_overrides(path, given, config_dir=config_dir, keeps_machine=False)
 
 
 def _stored(uri: str, run_id: str, given: Sequence[str], config_dir: str | None) -> tuple[list[str], list[str], bool]:
