@@ -17,7 +17,7 @@ from hydra.core.override_parser.types import Override, Quote, QuotedString
 from hydra_async_sweeper.application import refuse_written
 from omegaconf import MISSING, DictConfig, OmegaConf, open_dict, read_write
 
-from densenet_sweep.config import experiments, own_sections, unknown_keys
+from densenet_sweep.config import booleans, experiments, own_sections, unknown_keys
 from densenet_sweep.config.checks import check
 from densenet_sweep.config.hydra_private import VERSION_BASE
 from densenet_sweep.config.option_files import config_folder
@@ -80,6 +80,7 @@ def compose(overrides: Sequence[str], *, config_dir: str | None = None, config_n
             is_group=lambda key: bool(loader.get_group_options(key)),
         )
         job = hydra_compose(config_name, overrides=[*fixed, *searchpath])
+    booleans.refuse_others(parsed, job)
     refuse_written(OmegaConf.to_container(job, resolve=False), advice=advice)
     return job
 

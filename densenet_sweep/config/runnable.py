@@ -10,7 +10,7 @@ from hydra.types import RunMode
 from hydra_async_sweeper.application import Composer, flat_job_config, refuse_written
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from densenet_sweep.config import capacity, composition, unknown_keys
+from densenet_sweep.config import booleans, capacity, composition, unknown_keys
 from densenet_sweep.config.finetuning import check_file
 from densenet_sweep.config.hydra_private import command_line_parser, grid, is_grid
 from densenet_sweep.config.schema import ConfigError
@@ -113,8 +113,10 @@ def _master(loader: ConfigLoader, config_name: str, overrides: list[str]) -> Dic
         return loader.load_configuration(config_name, plain, RunMode.MULTIRUN, validate_sweep_overrides=False)
 
     parser = OverridesParser.create(config_loader=loader)
-    unknown_keys.refuse_added(parser.parse_overrides(overrides), compose, lambda key: bool(loader.get_group_options(key)))
+    parsed = parser.parse_overrides(overrides)
+    unknown_keys.refuse_added(parsed, compose, lambda key: bool(loader.get_group_options(key)))
     master = compose(overrides)
+    booleans.refuse_others(parsed, master)
     refuse_written(flat_job_config(master, resolve=False), advice=advice)
     return master
 
