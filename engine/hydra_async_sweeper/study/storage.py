@@ -1,5 +1,6 @@
 """Where a study is stored: a file in the sweep's folder, a database, or Optuna's gRPC proxy before one."""
 
+import os
 import random
 import re
 import time
@@ -27,6 +28,11 @@ WAYS_ON = "put a copy of it in its place, or move its folder away to begin anew"
 # Errors of SQLite, PostgreSQL and MySQL when another process has just created the same table, or its first row.
 _MADE_BY_ANOTHER = "already exists|UNIQUE constraint|unique constraint|Duplicate entry|database is locked|[Dd]eadlock"
 _SECONDS_TO_MAKE_TABLES = 30.0
+
+_OF_THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
+
+# The variables with the hosts that gRPC reaches without a proxy; the first one that is set counts.
+_EXEMPT = ("no_grpc_proxy", "no_proxy", "NO_PROXY")
 
 
 def open_storage(url: str | None, sweep_dir: Path) -> "optuna.storages.BaseStorage":
@@ -160,6 +166,7 @@ def _proxy(url: str) -> "optuna.storages.BaseStorage":
 
     address = urlsplit(url)
     host, port = address.hostname or "localhost", address.port or 13000
+    _reach_directly(host)
     with grpc.insecure_channel(f"{host}:{port}") as channel:
         try:
             grpc.channel_ready_future(channel).result(timeout=5)
@@ -170,3 +177,10 @@ def _proxy(url: str) -> "optuna.storages.BaseStorage":
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".* is experimental")
         return PatientProxy(host=host, port=port)
+
+
+def _reach_directly(host: str) -> None:
+    """Exempt a host name of this machine from `http_proxy`, which gRPC uses even for that; Optuna passes it no options."""
+    exempt = next(filter(None, map(os.environ.get, _EXEMPT)), "")
+    if host in _OF_THIS_MACHINE and host not in exempt.split(","):
+        os.environ[_EXEMPT[0]] = ",".join(filter(None, (exempt, host)))

@@ -1,3 +1,4 @@
+import os
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -140,3 +141,27 @@ def test_a_worker_waits_for_a_storage_that_does_not_answer_when_it_begins(tmp_pa
         "the study's storage does not answer (Connection refused); waiting for it",
         "the study's storage is back",
     ]
+
+
+@pytest.mark.parametrize("excepted", [None, "elsewhere"])
+def test_an_http_proxy_is_not_asked_for_a_host_of_this_machine(monkeypatch, free_port, excepted):
+    import grpc
+
+    for name in ("NO_PROXY", "no_grpc_proxy"):
+        monkeypatch.setenv(name, "")
+    monkeypatch.setenv("no_proxy", excepted or "")
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
+    server = grpc.server(ThreadPoolExecutor(1))
+    port = server.add_insecure_port("localhost:0")
+    server.start()
+    try:
+        storage._proxy(f"grpc://localhost:{port}").close()
+    finally:
+        server.stop(None)
+    assert os.environ[storage._EXEMPT[0]] == ("localhost" if excepted is None else "elsewhere,localhost")
+
+
+def test_an_http_proxy_is_asked_for_other_hosts(monkeypatch):
+    monkeypatch.setenv("no_grpc_proxy", "here")
+    storage._reach_directly("there")
+    assert os.environ[storage._EXEMPT[0]] == "here"
