@@ -126,7 +126,7 @@ def _registered(config: DictConfig, study: "Study", folder: Path, found: "Verdic
     uri, runs = str(config.tracking.uri), champion.runs
     artifacts = trial.folder_in(folder) / "artifacts"
     tags = {
-        "study": found.finalists.study,
+        **StudyKey(found.finalists.study, found.finalists.study_id).tags,
         "trial": str(champion.finalist.trial),
         "seed": str(seed),
         found.metric: f"{runs.mean:.4f}",

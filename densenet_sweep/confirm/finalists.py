@@ -55,7 +55,7 @@ class Finalists:
 
     With a `column`, each is trained without one of its `values` at a time; see `leave_out`. With a `test_fraction`, each seed
     also draws its own test images, so many of all. With `planned` seeds, these are added one by one until it is decided which
-    finalist is best.
+    finalist is best. `study_id` tells the study from others of its name.
     """
 
     study: str
@@ -67,6 +67,7 @@ class Finalists:
     values: tuple[str, ...] = ()
     test_fraction: float | None = None
     planned: tuple[int, ...] = ()
+    study_id: str | None = None
 
     def without(self, column: str, values: Sequence[str]) -> "Finalists":
         """Return these finalists, to be trained without each of the values of a column."""
@@ -114,7 +115,9 @@ def select(study: Study) -> Finalists:
     )
     if not complete:
         raise ValueError(f"{study.name}: has no complete trial, so there is nothing to confirm")
-    return Finalists(study.name, study.objectives[0], len(study.finished), complete[:_MOST], dict(study.images))
+    return Finalists(
+        study.name, study.objectives[0], len(study.finished), complete[:_MOST], dict(study.images), study_id=study.id
+    )
 
 
 def write(
@@ -182,6 +185,7 @@ def described(folder: Path, choices: Mapping[str, str], seed: int) -> dict[str, 
         return {}
     finalist = finalists.by_option()[choices["experiment"]]
     tags = {"confirms": finalists.study, "confirms.trial": str(finalist.trial)}
+    tags |= {} if finalists.study_id is None else {"confirms.id": finalists.study_id}
     if not finalists.column:
         return {"name": f"trial {finalist.trial}, seed {seed}", "tags": tags}
     _, value = finalists.by_option_and_value()[choices["experiment"]]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from hydra_async_sweeper.application import is_search
 
 from densenet_sweep.mlflow_ui import views
-from densenet_sweep.tracking.run import REPORT, quoted
+from densenet_sweep.tracking.run import REPORT
 from densenet_sweep.tracking.study_runs import STUDY_ID_TAG, StudyKey, parents_called
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def _of_study(client: "MlflowClient", experiment: str, study: str | None) -> lis
         return []
     shown = _shown(client, run, study)
     wanted = views.of_trials(shown)
-    if client.search_runs([experiment], f"tags.`confirms` = {quoted(study)}", max_results=1):
+    if client.search_runs([experiment], views.confirming(shown.study), max_results=1):
         wanted.append(views.of_finalists(shown))
     return [(view, run.info.start_time + len(wanted) - index) for index, view in enumerate(wanted)]
 

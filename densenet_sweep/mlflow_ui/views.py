@@ -117,7 +117,7 @@ def of_finalists(shown: Shown) -> View:
     columns = [_metric(tested), *map(_parameter, shown.searched), _metric("num_parameters")]
     charts = [_bar(tested), _scatter("num_parameters", "METRIC", tested)]
     page = _Page(
-        f"tags.`confirms` = {quoted(shown.study.name)} AND {_HAS_PARENT}",
+        f"{confirming(shown.study)} AND {_HAS_PARENT}",
         _metric(tested),
         direction_of(tested) == "maximize",
         columns,
@@ -126,6 +126,12 @@ def of_finalists(shown: Shown) -> View:
     by_trial = {"aggregateFunction": "average", "groupByKeys": [{"mode": "tag", "groupByData": "confirms.trial"}]}
     widths = {**view.state["columnWidths"], _metric(tested): 180}  # the heading says that it is an average
     return replace(view, state={**view.state, "groupBy": by_trial, "columnWidths": widths}, is_drawn=False)
+
+
+def confirming(study: StudyKey) -> str:
+    """Return a search for the runs that confirm the study."""
+    of_id = "" if study.id is None else f" AND tags.`confirms.id` = {quoted(study.id)}"
+    return f"tags.`confirms` = {quoted(study.name)}{of_id}"
 
 
 def of_all() -> View:

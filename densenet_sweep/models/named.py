@@ -4,7 +4,7 @@ import logging
 import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +25,7 @@ from densenet_sweep.tracking.access import answering, exists, the_run
 from densenet_sweep.tracking.quiet import quietly
 from densenet_sweep.tracking.run import quoted
 from densenet_sweep.tracking.store import cause, connect, redacted
+from densenet_sweep.tracking.study_runs import STUDY_ID_TAG, STUDY_TAG
 from densenet_sweep.training import checkpoint
 from densenet_sweep.training.checkpoint import CheckpointError
 
@@ -98,7 +99,7 @@ def find(name: str, uri: str, overrides: Sequence[str] = (), *, config_dir: str 
             )
     if not nothing_recorded:
         with _store(uri) as client:
-            version = _champion_of(client, name)
+            version = _champion_of(client, name, overrides)
             if version is not None:
                 return _registered(client, uri, f"models:/{REGISTERED_NAME}/{version}", f", champion of study {name}")
     return _best_of_study(name, uri, overrides, config_dir)
@@ -116,11 +117,18 @@ def _store(uri: str) -> Iterator["MlflowClient"]:
         yield connect(uri)
 
 
-def _champion_of(client: "MlflowClient", study: str) -> str | None:
-    """Return the newest version that was registered as the champion of `study`, or None."""
+def _champion_of(client: "MlflowClient", study: str, overrides: Sequence[str]) -> str | None:
+    """Return the newest version that was registered as the champion of `study`, or None.
+
+    Of several studies of that name it is the one that is found; if none can be read, any of them.
+    """
     versions = client.search_model_versions(f"name = {quoted(REGISTERED_NAME)}")
-    confirmed = [int(version.version) for version in versions if version.tags.get("study") == study]
-    return str(max(confirmed)) if confirmed else None
+    confirmed = [version for version in versions if version.tags.get(STUDY_TAG) == study]
+    if any(STUDY_ID_TAG in version.tags for version in confirmed):
+        with suppress(Exception):  # of the study's storage, each driver has its own; or there is no such study here
+            known = studies.values_of(studies.find(study, overrides)).id
+            confirmed = [version for version in confirmed if version.tags.get(STUDY_ID_TAG) == known]
+    return str(max(int(version.version) for version in confirmed)) if confirmed else None
 
 
 def _registered(client: "MlflowClient", uri: str, name: str, whose: str = "") -> Model:

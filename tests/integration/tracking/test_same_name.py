@@ -20,6 +20,8 @@ from densenet_sweep.callbacks.keep_best_weights import KeepBest
 from densenet_sweep.callbacks.leaderboard import ViewedSweepRun
 from densenet_sweep.config.schema import MlflowConfig
 from densenet_sweep.mlflow_ui import saved_views
+from densenet_sweep.models import named
+from densenet_sweep.models.registry import REGISTERED_NAME
 from densenet_sweep.results import logged_metric
 from densenet_sweep.results.from_optuna import read_study
 from densenet_sweep.results.recorded import recorded
@@ -205,6 +207,28 @@ def test_a_metric_is_that_of_its_own_trials(first, second, config):
     unnamed = tuple(replace(trial, run_id=None) for trial in study.trials)  # as where the store received them late
     study = replace(study, trials=unnamed)
     assert logged_metric.read(study, "train_loss", MlflowConfig(_target_="", **settings), 3).values == {0: 0.25}
+
+
+def test_the_champion_of_another_study_does_not_answer(client, first, second, monkeypatch):
+    monkeypatch.setattr("densenet_sweep.results.studies.find", lambda *_: first)
+    monkeypatch.setattr("densenet_sweep.results.studies.values_of", lambda sweep: read_study(sweep.study))
+    client.create_registered_model(REGISTERED_NAME)
+    for sweep in (first, second):
+        client.create_model_version(REGISTERED_NAME, "somewhere", tags=StudyKey("mine", sweep.id).tags)
+    assert named._champion_of(client, "mine", ()) == "1"
+    monkeypatch.setattr("densenet_sweep.results.studies.find", lambda *_: 1 / 0)  # neither can be read
+    assert named._champion_of(client, "mine", ()) == "2"
+
+
+def test_the_view_of_finalists_shows_those_of_its_own_study(client, first, second):
+    for sweep in (first, second):
+        sweep.opens()
+    experiment = client.get_experiment_by_name("tests").experiment_id
+    client.create_run(experiment, tags={"confirms": "mine", "confirms.id": first.id, "mlflow.parentRunId": "a"})
+    assert "Finalists" not in [view.title for view in saved_views.install(client, experiment, "mine")]
+    client.create_run(experiment, tags={"confirms": "mine", "confirms.id": second.id, "mlflow.parentRunId": "a"})
+    view = next(view for view in saved_views.install(client, experiment, "mine") if view.title == "Finalists")
+    assert len(client.search_runs([experiment], view.state["searchFilter"])) == 1
 
 
 def test_what_waited_for_the_store_comes_below_its_own_parent(client, first, second):
