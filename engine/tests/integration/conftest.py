@@ -51,7 +51,9 @@ def main(config: DictConfig):
         if config.die_at == step and not Path("died").exists():
             Path("died").touch()
             os.kill(os.getpid(), signal.SIGKILL)
-        state.write_text(json.dumps(step))
+        part = state.with_suffix(".part")
+        part.write_text(json.dumps(step))
+        part.replace(state)  # whole, even if it is killed now
         trial.report(config.x * step, step)
         if not config.rungs and trial.should_prune():
             raise TrialPruned(f"after {step}")
