@@ -160,7 +160,9 @@ class Lease:
         return self._is_in(self._storage.get_trial(self._trial_id))
 
     def release(self) -> None:
-        """Stop renewing; the trial's state decides what happens to it next."""
+        """Stop renewing; the trial's state decides what happens to it next. Again, it does nothing."""
+        if self._released.is_set():
+            return
         self._released.set()
         self._thread.join()
         self._keep_running()
