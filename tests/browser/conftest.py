@@ -112,9 +112,10 @@ def site(tmp_path_factory: pytest.TempPathFactory, commands: Any) -> Iterator[Si
     uri = f"sqlite:///{folder}/mlruns/mlflow.db"
     client = store.connect(uri)
     for run in client.search_runs(["1"], "tags.`trial.number` = '0'"):
-        _add(uri, "trial 10", run.data.params, {}, {"trial.number": "10"}, "failed", study_name="digits")
+        study_id, parent = run.data.tags["study.id"], run.data.tags["mlflow.parentRunId"]
+        _add(uri, "trial 10", run.data.params, {}, {"trial.number": "10"}, "failed", study_name="digits", study_id=study_id)
         for seed, accuracy in ((1000, 0.953), (1001, 0.961)):
-            tags = {"confirms": "digits", "confirms.trial": "0", "mlflow.parentRunId": run.data.tags["mlflow.parentRunId"]}
+            tags = {"confirms": "digits", "confirms.id": study_id, "confirms.trial": "0", "mlflow.parentRunId": parent}
             _add(uri, f"trial 0, seed {seed}", {**run.data.params, "seed": seed}, {"test_accuracy": accuracy}, tags, "complete")
     ui = subprocess.Popen([*words, "ui"], cwd=folder, env=environment, text=True, stdout=subprocess.PIPE)
     assert ui.stdout is not None
@@ -135,6 +136,7 @@ def _add(
     tags: Mapping[str, str],
     state: State,
     study_name: str | None = None,
+    study_id: str | None = None,
 ) -> None:
     """Add a run that is not in the sweep."""
     record = open_record(
@@ -147,6 +149,7 @@ def _add(
         parameters=parameters,
         tags=tags,
         study_name=study_name,
+        study_id=study_id,
         run_id=None,
         numbers={"num_parameters": 43_978},
     )
