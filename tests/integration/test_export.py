@@ -125,7 +125,7 @@ def test_a_study_is_its_champion_or_its_best_trial_whose_weights_are_kept(
     assert models.find("of digits", uri).origin == "trial 2 of study of digits"
     shutil.copytree(final_artifacts, folder / "1" / "artifacts")
     assert models.find("of digits", uri).origin == "trial 1 of study of digits"
-    assert models.find("of digits/2", uri).origin == f"run {kept}"
+    assert models.find("of digits/2", uri).origin == "trial 2 of study of digits"
     crowned(client, a_run(), "another", final_artifacts)
     assert models.find("of digits", uri).origin == "trial 1 of study of digits"
     crowned(client, kept, "of digits", final_artifacts)
