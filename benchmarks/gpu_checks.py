@@ -362,7 +362,8 @@ def check_no_waiting(device: torch.device) -> str:
     counts = []
     net = place(network(), device)
     augmentation = _everything()
-    with unittest.mock.patch.dict(fit._STEPS_BETWEEN_LOSS_CHECKS, {device.type: 10**6}):
+    often = dict.fromkeys(("_STEPS_BETWEEN_CHECKS_ON_CPU", "_STEPS_BETWEEN_CHECKS_ON_GPU"), 10**6)
+    with unittest.mock.patch.multiple(fit, **often):
         for num_images in (32, 32, 160):  # the first also loads the libraries
             with _counted_waits(device) as waits:
                 train(device, net=net, num_images=num_images, augmentation=augmentation, epochs=1)

@@ -20,7 +20,7 @@ from hydra_async_sweeper import hydra_private
 
 MAIN = "__main__"
 
-_Cached = functools._lru_cache_wrapper
+_Cached = type(functools.cache(len))
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from densenet_sweep.mlflow_ui import views
 from densenet_sweep.report.pictures.subject import Objective
 from densenet_sweep.results.logged_metric import is_larger_better
 from densenet_sweep.run.epoch_metrics import metrics_of
+from densenet_sweep.tracking.study_runs import StudyKey
 from densenet_sweep.training.evaluation import Evaluation
 from densenet_sweep.training.fit import Epoch
 
@@ -34,7 +35,7 @@ def test_each_reader_of_the_table_agrees_with_it(name):
 
 
 def test_the_views_draw_what_the_table_names():
-    shown = views.Shown("mine", {"valid_accuracy": True}, {"optimizer.lr": "optimizer.lr"})
+    shown = views.Shown(StudyKey("mine"), {"valid_accuracy": True}, {"optimizer.lr": "optimizer.lr"})
     leaderboard, _, curves, cost = views.of_trials(shown)
     columns = {name for name, metric in METRICS.items() if metric.is_column}
     assert {f"metrics.`{name}`" for name in columns} <= set(leaderboard.state["selectedColumns"])
