@@ -11,7 +11,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
-from densenet_sweep.config import sweeper_alias, sweeper_options
+from densenet_sweep.config import sweeper_alias
 from densenet_sweep.config.data_sections import DataConfig, ImageFolderConfig, ImageTableConfig, NpzConfig
 from densenet_sweep.config.hydra_private import register_resolver, share_registered_configs
 from densenet_sweep.config.metrics import direction_of, full_name, on_test
@@ -289,7 +289,6 @@ register_resolver("direction_on_test", _direction_on_test, replace=True)
 def register() -> None:
     """Store every schema under the name that the option files in `conf/` start from. Again, it does nothing."""
     sweeper_alias.register()
-    sweeper_options.register()
     share_registered_configs()
     if "_config.yaml" in ConfigStore.instance().repo:
         return

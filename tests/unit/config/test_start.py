@@ -1,9 +1,7 @@
 """How Hydra is started for a command line, on Hydra 1.3 and 1.4 alike."""
 
 import pytest
-from hydra.types import RunMode
 
-from densenet_sweep.config import composition
 from densenet_sweep.config.runnable import Start, checked
 
 SWEEP = ["sweep=growth_depth_lr", "data=digits"]
@@ -56,16 +54,3 @@ def test_hydra_may_call_our_callbacks_and_those_that_the_user_names():
 
 def test_what_hydra_may_call_of_another_config_is_not_known():
     assert checked(["--config-name=theirs"]) == Start()
-
-
-@pytest.mark.parametrize(
-    ("objective", "direction"),
-    [("valid_accuracy", "maximize"), ("valid_loss", "minimize"), ("[valid_accuracy,num_parameters]", ["maximize", "minimize"])],
-)
-def test_a_search_without_a_sweep_file_follows_the_objective_and_the_storage(objective, direction):
-    typed = ["hydra/sweeper=async_optuna", f"objective={objective}", "storage=sqlite"]
-    composition.register()
-    with composition.config_loader(None) as (loader, _):
-        sweeper = loader.load_configuration("config", typed, RunMode.MULTIRUN).hydra.sweeper
-        assert (sweeper.direction, sweeper.storage) == (direction, "sqlite")
-        assert "data.root" in sweeper.ignore_changes
