@@ -182,6 +182,8 @@ def dispatch(arguments: Sequence[str]) -> None:
         if not start.is_search:
             raise ValueError(f"{DRY_RUN}: a sweep is accepted, such as sweep=quickstart")
         sys.argv[1:] = [*command.arguments, f"{_DRY_RUN_KEY}=true"]
+    if start.direction is not None:
+        sys.argv.append(f"hydra.sweeper.direction={start.direction}")
     application = hydra.main(
         config_path=str(composition.config_folder()),
         config_name=command.config_name,

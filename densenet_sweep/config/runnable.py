@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import EllipsisType
+from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -13,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from densenet_sweep.config import booleans, capacity, composition, unknown_keys
 from densenet_sweep.config.finetuning import check_file
 from densenet_sweep.config.hydra_private import command_line_parser, grid, is_grid
+from densenet_sweep.config.metrics import direction_of
 from densenet_sweep.config.schema import ConfigError
 from densenet_sweep.config.targets import admitted, in_hydra
 from densenet_sweep.config.tracking_uri import advice
@@ -38,12 +40,14 @@ class Start:
         is_search: as a sweep of our sweeper, typed or implied.
         mode: `hydra.mode` of the composed config; ... where the config is not ours.
         targets: what Hydra may call by name; None where the config is not ours.
+        direction: of the objective, where a search without a sweep file does not state it; the engine's default is to minimize.
     """
 
     is_multirun: bool = False
     is_search: bool = False
     mode: RunMode | EllipsisType | None = ...
     targets: tuple[str, ...] | None = None
+    direction: str | None = None
 
 
 def checked(arguments: Sequence[str], config_name: str = composition.CONFIG_NAME) -> Start:
@@ -66,13 +70,33 @@ def checked(arguments: Sequence[str], config_name: str = composition.CONFIG_NAME
         is_multirun = parsed.multirun or (not parsed.run and _is_sweep(master))
         for job in _jobs(loader, master, is_multirun=is_multirun):
             check_job(job)
+    is_search = is_multirun and str(master.hydra.sweeper._target_) == _OUR_SWEEPER
     named = in_hydra(OmegaConf.to_container(master.hydra, resolve=False))
     return Start(
         is_multirun=is_multirun and not is_decided,
-        is_search=is_multirun and str(master.hydra.sweeper._target_) == _OUR_SWEEPER,
+        is_search=is_search,
         mode=master.hydra.mode,
         targets=(*admitted(master.trusted_targets), *named),
+        direction=_direction(master, overrides) if is_search and config_name == composition.CONFIG_NAME else None,
     )
+
+
+def _direction(master: DictConfig, typed: Sequence[str]) -> str | None:
+    """Return the direction of the objective if it is not what the sweeper has, as an override's value.
+
+    Raises:
+        ConfigError: the other one was typed.
+    """
+    names = [master.objective] if isinstance(master.objective, str) else list(master.objective)
+    wanted = [direction_of(str(name)) for name in names]
+    given: Any = OmegaConf.to_container(OmegaConf.create({"it": master.hydra.sweeper.direction}))
+    stated = given["it"]
+    if wanted == (stated if isinstance(stated, list) else [stated]):
+        return None
+    value = wanted[0] if len(wanted) == 1 else f"[{','.join(wanted)}]"
+    if any(it.lstrip("+").startswith("hydra.sweeper.direction=") for it in typed):
+        raise ConfigError(f"hydra.sweeper.direction={stated}: {value} is accepted with objective={master.objective}")
+    return value
 
 
 def check_job(job: DictConfig) -> None:

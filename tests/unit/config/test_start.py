@@ -3,6 +3,7 @@
 import pytest
 
 from densenet_sweep.config.runnable import Start, checked
+from densenet_sweep.config.schema import ConfigError
 
 SWEEP = ["sweep=growth_depth_lr", "data=digits"]
 
@@ -54,3 +55,18 @@ def test_hydra_may_call_our_callbacks_and_those_that_the_user_names():
 
 def test_what_hydra_may_call_of_another_config_is_not_known():
     assert checked(["--config-name=theirs"]) == Start()
+
+
+@pytest.mark.parametrize(
+    ("objective", "direction"),
+    [("valid_accuracy", "maximize"), ("valid_loss", None), ("[valid_accuracy,num_parameters]", "[maximize,minimize]")],
+)
+def test_a_search_without_a_sweep_file_follows_the_objective(objective, direction):
+    assert checked(["-m", "hydra/sweeper=async_optuna", f"objective={objective}"]).direction == direction
+    assert checked([*SWEEP, f"objective={objective}"]).direction is None  # the sweep file states it
+
+
+def test_the_wrong_direction_is_refused():
+    line = r"^hydra\.sweeper\.direction=minimize: maximize is accepted with objective=valid_accuracy$"
+    with pytest.raises(ConfigError, match=line):
+        checked([*SWEEP, "hydra.sweeper.direction=minimize"])
