@@ -95,6 +95,8 @@ def _direction(master: DictConfig, typed: Sequence[str]) -> str | None:
         return None
     value = wanted[0] if len(wanted) == 1 else f"[{','.join(wanted)}]"
     if any(it.lstrip("+").startswith("hydra.sweeper.direction=") for it in typed):
+        if not stated or not {"minimize", "maximize"}.issuperset(stated if isinstance(stated, list) else [stated]):
+            return None  # the engine says what is accepted
         raise ConfigError(f"hydra.sweeper.direction={stated}: {value} is accepted with objective={master.objective}")
     return value
 

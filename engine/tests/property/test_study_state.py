@@ -21,6 +21,10 @@ COUNTED = (TrialState.COMPLETE, TrialState.PRUNED)
 VALUES = [0.0, 0.25, 0.5, 1.0, math.inf]
 
 
+def is_allowed(trial: FrozenTrial) -> bool:
+    return all(excess <= 0 for excess in trial.constraints.values())
+
+
 class Naive:
     """What the engine says of a study, computed from all its trials at each call, as it was before anything was kept."""
 
@@ -37,7 +41,7 @@ class Naive:
     def bests(self) -> list[float]:
         bests: list[float] = []
         for trial in sorted(self.finished, key=lambda it: (it.user_attrs[FINISHED_BEFORE], it.number)):
-            if trial.state is TrialState.COMPLETE:
+            if trial.state is TrialState.COMPLETE and is_allowed(trial):
                 bests.append(min([trial.value, *bests[-1:]], key=lambda value: self.sign * value))
             elif bests:
                 bests.append(bests[-1])
@@ -50,7 +54,7 @@ class Naive:
             if (continued := trial.user_attrs.get(PROMOTED, {}).get("trial")) in drawn:
                 drawn = {*drawn, trial.number} - {continued}
         complete = [it for it in self.in_state("COMPLETE") if it.number in drawn and self.sign * it.value < math.inf]
-        return len(drawn), sum(all(excess <= 0 for excess in it.constraints.values()) for it in complete)
+        return len(drawn), sum(map(is_allowed, complete))
 
     def best_first(self) -> list[int]:
         front = {trial.number for trial in self.study.best_trials} if len(self.study.directions) > 1 else set()
