@@ -89,15 +89,15 @@ def _direction(master: DictConfig, typed: Sequence[str]) -> str | None:
     """
     names = [master.objective] if isinstance(master.objective, str) else list(master.objective)
     wanted = [direction_of(str(name)) for name in names]
-    given: Any = OmegaConf.to_container(OmegaConf.create({"it": master.hydra.sweeper.direction}))
-    stated = given["it"]
-    if wanted == (stated if isinstance(stated, list) else [stated]):
+    sweeper: Any = master.hydra.sweeper
+    stated = [sweeper.direction] if isinstance(sweeper.direction, str) else list(sweeper.direction or ())
+    if wanted == stated:
         return None
     value = wanted[0] if len(wanted) == 1 else f"[{','.join(wanted)}]"
     if any(it.lstrip("+").startswith("hydra.sweeper.direction=") for it in typed):
-        if not stated or not {"minimize", "maximize"}.issuperset(stated if isinstance(stated, list) else [stated]):
+        if not stated or not {"minimize", "maximize"}.issuperset(stated):
             return None  # the engine says what is accepted
-        raise ConfigError(f"hydra.sweeper.direction={stated}: {value} is accepted with objective={master.objective}")
+        raise ConfigError(f"hydra.sweeper.direction={sweeper.direction}: {value} is accepted with objective={master.objective}")
     return value
 
 

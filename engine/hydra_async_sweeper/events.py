@@ -20,7 +20,7 @@ Each event calls the method of that name on every callback in `hydra.callbacks` 
 - `on_queue_empty(config, study_name, sweep_dir)`: in a worker of a sweep with `repeats`, within its budget, when all that was
   enqueued has ended; the configurations that it returns, as those of `enqueue`, are run, unless the study has them already;
 - `on_study_end(config, study_name, study_id, sweep_dir, reason, outcome, states, best, folders)`: when the workers have
-  stopped; `reason` says why, `outcome` is finished, failed (too many trials, or the sweep itself) or interrupted, and `states`
+  stopped; `reason` says why, `outcome` is finished, failed (too many trials did, or an error) or interrupted, and `states`
   maps the number of each trial that is not running to its state and reason.
 
 `study_id` tells the study from others of its name, in other storages; None for one of 0.1.

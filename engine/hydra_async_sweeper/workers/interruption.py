@@ -28,7 +28,7 @@ _LEAVING_SECONDS = 3.0
 
 
 class StopRequested(KeyboardInterrupt):
-    """Raised where a process leaves because it was asked to; a task that raises `KeyboardInterrupt` itself stops the sweep."""
+    """Raised where a process leaves at a signal; a `KeyboardInterrupt` that a task raises by itself is not one of these."""
 
 
 class TrialOvertime(BaseException):
