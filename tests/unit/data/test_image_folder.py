@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from densenet_sweep.data import parts, picture_set
 from densenet_sweep.data.image_folder import image_folder, labelled_in
 from densenet_sweep.data.split import check_classes
 
@@ -55,6 +56,18 @@ def test_a_class_of_two_pictures_leaves_both_to_training_and_validation(tmp_path
     assert source.train.labels_N.bincount().tolist() == [6, 6, 2]
     assert source.load_test().labels_N.bincount().tolist() == [2, 2]
     assert source.remark == "no test pictures of white: a test says nothing of it"
+
+
+def test_what_an_earlier_version_decoded_is_decoded_anew_and_is_the_same_data_set(tmp_path, monkeypatch):
+    write_pictures(tmp_path)
+    with monkeypatch.context() as earlier:
+        earlier.setattr(parts, "VERSION", parts.VERSION - 1)
+        earlier.setattr(picture_set, "VERSION", parts.VERSION)
+        before = image_folder(str(tmp_path), **ARGUMENTS)
+        [old] = (tmp_path / ".densenet_sweep").glob("*.npy")
+    now = image_folder(str(tmp_path), **ARGUMENTS)
+    assert len(set((tmp_path / ".densenet_sweep").glob("*.npy")) - {old}) == 1
+    assert (now.train.digest, now.load_test().digest) == (before.train.digest, before.load_test().digest)
 
 
 def test_grey_pictures(tmp_path):
