@@ -16,6 +16,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, Quote, QuotedString
 from hydra_async_sweeper.application import refuse_written
 from omegaconf import MISSING, DictConfig, OmegaConf, open_dict, read_write
+from omegaconf.errors import OmegaConfBaseException
 
 from densenet_sweep.config import booleans, experiments, own_sections, unknown_keys
 from densenet_sweep.config.checks import check
@@ -74,7 +75,7 @@ def compose(overrides: Sequence[str], *, config_dir: str | None = None, config_n
     refuse_code_in_experiments(parsed, config_dir)
     fixed = [str(override.input_line) for override in parsed if not override.is_sweep_override()]
     with config_loader(config_dir) as (loader, searchpath):
-        unknown_keys.refuse_added(
+        unknown_keys.refuse_added_and_removed(
             parsed,
             compose=lambda plain: hydra_compose(config_name, overrides=[*plain, *searchpath]),
             is_group=lambda key: bool(loader.get_group_options(key)),
@@ -146,7 +147,11 @@ def typed(job: DictConfig) -> Config:
     """
     job = copy.deepcopy(job)  # Hydra's own keeps its interpolations: a resolved one may be a password, which is never written
     with read_write(job), open_dict(job):
-        OmegaConf.resolve(job)
+        try:
+            OmegaConf.resolve(job)
+        except OmegaConfBaseException:
+            OmegaConf.to_container(job, resolve=True)  # raises the same error, with the key
+            raise
         own_sections.give_schemas(job)
     unknown_keys.refuse_outside_schemas(job)
     missing = sorted(OmegaConf.missing_keys(job), key=lambda key: key.count("."))

@@ -140,7 +140,7 @@ def _master(loader: ConfigLoader, config_name: str, overrides: list[str]) -> Dic
 
     parser = OverridesParser.create(config_loader=loader)
     parsed = parser.parse_overrides(overrides)
-    unknown_keys.refuse_added(parsed, compose, lambda key: bool(loader.get_group_options(key)))
+    unknown_keys.refuse_added_and_removed(parsed, compose, lambda key: bool(loader.get_group_options(key)))
     master = compose(overrides)
     booleans.refuse_others(parsed, master)
     refuse_written(flat_job_config(master, resolve=False), advice=advice)

@@ -1,4 +1,7 @@
-"""Keys that nothing reads: Hydra lets `+key=value` add any, and a run that ignored one would not be the requested one."""
+"""Keys that nothing reads, and keys that everything needs: Hydra lets `+key=value` add any, and `~key` remove any.
+
+A run that ignored an added key would not be the requested one.
+"""
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
@@ -20,32 +23,48 @@ def refuse_outside_schemas(job: DictConfig) -> None:
         raise ConfigError(unknown_key(section, key, accepted))
 
 
-def refuse_added(
+def refuse_added_and_removed(
     overrides: Sequence[Override], compose: Callable[[list[str]], DictConfig], is_group: Callable[[str], bool]
 ) -> None:
-    """Refuse overrides with `+` or `++` of keys that the config does not have without them.
+    """Refuse to add keys that the config does not have (`+`, `++`), and to remove (`~`) those that it does not have or needs.
 
     A user's own section has no schema; its option file defines its keys.
 
     Args:
         overrides: of a command line.
         compose: returns the config that overrides give.
-        is_group: returns whether a key is a config group, whose options may be added.
+        is_group: returns whether a key is a config group, whose options may be added and removed.
 
     Raises:
-        ConfigError: naming the key, the nearest one and what its section accepts.
+        ConfigError: naming the key; one that does not exist with the nearest one and what its section accepts.
     """
-    added = [it for it in overrides if (it.is_add() or it.is_force_add()) and not it.is_hydra_override()]
-    added = [it for it in added if it.package is None and not is_group(it.key_or_group)]
-    if not added:
+    changed = [it for it in overrides if it.is_delete() or ((it.is_add() or it.is_force_add()) and not it.is_hydra_override())]
+    changed = [it for it in changed if it.package is None and not is_group(it.key_or_group)]
+    if not changed:
         return
-    plain = compose([str(it.input_line) for it in overrides if it not in added and not it.is_sweep_override()])
-    for override in added:
-        node, path = plain, ""
-        for key in override.key_or_group.split("."):
-            if not OmegaConf.is_dict(node) or key not in node:
-                raise ConfigError(unknown_key(path, key, _accepted(node) if OmegaConf.is_dict(node) else []))
-            node, path = OmegaConf.select(node, key), f"{path}.{key}" if path else key
+    plain = compose([str(it.input_line) for it in overrides if it not in changed and not it.is_sweep_override()])
+    for override in changed:
+        key = override.key_or_group
+        if key.partition(".")[0] == "hydra" and "hydra" not in plain:  # a job's config
+            continue
+        section = _section_of(key, plain)
+        if override.is_delete() and dataclasses.is_dataclass(OmegaConf.get_type(section)):
+            raise ConfigError(f"~{key}: cannot be removed, as it needs a value")
+
+
+def _section_of(name: str, config: DictConfig) -> DictConfig:
+    """Return the section that holds the key `name`.
+
+    Raises:
+        ConfigError: there is no such key.
+    """
+    section, node, path = config, config, ""
+    for key in name.split("."):
+        if not OmegaConf.is_dict(node) or key not in node:
+            raise ConfigError(unknown_key(path, key, _accepted(node) if OmegaConf.is_dict(node) else []))
+        section, path = node, f"{path}.{key}" if path else key
+        node = OmegaConf.select(node, key, throw_on_resolution_failure=False)
+    return section
 
 
 def _outside_schemas(section: DictConfig, path: str) -> Iterator[tuple[str, str, list[str]]]:

@@ -227,7 +227,7 @@ CASES = {
         ["data.num_classes=9"],
         "data.num_classes=9: at least 10 is accepted, as fashion_mnist has",
     ),
-    "a value removed": (["~epochs"], "epochs: has no value, and needs one"),
+    "a value removed": (["~epochs"], "~epochs: cannot be removed, as it needs a value"),
     "a value removed in a section": (["~optimizer.lr"], "~optimizer.lr: cannot be removed, as it needs a value"),
     "a section removed": (["~optimizer"], "optimizer: has no value; optimizer=OPTION is accepted"),
     "a section removed that another one needs": (["~data"], "data: has no value; data=OPTION is accepted"),

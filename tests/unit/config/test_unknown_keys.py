@@ -6,6 +6,8 @@ import pytest
 import yaml
 
 from densenet_sweep.config import composition, errors
+from densenet_sweep.config.runnable import checked
+from densenet_sweep.config.schema import ConfigError
 
 ROOT = "the config accepts seed, epochs,"
 OPTIMIZER = "optimizer accepts lr, max_grad_norm, weight_decay, decay_norm_and_bias, momentum, nesterov"
@@ -120,3 +122,36 @@ def test_an_option_file_of_ones_own_has_the_keys_of_its_group(mine):
     (mine / "optimizer" / "lion.yaml").write_text("_target_: my_package.lion\nlr: 0.1\n", encoding="utf-8")
     line = "optimizer.max_grad_norm: has no value; an option file of your own gives one to _target_, lr, max_grad_norm"
     assert message("optimizer=lion", config_dir=mine) == line
+
+
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        *((f"~{key}", f"~{key}: cannot be removed, as it needs a value") for key in ("epochs", "max_seconds", "data.augment")),
+        ("~trusted_targets", "~trusted_targets: cannot be removed, as it needs a value"),
+        ("~limits.memory_bytes", "~limits.memory_bytes: cannot be removed, as it needs a value"),
+        ("~seed=5", "~seed: cannot be removed, as it needs a value"),
+        ("~epoch", f"unknown key epoch; did you mean epochs?; {ROOT}"),
+        ("~optimizer.lrr", f"unknown key optimizer.lrr; did you mean lr?; {OPTIMIZER}"),
+    ],
+)
+def test_a_key_is_removed_only_where_nothing_needs_it(override, line):
+    assert message(override).startswith(line)
+
+
+def test_a_sweep_needs_its_keys_too():
+    with pytest.raises(ConfigError, match=r"^~objective: cannot be removed, as it needs a value$"):
+        checked(["sweep=growth_depth_lr", "data=digits", "~objective"])
+
+
+def test_a_key_of_hydras_is_removed_by_the_same_rule():
+    with pytest.raises(ConfigError, match=r"^~hydra\.sweep\.subdir: cannot be removed, as it needs a value$"):
+        checked(["~hydra.sweep.subdir"])
+
+
+def test_an_option_may_be_removed():
+    assert checked(["sweep=quickstart", "~sweep", "~experiment"]).is_multirun is False
+
+
+def test_an_interpolation_that_leads_nowhere_is_named_with_its_key():
+    assert message("data.root='a${b}'") == "data.root: ${b} is not a key of the config"
