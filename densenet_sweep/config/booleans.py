@@ -1,6 +1,6 @@
-"""Overrides of keys that are true or false: OmegaConf would take any number, and words such as `on`, for one of the two."""
+"""Keys that are true or false: OmegaConf would take any number, and words such as `on`, for one of the two."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hydra.core.override_parser.types import ChoiceSweep, Override, QuotedString
@@ -10,6 +10,22 @@ from densenet_sweep.config.schema import ConfigError
 
 # The words that OmegaConf takes for a boolean.
 _WORDS = ("y", "yes", "on", "n", "no", "off", "0", "1")
+
+
+def refuse_others_in_files(files: Mapping[str, DictConfig], composed: DictConfig) -> None:
+    """Refuse numbers and texts for true and false in option files; YAML itself reads the words `on` and `yes` as true.
+
+    Args:
+        files: what they set in the config, as it is written, by their paths.
+        composed: the config that they give.
+
+    Raises:
+        ConfigError: naming the file, the key and the value.
+    """
+    for path, file in files.items():
+        for key, value in _leaves(OmegaConf.to_container(file, resolve=False), ""):
+            if _is_taken_for_boolean(value) and _is_boolean(composed, key):
+                raise ConfigError(f"{path}: {key}={value}: true or false is accepted")
 
 
 def refuse_others(overrides: Sequence[Override], composed: DictConfig) -> None:
@@ -24,7 +40,7 @@ def refuse_others(overrides: Sequence[Override], composed: DictConfig) -> None:
     """
     for override in overrides:
         for value in _values(override):
-            if isinstance(OmegaConf.select(composed, override.key_or_group), bool):
+            if _is_boolean(composed, override.key_or_group):
                 raise ConfigError(f"{override.key_or_group}={value}: true or false is accepted")
 
 
@@ -35,8 +51,22 @@ def _values(override: Override) -> list[Any]:
     value = override.value()
     values = value.list if isinstance(value, ChoiceSweep) else [value]
     plain = [it.text if isinstance(it, QuotedString) else it for it in values]
-    return [
-        it
-        for it in plain
-        if (isinstance(it, int) and not isinstance(it, bool)) or (isinstance(it, str) and it.lower() in _WORDS)
-    ]
+    return [it for it in plain if _is_taken_for_boolean(it)]
+
+
+def _is_taken_for_boolean(value: Any) -> bool:
+    if isinstance(value, str):
+        return value.lower() in _WORDS
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_boolean(composed: DictConfig, key: str) -> bool:
+    return isinstance(OmegaConf.select(composed, key, throw_on_resolution_failure=False), bool)
+
+
+def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _leaves(item, f"{path}.{key}" if path else str(key))
+    else:
+        yield path, value

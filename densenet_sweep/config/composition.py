@@ -20,7 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from densenet_sweep.config import booleans, experiments, own_sections, unknown_keys
 from densenet_sweep.config.checks import check
-from densenet_sweep.config.hydra_private import VERSION_BASE
+from densenet_sweep.config.hydra_private import VERSION_BASE, loaded_files
 from densenet_sweep.config.option_files import config_folder
 from densenet_sweep.config.schema import Config, ConfigError, register
 from densenet_sweep.config.targets import check_targets
@@ -80,8 +80,10 @@ def compose(overrides: Sequence[str], *, config_dir: str | None = None, config_n
             compose=lambda plain: hydra_compose(config_name, overrides=[*plain, *searchpath]),
             is_group=lambda key: bool(loader.get_group_options(key)),
         )
-        job = hydra_compose(config_name, overrides=[*fixed, *searchpath])
+        with loaded_files() as files:
+            job = hydra_compose(config_name, overrides=[*fixed, *searchpath])
     booleans.refuse_others(parsed, job)
+    booleans.refuse_others_in_files(files, job)
     refuse_written(OmegaConf.to_container(job, resolve=False), advice=advice)
     return job
 

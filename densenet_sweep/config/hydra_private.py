@@ -16,9 +16,11 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import get_args_parser
 from hydra.core.config_store import ConfigStore
+from hydra.core.default_element import ResultDefault
 from hydra.core.override_parser.types import Override
+from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from densenet_sweep.config.command_line import in_one_line
 
@@ -115,6 +117,28 @@ def share_registered_configs() -> None:
 
     begin.shares_the_store = True  # type: ignore[attr-defined]
     CachingConfigRepository.__init__ = begin  # type: ignore[method-assign]
+
+
+@contextmanager
+def loaded_files() -> Iterator[dict[str, DictConfig]]:
+    """Collect the content of each option file that is composed meanwhile, by its path in its folder of config files.
+
+    Each is at its place in the config, as it is written: merged into a schema, `2` is already `true`.
+    """
+    files: dict[str, DictConfig] = {}
+    load = ConfigLoaderImpl._load_single_config
+
+    def load_and_collect(self: ConfigLoaderImpl, default: ResultDefault, *arguments: Any, **options: Any) -> ConfigResult:
+        loaded = load(self, default, *arguments, **options)
+        if not loaded.is_schema_source and isinstance(loaded.config, DictConfig):
+            files[f"{default.config_path}.yaml"] = loaded.config
+        return loaded
+
+    ConfigLoaderImpl._load_single_config = load_and_collect  # type: ignore[method-assign]
+    try:
+        yield files
+    finally:
+        ConfigLoaderImpl._load_single_config = load  # type: ignore[method-assign]
 
 
 def hide_private_options() -> None:

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from densenet_sweep.config import booleans, capacity, composition, unknown_keys
 from densenet_sweep.config.finetuning import check_file
-from densenet_sweep.config.hydra_private import command_line_parser, grid, is_grid
+from densenet_sweep.config.hydra_private import command_line_parser, grid, is_grid, loaded_files
 from densenet_sweep.config.metrics import direction_of
 from densenet_sweep.config.schema import ConfigError
 from densenet_sweep.config.targets import admitted, in_hydra
@@ -141,8 +141,10 @@ def _master(loader: ConfigLoader, config_name: str, overrides: list[str]) -> Dic
     parser = OverridesParser.create(config_loader=loader)
     parsed = parser.parse_overrides(overrides)
     unknown_keys.refuse_added_and_removed(parsed, compose, lambda key: bool(loader.get_group_options(key)))
-    master = compose(overrides)
+    with loaded_files() as files:
+        master = compose(overrides)
     booleans.refuse_others(parsed, master)
+    booleans.refuse_others_in_files(files, master)
     refuse_written(flat_job_config(master, resolve=False), advice=advice)
     return master
 
