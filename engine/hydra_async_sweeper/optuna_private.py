@@ -69,6 +69,27 @@ def next_waiting(study: "optuna.Study", distributions: "Mapping[str, BaseDistrib
     return trial
 
 
+def has_begun_all(study: "optuna.Study") -> bool:
+    """Return whether each combination of a sampler that enumerates is finished, running or in the queue.
+
+    Optuna's samplers (5.0) then suggest one of them again, until the last one has ended.
+    """
+    from optuna.samplers import BruteForceSampler, GridSampler
+
+    sampler = study.sampler
+    if isinstance(sampler, GridSampler):
+        kept = [trial.system_attrs for trial in study.get_trials(deepcopy=False)]
+        ours = [it["grid_id"] for it in kept if "grid_id" in it and sampler._same_search_space(it["search_space"])]
+        return len(set(ours)) >= len(sampler._all_grids)
+    if isinstance(sampler, BruteForceSampler):
+        from optuna.samplers._brute_force import _TreeNode
+
+        tree = _TreeNode()
+        sampler._populate_tree(tree, [trial for trial in study.get_trials(deepcopy=False) if trial.params], {})
+        return not tree.is_any_expandable(exclude_running=True)
+    return False
+
+
 def limit_calls(proxy: "optuna.storages.GrpcStorageProxy", limited: Callable[[Any], Any]) -> None:
     """Replace each remote call of `proxy` by what `limited` returns for it."""
     stub = proxy._stub

@@ -23,11 +23,11 @@ from hydra_async_sweeper.best_config import flat_job_config, is_same
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.events import collect, emit
 from hydra_async_sweeper.hydra_private import failed, returned_by
-from hydra_async_sweeper.optuna_private import id_of, next_waiting, storage_of
+from hydra_async_sweeper.optuna_private import has_begun_all, id_of, next_waiting, storage_of
 from hydra_async_sweeper.readable import short_params
 from hydra_async_sweeper.scalars import shown
 from hydra_async_sweeper.space.search_space import Space
-from hydra_async_sweeper.study import build, trial_folder
+from hydra_async_sweeper.study import build, enumeration, trial_folder
 from hydra_async_sweeper.study.budget import Budget, num_finished
 from hydra_async_sweeper.study.enqueue import begin, checked
 from hydra_async_sweeper.study.exclusive import exclusive
@@ -50,9 +50,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("hydra_async_sweeper")
 
 _POLL_SECONDS = 0.5
-
-# Study attribute: its sampler has nothing left to suggest.
-_EXHAUSTED = "exhausted"
 
 
 @dataclass(frozen=True)
@@ -178,24 +175,29 @@ class Worker:
         if last is not None:
             build.reuse_search_space_cache(sampler, last)
         study.sampler = sampler
-        # Samplers that enumerate call this after their last trial; Optuna's own works inside `optimize` only.
-        setattr(study, "stop", lambda: study.set_user_attr(_EXHAUSTED, True))  # noqa: B010 - a method, to mypy
+        enumeration.note_end(study)
         return sampler
 
     def _next(self, study: "optuna.Study", num_left: int) -> "optuna.Trial | None":
         """Return the next trial of the queue, or one that the sampler suggests.
 
-        For repetitions, and after a sampler has tried every combination, only the queue is left.
+        For repetitions, and after a sampler has begun every combination, only the queue is left.
         """
         from hydra_async_sweeper.study.promotion import PromotionPruner, promote
 
-        is_exhausted = bool(study.user_attrs.get(_EXHAUSTED))
+        is_exhausted = enumeration.is_exhausted(study)
         if isinstance(study.pruner, PromotionPruner):
             study.pruner.num_left = 1 if is_exhausted else num_left
             promote(study, study.pruner)
-        if not (self.settings.repeats or is_exhausted):
-            return study.ask(self.space.distributions())
-        return next_waiting(study, self.space.distributions())
+        distributions = self.space.distributions()
+        if self.settings.repeats or is_exhausted:
+            return next_waiting(study, distributions)
+        with enumeration.drawing(study):
+            if has_begun_all(study):
+                return next_waiting(study, distributions)
+            trial = study.ask(distributions)
+            self.space.suggest_conditional(trial)
+            return trial
 
     def _refilled(self, study: "optuna.Study") -> bool:
         """Add to the empty queue what the application's callbacks return, and return whether there is something to run."""

@@ -116,6 +116,23 @@ def test_behind_the_last_combination_of_a_grid_the_best_go_on(toy):
     assert len(toy.study().trials) == 6
 
 
+@pytest.mark.parametrize(
+    ("sampler", "steps", "num_combinations"),
+    [("grid", "'choice(1,2)'", 8), ("brute_force", "{search: 'choice(1,2,3)', when: {model: large}}", 8)],
+)
+def test_workers_that_share_combinations_run_each_once(toy, changed, sampler, steps, num_combinations):
+    space = f"{{model: 'choice(small,large)', x: 'choice(0.25,0.5)', steps: {steps}}}"
+    changed({"params:\n      x: interval(0,1)": f"params: {space}"})
+    code, output = toy.run(
+        f"hydra/sweeper/sampler={sampler}", "hydra/launcher=local", "hydra.sweeper.n_jobs=4", "seconds=0.2",
+        "hydra.sweeper.n_trials=50",
+    )  # fmt: skip
+    assert code == 0, output
+    assert "the sampler has tried every combination" in output
+    assert toy.states() == ["COMPLETE"] * num_combinations
+    assert len({tuple(sorted(it.params.items())) for it in toy.study().trials}) == num_combinations
+
+
 def test_a_promoted_trial_whose_worker_died_is_continued_as_such(toy):
     promotion = [
         *PROMOTION,

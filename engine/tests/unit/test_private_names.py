@@ -9,11 +9,15 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobStatus
 from hydra_async_sweeper import hydra_private, optuna_private
 from hydra_async_sweeper.space.domain import contains
+from hydra_async_sweeper.study.build import build
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 OPTUNA = [
     ("optuna:Study", "_pop_waiting_trial_id"),
     ("optuna:Trial", "_suggest"),
+    ("optuna.samplers:GridSampler", "_same_search_space"),
+    ("optuna.samplers:BruteForceSampler", "_populate_tree"),
+    ("optuna.samplers._brute_force:_TreeNode", "is_any_expandable"),
     ("optuna.storages.journal._storage:JournalOperation", "SET_TRIAL_USER_ATTR"),
     ("optuna.storages._rdb.models:TrialModel", "state"),
     ("optuna.storages._rdb.models:TrialUserAttributeModel", "value_json"),
@@ -46,8 +50,9 @@ def test_objects_have_what_their_classes_do_not_show(tmp_path):
     study = optuna.create_study(storage=storage)
     with pytest.warns(match="experimental"):
         proxy = optuna.storages.GrpcStorageProxy(host="127.0.0.1", port=9)
-    given = {"Study": study, "Trial": study.ask(), "JournalStorage": storage, "GrpcStorageProxy": proxy}
-    needed = {"Study": ("_storage",), "Trial": ("_trial_id",), **optuna_private.INHERITED}
+    grid = optuna.samplers.GridSampler({})
+    given = {"Study": study, "Trial": study.ask(), "JournalStorage": storage, "GrpcStorageProxy": proxy, "GridSampler": grid}
+    needed = {"Study": ("_storage",), "Trial": ("_trial_id",), "GridSampler": ("_all_grids",), **optuna_private.INHERITED}
     missing = {f"{owner}.{name}" for owner, names in needed.items() for name in names if not hasattr(given[owner], name)}
     proxy.close()
     assert not missing, f"optuna {optuna.__version__} lacks these: change optuna_private.py"
@@ -63,6 +68,28 @@ def test_the_queue_alone_is_asked():
     assert optuna_private.storage_of(study).get_trial(0).state.name == "RUNNING"
     assert optuna_private.next_waiting(study, space) is None
     assert len(study.trials) == 1
+
+
+GRID = {"a": [1, 2, 3], "b": [0.5, 1.0]}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"_target_": "optuna.samplers.GridSampler", "search_space": GRID}, {"_target_": "optuna.samplers.BruteForceSampler"}],
+)
+def test_an_enumeration_has_begun_all_before_its_trials_have_ended(arguments):
+    study = optuna.create_study(sampler=build(arguments, "sampler"))
+    space = {name: CategoricalDistribution(values) for name, values in GRID.items()}
+    begun = []
+    while not optuna_private.has_begun_all(study):
+        begun.append(study.ask(space))
+        if len(begun) == 3:
+            study.tell(begun[1], 1.0)
+    assert len(begun) == len({tuple(trial.params.items()) for trial in begun}) == 6
+
+
+def test_other_samplers_never_have_begun_all():
+    assert not optuna_private.has_begun_all(optuna.create_study())
 
 
 def test_what_a_job_raised_is_read_without_raising_it(capsys):
