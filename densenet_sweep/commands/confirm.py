@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 from hydra_async_sweeper.application import check_study_name
 
 from densenet_sweep.commands.arguments import separated
-from densenet_sweep.commands.rerun import downloaded_config
 from densenet_sweep.config import composition, from_run
 from densenet_sweep.config.command_line import Parser
 from densenet_sweep.config.data_sections import ImageTableConfig, expanded
@@ -26,6 +25,7 @@ from densenet_sweep.confirm import leave_out
 from densenet_sweep.counts import counted
 from densenet_sweep.results.studies import AnyStudy, NamedTrial, find, values_of
 from densenet_sweep.tracking.access import answering, check_exists, mlflow_config
+from densenet_sweep.tracking.kept_files import downloaded_config
 from densenet_sweep.tracking.store import connect
 
 if TYPE_CHECKING:

@@ -3,8 +3,6 @@
 import shlex
 import tempfile
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
@@ -17,10 +15,8 @@ from densenet_sweep.config.schema import ConfigError
 from densenet_sweep.results import studies
 from densenet_sweep.run import reference
 from densenet_sweep.tracking.access import answering, check_exists, mlflow_config, the_run
+from densenet_sweep.tracking.kept_files import downloaded_config
 from densenet_sweep.tracking.store import connect
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
 
 # Overrides that leave a rerun a repetition: where a run is read from and written to, and what belongs to the machine.
 _NO_DIFFERENCE = ("tracking", "storage", "hydra", *(f"{key}=" for key in OF_THE_MACHINE))
@@ -92,14 +88,3 @@ def _stored(uri: str, run_id: str, given: Sequence[str], config_dir: str | None)
     is_whole = run.info.status == "FINISHED"
     compared = run_config.overrides({}, reference.overrides(f"run {run_id}", run.data.metrics)) if is_whole else []
     return stored, compared, tags.get("final") == "true"
-
-
-def downloaded_config(client: "MlflowClient", run_id: str, folder: str) -> Path:
-    """Download the file `config.yaml` of the run into `folder` and return its path.
-
-    Raises:
-        ValueError: the run keeps none.
-    """
-    if not any(file.path == "config.yaml" for file in client.list_artifacts(run_id)):
-        raise ValueError(f"{run_id}: keeps no config.yaml; only a run of this project that came to its end does")
-    return Path(client.download_artifacts(run_id, "config.yaml", folder))
