@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from densenet_sweep.callbacks.sweep_run import objectives
+from densenet_sweep.callbacks.sweep_description import objectives
 from densenet_sweep.config import composition
 from densenet_sweep.config.hydra_private import is_grid
 from densenet_sweep.config.metrics import METRICS, best_epoch, direction_of, on_test

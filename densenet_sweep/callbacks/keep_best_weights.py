@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hydra.experimental.callback import Callback
 from hydra_async_sweeper.readable import shown_path
@@ -17,17 +17,11 @@ from omegaconf import DictConfig
 
 from densenet_sweep.counts import counted
 from densenet_sweep.run.artifacts import BEST_WEIGHTS, CHECKPOINTS
+from densenet_sweep.tracking import kept_weights
 from densenet_sweep.tracking.configured import in_store
-from densenet_sweep.tracking.study_runs import StudyKey, matching
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
+from densenet_sweep.tracking.study_runs import StudyKey, StudyRuns
 
 log = logging.getLogger("densenet_sweep")
-
-# The tag of a run whose weights are in MLflow.
-_TAG = "weights"
-_KEPT = "kept"
 
 # Several trials may end at the same moment, so this many are checked at once; the study's end checks all.
 _AT_ONCE = 64
@@ -120,33 +114,10 @@ def _settle(
 ) -> None:
     """Delete from MLflow the weights of all trials but the `best`, and upload those of `uploads` that it lacks."""
 
-    def write(client: "MlflowClient", experiment: str) -> None:
-        there = matching(client, experiment, study, f"tags.`{_TAG}` = '{_KEPT}'")
-        for run in there:
-            if int(run.data.tags["trial.number"]) not in best:
-                _delete_from_store(client, run.info.run_id, run.info.artifact_uri)
-        have = {run.info.run_id for run in there}
-        for number in uploads:
-            for run in matching(client, experiment, study, f"tags.`trial.number` = '{number}'")[:1]:
-                if run.info.run_id not in have or not _has_weights(client, run.info.run_id):
-                    client.set_tag(run.info.run_id, _TAG, _KEPT)  # first: the deletion looks for it
-                    client.log_artifact(run.info.run_id, str(files.weights(number)))
+    def write(runs: StudyRuns) -> None:
+        kept_weights.settle(runs, BEST_WEIGHTS, best, {number: files.weights(number) for number in uploads})
 
-    in_store(config, write, loss=_LOSS, can_wait=can_wait)
-
-
-def _has_weights(client: "MlflowClient", run_id: str) -> bool:
-    """Return whether the weights arrived: a process may have died between setting the tag and sending them."""
-    return any(file.path == BEST_WEIGHTS for file in client.list_artifacts(run_id))
-
-
-def _delete_from_store(client: "MlflowClient", run_id: str, artifact_uri: str) -> None:
-    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-
-    with suppress(NotImplementedError):  # some kinds of artifact store cannot delete
-        repository: Any = get_artifact_repository(artifact_uri, tracking_uri=client.tracking_uri)
-        repository.delete_artifacts(BEST_WEIGHTS)
-    client.delete_tag(run_id, _TAG)
+    in_store(config, study, write, loss=_LOSS, can_wait=can_wait)
 
 
 def _size(folder: Path) -> str:

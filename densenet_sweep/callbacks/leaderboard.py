@@ -1,23 +1,24 @@
 """What a sweep shows its user: views in MLflow's UI, and at its end the leaderboard and the next commands."""
 
 import logging
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hydra.experimental.callback import Callback
 from hydra_async_sweeper.application import LEASE, is_of_dead_process, with_config_dir
 from hydra_async_sweeper.readable import numbered, shown_path
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from densenet_sweep.callbacks import caption
-from densenet_sweep.callbacks.sweep_run import SweepRun, objectives
+from densenet_sweep.callbacks.sweep_description import objectives
+from densenet_sweep.callbacks.sweep_run import SweepRun
 from densenet_sweep.results import next_commands
 from densenet_sweep.results.next_commands import command
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
+from densenet_sweep.tracking import configured
+from densenet_sweep.tracking.parent_run import ParentRun
+from densenet_sweep.tracking.store import cause, failures
+from densenet_sweep.tracking.study_runs import StudyRuns
 
 log = logging.getLogger("densenet_sweep")
 
@@ -28,39 +29,32 @@ class ViewedSweepRun(SweepRun):
     A confirmation has none of its own: those of the study that it confirms show it.
     """
 
-    def written(self, client: "MlflowClient", experiment: str, study_name: str, sweep_dir: str) -> None:
+    def written(self, runs: StudyRuns, sweep_dir: str) -> None:
         """Install the views; a store that takes runs but no views costs a warning."""
-        from mlflow.exceptions import MlflowException
-        from sqlalchemy.exc import SQLAlchemyError
-
         from densenet_sweep.confirm import finalists
         from densenet_sweep.mlflow_ui.saved_views import install
-        from densenet_sweep.tracking.store import cause
 
         confirmed = finalists.read(Path(sweep_dir))
         try:
-            install(client, experiment, confirmed.study if confirmed else study_name)
-        except (MlflowException, SQLAlchemyError, OSError) as error:
+            install(runs.client, runs.experiment, confirmed.study if confirmed else runs.study.name)
+        except failures() as error:
             log.warning("the study's views were not saved in MLflow (%s)", cause(error))
 
-    def complete(
-        self, client: "MlflowClient", experiment: str, config: DictConfig, study_name: str, sweep_dir: str, parent: str
-    ) -> None:
+    def complete(self, runs: StudyRuns, config: DictConfig, sweep_dir: str, parent: ParentRun) -> None:
         """Complete MLflow from the study, and log for which trials."""
         from densenet_sweep.callbacks.complete_runs import complete
         from densenet_sweep.confirm import finalists
         from densenet_sweep.results.from_optuna import read_study
-        from densenet_sweep.tracking.store import cause
 
         folder = Path(sweep_dir)
         try:
-            study = read_study(_load(config, study_name, folder))
+            study = read_study(_load(config, runs.study.name, folder))
         except Exception as error:  # each driver has its own exceptions; the sweep's run is closed in any case
             log.warning("MLflow was not compared with the study (%s)", cause(error))
             return
         # See TrainingRun: what it reports.
         reported = "train_accuracy" if finalists.read(folder) else study.objectives[0]
-        completed = complete(client, experiment, study, parent, folder, reported=reported)
+        completed = complete(runs, study, parent, folder, reported=reported)
         if completed:
             which = numbered(completed)
             log.warning(
@@ -116,6 +110,7 @@ class PrintLeaderboard(Callback):
 
     def on_study_end(self, config: DictConfig, study_name: str, sweep_dir: str, **_: Any) -> None:
         """Print all of it; an interrupted study is shown as far as it got."""
+        from densenet_sweep.mlflow_ui.saved_views import page_on_server
         from densenet_sweep.results.from_optuna import read_study
         from densenet_sweep.results.leaderboard import show, wide_console
 
@@ -127,8 +122,8 @@ class PrintLeaderboard(Callback):
         console.print()
         show(study, console=console)
         shown = shown_path(folder)
-        tracking = _tracking(config)
-        page = _page_on_server(tracking, study_name)
+        tracking = configured.section(config)
+        page = page_on_server(str(tracking["uri"]), str(tracking["experiment"]), study_name) if tracking else ""
         if page:
             console.print(f"\nIn MLflow: {page}", highlight=False, soft_wrap=True)
         lines = [(command("compare", study_name, config=config), "this table again")]
@@ -139,31 +134,3 @@ class PrintLeaderboard(Callback):
         if tracking and not page:
             lines.insert(0, (command("ui", study_name, config=config), "look at the trials in MLflow"))
         next_commands.show(console, lines)
-
-
-def _page_on_server(tracking: Mapping[str, Any], study: str) -> str:
-    """Return the whole address of the study's first view, if its runs are on a server that answers; otherwise nothing."""
-    from densenet_sweep.config.tracking_uri import is_server
-
-    uri = str(tracking.get("uri", ""))
-    if not is_server(uri):
-        return ""
-    from mlflow.exceptions import MlflowException
-
-    from densenet_sweep.mlflow_ui.saved_views import address, install, site
-    from densenet_sweep.tracking.store import connect
-
-    try:
-        client = connect(uri)
-        experiment = client.get_experiment_by_name(tracking["experiment"])
-        if experiment is None:
-            return ""
-        return site(uri) + address(install(client, experiment.experiment_id, study), experiment.experiment_id)
-    except (MlflowException, OSError):  # logged when the study's run was closed
-        return ""
-
-
-def _tracking(config: DictConfig) -> dict[str, Any]:
-    """Return the section `tracking` of a sweep that is recorded in MLflow, or nothing."""
-    section: Any = OmegaConf.to_container(config.get("tracking") or OmegaConf.create({}), resolve=True)
-    return section if "uri" in section else {}

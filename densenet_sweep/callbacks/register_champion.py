@@ -21,11 +21,10 @@ from densenet_sweep.confirm.finalists import VERDICT
 from densenet_sweep.counts import counted
 from densenet_sweep.results import next_commands
 from densenet_sweep.results.next_commands import command
+from densenet_sweep.tracking import configured
 from densenet_sweep.tracking.study_runs import StudyKey
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
-
     from densenet_sweep.confirm.verdict import Verdict
     from densenet_sweep.results.study import Study
 
@@ -113,17 +112,17 @@ def _registered(config: DictConfig, study: "Study", folder: Path, found: "Verdic
     champion = found.results[found.champion]
     seed, number = min(champion.trials.items())
     trial = study.trials[number]
-    if "uri" not in config.tracking:
+    tracking = configured.section(config)
+    if not tracking:
         return False
     from densenet_sweep.models.registry import REGISTERED_NAME, register
     from densenet_sweep.models.trained import classifier
+    from densenet_sweep.results.studies import NamedTrial
     from densenet_sweep.run import splits
     from densenet_sweep.tracking.access import answering
-    from densenet_sweep.tracking.run import of_trial
-    from densenet_sweep.tracking.store import connect
 
     log.info("registering the champion")
-    uri, runs = str(config.tracking.uri), champion.runs
+    uri, runs = str(tracking["uri"]), champion.runs
     artifacts = trial.folder_in(folder) / "artifacts"
     tags = {
         **StudyKey(found.finalists.study, found.finalists.study_id).tags,
@@ -137,10 +136,10 @@ def _registered(config: DictConfig, study: "Study", folder: Path, found: "Verdic
         given, config_dir = _of_the_user(config)
         trained_as = from_run.config(artifacts / "config.yaml", given, config_dir=config_dir)
         examples = splits.example_images(trained_as.data, _NUM_EXAMPLES, trusted=trained_as.trusted_targets)
+        run_id = NamedTrial(study.name, trial, folder).run_id(uri)
+        if run_id is None:
+            return False
         with answering(uri):
-            run_id = of_trial(connect(uri), trial.run_id, trial.record_key)
-            if run_id is None:
-                return False
             version = register(
                 uri,
                 run_id,
@@ -149,7 +148,10 @@ def _registered(config: DictConfig, study: "Study", folder: Path, found: "Verdic
                 tags=tags,
                 description="\n\n".join(confirmation.sentences(found)),
             )
-            _keep_in_parent(config, StudyKey(study.name, study.id), folder)
+            parent = configured.find_parent(tracking, StudyKey(study.name, study.id))
+            if parent is not None:
+                parent.keep(folder / VERDICT)
+                parent.keep(folder / "experiment" / "champion.yaml")
     except (ConnectionError, OSError, ValueError) as error:
         log.warning("the champion is not registered: %s", error)
         return False
@@ -169,36 +171,18 @@ def _annotate_parent(
     config: DictConfig, study: StudyKey, tags: Mapping[str, str], metrics: Mapping[str, float] = MappingProxyType({})
 ) -> None:
     """Set tags and metrics of the confirmation's parent run; a store that fails costs a warning, as everywhere in a sweep."""
-    if "uri" not in config.tracking:
+    tracking = configured.section(config)
+    if not tracking:
         return
     from densenet_sweep.tracking.access import answering
 
     try:
-        with answering(str(config.tracking.uri)):
-            client, parent = _parent(config, study)
+        with answering(str(tracking["uri"])):
+            parent = configured.find_parent(tracking, study)
             if parent is not None:
-                for key, value in tags.items():
-                    client.set_tag(parent, key, value)
-                for name, number in metrics.items():
-                    client.log_metric(parent, name, number)
+                parent.annotate(tags, metrics)
     except ConnectionError as error:
         log.warning("%s; the confirmation's own run is not marked", error)
-
-
-def _keep_in_parent(config: DictConfig, study: StudyKey, folder: Path) -> None:
-    client, parent = _parent(config, study)
-    if parent is not None:
-        for path in (folder / VERDICT, folder / "experiment" / "champion.yaml"):
-            client.log_artifact(parent, str(path))
-
-
-def _parent(config: DictConfig, study: StudyKey) -> "tuple[MlflowClient, str | None]":
-    from densenet_sweep.tracking.store import connect
-    from densenet_sweep.tracking.study_runs import find_parent
-
-    client = connect(str(config.tracking.uri))
-    experiment = client.get_experiment_by_name(config.tracking.experiment)
-    return client, None if experiment is None else find_parent(client, experiment.experiment_id, study)
 
 
 def _write_experiment(config: DictConfig, study: "Study", folder: Path, again: str, found: "Verdict") -> Path:

@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
+
+from densenet_sweep.tracking import configured
+from densenet_sweep.tracking.parent_run import ParentRun
+from densenet_sweep.tracking.store import cause, failures, redacted
+from densenet_sweep.tracking.study_runs import StudyKey
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
-
     from densenet_sweep.results.study import Study
 
 log = logging.getLogger("densenet_sweep")
@@ -28,8 +31,8 @@ class StorePictures(Callback):
 
     def on_study_end(self, config: DictConfig, study_name: str, sweep_dir: str, **_: Any) -> None:
         """Draw and store them."""
-        tracking: Any = OmegaConf.to_container(config.tracking, resolve=True)
-        if "uri" not in tracking:
+        tracking = configured.section(config)
+        if not tracking:
             return
         from densenet_sweep.results.from_optuna import read_study
         from densenet_sweep.results.studies import FoundStudy
@@ -38,27 +41,18 @@ class StorePictures(Callback):
         if study.is_repeated or not study.finished:
             return
         log.info("drawing the pictures of the study")
-        from mlflow.exceptions import MlflowException
-        from sqlalchemy.exc import SQLAlchemyError
-
-        from densenet_sweep.tracking.store import cause, connect, redacted
-        from densenet_sweep.tracking.study_runs import StudyKey, find_parent
-
         uri = str(tracking["uri"])
+        expected: tuple[type[Exception], ...] = (*failures(), ValueError)
         try:
-            client = connect(uri)
-            experiment = client.get_experiment_by_name(tracking["experiment"])
-            parent = (
-                None if experiment is None else find_parent(client, experiment.experiment_id, StudyKey(study.name, study.id))
-            )
+            parent = configured.find_parent(tracking, StudyKey(study.name, study.id))
             if parent is not None:
-                _store(client, parent, study, Path(sweep_dir), uri)
-        except (MlflowException, SQLAlchemyError, OSError, ValueError) as error:
+                _store(parent, study, Path(sweep_dir), uri)
+        except expected as error:
             message = f"tracking.uri={redacted(uri)}: the pictures of the study are not stored"
             log.warning("%s (%s); densenet-sweep compare --html FILE draws them", message, cause(error))
 
 
-def _store(client: "MlflowClient", parent: str, study: "Study", sweep_dir: Path, uri: str) -> None:
+def _store(parent: ParentRun, study: "Study", sweep_dir: Path, uri: str) -> None:
     from hydra_async_sweeper.application import read_study_file
 
     from densenet_sweep.confirm import of_study
@@ -70,7 +64,7 @@ def _store(client: "MlflowClient", parent: str, study: "Study", sweep_dir: Path,
 
     drawn = draw(study)
     found = read_study_file(sweep_dir)
-    known = provenance.read(client, study, uri)
+    known = provenance.read(study, uri)
     wrong = mistakes.of_study(known.study, sweep_dir, mistakes.from_store(uri))
     readings = of_study.readings(of_study.confirmations(study.name))
     reported = report.Reported(known.study, found.command, known.tags, drawn, wrong=wrong, readings=readings, runs=known.runs)
@@ -80,4 +74,4 @@ def _store(client: "MlflowClient", parent: str, study: "Study", sweep_dir: Path,
         for it in drawn:
             (folder / FOLDER / f"{it.picture.name}.png").write_bytes(it.still)
         report.write(folder / REPORT, [reported])
-        client.log_artifacts(parent, str(folder))
+        parent.keep_all(folder)

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 
 from hydra_async_sweeper.application import is_search
 
+from densenet_sweep.config.tracking_uri import is_server
 from densenet_sweep.mlflow_ui import views
 from densenet_sweep.tracking.run import REPORT
+from densenet_sweep.tracking.store import connect
 from densenet_sweep.tracking.study_runs import STUDY_ID_TAG, StudyKey, parents_called
 
 if TYPE_CHECKING:
@@ -88,6 +90,26 @@ def report(client: "MlflowClient", experiment: str, study: str | None) -> str | 
     if run is None or not has_report:
         return None
     return f"#/experiments/{experiment}/runs/{run.info.run_id}/artifacts/{REPORT}"
+
+
+def page_on_server(uri: str, experiment: str, study: str) -> str:
+    """Return the whole address of the study's first view, if `uri` is a server that answers; otherwise nothing.
+
+    Args:
+        uri: of the store.
+        experiment: its name.
+        study: whose views are written if they are missing.
+    """
+    if not is_server(uri):
+        return ""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client = connect(uri)
+        found = client.get_experiment_by_name(experiment)
+        return "" if found is None else site(uri) + address(install(client, found.experiment_id, study), found.experiment_id)
+    except (MlflowException, OSError):  # logged when the study's run was closed
+        return ""
 
 
 def site(uri: str) -> str:

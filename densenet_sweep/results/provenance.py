@@ -11,7 +11,7 @@ from densenet_sweep.results.study import Study
 from densenet_sweep.tracking.access import answering, mlflow_config
 from densenet_sweep.tracking.run import KEY
 from densenet_sweep.tracking.store import connect, redacted
-from densenet_sweep.tracking.study_runs import StudyKey, matching
+from densenet_sweep.tracking.study_runs import StudyKey, StudyRuns
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -43,7 +43,8 @@ def with_late_runs(client: "MlflowClient", study: Study) -> Study:
     if all(trial.run_id is not None or trial.record_key is None for trial in study.trials):
         return study
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    found = [run for it in experiments for run in matching(client, it, StudyKey(study.name, study.id))]
+    key = StudyKey(study.name, study.id)
+    found = [run for it in experiments for run in StudyRuns(client, it, key).matching()]
     ids = {run.data.tags.get(KEY): run.info.run_id for run in found}
     trials = tuple(
         trial if trial.run_id is not None or trial.record_key is None else replace(trial, run_id=ids.get(trial.record_key))
@@ -52,10 +53,11 @@ def with_late_runs(client: "MlflowClient", study: Study) -> Study:
     return replace(study, trials=trials)
 
 
-def read(client: "MlflowClient", study: Study, uri: str) -> Provenance:
+def read(study: Study, uri: str) -> Provenance:
     """Return what the store at `uri` knows about the study's last trial that has a run."""
     from mlflow.exceptions import MlflowException
 
+    client = connect(uri)
     study = with_late_runs(client, study)
     for trial in reversed(study.trials):
         if trial.run_id is None:
@@ -78,5 +80,5 @@ def known(study: Study, overrides: Sequence[str] = ()) -> Provenance:
         database = sqlite_file(tracking.uri)
         if database is None or database.is_file():  # connecting would create the file
             with answering(tracking.uri):
-                return read(connect(tracking.uri), study, tracking.uri)
+                return read(study, tracking.uri)
     return Provenance(study)

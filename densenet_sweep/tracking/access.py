@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from densenet_sweep.config import composition
 from densenet_sweep.config.schema import ConfigError, MlflowConfig, TrackingConfig
 from densenet_sweep.config.tracking_uri import sqlite_file
-from densenet_sweep.tracking.store import cause, redacted
+from densenet_sweep.tracking.store import cause, failures, redacted
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -65,12 +65,10 @@ def answering(uri: str) -> Iterator[None]:
     Raises:
         ConnectionError: the store cannot be used.
     """
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
-
+    failed = failures()
     try:
         yield
-    except (MlflowException, SQLAlchemyError, OSError) as error:
+    except failed as error:
         raise ConnectionError(f"tracking.uri={redacted(uri)}: cannot be used ({cause(error)})") from error
 
 

@@ -2,14 +2,15 @@
 
 import logging
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from hydra_async_sweeper.application import SweepError
 from omegaconf import DictConfig, OmegaConf
 
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
+from densenet_sweep.tracking.parent_run import ParentRun
+from densenet_sweep.tracking.store import cause, connect, experiment_id, failures, redacted
+from densenet_sweep.tracking.study_runs import StudyKey, StudyRuns
 
 log = logging.getLogger("densenet_sweep")
 
@@ -18,18 +19,37 @@ _left_alone_until: dict[str, float] = {}
 _REST = 9
 
 
+def section(config: DictConfig) -> dict[str, Any]:
+    """Return the section `tracking`, resolved, of a run or sweep that is recorded in MLflow; empty for one that is not."""
+    tracking: Any = OmegaConf.to_container(config.get("tracking") or OmegaConf.create({}), resolve=True)
+    return tracking if "uri" in tracking else {}
+
+
+def find_parent(tracking: Mapping[str, Any], study: StudyKey) -> ParentRun | None:
+    """Return the run of a sweep in the store and the experiment that its section `tracking` names; None if there is none.
+
+    Raises:
+        ValueError, OSError, or one of `store.failures`: the store cannot be used.
+    """
+    client = connect(str(tracking["uri"]))
+    experiment = client.get_experiment_by_name(tracking["experiment"])
+    return None if experiment is None else StudyRuns(client, experiment.experiment_id, study).find_parent()
+
+
 def in_store(
     config: DictConfig,
-    write: Callable[["MlflowClient", str], None],
+    study: StudyKey,
+    write: Callable[[StudyRuns], None],
     *,
     loss: str,
     may_refuse: bool = False,
     can_wait: bool = False,
 ) -> None:
-    """Call `write` with a client and the experiment's id, for `tracking=mlflow`; a failing store costs a warning.
+    """Call `write` with the study's runs, for `tracking=mlflow`; a failing store costs a warning.
 
     Args:
         config: of the sweep.
+        study: whose runs are written.
         write: writes to the store.
         loss: what a failing store costs, for the warning.
         may_refuse: the sweep may still be refused.
@@ -38,22 +58,18 @@ def in_store(
     Raises:
         SweepError: the store fails and is required, and the sweep may still be refused.
     """
-    tracking: Any = OmegaConf.to_container(config.tracking, resolve=True)
-    if "uri" not in tracking:
+    tracking = section(config)
+    if not tracking:
         return
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
-
-    from densenet_sweep.tracking.store import cause, connect, experiment_id, redacted
-
-    uri = str(tracking["uri"])
+    uri, failed = str(tracking["uri"]), failures()
     began = time.monotonic()
     if can_wait and began < _left_alone_until.get(uri, 0.0):
         return
     try:
         client = connect(uri)
-        write(client, experiment_id(client, uri, tracking["experiment"], tracking["artifact_location"]))
-    except (MlflowException, SQLAlchemyError, OSError) as error:
+        number = experiment_id(client, uri, tracking["experiment"], tracking["artifact_location"])
+        write(StudyRuns(client, number, study))
+    except failed as error:
         now = time.monotonic()
         _left_alone_until[uri] = now + _REST * (now - began)
         message = f"tracking.uri={redacted(uri)}: cannot be used ({cause(error)})"

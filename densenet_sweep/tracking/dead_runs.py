@@ -1,4 +1,4 @@
-"""Runs whose process died without closing them: MLflow shows them as running until they are closed."""
+"""Runs that their processes left open: MLflow shows them as running until they are closed."""
 
 import socket
 from collections.abc import Mapping
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import psutil
 from hydra_async_sweeper.application import is_gone
 
-from densenet_sweep.tracking.run import close_run, quoted
+from densenet_sweep.tracking.run import TRIAL_NUMBER, close_run, quoted
+from densenet_sweep.tracking.study_runs import StudyRuns
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -27,6 +28,28 @@ def close_dead_runs(client: "MlflowClient", experiment: str) -> int:
             close_run(client, run.info.run_id, "interrupted", "its process died")
             closed += 1
     return closed
+
+
+def close_trial(runs: StudyRuns, number: int, state: str, reason: str | None) -> None:
+    """Close the open runs of a trial that has ended: that of its last attempt with its state, the others as failed."""
+    for index, run in enumerate(runs.of_trial(number)):
+        if run.info.status == "RUNNING" and index == 0:
+            close_run(runs.client, run.info.run_id, state, reason)
+        elif run.info.status == "RUNNING":
+            close_run(runs.client, run.info.run_id, "failed", "its process died; a later run is the trial's")
+
+
+def close_left_open(runs: StudyRuns, states: Mapping[int, tuple[str, str | None]]) -> None:
+    """Close the runs of ended trials that could not be closed while the store was away.
+
+    Args:
+        runs: of the study.
+        states: state and reason of the ended trials.
+    """
+    for run in runs.matching("attributes.status = 'RUNNING'"):
+        number = run.data.tags.get(TRIAL_NUMBER, "")
+        if number.isdigit() and int(number) in states:
+            close_run(runs.client, run.info.run_id, *states[int(number)])
 
 
 def _is_dead(tags: Mapping[str, str]) -> bool:

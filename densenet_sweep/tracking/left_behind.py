@@ -10,7 +10,7 @@ from filelock import FileLock, Timeout
 from densenet_sweep.tracking import outbox
 from densenet_sweep.tracking.outbox import End, Outbox
 from densenet_sweep.tracking.run import TRIAL_NUMBER
-from densenet_sweep.tracking.study_runs import find_parent
+from densenet_sweep.tracking.study_runs import StudyRuns
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -101,8 +101,8 @@ def _send_all(
 def _send(client: "MlflowClient", experiment_number: str, kept: Outbox, path: Path) -> None:
     name = kept.name
     try:
-        parent = None if kept.study is None else find_parent(client, experiment_number, kept.study)
-        kept.send(client, experiment_number, parent)
+        parent = None if kept.study is None else StudyRuns(client, experiment_number, kept.study).find_parent()
+        kept.send(client, experiment_number, None if parent is None else parent.id)
     except Exception as error:
         if not outbox.is_refused(error):
             raise

@@ -16,8 +16,8 @@ from densenet_sweep.tracking.outbox import End, Outbox
 from densenet_sweep.tracking.record import DataUsed, Record, State
 from densenet_sweep.tracking.run import process_tags, shown
 from densenet_sweep.tracking.run_note import Description
-from densenet_sweep.tracking.store import absolute, cause, connect, experiment_id, redacted
-from densenet_sweep.tracking.study_runs import StudyKey, find_parent
+from densenet_sweep.tracking.store import absolute, cause, connect, experiment_id, failures, redacted
+from densenet_sweep.tracking.study_runs import StudyKey, StudyRuns
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -140,10 +140,10 @@ def _parent(client: "MlflowClient", experiment_number: str, study: StudyKey) -> 
     """Return the id of the study's run, cached once it is found: all trials of a worker belong to one study."""
     key = (str(client.tracking_uri), experiment_number, study)
     if key not in _parents:
-        found = find_parent(client, experiment_number, study)
+        found = StudyRuns(client, experiment_number, study).find_parent()
         if found is None:
             return None
-        _parents[key] = found
+        _parents[key] = found.id
     return _parents[key]
 
 
@@ -242,19 +242,14 @@ class MlflowRecord:
         Raises:
             ConnectionError: the store fails and is required.
         """
-        from mlflow.exceptions import MlflowException
-        from sqlalchemy.exc import SQLAlchemyError
-
         if self._is_refused:
             return False
-        began = time.monotonic()
         # A ValueError, such as a bad name, is raised before training, but does not end a training in progress.
-        failures: tuple[type[Exception], ...] = (MlflowException, SQLAlchemyError, OSError)
-        if self._is_lost:
-            failures = (*failures, ValueError)
+        expected: tuple[type[Exception], ...] = (*failures(), ValueError) if self._is_lost else failures()
+        began = time.monotonic()
         try:
             self._store.send(self._outbox)
-        except failures as error:
+        except expected as error:
             now = time.monotonic()
             self._rests_until = now + _REST * (now - began)
             self._is_refused = outbox.is_refused(error)

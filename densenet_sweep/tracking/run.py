@@ -47,8 +47,7 @@ TAG_LENGTH = 5000
 
 def begin(client: "MlflowClient", experiment_number: str, name: str, tags: Mapping[str, str], began: int) -> str:
     """Return the id of a new run, begun at that time in ms."""
-    shortened = {key: value[:TAG_LENGTH] for key, value in tags.items()}
-    run = client.create_run(experiment_number, start_time=began, run_name=name, tags=shortened)
+    run = client.create_run(experiment_number, start_time=began, run_name=name, tags=shortened(tags))
     return str(run.info.run_id)
 
 
@@ -154,6 +153,11 @@ def process_tags() -> dict[str, str]:
         "process.start": str(process_start(process)),
         "process.machine": machine(),
     }
+
+
+def shortened(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return tags within MLflow's limit; the description has one of its own."""
+    return {key: text if key == NOTE else text[:TAG_LENGTH] for key, text in tags.items()}
 
 
 def every(client: "MlflowClient", experiment_number: str, query: str, order_by: list[str] | None = None) -> "list[Run]":

@@ -38,6 +38,14 @@ _MOST_LETTERS = 120
 _experiments: dict[tuple[str, str], str] = {}
 
 
+def failures() -> tuple[type[Exception], ...]:
+    """Return the exceptions that a store raises when it fails."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return MlflowException, SQLAlchemyError, OSError
+
+
 def cause(error: BaseException) -> str:
     """Return on one line why MLflow failed: the operating system's own words where it has any, and no password."""
     for link in _chain(error):

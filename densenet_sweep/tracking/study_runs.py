@@ -4,18 +4,29 @@ A study's name is unique in its storage, and an experiment may hold the runs of 
 id, and its runs carry it as a tag. A study of 0.1 has no id: its runs are those of its name that carry none.
 """
 
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from densenet_sweep.tracking.run import PARENT, every, quoted
+from densenet_sweep.tracking.parent_run import ParentRun
+from densenet_sweep.tracking.run import PARENT, TRIAL_NUMBER, every, process_tags, quoted, shortened
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
+log = logging.getLogger("densenet_sweep")
+
 # The tags of a study's runs, and of its parent alone.
 STUDY_TAG = "study"
 STUDY_ID_TAG = "study.id"
 _IS_PARENT = "tags.`role` = 'study'"
+
+_SAME_NAME = (
+    "study %s: the MLflow experiment has another study of this name, whose folder is %s; their runs are kept apart, and "
+    "hydra.sweeper.study_name=NAME gives this one a name of its own"
+)
 
 
 class StudyKey(NamedTuple):
@@ -38,36 +49,76 @@ class StudyKey(NamedTuple):
         return run.data.tags.get(STUDY_ID_TAG) == self.id
 
 
-def matching(client: "MlflowClient", experiment: str, study: StudyKey, *conditions: str) -> "list[Run]":
-    """Return the study's runs that meet all conditions, the one begun last first."""
-    found = every(client, experiment, study.query(*conditions), order_by=["start_time DESC"])
-    return [run for run in found if study.has(run)]
+@dataclass(frozen=True)
+class StudyRuns:
+    """The runs of `study` in the experiment with the id `experiment`, through a client of its store."""
 
+    client: "MlflowClient"
+    experiment: str
+    study: StudyKey
 
-def find_parent(client: "MlflowClient", experiment: str, study: StudyKey) -> str | None:
-    """Return the id of the parent, or nothing."""
-    found = _parents(client, experiment, study)
-    return found[0] if found else None
+    def matching(self, *conditions: str) -> "list[Run]":
+        """Return the runs that meet all conditions, the one begun last first."""
+        found = every(self.client, self.experiment, self.study.query(*conditions), order_by=["start_time DESC"])
+        return [run for run in found if self.study.has(run)]
 
+    def of_trial(self, number: int) -> "list[Run]":
+        """Return the runs of a trial, that of the last attempt first."""
+        return self.matching(f"tags.`{TRIAL_NUMBER}` = '{number}'")
 
-def only_parent(client: "MlflowClient", experiment: str, study: StudyKey) -> str | None:
-    """Return the same, and remove duplicates from commands that opened a new study at the same moment.
+    def find_parent(self) -> ParentRun | None:
+        """Return the parent, or None."""
+        return next(iter(self._parents()), None)
 
-    MLflow has no create-if-absent. Every command looks again after creating a run, and all use the same order.
-    """
-    found = _parents(client, experiment, study)
-    for other in found[1:]:
-        for child in every(client, experiment, f"tags.`{PARENT}` = '{other}'"):
-            client.set_tag(child.info.run_id, PARENT, found[0])
-        client.delete_run(other)
-    return found[0] if found else None
+    def only_parent(self) -> ParentRun | None:
+        """Return the same, and remove duplicates from commands that opened a new study at the same moment.
+
+        MLflow has no create-if-absent. Every command looks again after creating a run, and all use the same order.
+        """
+        found = self._parents()
+        for other in found[1:]:
+            for child in every(self.client, self.experiment, f"tags.`{PARENT}` = '{other.id}'"):
+                self.client.set_tag(child.info.run_id, PARENT, found[0].id)
+            self.client.delete_run(other.id)
+        return next(iter(found), None)
+
+    def open_parent(self, *, about: Mapping[str, str], params: Mapping[str, str], tags: Mapping[str, str]) -> ParentRun:
+        """Return the parent, created if there is none, as the running run of this process.
+
+        Args:
+            about: tags of a new one.
+            params: of a new one.
+            tags: of this start of the sweep.
+        """
+        from mlflow.entities import Param, RunTag
+
+        from densenet_sweep.tracking.provenance import git_tags
+
+        parent, is_new = self.only_parent(), False
+        if parent is None:
+            for other in parents_called(self.client, self.experiment, self.study.name)[:1]:
+                log.warning(_SAME_NAME, self.study.name, other.data.tags.get("sweep.dir", "an unknown folder"))
+            known = {**self.study.tags, "role": "study", **about, **git_tags()}
+            run = self.client.create_run(self.experiment, run_name=self.study.name, tags=known)
+            made = self._parent(run)
+            parent = self.only_parent() or made
+            is_new = parent.id == made.id
+        self.client.log_batch(
+            parent.id,
+            params=[Param(key, text) for key, text in params.items()] if is_new else [],
+            tags=[RunTag(key, text) for key, text in shortened({**tags, **process_tags()}).items()],
+        )
+        self.client.update_run(parent.id, status="RUNNING")
+        return parent
+
+    def _parents(self) -> list[ParentRun]:
+        found = self.matching(_IS_PARENT)
+        return [self._parent(run) for run in sorted(found, key=lambda run: (run.info.start_time, run.info.run_id))]
+
+    def _parent(self, run: "Run") -> ParentRun:
+        return ParentRun(self.client, self.experiment, str(run.info.run_id))
 
 
 def parents_called(client: "MlflowClient", experiment: str, name: str) -> "list[Run]":
     """Return the parents of all studies of that name, the one begun last first."""
     return every(client, experiment, StudyKey(name).query(_IS_PARENT), order_by=["start_time DESC"])
-
-
-def _parents(client: "MlflowClient", experiment: str, study: StudyKey) -> list[str]:
-    found = matching(client, experiment, study, _IS_PARENT)
-    return [str(run.info.run_id) for run in sorted(found, key=lambda run: (run.info.start_time, run.info.run_id))]

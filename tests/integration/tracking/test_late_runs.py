@@ -41,7 +41,7 @@ def test_a_trial_named_by_its_number_has_it(client, run_id):
 
 
 def test_the_report_links_to_it(client, run_id, study):
-    known = provenance.read(client, study, client.tracking_uri)
+    known = provenance.read(study, client.tracking_uri)
     assert known.tags["git.commit"] == "abc"
     shown = table.data(known.study, None, known.runs, 3)
     column = [it["label"] for it in shown["columns"]].index("MLflow")

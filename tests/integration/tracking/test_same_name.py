@@ -26,7 +26,7 @@ from densenet_sweep.results import logged_metric
 from densenet_sweep.results.from_optuna import read_study
 from densenet_sweep.results.recorded import recorded
 from densenet_sweep.tracking import outbox, run
-from densenet_sweep.tracking.study_runs import StudyKey, find_parent
+from densenet_sweep.tracking.study_runs import StudyKey, StudyRuns
 
 
 @pytest.fixture
@@ -119,9 +119,10 @@ def weights(client: MlflowClient, run_id: str, folder: Path) -> str | None:
 
 
 def parent(client: MlflowClient, sweep: Sweep) -> Run:
-    found = find_parent(client, client.get_experiment_by_name("tests").experiment_id, StudyKey("mine", sweep.id))
+    runs = StudyRuns(client, client.get_experiment_by_name("tests").experiment_id, StudyKey("mine", sweep.id))
+    found = runs.find_parent()
     assert found is not None
-    return client.get_run(found)
+    return client.get_run(found.id)
 
 
 def test_each_keeps_its_own_weights(client, first, second, tmp_path):

@@ -15,7 +15,8 @@ from omegaconf import DictConfig, OmegaConf
 from small_runs import SUBDIR
 
 from densenet_sweep.callbacks.sweep_run import SweepRun
-from densenet_sweep.tracking import outbox, run_note, store, study_runs
+from densenet_sweep.tracking import outbox, run_note, store
+from densenet_sweep.tracking.study_runs import StudyRuns
 
 STUDY = "it's a study"
 COMMAND = "densenet-sweep sweep=growth_depth_lr data=digits tracking.uri=http://me:hunter2@host"
@@ -326,15 +327,15 @@ def test_a_confirmation_is_said_to_test_and_not_to_search(config, client, tmp_pa
 
 
 def test_two_commands_that_open_a_new_study_at_the_same_moment_make_one_parent(config, client, tmp_path, monkeypatch):
-    look = study_runs.only_parent
+    look = StudyRuns.only_parent
     looks = iter([False, True] * 2)
-    monkeypatch.setattr(study_runs, "only_parent", lambda *given: look(*given) if next(looks) else None)
+    monkeypatch.setattr(StudyRuns, "only_parent", lambda runs: look(runs) if next(looks) else None)
     opened(config, tmp_path)
     (first,) = runs(client)
     child = begun(config, 0)
     opened(config, tmp_path)  # which had looked before the first one made its
     assert [it.info.run_id for it in runs(client)] == [first.info.run_id]
-    monkeypatch.setattr(study_runs, "only_parent", look)
+    monkeypatch.setattr(StudyRuns, "only_parent", look)
     ended(opened(config, tmp_path), config, tmp_path, "3 of 3 trials are finished")
     (parent,) = runs(client)
     assert (parent.info.run_id, parent.info.status) == (first.info.run_id, "FINISHED")
