@@ -23,6 +23,7 @@ from sqlalchemy.exc import DatabaseError, DBAPIError, IntegrityError, InterfaceE
 
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.optuna_private import CALLED_BY_THE_CACHE, limit_calls, trial_tables
+from hydra_async_sweeper.study.passwords import redacted
 from hydra_async_sweeper.study.retry import wait_out
 from hydra_async_sweeper.study.storage import WAYS_ON
 from hydra_async_sweeper.trial import LEASE
@@ -42,6 +43,9 @@ _POSTGRES_CONNECTION = {
 }
 # The server ends statements that wait for a lock, and the transaction of a disconnected host, whose locks block all others.
 _POSTGRES_SESSION = "SET statement_timeout = '30s'; SET idle_in_transaction_session_timeout = '20s'"
+
+# Where a user may not write: psycopg's names of errors, and the texts of SQLite and MySQL.
+_READ_ONLY = "InsufficientPrivilege|ReadOnlySqlTransaction|readonly database|command denied"
 
 # The first timeout of a call to the proxy; it doubles for a call that is repeated because of it.
 _CALL_SECONDS = 8.0
@@ -78,14 +82,17 @@ def reason(error: BaseException) -> str:
 
 @contextmanager
 def _named_damage(url: str | None) -> Iterator[None]:
-    """Name the file where the SQLite database at `url` is damaged."""
+    """Name the file where the SQLite database at `url` is damaged, and a database that this user may not write."""
     try:
         yield
     except (DatabaseError, optuna.exceptions.StorageInternalError) as error:
-        damage = re.search("file is not a database|database disk image is malformed", f"{error} {error.__cause__}")
-        if damage is None or url is None:
-            raise
-        raise SweepError(f"{sqlalchemy.make_url(url).database}: is damaged ({damage[0]}); {WAYS_ON}") from error
+        said = f"{error} {error.__cause__}"
+        damage = re.search("file is not a database|database disk image is malformed", said)
+        if url is not None and damage is not None:
+            raise SweepError(f"{sqlalchemy.make_url(url).database}: is damaged ({damage[0]}); {WAYS_ON}") from error
+        if url is not None and re.search(_READ_ONLY, said):
+            raise SweepError(f"hydra.sweeper.storage={redacted(url)}: cannot be written ({reason(error)})") from error
+        raise
 
 
 def _patiently(method: Callable[..., Any]) -> Callable[..., Any]:

@@ -11,16 +11,19 @@ from urllib.parse import urlsplit
 
 from hydra_async_sweeper import extras
 from hydra_async_sweeper.errors import StorageAwayError, SweepError
-from hydra_async_sweeper.readable import first_line
+from hydra_async_sweeper.readable import first_line, one_line
 from hydra_async_sweeper.study.passwords import redacted, revealed, scrubbed
 from hydra_async_sweeper.study.retry import wait_out
 
 if TYPE_CHECKING:
     import optuna
+    import sqlalchemy
 
 JOURNAL = "study.journal"
 SQLITE = "study.db"
 STUDY_FILES = (JOURNAL, SQLITE)
+
+_ACCEPTED = "journal, sqlite, journal:PATH, grpc://HOST:PORT or a database URL is accepted, such as postgresql+psycopg://USER@HOST/DATABASE"
 
 # How to continue when the file of a study is lost or damaged.
 WAYS_ON = "put a copy of it in its place, or move its folder away to begin anew"
@@ -57,7 +60,12 @@ def open_storage(url: str | None, sweep_dir: Path) -> "optuna.storages.BaseStora
 
         path = storage_file(url, sweep_dir)
         assert path is not None
-        return open_journal(path)
+        try:
+            return open_journal(path)
+        except OSError as error:
+            if url in (None, "journal"):  # it is in the sweep's folder
+                raise
+            raise SweepError(f"hydra.sweeper.storage={url}: {one_line(error)}") from error
     assert url is not None
     if url.startswith("sqlite:") and storage_file(url, sweep_dir) is None and "file:" not in url:
         raise SweepError(f"hydra.sweeper.storage={url}: is in the memory of one process; sqlite:///FILE is accepted")
@@ -68,9 +76,6 @@ def open_storage(url: str | None, sweep_dir: Path) -> "optuna.storages.BaseStora
         url = _sqlite(sweep_dir / SQLITE)
     if url.startswith("grpc://"):
         return _proxy(url)
-    if "://" not in url:
-        accepted = "journal, sqlite, journal:PATH, grpc://HOST:PORT or a database URL"
-        raise SweepError(f"hydra.sweeper.storage={url}: {accepted} is accepted")
     return _database(url)
 
 
@@ -83,9 +88,7 @@ def located(url: str | None, folder: Path) -> str | None:
         return url
     if url.startswith("journal:"):
         return f"journal:{folder / path}"
-    from sqlalchemy.engine import make_url
-
-    return make_url(url).set(database=str(folder / path)).render_as_string(hide_password=False)
+    return _parsed(url).set(database=str(folder / path)).render_as_string(hide_password=False)
 
 
 def wait_for_storage(url: str | None, sweep_dir: Path) -> "optuna.storages.BaseStorage":
@@ -117,11 +120,30 @@ def storage_file(url: str | None, sweep_dir: Path) -> Path | None:
     if url.startswith("journal:"):
         return Path(url.removeprefix("journal:").removeprefix("//"))
     if url.startswith("sqlite"):
-        from sqlalchemy.engine import make_url
-
-        database = make_url(url).database
+        database = _parsed(url).database
         return Path(database) if database and not database.startswith((":memory:", "file:")) else None
     return None
+
+
+def _parsed(url: str) -> "sqlalchemy.URL":
+    """Return the URL of a database of a known kind, whose driver may be missing.
+
+    Raises:
+        SweepError: it is none.
+    """
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+    try:
+        parsed = make_url(url)
+        parsed.get_dialect()
+    except (ArgumentError, NoSuchModuleError, ValueError):  # of a port
+        raise _refused(url) from None
+    return parsed
+
+
+def _refused(url: str) -> SweepError:
+    return SweepError(f"hydra.sweeper.storage={redacted(url)}: {_ACCEPTED}")
 
 
 def _database(url: str) -> "optuna.storages.BaseStorage":
@@ -129,6 +151,7 @@ def _database(url: str) -> "optuna.storages.BaseStorage":
 
     from hydra_async_sweeper.study.retrying_storages import PatientDatabase, is_passing
 
+    _parsed(url)
     deadline = time.monotonic() + _SECONDS_TO_MAKE_TABLES
     while True:
         try:
@@ -145,7 +168,7 @@ def _database(url: str) -> "optuna.storages.BaseStorage":
             driver = error.__cause__ if isinstance(error, ImportError) else None  # Optuna's own names no driver
             if isinstance(driver, ModuleNotFoundError) and driver.name:
                 raise SweepError(f"hydra.sweeper.storage={redacted(url)}: {extras.package_needs(driver.name)}") from error
-            reason = first_line(error)
+            reason = first_line(error.__cause__ if isinstance(error, optuna.exceptions.StorageInternalError) else error)
             kind = StorageAwayError if is_passing(error) else SweepError
             raise kind(f"hydra.sweeper.storage={redacted(url)}: cannot be used ({scrubbed(reason)})") from error
 
@@ -164,8 +187,11 @@ def _proxy(url: str) -> "optuna.storages.BaseStorage":
         raise SweepError(f"hydra.sweeper.storage={url}: {extras.package_needs('grpc')}") from None
     from hydra_async_sweeper.study.retrying_storages import PatientProxy
 
-    address = urlsplit(url)
-    host, port = address.hostname or "localhost", address.port or 13000
+    try:
+        address = urlsplit(url)
+        host, port = address.hostname or "localhost", address.port or 13000
+    except ValueError:  # of the port
+        raise _refused(url) from None
     _reach_directly(host)
     with grpc.insecure_channel(f"{host}:{port}") as channel:
         try:

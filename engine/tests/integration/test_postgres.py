@@ -264,6 +264,25 @@ def test_a_wrong_password_is_one_line_without_it(toy, url):
     assert not (toy.folder / "ran.txt").exists()
 
 
+def test_a_user_who_may_only_read_is_refused_in_one_line(toy, url):
+    import psycopg
+
+    toy.environment["SWEEP_STORAGE"] = url
+    assert toy.run("hydra.sweeper.storage=${oc.env:SWEEP_STORAGE}", "hydra.sweeper.n_trials=1")[0] == 0
+    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute("CREATE USER reader PASSWORD 'a-readers-secret'")
+        connection.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader")
+    toy.environment["SWEEP_STORAGE"] = url.replace(f"sweep:{PASSWORD}", "reader:a-readers-secret")
+    code, output = toy.run(
+        "hydra.sweeper.storage=${oc.env:SWEEP_STORAGE}", "hydra.sweeper.study_name=new", "hydra.sweep.dir=new"
+    )
+    assert code == 1
+    assert "reader:***@127.0.0.1" in output
+    assert "cannot be written (permission denied for table studies)" in output
+    assert "Traceback" not in output
+    assert not (toy.folder / "new").exists()
+
+
 @pytest.fixture(autouse=True)
 def _no_connection_is_left_open() -> Iterator[None]:
     """Collect what a test left, so that a warning about it belongs to that test and not to a later one."""

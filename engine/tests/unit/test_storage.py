@@ -1,4 +1,5 @@
 import os
+import re
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -30,8 +31,42 @@ def test_passwords_are_not_shown(url, shown):
 def test_an_unreachable_storage_is_named_without_its_password(tmp_path):
     with pytest.raises(SweepError, match=r"^hydra\.sweeper\.storage=sqlite:////nonexistent/x\.db: cannot be used"):
         open_storage("sqlite:////nonexistent/x.db", tmp_path)
-    with pytest.raises(SweepError, match=r"journal, sqlite, journal:PATH, grpc://HOST:PORT or a database URL is accepted"):
-        open_storage("study.db", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        *[(url, url) for url in ("study.db", "", "sqlite:study.db", "sqlite3:///study.db", "redis://host", "grpc://host:port")],
+        ("postgres://me:secret@host/db", "postgres://me:***@host/db"),
+        ("postgresql://me:secret@host:port/db", "postgresql://me:***@host:port/db"),
+    ],
+)
+def test_what_is_no_url_of_a_storage_is_refused_with_what_is(tmp_path, url, shown):
+    accepted = "journal, sqlite, journal:PATH, grpc://HOST:PORT or a database URL is accepted, such as postgresql+psycopg://"
+    with pytest.raises(SweepError, match=re.escape(f"hydra.sweeper.storage={shown}: {accepted}")):
+        open_storage(url, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_journal_elsewhere_that_cannot_be_made_is_named_with_its_key(tmp_path):
+    with pytest.raises(SweepError, match=rf"^hydra\.sweeper\.storage=journal:{tmp_path}: {tmp_path}: Is a directory$"):
+        open_storage(f"journal:{tmp_path}", tmp_path / "sweep")
+
+
+def test_a_database_that_may_only_be_read_is_named(tmp_path):
+    url = f"sqlite:///{tmp_path}/x.db"
+    for address, make in ((url, True), (f"sqlite:///file:{tmp_path}/x.db?mode=ro&uri=true", False)):
+        storage = open_storage(address, tmp_path)
+        if make:
+            optuna.create_study(storage=storage, study_name="s")
+        else:
+            assert optuna.load_study(storage=storage, study_name="s").trials == []
+            with pytest.raises(
+                SweepError, match=r"x\.db\?mode=ro&uri=true: cannot be written \(attempt to write a readonly data"
+            ):
+                optuna.create_study(storage=storage, study_name="other")
+        storage.remove_session()
+        storage._backend.engine.dispose()
 
 
 def test_a_database_in_the_sweeps_folder_needs_no_folder_before(tmp_path):
