@@ -23,6 +23,8 @@ _HOLDER = "holder"
 # A lock unchanged over so many looks is a dead process's: looks, not seconds, as the storage may have been unavailable.
 _PAUSE_SECONDS = 0.1
 _LOOKS = 200
+# After so many the wait is logged.
+_LOOKS_IN_SILENCE = 20
 
 
 @contextmanager
@@ -63,6 +65,8 @@ def _acquire(storage: "optuna.storages.BaseStorage", lock: str) -> int:
         except DuplicatedStudyError:
             before, seen = seen, _seen(storage, lock)
             looks = looks + 1 if seen == before else 0
+            if looks == _LOOKS_IN_SILENCE:
+                log.info("waiting for another process that has locked the study, for 20 s if that is gone")
             if seen is not None and looks > _LOOKS:
                 log.warning("the study was locked by a process that is gone; releasing it")
                 _delete(storage, seen[0])

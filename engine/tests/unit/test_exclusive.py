@@ -55,9 +55,12 @@ def test_a_lock_is_released_after_an_error(storages):
 
 def test_the_lock_of_a_dead_process_is_released(storages, monkeypatch, caplog):
     monkeypatch.setattr(module, "_LOOKS", 3)
+    monkeypatch.setattr(module, "_LOOKS_IN_SILENCE", 2)
     storages[0].create_new_study([optuna.study.StudyDirection.MINIMIZE], "study (locked)")
-    with exclusive(storages[1], "study"):
-        assert "locked by a process that is gone" in caplog.text
+    with caplog.at_level("INFO"), exclusive(storages[1], "study"):
+        waited, released = caplog.messages
+    assert waited.startswith("waiting for another process that has locked the study")
+    assert "locked by a process that is gone" in released
     assert storages[0].get_all_studies() == []
 
 
