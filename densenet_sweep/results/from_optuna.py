@@ -84,6 +84,8 @@ def objective_names(config: Mapping[str, Any], count: int) -> tuple[str, ...]:
 
 def _trial(trial: "FrozenTrial", ranges: dict[int, Range]) -> Trial:
     kept = trial.user_attrs
+    # A copied trial has no run; one that a study of 0.1 had still names that of the original.
+    of_run = {} if WARM_START in kept else kept
     uncertainty = kept.get("uncertainty", {})
     fold_values = tuple(kept.get("fold_values", ()))
     values = tuple(trial.values or ())
@@ -109,8 +111,8 @@ def _trial(trial: "FrozenTrial", ranges: dict[int, Range]) -> Trial:
         rungs=tuple(kept.get(RUNGS, ())),
         seconds=kept.get(SECONDS),
         rung_seconds=kept.get(RUNG_SECONDS, 0.0),
-        run_id=kept.get("mlflow_run_id"),
-        record_key=kept.get("record_key"),
+        run_id=of_run.get("mlflow_run_id"),
+        record_key=of_run.get("record_key"),
         reason=kept.get("reason"),
         promoted_from=kept.get(PROMOTED, {}).get("trial"),
         passed_step=passed_step(trial),

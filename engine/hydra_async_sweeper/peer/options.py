@@ -7,6 +7,7 @@ from typing import Any
 
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.space.override_text import choice_text
+from hydra_async_sweeper.study.earlier import with_present_targets
 
 log = logging.getLogger("hydra_async_sweeper")
 
@@ -26,8 +27,8 @@ def translated(options: Mapping[str, Any]) -> dict[str, Any]:
         _check_is_described(key, options[key])
     if not isinstance(options["params"] or {}, Mapping):
         raise SweepError(f"hydra.sweeper.params={options['params']}: a mapping such as {{x: interval(0,1)}} is accepted")
-    ours["sampler"] = options["sampler"] or _SAMPLER
-    ours["pruner"] = options["pruner"] or _PRUNER
+    ours["sampler"] = with_present_targets(options["sampler"] or _SAMPLER)
+    ours["pruner"] = with_present_targets(options["pruner"] or _PRUNER)
     ours["storage"] = storage_url(options["storage"])
     params = dict(options["params"] or {})
     old = {key: entry for key, entry in params.items() if _is_of_1_1(entry)}

@@ -13,7 +13,6 @@ from hydra_async_sweeper import extras
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.readable import counted
 from hydra_async_sweeper.space.search_space import Parameter, Space
-from hydra_async_sweeper.study.earlier import MOVED_TARGETS
 
 log = logging.getLogger("hydra_async_sweeper")
 
@@ -156,7 +155,7 @@ def build(section: Mapping[str, Any], key: str, **extra: Any) -> Any:
 
 
 def _factory(section: Mapping[str, Any], key: str) -> Any:
-    target = MOVED_TARGETS.get(str(section.get("_target_")), str(section.get("_target_")))
+    target = str(section.get("_target_"))
     module, _, name = target.rpartition(".")
     try:
         return getattr(importlib.import_module(module), name)

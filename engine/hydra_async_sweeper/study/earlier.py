@@ -10,24 +10,21 @@ from omegaconf.errors import OmegaConfBaseException
 
 from hydra_async_sweeper.best_config import is_same
 
-# The present path of a function or class, by the path in a stored `_target_`.
+# The present path of a function or class, by its earlier path in a `_target_`. An application adds those of its own.
 MOVED_TARGETS: dict[str, str] = {
-    f"densenet_sweep.sweep.{module}.{name}": f"hydra_async_sweeper.study.{module}.{name}"
-    for module, name in (
-        ("promotion", "PromotionPruner"),
-        ("pruners", "BestSharePruner"),
-        ("pruners", "TopKAfterOneEpochPruner"),
-    )
-} | {
     f"hydra_plugins.hydra_optuna_sweeper._impl.create_{name.lower()}_sampler": f"optuna.samplers.{name}Sampler"
     for name in ("NSGAII", "NSGAIII")
 }
 
-# Annotations that copies lack, in studies that do not name them.
-NOT_COPIED = frozenset({"mlflow_run_id", "record_key"})
-
 # Stands for the value of a key that one side does not have.
 NOTHING = "nothing"
+
+
+def with_present_targets(section: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a config section, and those nested in it, with the present path of each function or class."""
+    return {
+        key: with_present_targets(value) if isinstance(value, Mapping) else _moved(key, value) for key, value in section.items()
+    }
 
 
 def first_difference(

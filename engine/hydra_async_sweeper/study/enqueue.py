@@ -10,7 +10,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.readable import counted, did_you_mean
 from hydra_async_sweeper.space.search_space import Space
-from hydra_async_sweeper.study import earlier, study_file
+from hydra_async_sweeper.study import study_file
 from hydra_async_sweeper.study.exclusive import is_lock
 from hydra_async_sweeper.trial import (
     ATTEMPT,
@@ -112,7 +112,7 @@ def copies(source: "optuna.Study") -> list["optuna.trial.FrozenTrial"]:
     import optuna
 
     named = {key.removeprefix(NOT_COPIED) for key in source.user_attrs if key.startswith(NOT_COPIED)}
-    dropped = _OF_THE_RUN | earlier.NOT_COPIED | named
+    dropped = _OF_THE_RUN | named
     found = []
     finished = [trial for trial in source.get_trials(deepcopy=False) if trial.state.name in ("COMPLETE", "PRUNED")]
     promoted = promoted_numbers(finished)

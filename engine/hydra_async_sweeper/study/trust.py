@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hydra_async_sweeper.errors import SweepError
-from hydra_async_sweeper.study.earlier import MOVED_TARGETS
 
 _ADMITTED = ("optuna.samplers.*", "optuna.integration.*", "optuna.pruners.*", "optuna.storages.*", "hydra_async_sweeper.*")
 
@@ -25,7 +24,6 @@ def check_targets(section: Any, key: str, trusted: Sequence[str]) -> None:
     if not isinstance(section, Mapping):
         return
     target = str(section.get("_target_", ""))
-    target = MOVED_TARGETS.get(target, target)
     if target and not is_trusted(target, [*_ADMITTED, *trusted]):
         package = target.partition(".")[0]
         raise SweepError(

@@ -84,7 +84,7 @@ def test_an_heir_knows_the_trials_and_suggests_what_a_newcomer_does():
 
 
 def test_an_argument_by_its_earlier_name_is_taken_and_said(caplog):
-    section = {"_target_": "densenet_sweep.sweep.pruners.BestSharePruner", "reduction_factor": 6, "one_in": 2}
+    section = {"_target_": "hydra_async_sweeper.study.pruners.BestSharePruner", "reduction_factor": 6, "one_in": 2}
     with caplog.at_level("WARNING"):
         assert build(section, "hydra.sweeper.pruner").reduction_factor == 2
     assert "hydra.sweeper.pruner.one_in is now called reduction_factor" in caplog.text

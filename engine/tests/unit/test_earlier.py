@@ -43,6 +43,12 @@ def test_bytes_are_kept_as_text():
     assert composed.raw == b"\xff"
 
 
+def test_sections_name_the_present_classes_nested_ones_too():
+    section = {"_target_": "old.sgd", "lr": 1, "within": {"_target_": "old.sgd"}, "text": "old.sgd"}
+    present = {"_target_": "new.sgd", "lr": 1, "within": {"_target_": "new.sgd"}, "text": "old.sgd"}
+    assert earlier.with_present_targets(section) == present
+
+
 def test_a_nan_is_the_same_as_a_nan():
     stored = {"fill": math.nan, "fills": [1.0, {"a": math.nan}]}
     assert earlier.first_difference(stored, json.loads(json.dumps(stored))) is None

@@ -122,7 +122,7 @@ def test_a_task_that_trains_its_rung_again_is_not_judged_by_it_again():
 def test_what_is_known_of_a_trial_goes_on_with_it():
     sweep = Sweep(reduction_factor=2, at_least=0)
     first = sweep.study.ask()
-    for key, value in ((RUNGS, [1]), (NUM_STEPS, 9), (SECONDS, 2.5), ("mlflow_run_id", "abc")):
+    for key, value in ((RUNGS, [1]), (NUM_STEPS, 9), (SECONDS, 2.5), ("run_id", "abc")):
         first.set_user_attr(key, value)
     first.report(0.9, 1)
     sweep.study.tell(first, state=TrialState.PRUNED)

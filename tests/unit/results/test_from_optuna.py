@@ -34,7 +34,8 @@ def test_a_trial_as_values():
         intermediate_values={1: 0.4, 3: 0.5},
         user_attrs={
             "num_parameters": 12, "num_valid": 100, "num_test": 200, "num_steps": 9, "rungs": [1, 3], "seconds": 5.0,
-            "rung_seconds": 4.0, "at_rungs": {"1": 0.3}, "mlflow_run_id": "r", "reason": "after the rung of 3 epochs",
+            "rung_seconds": 4.0, "at_rungs": {"1": 0.3}, "mlflow_run_id": "r", "record_key": "k",
+            "reason": "after the rung of 3 epochs",
             "promoted_from": {"trial": 7, "step": 1, "seconds": 1.0}, "warm_start_from": "other/2",
         },
     )  # fmt: skip
@@ -62,7 +63,6 @@ def test_a_trial_as_values():
                 seconds=5.0,
                 rung_seconds=4.0,
                 passed_seconds=1.0,
-                run_id="r",
                 reason="after the rung of 3 epochs",
                 promoted_from=7,
                 passed_step=1,
