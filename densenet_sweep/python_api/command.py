@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -9,6 +10,9 @@ from hydra.core.global_hydra import GlobalHydra
 
 from densenet_sweep.config import errors
 from densenet_sweep.run import per_command
+
+# Held while a command runs and its result is read: Hydra and `sys.argv` exist once in a process, whose threads take turns.
+one_at_a_time = threading.RLock()
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -20,8 +24,8 @@ def run(arguments: Sequence[str]) -> None:
     """
     from densenet_sweep.__main__ import dispatch
 
-    per_command.clear()
-    with _as_typed(arguments):
+    with one_at_a_time, _as_typed(arguments):
+        per_command.clear()
         try:
             dispatch(arguments)
         except Exception as error:

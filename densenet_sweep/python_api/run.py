@@ -48,7 +48,7 @@ class Run:
 
 
 def train(overrides: Sequence[str] = (), *, table: "pd.DataFrame | None" = None) -> Run:
-    """Train one network, as `densenet-sweep` with the same overrides does, in this process.
+    """Train one network, as `densenet-sweep` with the same overrides does, in this process; threads that call it take turns.
 
     Example:
         >>> run = densenet_sweep.train(["data=digits", "epochs=2"])
@@ -63,13 +63,15 @@ def train(overrides: Sequence[str] = (), *, table: "pd.DataFrame | None" = None)
         KeyboardInterrupt: interrupted; the same call with the run's folder continues.
     """
     is_given = any(override.lstrip("+").startswith("hydra.run.dir=") for override in overrides)
-    command.run([*with_table(overrides, table), *([] if is_given else [f"hydra.run.dir={quoted(str(_new_folder()))}"])])
+    given = [*with_table(overrides, table), *([] if is_given else [f"hydra.run.dir={quoted(str(_new_folder()))}"])]
+    with command.one_at_a_time:
+        command.run(given)
 
-    from densenet_sweep.run.artifacts import CHECKPOINT
-    from densenet_sweep.run.own_folder import last_claimed
-    from densenet_sweep.training import checkpoint
+        from densenet_sweep.run.artifacts import CHECKPOINT
+        from densenet_sweep.run.own_folder import last_claimed
+        from densenet_sweep.training import checkpoint
 
-    folder = last_claimed()
+        folder = last_claimed()
     last = checkpoint.load(folder / CHECKPOINT)
     return Run(folder, tuple(last.get("history", ())), last["run_id"], tuple(last.get("folds", ())))
 

@@ -212,7 +212,7 @@ def run_sweep(
     added = {**{key: option for key, option in ours.items() if key not in given}, **(params or {})}
     from densenet_sweep.results.studies import noting_opened
 
-    with noting_opened() as opened:
+    with command.one_at_a_time, noting_opened() as opened:
         command.run([*with_table(overrides, table), *(f"{key}={text}" for key, text in added.items())])
     if not opened:
         raise ValueError("hydra.sweeper.dry_run=true: has no study; false is accepted")

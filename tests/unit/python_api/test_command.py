@@ -1,5 +1,9 @@
 """What a command within this process takes over from the one before."""
 
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 from PIL import Image
@@ -37,3 +41,17 @@ def test_pictures_that_have_changed_are_read_anew(tmp_path, monkeypatch, folds):
     levels = [sorted(set(it.pairs[0][0].images_NCHW.unique().tolist())) for it in read]
     assert levels == [[10, 11], [10, 11], [30, 31], [30, 31], [50, 51], [50, 51]]
     assert read[0].source is read[1].source, "trials of one command share what was read"
+
+
+def test_threads_take_turns(monkeypatch):
+    seen = []
+
+    def dispatch(arguments):
+        before = sys.argv
+        time.sleep(0.05)
+        seen.append((before[1:], sys.argv[1:], list(arguments)))
+
+    monkeypatch.setattr(__main__, "dispatch", dispatch)
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda seed: command.run([f"seed={seed}"]), range(4)))
+    assert sorted(seen) == [([f"seed={seed}"],) * 3 for seed in range(4)]
