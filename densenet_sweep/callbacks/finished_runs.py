@@ -3,7 +3,7 @@
 import statistics
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -91,12 +91,15 @@ def _show_run(run: _Run, result: Any, config: DictConfig, console: Console) -> N
         values = {on_test(names[0]): float(result)}
     else:
         values = dict(zip(names, result if isinstance(result, tuple) else (result,), strict=True))
+        if _is_of_an_earlier_epoch(run, values):
+            run = replace(run, history=(), metrics={})
         values |= {"valid_loss": run.metrics["valid_loss"]} if "valid_loss" in run.metrics else {}
     lines = {"result": ", ".join(f"{METRICS[name].label} {value(number)}" for name, number in values.items())}
-    number = counted(len(run.history), "epoch") if run.history else "all folds"
-    lines["training"] = (
-        f"{number} in {duration(run.metrics['total_seconds'])}, {counted(int(run.metrics['num_parameters']), 'weight')}"
-    )
+    if run.metrics:
+        number = counted(len(run.history), "epoch") if run.history else "all folds"
+        lines["training"] = (
+            f"{number} in {duration(run.metrics['total_seconds'])}, {counted(int(run.metrics['num_parameters']), 'weight')}"
+        )
     if not is_final and run.history and names[0] in run.history[0]:
         best = best_epoch(run.history, names[0])
         lines["kept"] = f"the weights after epoch {best + 1}, {METRICS[names[0]].label} {value(run.history[best][names[0]])}"
@@ -107,6 +110,12 @@ def _show_run(run: _Run, result: Any, config: DictConfig, console: Console) -> N
     for word, text in lines.items():
         console.print(f"{word:<9} {text}", highlight=False, markup=False, soft_wrap=True)
     next_commands.show(console, _next(run, config, is_final=is_final))
+
+
+def _is_of_an_earlier_epoch(run: _Run, values: Mapping[str, float]) -> bool:
+    """Return whether the checkpoint is older than the result: a full disk did not take a later one."""
+    last = run.history[-1] if run.history else {}
+    return any(name.startswith("valid_") and last.get(name, number) != number for name, number in values.items())
 
 
 def _next(run: _Run, config: DictConfig, *, is_final: bool) -> list[tuple[str, str]]:

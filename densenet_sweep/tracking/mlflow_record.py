@@ -175,6 +175,7 @@ class MlflowRecord:
         self._last: dict[str, float] = {}
         self._is_lost = False
         self._is_refused = False
+        self._is_kept = False
         self._rests_until = 0.0
 
     @property
@@ -225,8 +226,8 @@ class MlflowRecord:
         self._outbox.end = End(state, reason, outbox.now(), note)
         if not self._send("lost", "trains on without it") and not self._is_refused:
             uri = redacted(self._store.uri)
-            where = None if self._folder is None else self._folder / outbox.FILE
-            if where is not None and where.is_file():
+            if self._is_kept and self._folder is not None:
+                where = self._folder / outbox.FILE
                 log.warning("tracking.uri=%s: still away; %s keeps what is missing there until it is back", uri, where)
             else:
                 log.warning("tracking.uri=%s: what was not delivered of the run is missing there", uri)
@@ -278,7 +279,9 @@ class MlflowRecord:
             return
         try:
             self._outbox.save(self._folder)
+            self._is_kept = True
         except OSError as error:
+            self._is_kept = False
             if not self._is_lost:  # logged once per outage
                 log.warning("%s: not written (%s)", self._folder / outbox.FILE, error.strerror or error)
 

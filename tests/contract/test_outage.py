@@ -106,12 +106,14 @@ def test_a_full_disk_below_a_lost_store_costs_one_more_line_and_no_trial(flaky, 
 def test_a_run_whose_store_and_disk_fail_to_its_end_says_what_is_missing(flaky, caplog, monkeypatch):
     record, away = flaky(required=False)
     away.is_away = True
+    record.epoch({"loss": 3.0}, step=1)  # there was room for this
+    record._rests_until = 0.0
 
     def full(*_: Any, **__: Any) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(Path, "write_text", full)
-    record.epoch({"loss": 3.0}, step=1)
+    record.epoch({"loss": 2.0}, step=2)
     record.finish("complete", None)
     assert caplog.messages[-1] == "tracking.uri=http://away: what was not delivered of the run is missing there"
 

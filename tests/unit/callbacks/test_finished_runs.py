@@ -67,6 +67,17 @@ def test_a_run_ends_with_its_result_and_what_to_do_next(capsys):
     ]
 
 
+def test_a_checkpoint_older_than_the_result_says_nothing_of_the_training(capsys):
+    folder = finished("outputs/mine", history=[epoch(0.91)], run_id=RUN_ID)
+    lines = shown_run(folder, 0.875, capsys).splitlines()
+    assert lines[1:4] == [
+        "result    validation accuracy 0.8750",
+        f"run       {RUN_ID}",
+        "folder    outputs/mine",
+    ]
+    assert not any("predict" in line for line in lines)
+
+
 def test_a_final_run_of_several_objectives_ends_with_the_test_result_of_the_first(capsys):
     folder = finished("outputs/mine", history=[{"total_seconds": 61.5, "num_parameters": 71_254, "train_accuracy": 0.9}])
     returned = JobReturn(status=JobStatus.COMPLETED, _return_value=0.875)
