@@ -90,14 +90,13 @@ def _pages(tracking: MlflowConfig, study: str | None) -> dict[str, str]:
     with answering(tracking.uri):
         client = connect(tracking.uri)
         experiment = client.get_experiment_by_name(tracking.experiment)
+        existing = {} if experiment is None else saved_views.studies(client, experiment.experiment_id)
+        if study is not None and study not in existing:
+            others = f"there are {', '.join(existing)}" if existing else "it has none yet"
+            raise ValueError(f"{study}: no such study in tracking.experiment={tracking.experiment}; {others}")
         if experiment is None:
             return {"Runs": ""}
         close_dead_runs(client, experiment.experiment_id)
-        existing = saved_views.studies(client, experiment.experiment_id)
-        if study is not None and study not in existing:
-            raise ValueError(
-                f"{study}: no such study in tracking.experiment={tracking.experiment}; there are {', '.join(existing)}"
-            )
         shown = existing[study] if study is not None else next(iter(existing.values()), None)
         found = saved_views.install(client, experiment.experiment_id, shown)
         report = saved_views.report(client, experiment.experiment_id, shown)
