@@ -9,7 +9,7 @@ from hydra_async_sweeper.application import SweepError
 from omegaconf import DictConfig, OmegaConf
 
 from densenet_sweep.tracking.parent_run import ParentRun
-from densenet_sweep.tracking.store import cause, connect, experiment_id, failures, redacted
+from densenet_sweep.tracking.store import DeletedExperimentError, cause, connect, experiment_id, failures, redacted
 from densenet_sweep.tracking.study_runs import StudyKey, StudyRuns
 
 log = logging.getLogger("densenet_sweep")
@@ -56,7 +56,7 @@ def in_store(
         can_wait: the end of the sweep repeats it, so a store that has just failed is not tried for a while.
 
     Raises:
-        SweepError: the store fails and is required, and the sweep may still be refused.
+        SweepError: the sweep may still be refused, and the store fails and is required, or has deleted the experiment.
     """
     tracking = section(config)
     if not tracking:
@@ -69,6 +69,10 @@ def in_store(
         client = connect(uri)
         number = experiment_id(client, uri, tracking["experiment"], tracking["artifact_location"])
         write(StudyRuns(client, number, study))
+    except DeletedExperimentError as error:
+        if may_refuse:
+            raise SweepError(str(error)) from None
+        log.warning("%s; %s", error, loss)
     except failed as error:
         now = time.monotonic()
         _left_alone_until[uri] = now + _REST * (now - began)

@@ -38,6 +38,10 @@ _MOST_LETTERS = 120
 _experiments: dict[tuple[str, str], str] = {}
 
 
+class DeletedExperimentError(ValueError):
+    """The experiment was deleted in MLflow; the message is one line with its name and what helps."""
+
+
 def failures() -> tuple[type[Exception], ...]:
     """Return the exceptions that a store raises when it fails."""
     from mlflow.exceptions import MlflowException
@@ -164,7 +168,9 @@ def _experiment_id(client: "MlflowClient", uri: str, name: str, artifact_locatio
             if found is None:
                 raise
     if found.lifecycle_stage == "deleted":
-        raise ValueError(f"tracking.experiment={name}: was deleted in MLflow; restore it there or choose another name")
+        raise DeletedExperimentError(
+            f"tracking.experiment={name}: was deleted in MLflow; restore it there or choose another name"
+        )
     return str(found.experiment_id)
 
 

@@ -191,6 +191,14 @@ def test_a_required_store_that_is_dead_refuses_the_sweep(config, tmp_path):
     ended(SweepRun(), config, tmp_path, "done")  # too late to refuse
 
 
+def test_a_deleted_experiment_refuses_the_sweep(config, client, tmp_path):
+    client.delete_experiment(client.create_experiment(config.tracking.experiment))
+    with pytest.raises(
+        SweepError, match=r"^tracking\.experiment=\S+: was deleted in MLflow; restore it there or choose another"
+    ):
+        opened(config, tmp_path)
+
+
 def test_a_trial_that_closed_its_run_keeps_its_own_reason(config, client, tmp_path):
     callback = opened(config, tmp_path)
     record = begun(config, 0)
