@@ -17,7 +17,7 @@ def main(arguments: list[str]) -> Command:
     """
     parsed = command_line_parser().parse_args(arguments)
     swept = [it.input_line for it in OverridesParser.create().parse_overrides(parsed.overrides) if it.is_sweep_override()]
-    swept += [word for word in parsed.overrides if word.startswith("sweep=")]
+    swept += [word for word in parsed.overrides if word.startswith(("sweep=", "hydra.mode=MULTIRUN"))]
     if parsed.multirun or swept:
         raise ValueError(
             f"{swept[0] if swept else '--multirun'}: final trains one network; confirm compares the best of a sweep"

@@ -22,7 +22,7 @@ def run(arguments: Sequence[str]) -> None:
         ValueError: what the command would have printed, in one line.
         KeyboardInterrupt: interrupted; the same call continues a sweep.
     """
-    from densenet_sweep.__main__ import dispatch
+    from densenet_sweep.dispatch import dispatch
 
     with one_at_a_time, _as_typed(arguments):
         per_command.clear()

@@ -245,6 +245,10 @@ def test_bad_input_costs_one_line(command, swept):
         (["confirm", "small", "epoch=3"], "unknown key epoch; did you mean epochs?"),
         (["final", "-m", "seed=1"], "--multirun: final trains one network; confirm compares the best of a sweep"),
         (["final", "seed=1,2"], "seed=1,2: final trains one network; confirm compares the best of a sweep"),
+        (
+            ["final", "hydra.mode=MULTIRUN"],
+            "hydra.mode=MULTIRUN: final trains one network; confirm compares the best of a sweep",
+        ),
         (["final", "sweep=quickstart"], "sweep=quickstart: final trains one network; confirm compares the best of a sweep"),
     ):
         typed = command(*arguments)

@@ -16,9 +16,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override
 from PIL import Image
 
-from densenet_sweep.__main__ import DRY_RUN, SUBCOMMANDS
 from densenet_sweep.config import composition
 from densenet_sweep.config.metrics import METRICS, full_name
+from densenet_sweep.dispatch import DRY_RUN, SUBCOMMANDS
 from densenet_sweep.results.formats import FORMATS
 from densenet_sweep.run import train
 from densenet_sweep.run.recording import Job

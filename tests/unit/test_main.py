@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 import densenet_sweep
-from densenet_sweep.__main__ import SUBCOMMANDS, main
+from densenet_sweep.__main__ import main
+from densenet_sweep.dispatch import SUBCOMMANDS
 
 # What else these need before an option that they do not have is looked at.
 NEEDED = {
@@ -101,6 +102,21 @@ def test_nothing_that_windows_lacks_is_imported_before_it_is_refused():
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.Import):
                 assert {alias.name for alias in node.names}.isdisjoint({"fcntl", "grp", "pwd", "resource", "termios"}), path
+
+
+def test_an_interruption_of_its_imports_is_no_traceback():
+    script = (
+        "import sys\n"
+        "class Interrupted:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'hydra':\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupted())\n"
+        "from densenet_sweep.__main__ import main\n"
+        "main()\n"
+    )
+    typed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (typed.returncode, typed.stdout, typed.stderr) == (130, "", "")
 
 
 @pytest.mark.parametrize(

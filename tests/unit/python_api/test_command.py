@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from densenet_sweep import __main__
+from densenet_sweep import dispatch
 from densenet_sweep.config import composition
 from densenet_sweep.python_api import command
 from densenet_sweep.run import splits
@@ -29,7 +29,7 @@ def test_pictures_that_have_changed_are_read_anew(tmp_path, monkeypatch, folds):
         data = composition.typed(composition.compose(overrides)).data
         read.extend(splits.of_run(data, torch.device("cpu"), (), "valid_loss", is_final=False) for _ in range(2))
 
-    monkeypatch.setattr(__main__, "dispatch", train)
+    monkeypatch.setattr(dispatch, "dispatch", train)
     arguments = [
         *("data=image_folder", "data.root=pictures", "data.image_size=8", "data.num_channels=1"),
         *("data.valid_fraction=0.25", f"data.folds={folds}"),
@@ -46,12 +46,12 @@ def test_pictures_that_have_changed_are_read_anew(tmp_path, monkeypatch, folds):
 def test_threads_take_turns(monkeypatch):
     seen = []
 
-    def dispatch(arguments):
+    def dispatched(arguments):
         before = sys.argv
         time.sleep(0.05)
         seen.append((before[1:], sys.argv[1:], list(arguments)))
 
-    monkeypatch.setattr(__main__, "dispatch", dispatch)
+    monkeypatch.setattr(dispatch, "dispatch", dispatched)
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(lambda seed: command.run([f"seed={seed}"]), range(4)))
     assert sorted(seen) == [([f"seed={seed}"],) * 3 for seed in range(4)]
