@@ -35,8 +35,9 @@ if TYPE_CHECKING:
     import optuna
     from optuna.distributions import BaseDistribution
 
-# The most values in one range of floats.
+# The most values in one range of floats, and of whole numbers: Optuna keeps them as floats, which hold each of so many.
 _MOST_FLOATS = 100_000
+_MOST_WHOLE = 2**53
 
 
 @dataclass(frozen=True)
@@ -242,6 +243,7 @@ def _range(override: Override) -> "tuple[BaseDistribution, dict[str, str]]":
         return CategoricalDistribution(cast), {_identity(value): repr(value) for value in cast}
     found = sweep.range()
     if isinstance(found, range):
+        _check_whole(override, found.start, found.stop)
         values: Sequence[Any] = found if found.step > 0 else found[::-1]
     else:  # each of these is kept as Hydra would type it
         values = sorted(islice(found, _MOST_FLOATS + 1))
@@ -278,8 +280,14 @@ def _interval(override: Override) -> "BaseDistribution":
         positive = " above 0" if is_log else ""
         raise SweepError(f"{override.input_line}: an interval from a smaller to a larger finite number{positive} is accepted")
     if isinstance(sweep.start, int) and isinstance(sweep.end, int):
+        _check_whole(override, sweep.start, sweep.end)
         return IntDistribution(sweep.start, sweep.end, log=is_log)
     return FloatDistribution(float(sweep.start), float(sweep.end), log=is_log)
+
+
+def _check_whole(override: Override, *bounds: int) -> None:
+    if max(map(abs, bounds)) > _MOST_WHOLE:
+        raise SweepError(f"{override.input_line}: whole numbers from -{_MOST_WHOLE:,} to {_MOST_WHOLE:,} are accepted")
 
 
 def _check_tags(override: Override, tags: set[str]) -> None:

@@ -81,6 +81,8 @@ def test_a_range_is_searched_over_exactly_hydras_values(text):
         ("range(0,inf)", "finite numbers, and a step other than 0, are accepted"),
         ("range(0,1,nan)", "finite numbers, and a step other than 0, are accepted"),
         ("range(0,1,0)", "finite numbers, and a step other than 0, are accepted"),
+        ("int(interval(0,1e30))", "whole numbers from -9,007,199,254,740,992 to 9,007,199,254,740,992 are accepted"),
+        (f"range(0,{10**23})", "whole numbers from -9,007,199,254,740,992 to 9,007,199,254,740,992 are accepted"),
         ("choice(nan,0.1)", "nan is no choice"),
         ("tag(log,range(1,9,2))", "a log scale takes steps of 1"),
         ("tag(square,interval(0,1))", "unknown tag square; log is accepted"),
