@@ -236,7 +236,7 @@ class Worker:
         try:
             overrides = self.space.overrides(values)[len(self.space.fixed) :]
             with interruption.in_task(), trial_clock.running():
-                returned = refused or self._job(study, trial, composer, overrides, handle)
+                returned = refused or self._job(study, trial, composer, overrides, handle, interruption)
             interruption.check_returned(returned)
         except BaseException as left:
             if isinstance(left, KeyboardInterrupt) or interruption.raised is not None:
@@ -302,6 +302,7 @@ class Worker:
         composer: Composer,
         overrides: Sequence[str],
         handle: RunningTrial,
+        interruption: Interruption,
     ) -> JobReturn:
         """Compose the trial's config and run it as Hydra runs the jobs of a grid."""
         try:
@@ -325,10 +326,13 @@ class Worker:
                     job_subdir_key="hydra.sweep.subdir",
                 )
 
+        def is_passing(error: BaseException) -> bool:
+            return is_full_disk(error) and not interruption.is_requested
+
         try:
             # What the task raises is in the return value; an error here comes from Hydra's own files.
             with chdir(Path.cwd()):  # where the next trial begins, too, if the task changes it
-                return wait_out(run, is_full_disk, "the disk below the sweep's folder")
+                return wait_out(run, is_passing, "the disk below the sweep's folder")
         except OSError as error:
             return failed(error)
 

@@ -1,7 +1,10 @@
 """What strangers' applications and tasks look like."""
 
+import errno
 import os
 import shlex
+import signal
+import sys
 import time
 from pathlib import Path
 
@@ -11,6 +14,7 @@ from hydra.experimental.callback import Callback
 from hydra_async_sweeper import TrialPruned, current_trial
 from hydra_async_sweeper.errors import SweepError
 from hydra_async_sweeper.study import study_file
+from hydra_async_sweeper.workers import worker
 from hydra_async_sweeper.workers.worker import Worker
 
 
@@ -213,3 +217,15 @@ def test_a_config_may_hold_a_nan(application, task):
     assert [trial.state.name for trial in application.study().trials] == ["COMPLETE"] * 4
     assert len(application.study().user_attrs["searches"]) == 2  # for its number of trials
     assert "++fill" not in (application.folder / "sweep" / "experiment" / "best.yaml").read_text()
+
+
+def test_ctrl_c_ends_the_wait_for_space_on_the_disk(application, task, monkeypatch):
+    def write(**_: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # put back afterwards
+    monkeypatch.setattr(worker, "run_job", write)
+    with pytest.raises(KeyboardInterrupt):
+        application.run(task, "x=interval(0,1)")
+    assert [trial.state.name for trial in application.study().trials] == ["WAITING"]
