@@ -5,10 +5,12 @@ A handler that only notes a request would keep `Process.terminate` from ending s
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from types import TracebackType
 from typing import Any
 
 # Signals that follow the first within so many seconds are the same request: `timeout` and Slurm send two, and joblib's workers
@@ -38,6 +40,17 @@ def installed(handlers: _Handlers) -> Iterator[None]:
             for number, handler in before.items():
                 signal.signal(number, handler)
             _installed.remove(entry)
+
+
+def end_without_traceback() -> None:
+    """Let a `KeyboardInterrupt` end this process without Python's traceback, which would hide the last line of the log."""
+    before = sys.excepthook
+
+    def hook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+        if not issubclass(kind, KeyboardInterrupt):
+            before(kind, error, traceback)
+
+    sys.excepthook = hook
 
 
 def _before_fork() -> None:

@@ -28,6 +28,7 @@ from hydra_async_sweeper.program import command as typed_command
 from hydra_async_sweeper.readable import counted, one_line
 from hydra_async_sweeper.section import check_resolved
 from hydra_async_sweeper.sendable import check_sendable
+from hydra_async_sweeper.signal_handlers import end_without_traceback
 from hydra_async_sweeper.space import conditions
 from hydra_async_sweeper.space import search_space as spaces
 from hydra_async_sweeper.study import (
@@ -178,6 +179,8 @@ def sweep(
             _emit_end(context, study, why, "interrupted" if is_interrupted else "failed", event_arguments)
             if is_interrupted:
                 log.warning("interrupted; continue with:\n  %s", command)
+                end_without_traceback()
+                raise KeyboardInterrupt from None  # a worker's own kind would not count as Ctrl-C in the exit code
             raise
     failure = settings.budget.failure(study)
     reason = failure or reason
