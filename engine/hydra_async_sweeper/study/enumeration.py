@@ -1,10 +1,12 @@
 """Samplers that try every combination once: Optuna's grid and its brute force."""
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from hydra_async_sweeper.optuna_private import has_begun_all, storage_of
 from hydra_async_sweeper.study.exclusive import exclusive
+from hydra_async_sweeper.study.searches import SEARCHES
 from hydra_async_sweeper.study.state import state_of
 
 if TYPE_CHECKING:
@@ -12,6 +14,15 @@ if TYPE_CHECKING:
 
 # Study attribute: its sampler has nothing left to suggest.
 _EXHAUSTED = "exhausted"
+
+
+def with_first_seed(study: "optuna.Study", section: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a grid's section with the seed of its first start, which numbers the combinations; that of others as it is."""
+    if not str(section["_target_"]).endswith(".GridSampler"):
+        return section
+    before = [search.get("sampler", {}) for search in study.user_attrs.get(SEARCHES, [])]
+    first = next((it for it in before if it.get("_target_") == section["_target_"]), section)
+    return {**section, "seed": first.get("seed")}
 
 
 def note_end(study: "optuna.Study") -> None:

@@ -170,8 +170,8 @@ class Worker:
         is_alone = index == 0 and not state.running
         begun = len(state.trials) - (len(state.unfinished) - len(state.running))
         study.pruner = build.pruner(self.settings.pruner, len(study.directions))
-        section = sampler_section(study, build.reseeded(self.settings.sampler, begun if is_alone else None))
-        sampler: optuna.samplers.BaseSampler = build.sampler(section, self.space)
+        section = enumeration.with_first_seed(study, build.reseeded(self.settings.sampler, begun if is_alone else None))
+        sampler: optuna.samplers.BaseSampler = build.sampler(sampler_section(study, section), self.space)
         if last is not None:
             build.reuse_search_space_cache(sampler, last)
         study.sampler = sampler

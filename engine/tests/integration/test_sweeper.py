@@ -133,6 +133,14 @@ def test_workers_that_share_combinations_run_each_once(toy, changed, sampler, st
     assert len({tuple(sorted(it.params.items())) for it in toy.study().trials}) == num_combinations
 
 
+def test_a_grid_that_is_continued_with_another_seed_runs_each_combination_once(toy):
+    grid = ["hydra/sweeper/sampler=grid", "x=choice(0.1,0.2,0.3,0.4,0.5)"]
+    for seed, num_trials in ((0, 2), (1, 99)):
+        code, output = toy.run(*grid, f"hydra.sweeper.sampler.seed={seed}", f"hydra.sweeper.n_trials={num_trials}")
+        assert code == 0, output
+    assert sorted(it.params["x"] for it in toy.study().trials) == [0.1, 0.2, 0.3, 0.4, 0.5]
+
+
 def test_a_promoted_trial_whose_worker_died_is_continued_as_such(toy):
     promotion = [
         *PROMOTION,
