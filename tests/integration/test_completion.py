@@ -37,11 +37,11 @@ def offered(request, command, monkeypatch, tmp_path):
         ("serve ", []),
     ],
 )
-def test_what_a_line_may_go_on_with(offered, line, words):
+def test_what_a_line_may_continue_with(offered, line, words):
     assert offered(line) == words
 
 
-def test_an_empty_line_goes_on_with_subcommands_and_groups(offered):
+def test_an_empty_line_continues_with_subcommands_and_groups(offered):
     assert {"compare", "ui", "optimizer=", "sweep="} <= set(offered(""))
 
 

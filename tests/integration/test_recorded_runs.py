@@ -112,7 +112,7 @@ class AttemptAtATrial(NullTrial):
 
 
 @pytest.mark.parametrize("num_sent", [1, 3])
-def test_where_no_folder_is_shared_an_attempt_goes_on_with_the_run_that_the_study_names(tmp_path, monkeypatch, num_sent):
+def test_where_no_folder_is_shared_an_attempt_continues_with_the_run_that_the_study_names(tmp_path, monkeypatch, num_sent):
     from densenet_sweep.config import composition
     from densenet_sweep.run.recording import Job
     from densenet_sweep.tracking import mlflow_record

@@ -59,7 +59,7 @@ def test_a_sweep_runs_as_jobs_and_its_trials_are_told_here(toy):
     assert "trial 3 complete: " in output
 
 
-def test_a_preempted_worker_is_requeued_and_goes_on_with_its_trial(toy):
+def test_a_preempted_worker_is_requeued_and_continues_with_its_trial(toy):
     overrides = (*SLURM, "hydra.sweeper.n_jobs=1", "seconds=0.3", "steps=40", "hydra.sweeper.n_trials=2")
     with toy.start(*overrides) as process:
         wait_for(lambda: (toy.folder / "sweep" / "0" / "state.json").exists())

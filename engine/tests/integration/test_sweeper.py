@@ -59,7 +59,7 @@ def test_hopeless_trials_are_pruned(toy):
 PROMOTION = ["hydra/sweeper/pruner=promotion", "rungs=[1]", "hydra.sweeper.pruner.reduction_factor=3"]
 
 
-def test_trials_stop_after_a_rung_and_the_best_go_on_as_others(toy):
+def test_trials_stop_after_a_rung_and_the_best_continue_as_others(toy):
     code, output = toy.run(*PROMOTION, "hydra.sweeper.pruner.at_least=2", "hydra.sweeper.n_trials=9")
     assert code == 0, output
     trials = toy.study().trials
@@ -88,7 +88,7 @@ def test_without_rungs_trials_stop_at_milestones(toy):
     assert {max(it.intermediate_values) for it in toy.study().trials if it.state.name == "PRUNED"} <= {1, 3, 9}
 
 
-def test_workers_share_what_goes_on(toy):
+def test_workers_share_promotions(toy):
     code, output = toy.run(
         *PROMOTION, "hydra/launcher=local", "hydra.sweeper.n_jobs=3", "hydra.sweeper.n_trials=16", "seconds=0.02",
         "hydra.sweeper.pruner.reduction_factor=9", "hydra.sweeper.pruner.at_least=5",
@@ -100,7 +100,7 @@ def test_workers_share_what_goes_on(toy):
     assert sum(state in ("COMPLETE", "PRUNED") for state in toy.states()) == 16
 
 
-def test_behind_the_last_combination_of_a_grid_the_best_go_on(toy):
+def test_behind_the_last_combination_of_a_grid_the_best_continue(toy):
     grid = [
         *PROMOTION, "hydra/sweeper/sampler=grid", "x=choice(0.1,0.2,0.3,0.4)", "hydra.sweeper.pruner.reduction_factor=9",
         "hydra.sweeper.pruner.at_least=2", "hydra.sweeper.n_trials=99",
@@ -194,7 +194,7 @@ def test_a_config_that_depends_on_an_option_of_the_command_line(toy, changed):
     assert float(toy.ran()[-1][1]) == toy.study().best_trial.params["x"], again
 
 
-def test_a_failed_trial_is_recorded_and_the_sweep_goes_on(toy):
+def test_a_failed_trial_is_recorded_and_the_sweep_continues(toy):
     code, output = toy.run("fail_above=0.5", "hydra.sweeper.max_failure_rate=0.9")
     assert code == 0, output
     failed = [trial for trial in toy.study().trials if trial.state.name == "FAIL"]

@@ -41,7 +41,7 @@ class Sweep:
 
 
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
-def test_none_goes_on_before_so_many_were_judged_and_then_the_best_does(direction):
+def test_none_continues_before_so_many_were_judged_and_then_the_best_does(direction):
     sweep = Sweep(direction=direction, reduction_factor=3, at_least=0)
     assert [sweep.train(value).state.name for value in (0.5, 0.9, 0.1)] == ["PRUNED"] * 3
     promoted = sweep.train()
@@ -56,14 +56,14 @@ def test_none_goes_on_before_so_many_were_judged_and_then_the_best_does(directio
     assert sweep.origins() == {3: 1, 7: 5}
 
 
-def test_a_trial_goes_on_at_once_where_it_is_its_turn():
+def test_a_trial_continues_at_once_where_it_is_its_turn():
     sweep = Sweep(reduction_factor=2, at_least=0)
     assert sweep.train(0.5).state.name == "PRUNED"
     assert sweep.train(0.9).state.name == "COMPLETE"
     assert sweep.origins() == {}
 
 
-def test_what_the_user_named_goes_on():
+def test_what_the_user_named_continues():
     sweep = Sweep(at_least=0)
     sweep.study.enqueue_trial({"x": 0.5})
     assert [sweep.train(value).state.name for value in (0.1, 0.9)] == ["COMPLETE", "PRUNED"]
@@ -78,14 +78,14 @@ def test_the_last_trials_of_the_budget_are_kept_for_the_best():
 
 
 @pytest.mark.parametrize("n_trials", [1, 2, 3, 4, 5])
-def test_of_a_sweep_of_few_trials_as_many_go_on_as_can(n_trials):
+def test_of_a_sweep_of_few_trials_as_many_continue_as_can(n_trials):
     sweep = Sweep(at_least=3)
     for index in range(n_trials):
         sweep.train(0.9 - index / 10, num_left=n_trials - index)
     assert sum(it.state.name == "COMPLETE" for it in sweep.study.trials) == min(3, n_trials)
 
 
-def test_after_a_later_rung_the_best_so_far_goes_on_at_once():
+def test_after_a_later_rung_the_best_so_far_continues_at_once():
     sweep = Sweep(rungs=(1, 3), reduction_factor=2, at_least=0)
     assert sweep.train(0.5).state.name == "PRUNED"
     assert sweep.train(0.6, 0.6).state.name == "COMPLETE"  # the first there
@@ -119,7 +119,7 @@ def test_a_task_that_trains_its_rung_again_is_not_judged_by_it_again():
     assert not promoted.should_prune()
 
 
-def test_what_is_known_of_a_trial_goes_on_with_it():
+def test_what_is_known_of_a_trial_continues_with_it():
     sweep = Sweep(reduction_factor=2, at_least=0)
     first = sweep.study.ask()
     for key, value in ((RUNGS, [1]), (NUM_STEPS, 9), (SECONDS, 2.5), ("run_id", "abc")):

@@ -5,7 +5,7 @@ from hydra_async_sweeper.study.pruners import BestSharePruner, TopKAfterOneEpoch
 
 
 @pytest.mark.parametrize(("direction", "sign"), [("maximize", 1), ("minimize", -1)])
-def test_the_best_k_of_the_first_epochs_go_on(direction, sign):
+def test_the_best_k_of_the_first_epochs_continue(direction, sign):
     study = optuna.create_study(direction=direction, pruner=TopKAfterOneEpochPruner(k=2))
     decisions = []
     trials = [study.ask() for _ in range(5)]
@@ -32,7 +32,7 @@ def test_nothing_is_decided_before_the_epoch():
 
 
 @pytest.mark.parametrize(("direction", "sign"), [("maximize", 1), ("minimize", -1)])
-def test_one_trial_in_so_many_goes_on(direction, sign):
+def test_one_trial_in_so_many_continues(direction, sign):
     study = optuna.create_study(direction=direction, pruner=BestSharePruner(reduction_factor=3))
     decisions = []
     for value in [0.5, 0.4, 0.6, 0.55, 0.5, 0.58, 0.57]:

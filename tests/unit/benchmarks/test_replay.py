@@ -54,7 +54,7 @@ def test_a_rung_is_judged_at_its_end_and_the_training_begins_anew():
     assert [(it.epochs, it.value) for it in ledger.improvements] == [(4, 0.9)]
 
 
-def test_a_trial_goes_on_from_another_without_its_rung():
+def test_a_trial_continues_from_another_without_its_rung():
     pruner = {"_target_": "hydra_async_sweeper.study.promotion.PromotionPruner", "reduction_factor": 9, "at_least": 1}
     rungs = iter([Curve([0.2], [1.0]), Curve([], [1.0]), Curve([0.5], [1.0])])
     curves = iter([SLOW, DIVERGED, GOOD])
@@ -77,7 +77,7 @@ def test_the_budget_ends_a_sweep():
 
 
 @pytest.mark.parametrize(("k", "epochs"), [(1, [4]), (2, [4, 5])])
-def test_the_best_of_the_first_epochs_go_on_where_they_were(k, epochs):
+def test_the_best_of_the_first_epochs_continue_where_they_were(k, epochs):
     jobs = one_epoch_then_best([SLOW, GOOD, DIVERGED], num_first=3, k=k, num_epochs=2, seed=0)
     ledger = run(jobs, num_workers=1, max_epochs=100)
     # By the first epoch the order is slow (0.3), diverged (0.2), good (0.1).

@@ -61,7 +61,7 @@ def test_it_is_claimed_once_and_nothing_stays_behind(tmp_path, monkeypatch):
     own_folder.claim(Path("b"))
 
 
-def test_where_there_are_no_locks_training_goes_on(tmp_path, monkeypatch):
+def test_where_there_are_no_locks_training_continues(tmp_path, monkeypatch):
     def none(*_: object) -> None:
         raise OSError(37, "No locks available")
 

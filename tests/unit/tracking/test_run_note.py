@@ -14,7 +14,7 @@ def test_the_commands_can_be_pasted():
     assert "```\ndensenet-sweep data=digits 'optimizer.betas=[0.8, 0.9]'\n```" in text
 
 
-def test_a_long_command_is_broken_where_a_shell_goes_on():
+def test_a_long_command_is_broken_where_a_shell_continues():
     lines = run_note.command(["densenet-sweep", *(f"key{index}=value" for index in range(30))]).splitlines()[1:-1]
     assert len(lines) > 1
     assert all(line.endswith(" \\") and len(line) <= 102 for line in lines[:-1])
